@@ -1,0 +1,29 @@
+"""Moises-Light (Hung, Pereira, Korzeniowski; WASPAA 2025, arXiv:2510.06785).
+
+Public names: `MoisesLight`, the network, and `configs`, the arguments of its presets. Both load on
+first use (PEP 562), so that importing the package, as the command line does, loads no torch.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moises_light.model import MoisesLight
+    from moises_light.presets import configs
+
+__all__ = ["MoisesLight", "configs"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "MoisesLight":
+        from moises_light.model import MoisesLight
+
+        return MoisesLight
+    if name == "configs":
+        from moises_light.presets import configs
+
+        return configs
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,502 @@
+"""Moises-Light: a band-split U-Net over the spectrogram (Hung et al. 2025, arXiv:2510.06785).
+
+The paper comes without code, and two incompatible readings of it are in use, here called by the
+releases of the package moises-light that introduced them: "0.1.0" and "0.1.5". `ARCHITECTURES` in
+config.py lists their differences. Small blocks come first, the whole model last.
+
+In shape comments c is the width of a stage, f the bins of one band, t frames. The bands stay side
+by side in the channel axis (band-major: channel = band * channels_per_band + channel), where group
+convolutions keep them apart.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from rotary_embedding_torch import RotaryEmbedding
+from torch import Tensor, nn
+
+from moises_light.config import ModelConfig, TransformerParams
+
+NORMS = {
+    "BatchNorm": lambda width: nn.BatchNorm2d(width),
+    "InstanceNorm": lambda width: nn.InstanceNorm2d(width, affine=True),
+    "LayerNorm": lambda width: nn.GroupNorm(1, width),
+}
+
+ACTIVATIONS = {
+    "ReLU": nn.ReLU,
+    "GELU": nn.GELU,
+    "LeakyReLU": nn.LeakyReLU,
+    "SiLU": nn.SiLU,
+    "Mish": nn.Mish,
+    "Softplus": nn.Softplus,
+}
+
+
+def make_norm(config: ModelConfig, width: int) -> nn.Module:
+    return NORMS[config.norm_name](width)
+
+
+def make_act(config: ModelConfig) -> nn.Module:
+    return ACTIVATIONS[config.act_name]()
+
+
+class SplitModule(nn.Module):
+    """Group convolution, norm, activation; a band never sees another (paper: band split)."""
+
+    def __init__(self, config: ModelConfig, c_in: int, c_out: int, kernel: int) -> None:
+        super().__init__()
+        size = (kernel, kernel if config.variant.square_kernels else 1)
+        pad = (size[0] // 2, size[1] // 2)
+        self.conv = nn.Conv2d(c_in, c_out, size, padding=pad, groups=config.n_bands)
+        self.bn = make_norm(config, c_out)
+        self.act = make_act(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, c_in, f, t) -> (batch, c_out, f, t)."""
+        return self.act(self.bn(self.conv(x)))
+
+
+class TDF(nn.Module):
+    """Two linear layers along the bins of a band, shared by channels, bands and frames."""
+
+    def __init__(self, config: ModelConfig, width: int) -> None:
+        super().__init__()
+        bins, narrow = config.bins, config.bins // config.bn_factor
+        self.fc1 = nn.Linear(bins, narrow)
+        self.bn1 = make_norm(config, width)
+        self.fc2 = nn.Linear(narrow, bins)
+        self.bn2 = make_norm(config, width)
+        self.act = make_act(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, c, f, t) -> (batch, c, f, t)."""
+        x = rearrange(x, "b c f t -> b c t f")
+        x = self.act(self.bn1(self.fc1(x)))
+        x = self.act(self.bn2(self.fc2(x)))
+        return rearrange(x, "b c t f -> b c f t")
+
+
+class SplitAndMerge(nn.Module):
+    """Group convolutions around a TDF, with two residual paths (paper: split and merge)."""
+
+    def __init__(self, config: ModelConfig, width: int, n_split: int) -> None:
+        super().__init__()
+
+        def convolutions(count: int) -> nn.Sequential:
+            return nn.Sequential(*(SplitModule(config, width, width, 3) for _ in range(count)))
+
+        self.res = SplitModule(config, width, width, 3)
+        self.split1 = convolutions(n_split)
+        self.tdf = TDF(config, width)
+        self.split2 = convolutions(n_split)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, c, f, t) -> (batch, c, f, t)."""
+        residual = self.res(x)
+        x = self.split1(x)
+        x = x + self.tdf(x)
+        return self.split2(x) + residual
+
+
+class TimeDownsample(nn.Module):
+    """Halve the frames, widen by G; the bins stay."""
+
+    def __init__(self, config: ModelConfig, c_in: int, c_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, c_out, (1, 2), stride=(1, 2))
+        self.bn = make_norm(config, c_out)
+        self.act = make_act(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, c_in, f, t) -> (batch, c_out, f, t / 2)."""
+        return self.act(self.bn(self.conv(x)))
+
+
+class TimeUpsample(nn.Module):
+    """Double the frames, narrow by G; the bins stay."""
+
+    def __init__(self, config: ModelConfig, c_in: int, c_out: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(c_in, c_out, (1, 2), stride=(1, 2))
+        self.bn = make_norm(config, c_out)
+        self.act = make_act(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, c_in, f, t) -> (batch, c_out, f, 2 t)."""
+        return self.act(self.bn(self.conv(x)))
+
+
+class RMSNorm(nn.Module):
+    """Scale the last axis to unit root mean square, times a learned gain."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., dim) -> (..., dim)."""
+        return F.normalize(x, dim=-1) * (x.shape[-1] ** 0.5 * self.gamma)
+
+
+class Attention(nn.Module):
+    """Self-attention with rotary positions and a sigmoid gate per head, normalised first.
+
+    Runs in the dtype of its input: float32 stays float32 on every device.
+    """
+
+    def __init__(self, config: ModelConfig, dim: int) -> None:
+        super().__init__()
+        params = config.transformer_params
+        self.heads, self.flash = params.heads, params.flash_attn
+        self.attn_dropout = params.attn_dropout
+        inner = params.heads * params.dim_head
+        # The frozen frequencies are a parameter: published parameter counts include them.
+        self.rotary_embed = RotaryEmbedding(dim=params.dim_head)
+        self.norm = RMSNorm(dim)
+        self.to_qkv = nn.Linear(dim, 3 * inner, bias=False)
+        self.to_gates = nn.Linear(dim, params.heads)
+        self.to_out = nn.Sequential(
+            nn.Linear(inner, dim, bias=False), nn.Dropout(params.proj_dropout)
+        )
+        if config.variant.zero_init_attention:
+            nn.init.zeros_(self.to_out[0].weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(sequence, position, c) -> (sequence, position, c)."""
+        x = self.norm(x)
+        q, k, v = rearrange(self.to_qkv(x), "b n (r h e) -> r b h n e", r=3, h=self.heads)
+        q = self.rotary_embed.rotate_queries_or_keys(q)
+        k = self.rotary_embed.rotate_queries_or_keys(k)
+        x = self.attend(q, k, v) * rearrange(self.to_gates(x).sigmoid(), "b n h -> b h n 1")
+        return self.to_out(rearrange(x, "b h n e -> b n (h e)"))
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """softmax(q k^T / sqrt(e)) v, each (sequence, head, position, e)."""
+        dropout = self.attn_dropout if self.training else 0.0
+        if self.flash:
+            return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+        weights = (q @ k.mT * q.shape[-1] ** -0.5).softmax(dim=-1)
+        return F.dropout(weights, dropout) @ v
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a GELU between, normalised first."""
+
+    def __init__(self, config: ModelConfig, dim: int) -> None:
+        super().__init__()
+        params = config.transformer_params
+        inner = int(dim * params.ff_mult)
+        self.net = nn.Sequential(
+            RMSNorm(dim),
+            nn.Linear(dim, inner),
+            nn.GELU(),
+            nn.Dropout(params.ff_dropout),
+            nn.Linear(inner, dim),
+            nn.Dropout(params.ff_dropout),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., c) -> (..., c)."""
+        return self.net(x)
+
+
+class Transformer(nn.Module):
+    """One layer of attention and feed-forward, both with residuals."""
+
+    def __init__(self, config: ModelConfig, dim: int) -> None:
+        super().__init__()
+        layer = nn.ModuleList([Attention(config, dim), FeedForward(config, dim)])
+        self.layers = nn.ModuleList([layer])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(sequence, position, c) -> (sequence, position, c)."""
+        for attention, feed_forward in self.layers:
+            x = x + attention(x)
+            x = x + feed_forward(x)
+        return x
+
+
+class DualPath(nn.Module):
+    """A transformer along the frames of every bin and one along the bins of every frame.
+
+    All bands share the positions of the frequency axis: they lie in the channels (paper: RoPE
+    transformers in place of the dual-path recurrent network).
+    """
+
+    def __init__(self, config: ModelConfig, dim: int) -> None:
+        super().__init__()
+        self.time_first = config.variant.time_first
+        self.outer = config.variant.outer_residual
+        # The order of construction is the order of the published state dictionaries.
+        for name in ("time", "freq") if self.time_first else ("freq", "time"):
+            self.add_module(f"{name}_transformer", Transformer(config, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, t, f, c) -> (batch, t, f, c)."""
+        if self.time_first:
+            return self.along_bins(self.along_frames(x))
+        return self.along_frames(self.along_bins(x))
+
+    def along_frames(self, x: Tensor) -> Tensor:
+        batch = x.shape[0]
+        y = self.time_transformer(rearrange(x, "b t f c -> (b f) t c"))
+        y = rearrange(y, "(b f) t c -> b t f c", b=batch)
+        return x + y if self.outer else y
+
+    def along_bins(self, x: Tensor) -> Tensor:
+        batch = x.shape[0]
+        y = self.freq_transformer(rearrange(x, "b t f c -> (b t) f c"))
+        y = rearrange(y, "(b t) f c -> b t f c", b=batch)
+        return x + y if self.outer else y
+
+
+class Bottleneck(nn.Module):
+    """Split and merge at the lowest frame rate, then the dual-path transformers."""
+
+    def __init__(self, config: ModelConfig, dim: int) -> None:
+        super().__init__()
+        self.split_merge = SplitAndMerge(config, dim, config.n_split_enc)
+        self.rope_blocks = nn.Sequential(*(DualPath(config, dim) for _ in range(config.n_rope)))
+        self.final_norm = RMSNorm(dim) if config.variant.norm_after_rope else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, c, f, t) -> (batch, c, f, t)."""
+        x = rearrange(self.split_merge(x), "b c f t -> b t f c")
+        x = self.final_norm(self.rope_blocks(x))
+        return rearrange(x, "b t f c -> b c f t").contiguous()
+
+
+class MoisesLight(nn.Module):
+    """The whole separator: waveform in, one waveform per stem out.
+
+    Args:
+        sources: names of the stems, in output order.
+        architecture: "0.1.0" or "0.1.5", see `ARCHITECTURES`; their weights are incompatible.
+        audio_channels: channels of the mixture.
+        n_fft, hop_size, win_size: STFT sizes in samples.
+        freq_dim: lowest bins, the ones that are processed; those above come out silent.
+        n_bands: equal bands of freq_dim // n_bands bins; must divide G and freq_dim.
+        G: channels at the first stage; stage i has G * (i + 1).
+        n_enc: encoder stages, each halving the frames.
+        n_dec: decoder stages with a SplitAndMerge; the other n_enc - n_dec only upsample.
+        n_split_enc, n_split_dec: convolutions before and after each TDF.
+        n_rope: dual-path blocks.
+        bn_factor: narrowing of the TDF; None takes the architecture's (4 or 8).
+        edge_kernel_size: odd kernel of the first and last convolution; None takes the
+            architecture's: 3 for 0.1.5, while 0.1.0 knows 1 alone.
+        normalized: scale the STFT by 1 / sqrt(n_fft).
+        use_mask: True multiplies real and imaginary parts of the mixture by separate real factors,
+            False (the paper) generates the spectrogram.
+        norm_name: "BatchNorm", "InstanceNorm" or "LayerNorm" (over channels, bins and frames).
+        act_name: "ReLU", "GELU", "LeakyReLU", "SiLU", "Mish" or "Softplus".
+        transformer_params: None for heads 4, dim_head 32, ff_mult 2 and no dropout; entries missing
+            from a dictionary are heads 8, dim_head 64, ff_mult 4 and dropouts 0.1. With flash_attn
+            (default) attention is torch's fused one, at the precision of its input.
+
+    Raises:
+        ValueError: if an argument is out of range or two of them do not fit together.
+
+    Source: the network is the paper's; masks, several stems in one network, light decoder stages
+    and transformer sizes are choices of the package moises-light.
+    """
+
+    sample_rate = 44_100
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        *,
+        architecture: str = "0.1.0",
+        audio_channels: int = 2,
+        n_fft: int = 6144,
+        hop_size: int = 1024,
+        win_size: int = 6144,
+        freq_dim: int = 2048,
+        n_bands: int = 4,
+        G: int = 56,
+        n_enc: int = 3,
+        n_dec: int = 1,
+        n_split_enc: int = 3,
+        n_split_dec: int = 1,
+        n_rope: int = 5,
+        bn_factor: int | None = None,
+        edge_kernel_size: int | None = None,
+        normalized: bool = True,
+        use_mask: bool = True,
+        norm_name: str = "BatchNorm",
+        act_name: str = "ReLU",
+        transformer_params: Mapping[str, Any] | TransformerParams | None = None,
+    ) -> None:
+        names = [field.name for field in fields(ModelConfig)]
+        arguments = {key: value for key, value in locals().items() if key in names}
+        super().__init__()
+        self.config = config = ModelConfig.read(**arguments)
+        parts = 2 * config.audio_channels  # a bin of a channel is a real and an imaginary part
+        above = config.n_fft // 2 + 1 - config.freq_dim
+        self.register_buffer("stft_window", torch.hann_window(config.win_size))
+        self.register_buffer("freq_pad", torch.zeros(1, parts, above, 1))
+        self._build_encoder(config, parts)
+        self._build_decoder(config, parts)
+
+    def _build_encoder(self, config: ModelConfig, parts: int) -> None:
+        widths = [config.G * (i + 1) for i in range(config.n_enc + 1)]
+        steps = list(zip(widths, widths[1:], strict=False))
+        self.first_conv = SplitModule(
+            config, config.n_bands * parts, config.G, config.edge_kernel_size
+        )
+        self.encoder_blocks = nn.ModuleList(
+            SplitAndMerge(config, c, config.n_split_enc) for c, _ in steps
+        )
+        self.ds = nn.ModuleList(TimeDownsample(config, c, wider) for c, wider in steps)
+        self.bottleneck = Bottleneck(config, widths[-1])
+
+    def _build_decoder(self, config: ModelConfig, parts: int) -> None:
+        widths = [config.G * (i + 1) for i in range(config.n_enc, -1, -1)]
+        steps = list(zip(widths, widths[1:], strict=False))
+        heavy, light = steps[: config.n_dec], steps[config.n_dec :]
+        self.dec_heavy_us = nn.ModuleList(TimeUpsample(config, c, down) for c, down in heavy)
+        self.dec_heavy_blocks = nn.ModuleList(
+            SplitAndMerge(config, c, config.n_split_dec) for _, c in heavy
+        )
+        self.dec_light_us = nn.ModuleList(TimeUpsample(config, c, down) for c, down in light)
+        c_out, kernel = config.n_bands * parts, config.edge_kernel_size
+        if config.variant.final_norm_act:
+            self.final_conv = SplitModule(config, config.G, c_out, kernel)
+        else:
+            self.final_conv = nn.Conv2d(
+                config.G, c_out, kernel, padding=kernel // 2, groups=config.n_bands
+            )
+        if len(self.stems) > 1 or config.variant.head_for_one_stem:
+            self.source_head = nn.Conv2d(parts, len(self.stems) * parts, 1)
+        else:
+            self.source_head = nn.Identity()
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names of the stems, in output order."""
+        return self.config.sources
+
+    @property
+    def channels(self) -> int:
+        """Channels of the audio, in and out."""
+        return self.config.audio_channels
+
+    def forward(
+        self, mixture: Tensor, return_auxiliary_outputs: bool = False
+    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """(batch, channel, sample) -> (batch, stem, channel, sample), of any length.
+
+        Args:
+            mixture: audio at 44.1 kHz. The spectrogram is computed in float32 even under autocast.
+            return_auxiliary_outputs: also return an empty dictionary, which some training
+                frameworks expect.
+
+        Raises:
+            ValueError: if the input is not (batch, audio_channels, sample) or is empty.
+        """
+        self._check_input(mixture)
+        samples = mixture.shape[-1]
+        spec = self.stft(F.pad(mixture, (0, self.padded_length(samples) - samples)))
+        mean = spec.mean(dim=(1, 2, 3), keepdim=True)
+        std = spec.std(dim=(1, 2, 3), keepdim=True)
+        out = self.network(((spec - mean) / (std + 1e-5)).to(self.stft_window.dtype))
+        with torch.autocast(spec.device.type, enabled=False):
+            out = out.to(spec.dtype)
+            if self.config.use_mask:
+                # Masks see the mixture as data: no gradient reaches the input through it.
+                out = out * spec.detach().unsqueeze(1)
+            else:
+                out = out * std.unsqueeze(1) + mean.unsqueeze(1)
+            estimate = self.istft(out)[..., :samples]
+        return (estimate, {}) if return_auxiliary_outputs else estimate
+
+    def _check_input(self, mixture: Tensor) -> None:
+        if mixture.ndim != 3 or mixture.shape[1] != self.channels or not mixture.numel():
+            raise ValueError(
+                f"the mixture has shape {tuple(mixture.shape)}: it must be (batch, channel, "
+                f"sample) with {self.channels} channels and at least one sample"
+            )
+
+    def padded_length(self, samples: int) -> int:
+        """Samples after padding zeros at the end.
+
+        At least one and at most hop_size zeros end the last hop, then whole hops follow until the
+        frames halve n_enc times and the centred STFT can reflect n_fft // 2 samples.
+        """
+        hop, n_fft = self.config.hop_size, self.config.n_fft
+        hops = samples // hop + 1
+        while (hops + 1) % 2**self.config.n_enc or 2 * hops * hop <= n_fft:
+            hops += 1
+        return hops * hop
+
+    def window(self) -> Tensor:
+        """The window in float32 at least: a model in half precision still transforms exactly."""
+        return self.stft_window.to(torch.promote_types(self.stft_window.dtype, torch.float32))
+
+    def stft(self, mixture: Tensor) -> Tensor:
+        """(batch, channel, sample) -> (batch, 2 channel, freq_dim, frame)."""
+        config = self.config
+        with torch.autocast(mixture.device.type, enabled=False):
+            window = self.window()
+            spec = torch.stft(
+                rearrange(mixture, "b c n -> (b c) n").to(window.dtype),
+                config.n_fft,
+                config.hop_size,
+                config.win_size,
+                window,
+                normalized=config.normalized,
+                return_complex=True,
+            )
+            reals = torch.view_as_real(spec[:, : config.freq_dim])
+        return rearrange(reals, "(b c) f t r -> b (c r) f t", c=self.channels)
+
+    def istft(self, spec: Tensor) -> Tensor:
+        """(batch, stem, 2 channel, freq_dim, frame) -> (batch, stem, channel, padded sample)."""
+        config = self.config
+        batch, stems, _, _, frames = spec.shape
+        above = self.freq_pad.to(spec.dtype).unsqueeze(1).expand(batch, stems, -1, -1, frames)
+        reals = rearrange(torch.cat([spec, above], dim=3), "b s (c r) f t -> (b s c) f t r", r=2)
+        window = self.window()
+        if spec.device.type == "mps":  # which has no inverse STFT
+            reals, window = reals.cpu(), window.cpu()
+        estimate = torch.istft(
+            torch.view_as_complex(reals.contiguous()),
+            config.n_fft,
+            config.hop_size,
+            config.win_size,
+            window,
+            normalized=config.normalized,
+            length=(frames - 1) * config.hop_size,
+        )
+        estimate = estimate.to(spec.device)
+        return rearrange(estimate, "(b s c) n -> b s c n", b=batch, s=stems)
+
+    def network(self, spec: Tensor) -> Tensor:
+        """(batch, parts, freq_dim, t) standardised -> (batch, stem, parts, freq_dim, t)."""
+        bands = self.config.n_bands
+        x = rearrange(spec, "b n (k f) t -> b (k n) f t", k=bands)
+        x = self.decode(*self.encode(self.first_conv(x)))
+        x = rearrange(self.final_conv(x), "b (k n) f t -> b n (k f) t", k=bands)
+        return rearrange(self.source_head(x), "b (s n) f t -> b s n f t", s=len(self.stems))
+
+    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(batch, G, f, t) -> the bottleneck's (batch, G (n_enc + 1), f, t / 2^n_enc), skips."""
+        skips = []
+        for block, downsample in zip(self.encoder_blocks, self.ds, strict=True):
+            x = block(x)
+            skips.append(x)
+            x = downsample(x)
+        return self.bottleneck(x), skips
+
+    def decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
+        """The bottleneck's output and the skips -> (batch, G, f, t); skips multiply."""
+        for upsample, block in zip(self.dec_heavy_us, self.dec_heavy_blocks, strict=True):
+            x = block(upsample(x) * skips.pop())
+        for upsample in self.dec_light_us:
+            x = upsample(x) * skips.pop()
+        return x

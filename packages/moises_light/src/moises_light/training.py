@@ -1,0 +1,86 @@
+"""Loss, optimizer and schedule of Moises-Light."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as pl
+import torch
+from torch import Tensor
+from torch.nn.functional import l1_loss
+
+from moises_light.model import MoisesLight
+from moises_light.recipe import TrainingConfig
+
+
+class Training(pl.LightningModule):
+    """Mean absolute errors of samples and complex spectrograms, AdamW, plateau or cosine.
+
+    Source: the paper's loss is the complex spectrogram's error plus its multi-resolution form
+    (facts known at second hand, see the model card); the rest is the recipe's.
+    """
+
+    def __init__(self, model: MoisesLight, config: TrainingConfig) -> None:
+        super().__init__()
+        if config.schedule not in ("plateau", "cosine"):
+            raise ValueError(
+                f"training.schedule is {config.schedule!r}: choose plateau or cosine"
+            )
+        self.model = model
+        self.config = config
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        """The loss of one batch of {"mixture", "stems"}."""
+        loss = self.loss(self.model(batch["mixture"]), batch["stems"])
+        self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=len(batch["mixture"]))
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
+        """The same loss on the validation chunks."""
+        loss = self.loss(self.model(batch["mixture"]), batch["stems"])
+        self.log("val/loss", loss, batch_size=len(batch["mixture"]), sync_dist=True)
+
+    def loss(self, estimate: Tensor, reference: Tensor) -> Tensor:
+        """(batch, stem, channel, sample) twice -> the weighted sum of the errors."""
+        config, model = self.config, self.model
+        terms = []
+        if config.waveform_weight:
+            terms.append(config.waveform_weight * l1_loss(estimate, reference))
+        if config.spec_weight:
+            error = spec_error(estimate, reference, model.n_fft, model.hop_size)
+            terms.append(config.spec_weight * error)
+        if config.multi_spec_weight:
+            errors = [spec_error(estimate, reference, n, n // 4) for n in config.multi_n_fft]
+            terms.append(config.multi_spec_weight * torch.stack(errors).mean())
+        return torch.stack(terms).sum()
+
+    def configure_optimizers(self) -> Any:
+        """AdamW and its schedule."""
+        config = self.config
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay
+        )
+        if config.schedule == "cosine":
+            steps = int(self.trainer.estimated_stepping_batches)
+            cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+            return [optimizer], [{"scheduler": cosine, "interval": "step"}]
+        plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, factor=config.plateau_factor, patience=config.plateau_patience
+        )
+        return [optimizer], [{"scheduler": plateau, "monitor": "val/loss"}]
+
+
+def spec_error(estimate: Tensor, reference: Tensor, n_fft: int, hop: int) -> Tensor:
+    """Mean absolute error of real and imaginary parts of the normalised STFT, in float32.
+
+    Args:
+        estimate, reference: (batch, stem, channel, sample).
+        n_fft, hop: samples; periodic Hann window of n_fft.
+    """
+    with torch.autocast(estimate.device.type, enabled=False):
+        window = torch.hann_window(n_fft, device=estimate.device)
+        difference = (estimate.float() - reference.float()).flatten(0, 2)
+        spec = torch.stft(
+            difference, n_fft, hop, window=window, normalized=True, return_complex=True
+        )
+        return torch.view_as_real(spec).abs().mean()

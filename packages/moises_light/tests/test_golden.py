@@ -1,0 +1,170 @@
+"""The network against frozen outputs of the package moises-light (tests/golden/README.md)."""
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from conftest import GOLDEN, fill, full_size_input, read_golden
+from torch import Tensor
+
+from moises_light import MoisesLight, configs
+
+NAMES = sorted(path.stem for path in GOLDEN.glob("*.safetensors"))
+CHECKSUMS = json.loads((GOLDEN / "full_size_checksums.json").read_text())["models"]
+KEYS = json.loads((GOLDEN / "state_dict_keys.json").read_text())
+PRESETS = {  # golden name -> ours
+    **{f"v010_{name}": name for name in configs if not name.endswith("_v015")},
+    **{name.removesuffix("_v015"): name for name in configs if name.endswith("_v015")},
+}
+# What a config of ours says beyond the golden one, whose constructors had fewer arguments.
+OURS = ("architecture", "edge_kernel_size", "norm_name", "act_name", "use_mask")
+
+
+def limit(name: str) -> float:
+    """Absolute; float32 against float64 differs by 1e-5 with InstanceNorm, 1e-6 otherwise."""
+    return 3e-5 if name.startswith("instancenorm") else 5e-6
+
+
+def run(model: MoisesLight, mixture: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(mixture)
+
+
+def worst(ours: Tensor, theirs: Tensor) -> float:
+    assert ours.shape == theirs.shape
+    return (ours - theirs).abs().max().item()
+
+
+def test_there_are_twenty_small_networks_and_twelve_presets() -> None:
+    assert len(NAMES) == 20
+    assert sorted(PRESETS) == sorted(CHECKSUMS) == sorted(KEYS["models"])
+    assert len(PRESETS) == 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_small_network_gives_the_frozen_output(name: str) -> None:
+    golden = read_golden(name)
+    expected = golden.tensors["output"]
+    difference = worst(run(golden.model(), golden.tensors["input"]), expected)
+    assert difference <= limit(name)
+    if not name.startswith("instancenorm"):
+        assert difference <= 1e-5 * expected.abs().max().item()
+
+
+@pytest.mark.parametrize("name", ["mini_paper_large", "v010_mini_paper_large"])
+def test_fused_attention_gives_the_frozen_output(name: str) -> None:
+    golden = read_golden(name)
+    assert golden.config["transformer_params"]["flash_attn"] is False
+    params = {**golden.config["transformer_params"], "flash_attn": True}
+    output = run(golden.model(transformer_params=params), golden.tensors["input"])
+    assert worst(output, golden.tensors["output"]) <= limit(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "modules"),
+    [
+        ("mini_paper_large", ["bottleneck", "first_conv"]),
+        ("single_source", ["final_conv"]),
+        ("v010_mini_paper_large", ["bottleneck", "final_conv", "first_conv"]),
+    ],
+)
+def test_the_signal_inside_is_the_frozen_one(name: str, modules: list[str]) -> None:
+    golden = read_golden(name)
+    frozen = {k.removeprefix("mid."): t for k, t in golden.tensors.items() if "mid." in k}
+    assert sorted(frozen) == modules
+    model, seen = golden.model(), {}
+    for module in modules:
+        model.get_submodule(module).register_forward_hook(
+            lambda _module, _inputs, output, module=module: seen.update({module: output})
+        )
+    run(model, golden.tensors["input"])
+    for module in modules:
+        scale = frozen[module].abs().max().item()
+        assert worst(seen[module], frozen[module]) <= 1e-5 * scale, module
+
+
+def test_a_network_that_generated_gives_the_frozen_masks() -> None:
+    golden = read_golden("direct_generation")
+    assert json.loads(golden.metadata["output.use_mask_true"]) == {"use_mask": True}
+    output = run(golden.model(use_mask=True), golden.tensors["input"])
+    assert worst(output, golden.tensors["output.use_mask_true"]) <= limit("direct_generation")
+
+
+def check_gradients(model: MoisesLight, frozen: dict[str, float]) -> None:
+    assert len(frozen) == 5
+    for name, norm in frozen.items():
+        assert model.get_parameter(name).grad.norm().item() == pytest.approx(norm, rel=1e-4), name
+
+
+def test_training_mode_gives_the_frozen_loss_gradients_and_statistics() -> None:
+    golden = read_golden("single_source")
+    model = golden.model().train()
+    output = model(golden.tensors["input"])
+    # Batch statistics amplify rounding: the frozen output is 2.5e-5 from a float64 run, ours 2.1e-5.
+    assert worst(output.detach(), golden.tensors["output.train_mode"]) <= 5e-5
+    loss = (output - golden.tensors["target"]).abs().mean()
+    loss.backward()
+    assert loss.item() == pytest.approx(float(golden.metadata["train_l1"]), rel=1e-5)
+    check_gradients(model, json.loads(golden.metadata["grad_norms"]))
+    for key in ("running_mean", "running_var"):
+        ours = model.get_buffer(f"first_conv.bn.{key}")
+        assert worst(ours, golden.tensors[f"after_train.first_conv.bn.{key}"]) <= 1e-6
+
+
+def test_evaluation_mode_gives_the_frozen_loss_and_gradients() -> None:
+    golden = read_golden("single_source")
+    model = golden.model()
+    loss = (model(golden.tensors["input"]) - golden.tensors["target"]).abs().mean()
+    loss.backward()
+    assert loss.item() == pytest.approx(float(golden.metadata["eval_l1"]), rel=1e-5)
+    check_gradients(model, json.loads(golden.metadata["eval_grad_norms"]))
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_has_the_frozen_arguments(name: str) -> None:
+    config, frozen = configs[PRESETS[name]], CHECKSUMS[name]["config"]
+    transformer = {**config["transformer_params"], "flash_attn": False}
+    ours = {**config, "transformer_params": transformer}
+    assert {k: v for k, v in ours.items() if k in frozen} == frozen
+    assert {k for k in ours if k not in frozen} <= set(OURS)
+
+
+def check_state(model: MoisesLight, name: str) -> None:
+    entry = KEYS["models"][name]
+    shapes = [[int(n) for n in shape.split("x") if n] for shape in entry["shapes"]]
+    frozen = list(zip(KEYS["keys"][entry["keys"]], shapes, strict=True))
+    assert [(key, list(t.shape)) for key, t in model.state_dict().items()] == frozen
+    counts: dict[str, Any] = CHECKSUMS[name]
+    assert len(frozen) == counts["state_dict_entries"]
+    assert sum(p.numel() for p in model.parameters()) == counts["params"]
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert trainable == counts["trainable_params"]
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_full_size_preset_has_the_frozen_state_and_output(name: str) -> None:
+    frozen = CHECKSUMS[name]
+    model = MoisesLight(**configs[PRESETS[name]]).eval()
+    check_state(model, name)
+    fill(model)
+    mixture = full_size_input(2, frozen["input_samples"])
+    first = torch.tensor(frozen["input_first16"])
+    assert worst(mixture[0, 0, :16], first) <= 1e-7
+    output = run(model, mixture)
+    assert list(output.shape) == frozen["output"]["shape"]
+    assert len(frozen["output"]["rows"]) == 8
+    for ours, row in zip(output.flatten(0, 2), frozen["output"]["rows"], strict=True):
+        check_row(ours, row)
+
+
+def check_row(ours: Tensor, row: dict[str, Any]) -> None:
+    assert ours.double().std().item() == pytest.approx(row["std"], rel=1e-5)
+    assert ours.double().norm().item() == pytest.approx(row["l2"], rel=1e-5)
+    assert ours.abs().max().item() == pytest.approx(row["absmax"], rel=1e-5)
+    middle = ours.numel() // 2
+    # Presets of 0.1.0 reach thousands: what float32 leaves is relative to the peak.
+    slack = 1e-5 * row["absmax"]
+    assert ours.double().mean().item() == pytest.approx(row["mean"], abs=slack)
+    assert worst(ours[:16], torch.tensor(row["first16"])) <= slack
+    assert worst(ours[middle : middle + 16], torch.tensor(row["mid16"])) <= slack

@@ -1,0 +1,1 @@
+"""Score folders and published claims in, leaderboard tables out."""

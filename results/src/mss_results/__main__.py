@@ -1,0 +1,126 @@
+"""mss-results build | show | verify."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mss_results.build import Places, plan, read_boards, write
+from mss_results.markdown import terminal
+from mss_results.verify import verify
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; 0 if all is well, 2 with one sentence on stderr for what the user got wrong."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        places = _places(chosen)
+        if chosen.verb == "build":
+            _build(places)
+        elif chosen.verb == "verify":
+            print(f"{verify(places)} files are what the inputs give")
+        else:
+            _show(places, chosen.dataset, chosen.protocol)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; the interpreter must not flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, OSError) as error:
+        print(f"mss-results: {_sentence(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}: check the path and its permissions"
+    return str(error)
+
+
+def _build(places: Places) -> None:
+    contents = plan(places)
+    for file in write(places, contents):
+        print(f"{'wrote' if file in contents else 'removed'} {file}")
+    print(f"{len(contents)} files are up to date")
+
+
+def _show(places: Places, dataset: str | None, protocol: str | None) -> None:
+    boards = read_boards(places)
+    wanted = [
+        board
+        for board in boards
+        if dataset in (None, board.dataset) and protocol in (None, board.protocol)
+    ]
+    if not wanted:
+        names = ", ".join(board.name for board in boards) or "none"
+        raise ValueError(
+            f"no board for --dataset {dataset} --protocol {protocol}: there are {names}"
+        )
+    print("\n\n".join(terminal(board) for board in wanted), end="")
+    sys.stdout.flush()
+
+
+def _places(chosen: argparse.Namespace) -> Places:
+    results = chosen.repo / "results"
+    if not results.is_dir() and None in (chosen.scores, chosen.papers):
+        raise FileNotFoundError(
+            f"no folder {results}: --repo must name the folder that holds results/ and packages/"
+        )
+    scores = chosen.scores
+    if scores is None:
+        # Before the first evaluate there is nothing but claims.
+        scores = [results / "scores"] if (results / "scores").is_dir() else []
+    readmes = chosen.splice
+    if readmes is None:
+        known = [chosen.repo / "README.md", *sorted(chosen.repo.glob("packages/*/README.md"))]
+        readmes = [readme for readme in known if readme.is_file()]
+    return Places(
+        scores=tuple(scores),
+        papers=chosen.papers or results / "papers.csv",
+        out=chosen.out or results,
+        readmes=tuple(readmes),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mss-results", description=__doc__, allow_abbrev=False)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for name, text in (
+        ("build", "write leaderboard.csv, tables/ and the boards in READMEs"),
+        ("verify", "fail if a committed output is not what the inputs give"),
+        ("show", "print boards"),
+    ):
+        verb = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+        _add_inputs(verb)
+        if name == "show":
+            verb.set_defaults(splice=(), out=None)
+            verb.add_argument("--dataset", help="only boards of this data set")
+            verb.add_argument("--protocol", help="only boards of this protocol id")
+        else:
+            _add_outputs(verb)
+    return parser
+
+
+def _add_inputs(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--repo", type=Path, default=Path("."), help="folder with results/ and packages/ (.)"
+    )
+    verb.add_argument(
+        "--scores", type=Path, nargs="+", metavar="DIR", help="(REPO/results/scores if there)"
+    )
+    verb.add_argument("--papers", type=Path, metavar="FILE", help="(REPO/results/papers.csv)")
+
+
+def _add_outputs(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--out", type=Path, metavar="DIR", help="(REPO/results)")
+    verb.add_argument(
+        "--splice",
+        type=Path,
+        nargs="*",
+        metavar="FILE",
+        help="READMEs with markers (REPO/README.md and REPO/packages/*/README.md)",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Frames to tracks to one value, as the protocol says; NaN skipped, protocols never mixed."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mss_results.read import AVERAGE, STEMS, Protocol, TrackScores
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value in dB (NaN if no track has a score) and the number of tracks behind it."""
+
+    value: float
+    tracks: int | None
+    source: str
+
+
+def combine(values: Sequence[float], how: str) -> float:
+    """Median or mean of the values that are not NaN; NaN if there are none."""
+    present = [value for value in values if not math.isnan(value)]
+    if not present:
+        return math.nan
+    if how == "median":
+        return float(np.median(present))
+    assert how == "mean", how
+    # fsum rounds once, so the mean does not depend on the order of the tracks.
+    return math.fsum(present) / len(present)
+
+
+def track_values(
+    protocol: Protocol, tracks: Sequence[TrackScores]
+) -> dict[tuple[str, str], dict[str, float]]:
+    """One value per track: (stem, metric) -> track -> dB, NaN where no frame has a score.
+
+    Raises:
+        ValueError: if a track was scored under another protocol id.
+    """
+    values: dict[tuple[str, str], dict[str, float]] = {}
+    for scores in tracks:
+        if scores.protocol != protocol.id:
+            raise ValueError(
+                f"track {scores.track!r} holds {scores.protocol} scores among those of "
+                f"{protocol.id}: one aggregation takes one protocol id"
+            )
+        for key, frames in scores.frames.items():
+            values.setdefault(key, {})[scores.track] = combine(frames, protocol.frames)
+    return values
+
+
+def aggregate(
+    protocol: Protocol, tracks: Sequence[TrackScores], source: str
+) -> dict[tuple[str, str], Cell]:
+    """One cell per (stem, metric), and the average of the four stems if all are there."""
+    cells: dict[tuple[str, str], Cell] = {}
+    for key, by_track in track_values(protocol, tracks).items():
+        counted = sum(not math.isnan(value) for value in by_track.values())
+        cells[key] = Cell(combine(list(by_track.values()), protocol.tracks), counted, source)
+    for metric in protocol.metrics:
+        average = average_cell(cells, metric, source)
+        if average is not None:
+            cells[AVERAGE, metric] = average
+    return cells
+
+
+def average_cell(cells: Mapping[tuple[str, str], Cell], metric: str, source: str) -> Cell | None:
+    """Plain mean over vocals, drums, bass and other; None unless all four are present."""
+    four = [cells[stem, metric] for stem in STEMS if (stem, metric) in cells]
+    if len(four) < len(STEMS):
+        return None
+    counts = [cell.tracks for cell in four if cell.tracks is not None]
+    value = math.fsum(cell.value for cell in four) / len(STEMS)
+    return Cell(value, min(counts) if counts else None, source)

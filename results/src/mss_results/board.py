@@ -1,0 +1,250 @@
+"""Boards: all rows of one data set under one protocol, measured beside claimed, ranked."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mss_results.aggregate import Cell, aggregate, average_cell
+from mss_results.claims import Claim
+from mss_results.read import AVERAGE, KNOWN_STEMS, STEMS, Cost, Protocol, Run, ScoreSet
+
+# A score over fewer tracks is not the number a paper prints.
+TEST_TRACKS = {"musdb18": 50, "musdb18hq": 50}
+_METRIC_ORDER = ("SDR", "ISR", "SIR", "SAR", "uSDR", "SI-SDR")
+_COMPUTED = "; mean of the four stems computed here"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a board: a claimed table row, or one run.
+
+    `cells` and `claimed` are keyed by (stem, metric), in dB. `contaminated` names the test tracks
+    the model was trained on; None where the training tracks are not known.
+    """
+
+    kind: str
+    method: str
+    recipe: str
+    run: str
+    reproduces: str
+    verbatim: bool | None
+    cells: Mapping[tuple[str, str], Cell]
+    claimed: Mapping[tuple[str, str], float]
+    extra_data: str
+    contaminated: tuple[str, ...] | None
+    parameters: int | None
+    cost: Cost
+    ours_leaves: int | None
+    not_run: bool
+    fingerprint: str
+    tracks: tuple[str, ...]
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def is_variant(self) -> bool:
+        return self.verbatim is False
+
+
+@dataclass(frozen=True)
+class Board:
+    """The rows of one data set and protocol id, best first; oracles and baselines at the end."""
+
+    dataset: str
+    protocol: str
+    definitions: tuple[Protocol, ...]
+    metrics: tuple[str, ...]
+    stems: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}--{self.protocol}"
+
+
+def build_boards(runs: Sequence[Run], claims: Sequence[Claim]) -> tuple[Board, ...]:
+    """Sort runs and claims into boards, ordered by data set and protocol.
+
+    Raises:
+        ValueError: if a run reproduces a row nobody claims, or two runs aggregate one protocol id
+            in different ways.
+    """
+    _check_reproduced(runs, claims)
+    rows: dict[tuple[str, str], list[Row]] = {}
+    definitions: dict[str, dict[Protocol, str]] = {}
+    for key, row in _claimed_rows(claims):
+        rows.setdefault(key, []).append(row)
+    for run in runs:
+        for scores in run.scores:
+            _define(definitions.setdefault(scores.protocol.id, {}), scores.protocol, run)
+            row = _measured_row(run, scores)
+            rows.setdefault((run.dataset, scores.protocol.id), []).append(row)
+    return tuple(
+        _board(dataset, protocol, tuple(definitions.get(protocol, {})), rows[dataset, protocol])
+        for dataset, protocol in sorted(rows)
+    )
+
+
+def _check_reproduced(runs: Sequence[Run], claims: Sequence[Claim]) -> None:
+    recipes = {claim.recipe for claim in claims} - {""}
+    for run in runs:
+        if run.reproduces is not None and run.reproduces not in recipes:
+            raise ValueError(
+                f"{run.id}/run.json: field reproduces is {run.reproduces!r}, none of the "
+                f"{len(recipes)} recipes claimed in papers.csv: add the claim or correct the recipe"
+            )
+
+
+def _define(known: dict[Protocol, str], protocol: Protocol, run: Run) -> None:
+    for other, where in known.items():
+        if (other.frames, other.tracks) != (protocol.frames, protocol.tracks):
+            raise ValueError(
+                f"{run.id}/run.json: protocol {protocol.id} takes the {protocol.frames} of frames "
+                f"and the {protocol.tracks} of tracks, in {where} {other.frames} and "
+                f"{other.tracks}: another definition needs another protocol id"
+            )
+    known.setdefault(protocol, run.id)
+
+
+def _claimed_rows(claims: Sequence[Claim]) -> Iterable[tuple[tuple[str, str], Row]]:
+    grouped: dict[tuple[str, ...], list[Claim]] = {}
+    for claim in claims:
+        grouped.setdefault(claim.row, []).append(claim)
+    for group in grouped.values():
+        yield (group[0].dataset, group[0].protocol), _claimed_row(group)
+
+
+def _claimed_row(group: Sequence[Claim]) -> Row:
+    cells = {
+        (claim.stem, claim.metric): Cell(claim.value_db, None, claim.source) for claim in group
+    }
+    for metric in sorted({claim.metric for claim in group}):
+        if (AVERAGE, metric) not in cells:
+            average = average_cell(cells, metric, group[0].source + _COMPUTED)
+            if average is not None:
+                cells[AVERAGE, metric] = average
+    first = group[0]
+    return Row(
+        kind="claimed",
+        method=first.method,
+        recipe=first.recipe,
+        run="",
+        reproduces="",
+        verbatim=None,
+        cells=cells,
+        claimed={},
+        extra_data=first.extra_data,
+        contaminated=None,
+        parameters=first.parameters,
+        cost=Cost(None, None, None),
+        ours_leaves=None,
+        not_run=False,
+        fingerprint="",
+        tracks=(),
+        sources=_distinct(claim.source for claim in group),
+        notes=_distinct(part for claim in group for part in claim.note.split("; ") if part),
+    )
+
+
+def _measured_row(run: Run, scores: ScoreSet) -> Row:
+    return Row(
+        kind="measured" if run.kind == "model" else run.kind,
+        method=run.method,
+        recipe=run.recipe or "",
+        run=run.name,
+        reproduces=run.reproduces or "",
+        verbatim=run.verbatim,
+        cells=aggregate(scores.protocol, scores.tracks, run.id),
+        claimed={},
+        extra_data=_extra_data(run),
+        contaminated=_contaminated(run),
+        parameters=run.parameters,
+        cost=run.cost,
+        ours_leaves=run.ours_leaves,
+        not_run=False,
+        fingerprint=run.fingerprint,
+        tracks=run.tracks,
+        sources=(run.id,),
+        notes=(),
+    )
+
+
+def _extra_data(run: Run) -> str:
+    if run.kind != "model":
+        return "oracle" if run.kind == "oracle" else "blind"
+    if run.training is None:
+        return ""
+    return "yes" if run.training.extra_data else "no"
+
+
+def _contaminated(run: Run) -> tuple[str, ...] | None:
+    if run.training is None:
+        return None if run.kind == "model" else ()
+    same = run.training.fingerprint == run.fingerprint
+    if not same and _songs(run.training.dataset) != _songs(run.dataset):
+        return ()
+    return tuple(sorted(set(run.training.tracks) & set(run.tracks)))
+
+
+def _songs(dataset: str) -> str:
+    """Data sets that give the same song the same name share one value."""
+    if dataset.startswith("demo"):
+        return "demo"
+    return "musdb18" if dataset == "musdb18hq" else dataset
+
+
+def _board(
+    dataset: str, protocol: str, definitions: tuple[Protocol, ...], rows: Sequence[Row]
+) -> Board:
+    keys = {key for row in rows for key in row.cells}
+    metrics = tuple(sorted({metric for _, metric in keys}, key=_metric_rank))
+    shown = {stem for stem, _ in keys} | set(STEMS)
+    return Board(
+        dataset=dataset,
+        protocol=protocol,
+        definitions=tuple(sorted(definitions, key=lambda one: (one.silence, one.metrics))),
+        metrics=metrics,
+        stems=(*(stem for stem in KNOWN_STEMS if stem in shown), AVERAGE),
+        rows=tuple(sorted(_beside(dataset, rows), key=lambda row: _rank(row, metrics[0]))),
+    )
+
+
+def _metric_rank(metric: str) -> tuple[int, str]:
+    known = metric in _METRIC_ORDER
+    return (_METRIC_ORDER.index(metric) if known else len(_METRIC_ORDER), metric)
+
+
+def _beside(dataset: str, rows: Sequence[Row]) -> list[Row]:
+    """Put claimed values into the rows that reproduce them, and mark claims without a run."""
+    claims = {row.recipe: row for row in rows if row.kind == "claimed" and row.recipe}
+    run = {row.reproduces for row in rows if _reproduces(row, dataset)}
+    beside: list[Row] = []
+    for row in rows:
+        if row.kind == "claimed":
+            row = replace(row, not_run=bool(row.recipe) and row.recipe not in run)
+        elif row.reproduces in claims and _reproduces(row, dataset):
+            claimed = claims[row.reproduces].cells
+            row = replace(row, claimed={key: claimed[key].value for key in claimed})
+        beside.append(row)
+    return beside
+
+
+def _reproduces(row: Row, dataset: str) -> bool:
+    """A variant, or a run over fewer tracks than the paper's, is no reproduction."""
+    full = len(row.tracks) == TEST_TRACKS.get(dataset, len(row.tracks))
+    return bool(row.reproduces) and not row.is_variant and full
+
+
+def _rank(row: Row, metric: str) -> tuple[object, ...]:
+    """Best average first; rows without one follow, by their stems; names break ties."""
+    values: list[tuple[bool, float]] = []
+    for stem in (AVERAGE, *KNOWN_STEMS):
+        cell = row.cells.get((stem, metric))
+        missing = cell is None or math.isnan(cell.value)
+        values.append((missing, 0.0 if cell is None or missing else -cell.value))
+    group = {"oracle": 1, "baseline": 2}.get(row.kind, int(row.extra_data == "oracle"))
+    return (group, *values, row.method, row.recipe, row.extra_data, row.run)
+
+
+def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))

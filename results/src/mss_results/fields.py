@@ -1,0 +1,160 @@
+"""Typed access to parsed JSON: every error names the file and the field."""
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_MAX_COUNT = 2**63 - 1
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]*")
+
+
+def check_name(name: str, where: str) -> str:
+    """Return a name that may stand in file names and markers.
+
+    Raises:
+        ValueError: if it holds other characters, or the "--" that joins data set and protocol.
+    """
+    if not _SAFE_NAME.fullmatch(name) or "--" in name:
+        raise ValueError(
+            f"{where} is {name!r}: use letters, digits and . _ + @ -, and no '--', "
+            f"since table files are named after it"
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A JSON object that remembers its file and its place in it."""
+
+    file: Path
+    place: str
+    values: Mapping[str, object]
+
+    def where(self, name: str) -> str:
+        return f"{self.file}: field {self.place}{name}"
+
+    def _take(self, name: str, kinds: tuple[type, ...], wanted: str) -> object:
+        if name not in self.values:
+            raise ValueError(f"{self.where(name)} is missing: it must be {wanted}")
+        value = self.values[name]
+        # bool is a subclass of int, yet true is no count.
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise ValueError(f"{self.where(name)} is {_short(value)}: it must be {wanted}")
+        return value
+
+    def _is_null(self, name: str) -> bool:
+        return name in self.values and self.values[name] is None
+
+    def text(self, name: str) -> str:
+        """A string that is not empty and holds no control characters."""
+        value = str(self._take(name, (str,), "a text"))
+        if not _is_text(value):
+            raise ValueError(f"{self.where(name)} is {_short(value)}: it must be a plain text")
+        return value
+
+    def text_or_none(self, name: str) -> str | None:
+        return None if self._is_null(name) else self.text(name)
+
+    def choice(self, name: str, legal: tuple[str, ...]) -> str:
+        """One of the legal texts."""
+        value = self.text(name)
+        if value not in legal:
+            raise ValueError(f"{self.where(name)} is {value!r}: it must be {_one_of(legal)}")
+        return value
+
+    def count(self, name: str) -> int:
+        """An integer of at least 0."""
+        value = self._take(name, (int,), "an integer of at least 0")
+        assert isinstance(value, int)
+        if not 0 <= value <= _MAX_COUNT:
+            raise ValueError(
+                f"{self.where(name)} is {_short(value)}: it must lie in 0...{_MAX_COUNT}"
+            )
+        return value
+
+    def count_or_none(self, name: str) -> int | None:
+        return None if self._is_null(name) else self.count(name)
+
+    def number(self, name: str) -> float:
+        """A number in JSON's sense, or the bare token NaN."""
+        value = self._take(name, (int, float), "a number or NaN")
+        assert isinstance(value, int | float)
+        if math.isnan(value) or abs(value) <= _MAX_COUNT:
+            return float(value)
+        raise ValueError(
+            f"{self.where(name)} is {_short(value)}: it must be a finite number or NaN"
+        )
+
+    def number_or_none(self, name: str) -> float | None:
+        return None if self._is_null(name) else self.number(name)
+
+    def flag(self, name: str) -> bool:
+        return bool(self._take(name, (bool,), "true or false"))
+
+    def flag_or_none(self, name: str) -> bool | None:
+        return None if self._is_null(name) else self.flag(name)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of different texts, at least one."""
+        values = self._take(name, (list,), "a list of texts")
+        assert isinstance(values, list)
+        if not values or not all(isinstance(value, str) and _is_text(value) for value in values):
+            raise ValueError(f"{self.where(name)} is {_short(values)}: it must be a list of texts")
+        if len(set(values)) != len(values):
+            raise ValueError(f"{self.where(name)} names an entry twice: list each entry once")
+        return tuple(values)
+
+    def inner(self, name: str) -> "Fields":
+        """The JSON object under a name."""
+        values = self._take(name, (dict,), "a JSON object")
+        assert isinstance(values, dict)
+        return Fields(self.file, f"{self.place}{name}.", values)
+
+    def inner_or_none(self, name: str) -> "Fields | None":
+        return None if self._is_null(name) else self.inner(name)
+
+    def items(self, name: str) -> tuple["Fields", ...]:
+        """The JSON objects of a list."""
+        values = self._take(name, (list,), "a list of JSON objects")
+        assert isinstance(values, list)
+        for index, value in enumerate(values):
+            if not isinstance(value, dict):
+                raise ValueError(
+                    f"{self.where(name)}[{index}] is {_short(value)}: it must be a JSON object"
+                )
+        return tuple(
+            Fields(self.file, f"{self.place}{name}[{index}].", value)
+            for index, value in enumerate(values)
+        )
+
+
+def parse_object(content: bytes, file: Path) -> Fields:
+    """Parse a JSON object; the bare token NaN is a number, as museval writes it.
+
+    Raises:
+        ValueError: if the content is not JSON in UTF-8, or its top level is not an object.
+    """
+    try:
+        values = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: no valid JSON ({error}): evaluate must write it again") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{file}: the top level is {_short(values)}: it must be a JSON object")
+    return Fields(file, "", values)
+
+
+def _one_of(legal: tuple[str, ...]) -> str:
+    return "one of " + ", ".join(legal) if len(legal) > 1 else legal[0]
+
+
+def _is_text(value: str) -> bool:
+    return bool(value) and not any(unicodedata.category(each) in ("Cc", "Cs") for each in value)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,282 @@
+"""Score folders: <scores>/<dataset>/<method>/<run>/ with run.json and museval's track files."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mss_results.fields import Fields, check_name, parse_object
+
+SCHEMA = 1
+STEMS = ("vocals", "drums", "bass", "other")
+KNOWN_STEMS = (*STEMS, "accompaniment")
+AVERAGE = "average"  # stands where a stem stands: the plain mean over STEMS
+KINDS = ("model", "baseline", "oracle")
+WAYS = ("median", "mean")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a number means: its metrics and how frames and tracks are brought together."""
+
+    id: str
+    metrics: tuple[str, ...]
+    frames: str
+    tracks: str
+    silence: str
+
+
+@dataclass(frozen=True)
+class TrackScores:
+    """The frames of one track in dB by (stem, metric); NaN where a frame has no score."""
+
+    protocol: str
+    track: str
+    frames: Mapping[tuple[str, str], tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class ScoreSet:
+    """All tracks of one run under one protocol, sorted by track name."""
+
+    protocol: Protocol
+    tracks: tuple[TrackScores, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a model was fitted on."""
+
+    dataset: str
+    fingerprint: str
+    tracks: tuple[str, ...]
+    extra_data: bool
+    steps: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-adds in GMAC per second of audio, seconds per second, bytes; None if unmeasured."""
+
+    gmac_per_second: float | None
+    real_time_factor: float | None
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.json with its scores."""
+
+    dataset: str
+    method: str
+    name: str
+    kind: str
+    recipe: str | None
+    verbatim: bool | None
+    ours_leaves: int | None
+    reproduces: str | None
+    fingerprint: str
+    tracks: tuple[str, ...]
+    stems: tuple[str, ...]
+    training: Training | None
+    parameters: int | None
+    cost: Cost
+    scores: tuple[ScoreSet, ...]
+
+    @property
+    def id(self) -> str:
+        return f"{self.dataset}/{self.method}/{self.name}"
+
+
+def read_runs(roots: Sequence[Path]) -> tuple[Run, ...]:
+    """Read every run under the score folders, sorted by data set, method and run.
+
+    Raises:
+        FileNotFoundError: if a folder, a run.json or a listed track file is missing.
+        ValueError: if a file is malformed, was changed after it was written, or names what the
+            run does not have; if two folders hold the same run.
+    """
+    found: dict[str, tuple[Run, Path]] = {}
+    for root in roots:
+        if not root.is_dir():
+            raise FileNotFoundError(f"no folder {root}: --scores must name score folders")
+        for folder in _run_folders(root):
+            run = _read_run(folder)
+            if run.id in found:
+                raise ValueError(
+                    f"{folder}: run {run.id} is also in {found[run.id][1]}: "
+                    f"give one of them another run name"
+                )
+            found[run.id] = (run, folder)
+    runs = (run for run, _ in found.values())
+    return tuple(sorted(runs, key=lambda run: (run.dataset, run.method, run.name)))
+
+
+def _run_folders(root: Path) -> list[Path]:
+    level = [root]
+    for _ in ("dataset", "method", "run"):
+        level = [inner for folder in level for inner in _folders(folder)]
+    return level
+
+
+def _folders(folder: Path) -> list[Path]:
+    inside = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in inside if path.is_dir())
+
+
+def _read_run(folder: Path) -> Run:
+    file = folder / "run.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"no run.json in {folder}: evaluate writes it beside the scores")
+    fields = parse_object(file.read_bytes(), file)
+    if fields.count("schema") != SCHEMA:
+        raise ValueError(
+            f"{file}: field schema is {fields.count('schema')}: this version reads {SCHEMA}"
+        )
+    dataset = fields.inner("dataset")
+    _check_place(folder, fields, dataset)
+    stems = fields.texts("stems")
+    for stem in stems:
+        _check_stem(stem, KNOWN_STEMS, f"{file}: field stems")
+    tracks = dataset.texts("tracks")
+    leaves = fields.inner_or_none("leaf_sources")
+    weights = fields.inner_or_none("weights")
+    return Run(
+        dataset=dataset.text("name"),
+        method=fields.text("method"),
+        name=fields.text("run"),
+        kind=fields.choice("kind", KINDS),
+        recipe=fields.text_or_none("recipe"),
+        verbatim=fields.flag_or_none("verbatim"),
+        ours_leaves=None if leaves is None else leaves.count("ours"),
+        reproduces=fields.text_or_none("reproduces"),
+        fingerprint=dataset.text("fingerprint"),
+        tracks=tuple(sorted(tracks)),
+        stems=stems,
+        training=_training(fields.inner_or_none("training")),
+        parameters=None if weights is None else weights.count("parameters"),
+        cost=_cost(fields.inner("cost")),
+        scores=_score_sets(folder, fields, stems, tracks),
+    )
+
+
+def _check_place(folder: Path, fields: Fields, dataset: Fields) -> None:
+    """A copied folder would count under the wrong name."""
+    places = (
+        (folder.name, fields.text("run"), fields.where("run")),
+        (folder.parent.name, fields.text("method"), fields.where("method")),
+        (folder.parent.parent.name, dataset.text("name"), dataset.where("name")),
+    )
+    for place, name, where in places:
+        check_name(name, where)
+        if place != name:
+            raise ValueError(f"{where} is {name!r}, its folder is {place!r}: they must agree")
+    if dataset.text("split") != "test":
+        raise ValueError(
+            f"{dataset.where('split')} is {dataset.text('split')!r}: boards show 'test' only"
+        )
+
+
+def _check_stem(stem: str, legal: Sequence[str], where: str) -> None:
+    if stem not in legal:
+        raise ValueError(f"{where} names the unknown stem {stem!r}: use {', '.join(legal)}")
+
+
+def _training(fields: Fields | None) -> Training | None:
+    if fields is None:
+        return None
+    return Training(
+        dataset=fields.text("dataset"),
+        fingerprint=fields.text("fingerprint"),
+        tracks=fields.texts("tracks"),
+        extra_data=fields.flag("extra_data"),
+        steps=fields.count("steps"),
+    )
+
+
+def _cost(fields: Fields) -> Cost:
+    return Cost(
+        gmac_per_second=fields.number_or_none("gmac_per_second"),
+        real_time_factor=fields.number_or_none("real_time_factor"),
+        peak_memory_bytes=fields.count_or_none("peak_memory_bytes"),
+    )
+
+
+def _score_sets(
+    folder: Path, fields: Fields, stems: tuple[str, ...], tracks: tuple[str, ...]
+) -> tuple[ScoreSet, ...]:
+    protocols = fields.inner("protocols")
+    if not protocols.values:
+        raise ValueError(f"{fields.where('protocols')} is empty: a run needs at least one")
+    present = {path.name for path in _folders(folder)}
+    for name in sorted(present - set(protocols.values)):
+        raise ValueError(f"{protocols.where(name)} is missing: the folder {folder / name} exists")
+    sets: dict[str, ScoreSet] = {}
+    for name in sorted(protocols.values):
+        entry = protocols.inner(name)
+        protocol = _protocol(entry)
+        if protocol.id in sets:
+            raise ValueError(f"{entry.where('id')} is {protocol.id!r} twice: use each id once")
+        sets[protocol.id] = ScoreSet(
+            protocol,
+            tuple(
+                _track(track, file, digest, protocol, stems)
+                for track, file, digest in _digests(folder / name, entry, tracks)
+            ),
+        )
+    return tuple(sets[id] for id in sorted(sets))
+
+
+def _protocol(entry: Fields) -> Protocol:
+    return Protocol(
+        id=check_name(entry.text("id"), entry.where("id")),
+        metrics=entry.texts("metrics"),
+        frames=entry.choice("frames", WAYS),
+        tracks=entry.choice("tracks", WAYS),
+        silence=entry.text("silence"),
+    )
+
+
+def _digests(folder: Path, entry: Fields, tracks: tuple[str, ...]) -> list[tuple[str, Path, str]]:
+    """Track, file, digest; the disk, the digests and the track list must name the same."""
+    files = entry.inner("files")
+    wanted = {f"test/{track}.json" for track in tracks}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")}
+    for name in sorted(wanted ^ set(files.values)):
+        raise ValueError(
+            f"{files.where(name)} is {'missing' if name in wanted else 'no test track'}: "
+            f"files and dataset.tracks must name the same {len(tracks)} tracks"
+        )
+    for name in sorted(wanted - present):
+        raise FileNotFoundError(f"no file {folder / name}: run.json lists it in {files.place[:-1]}")
+    for name in sorted(present - wanted):
+        raise ValueError(f"{folder / name}: not listed in run.json: remove it or evaluate again")
+    return [
+        (track, folder / f"test/{track}.json", files.text(f"test/{track}.json"))
+        for track in sorted(tracks)
+    ]
+
+
+def _track(
+    track: str, file: Path, digest: str, protocol: Protocol, stems: tuple[str, ...]
+) -> TrackScores:
+    content = file.read_bytes()
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != digest:
+        raise ValueError(
+            f"{file}: its SHA-256 is {actual[:12]}..., run.json says {digest[:12]}...: "
+            f"scores are never edited, evaluate again"
+        )
+    frames: dict[tuple[str, str], tuple[float, ...]] = {}
+    for target in parse_object(content, file).items("targets"):
+        stem = target.text("name")
+        _check_stem(stem, stems, target.where("name"))
+        if (stem, protocol.metrics[0]) in frames:
+            raise ValueError(f"{target.where('name')} is {stem!r} twice: list each stem once")
+        scores = [frame.inner("metrics") for frame in target.items("frames")]
+        for metric in protocol.metrics:
+            frames[stem, metric] = tuple(score.number(metric) for score in scores)
+    for stem in stems:
+        if (stem, protocol.metrics[0]) not in frames:
+            raise ValueError(f"{file}: field targets lacks the stem {stem!r}: run.json lists it")
+    return TrackScores(protocol.id, track, frames)

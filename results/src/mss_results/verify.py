@@ -1,0 +1,79 @@
+"""Are the committed outputs what the inputs give?"""
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mss_results.build import Places, plan, stale
+
+_CURE = "run mss-results build"
+
+
+def verify(places: Places) -> int:
+    """Recompute every output and compare it with the file, byte for byte; return their number.
+
+    Raises:
+        ValueError: one line per file that differs, naming its first differing cell.
+        FileNotFoundError, ValueError: as `plan` does; a score file that was changed stops there.
+    """
+    contents = plan(places)
+    problems = [line for file, content in contents.items() if (line := _compare(file, content))]
+    problems += [
+        f"{file}: the inputs give no such table: {_CURE}" for file in stale(places, contents)
+    ]
+    if problems:
+        raise ValueError("\n".join(problems))
+    return len(contents)
+
+
+def _compare(file: Path, wanted: bytes) -> str:
+    if not file.is_file():
+        return f"{file}: missing: {_CURE}"
+    found = file.read_bytes()
+    if found == wanted:
+        return ""
+    cells = _csv_cells if file.suffix == ".csv" else _text_cells
+    place, old, new = _first_difference(found, wanted, cells)
+    return f"{file}: {place} reads {old!r}, the inputs give {new!r}: {_CURE}"
+
+
+Cells = Callable[[str], Mapping[str, str]]
+
+
+def _first_difference(found: bytes, wanted: bytes, cells: Cells) -> tuple[str, str, str]:
+    old, new = (cells(content.decode("utf-8", "replace")) for content in (found, wanted))
+    for place in (*new, *old):
+        if old.get(place) != new.get(place):
+            return place, old.get(place, "nothing"), new.get(place, "nothing")
+    return "its bytes (line ends or quoting)", f"{len(found)} bytes", f"{len(wanted)} bytes"
+
+
+def _csv_cells(text: str) -> Mapping[str, str]:
+    lines = list(csv.reader(io.StringIO(text, newline="")))
+    return _named(lines, lines[0] if lines else [])
+
+
+def _named(lines: list[list[str]], header: list[str]) -> Mapping[str, str]:
+    return {
+        f"line {number}, column {header[index] if index < len(header) else index + 1}": cell
+        for number, line in enumerate(lines, start=1)
+        for index, cell in enumerate(line)
+    }
+
+
+def _text_cells(text: str) -> Mapping[str, str]:
+    """Cells of Markdown tables by column name; any other line as a whole."""
+    cells: dict[str, str] = {}
+    header: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.startswith("|"):
+            header = []
+            cells[f"line {number}"] = line
+            continue
+        parts = [part.strip() for part in line[1:].removesuffix("|").split(" | ")]
+        header = header or parts
+        for index, part in enumerate(parts):
+            name = header[index] if index < len(header) else str(index + 1)
+            cells[f"line {number}, column {name}"] = part
+    return cells

@@ -1,0 +1,211 @@
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import four_stems
+from mss_results.__main__ import main
+
+
+def contents(repo):
+    return {file: file.read_bytes() for file in sorted(repo.rglob("*")) if file.is_file()}
+
+
+def build(repo):
+    assert main(["build", "--repo", str(repo)]) == 0
+
+
+def fails(capsys, *arguments):
+    """The sentence of a run that stops with 2."""
+    capsys.readouterr()
+    assert main([str(argument) for argument in arguments]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("mss-results: ") and "Traceback" not in err
+    assert out == ""
+    return err
+
+
+def test_build_writes_leaderboard_tables_and_readme(repo):
+    build(repo)
+    tables = sorted(file.name for file in (repo / "results" / "tables").iterdir())
+    assert tables == [
+        f"{name}--bsseval_v4@1.{kind}"
+        for name in ("demo_small", "musdb18hq")
+        for kind in ("csv", "md")
+    ]
+    readme = (repo / "README.md").read_text()
+    assert readme.startswith("# Title\n") and readme.endswith("<!-- results:end -->\nlast\n")
+    assert "| ours | demo | measured | seed0 |" in readme
+
+
+def test_building_twice_changes_nothing_and_leaves_no_partial_file(repo, capsys):
+    build(repo)
+    first = contents(repo)
+    capsys.readouterr()
+    build(repo)
+    assert contents(repo) == first
+    assert capsys.readouterr().out == "6 files are up to date\n"
+
+
+def test_readmes_of_packages_are_spliced_and_others_left_alone(repo):
+    card = repo / "packages" / "ours" / "README.md"
+    begin = "<!-- results:begin demo_small--bsseval_v4@1 method=ours -->"
+    card.write_text(f"{begin}\n<!-- results:end -->\n")
+    build(repo)
+    assert "| ours |" in card.read_text()
+    card.write_text("no markers\n")
+    build(repo)
+    assert card.read_text() == "no markers\n"
+
+
+def test_a_table_without_inputs_is_removed(repo, folders):
+    folder = folders.write({"a": four_stems(1.0)}, dataset="demo_full")
+    build(repo)
+    table = repo / "results" / "tables" / "demo_full--bsseval_v4@1.csv"
+    assert table.is_file()
+    (folder / "run.json").unlink()
+    for file in sorted((folders.root / "demo_full").rglob("*"), reverse=True):
+        file.unlink() if file.is_file() else file.rmdir()
+    build(repo)
+    assert not table.exists()
+
+
+def test_a_repository_without_scores_has_its_claims(repo, folders):
+    folders.root.rename(repo / "elsewhere")
+    (repo / "README.md").write_text("")
+    build(repo)
+    assert "not run" in (repo / "results" / "tables" / "musdb18hq--bsseval_v4@1.md").read_text()
+
+
+def test_verify_accepts_what_build_wrote(repo, capsys):
+    build(repo)
+    capsys.readouterr()
+    assert main(["verify", "--repo", str(repo)]) == 0
+    assert capsys.readouterr().out == "6 files are what the inputs give\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        (
+            "results/leaderboard.csv",
+            ",5.000,",
+            ",5.001,",
+            r"leaderboard.csv: line \d+, column value reads '5.001', the inputs give '5.000'",
+        ),
+        (
+            "results/tables/demo_small--bsseval_v4@1.csv",
+            "2.000",
+            "2.100",
+            r"@1.csv: line 2, column vocals SDR reads '2.100', the inputs give '2.000'",
+        ),
+        (
+            "results/tables/demo_small--bsseval_v4@1.md",
+            "| 2.00 |",
+            "| 2.01 |",
+            r"@1.md: line 11, column vocals reads '2.01', the inputs give '2.00'",
+        ),
+        (
+            "README.md",
+            "| 3.00 |",
+            "| 9.00 |",
+            r"README.md: line 13, column drums reads '9.00', the inputs give '3.00'",
+        ),
+        (
+            "results/tables/demo_small--bsseval_v4@1.md",
+            "not comparable",
+            "comparable",
+            r"@1.md: line 3 reads 'Generated demo set: comparable",
+        ),
+    ],
+)
+def test_verify_names_file_and_cell_of_a_changed_digit(repo, capsys, name, old, new, message):
+    build(repo)
+    file = repo / name
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    assert re.search(message, fails(capsys, "verify", "--repo", repo))
+
+
+def test_verify_names_a_score_file_with_one_changed_digit(repo, folders, capsys):
+    build(repo)
+    file = folders.root / "demo_small/ours/seed0/bsseval_v4/test/a.json"
+    file.write_bytes(file.read_bytes().replace(b"1.0}", b"1.1}", 1))
+    assert re.search(r"a\.json: its SHA-256 is", fails(capsys, "verify", "--repo", repo))
+
+
+def test_verify_sees_line_ends_missing_files_and_files_too_many(repo, capsys):
+    build(repo)
+    results = repo / "results"
+    board = results / "leaderboard.csv"
+    board.write_bytes(board.read_bytes().replace(b"\n", b"\r\n"))
+    (results / "tables" / "musdb18hq--bsseval_v4@1.md").unlink()
+    (results / "tables" / "old--usdr@1.md").write_text("")
+    sentences = fails(capsys, "verify", "--repo", repo).splitlines()
+    assert len(sentences) == 3
+    assert "leaderboard.csv: its bytes (line ends or quoting)" in sentences[0]
+    assert "musdb18hq--bsseval_v4@1.md: missing" in sentences[1]
+    assert "old--usdr@1.md: the inputs give no such table" in sentences[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("results/papers.csv", "method\n", "papers.csv: line 1 has the columns"),
+        ("README.md", "<!-- results:begin demo_small--bsseval_v4@1 -->\n", "line 1 begins a board"),
+        ("results/scores/demo_small/ours/seed0/run.json", "{", "run.json: no valid JSON"),
+        ("results/scores/demo_small/ours/seed0/bsseval_v4/test/a.json", "{", "its SHA-256 is"),
+    ],
+)
+def test_bad_input_stops_with_one_sentence_and_writes_nothing(repo, capsys, name, content, message):
+    build(repo)
+    (repo / name).write_text(content)
+    before = contents(repo)
+    sentence = fails(capsys, "build", "--repo", repo)
+    assert message in sentence and sentence.count("\n") == 1
+    assert contents(repo) == before
+
+
+def test_an_unwritable_output_leaves_everything_as_it_was(repo, capsys):
+    (repo / "results" / "tables").write_text("a file where a folder belongs")
+    before = contents(repo)
+    assert "tables" in fails(capsys, "build", "--repo", repo)
+    assert contents(repo) == before
+
+
+def test_missing_places_are_named_by_their_flag(repo, tmp_path, capsys):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "--repo must name" in fails(capsys, "build", "--repo", empty)
+    missing = tmp_path / "missing"
+    assert "--scores must name" in fails(capsys, "show", "--repo", repo, "--scores", missing)
+    assert "--papers must name" in fails(capsys, "show", "--repo", repo, "--papers", missing)
+    assert "--splice must name" in fails(capsys, "build", "--repo", repo, "--splice", missing)
+
+
+def test_show_prints_the_boards_asked_for(repo, capsys):
+    assert main(["show", "--repo", str(repo), "--dataset", "demo_small"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("demo_small, bsseval_v4@1\n") and "musdb18hq," not in out
+    assert main(["show", "--repo", str(repo), "--protocol", "bsseval_v4@1"]) == 0
+    assert "\n\nmusdb18hq, bsseval_v4@1\n" in capsys.readouterr().out
+    assert "no board for --dataset x" in fails(capsys, "show", "--repo", repo, "--dataset", "x")
+
+
+def test_outputs_go_where_they_are_sent(repo, tmp_path):
+    out = tmp_path / "out"
+    before = contents(repo)
+    assert main(["build", "--repo", str(repo), "--out", str(out), "--splice"]) == 0
+    assert len(list(out.rglob("*.*"))) == 5
+    assert {file: content for file, content in contents(repo).items() if out not in file.parents}
+    assert all(contents(repo)[file] == content for file, content in before.items())
+
+
+def test_the_program_imports_no_torch_and_survives_a_closed_pipe(repo):
+    code = "import sys, mss_results.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    show = [sys.executable, "-m", "mss_results", "show", "--repo", str(repo)]
+    with subprocess.Popen(show, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""

@@ -1,0 +1,216 @@
+import csv
+import io
+import os
+import random
+from pathlib import Path
+
+import pytest
+from conftest import PAPERS, four_stems
+from mss_results.board import build_boards
+from mss_results.build import Places, plan
+from mss_results.claims import read_claims
+from mss_results.markdown import markdown, page, terminal
+from mss_results.read import read_runs
+from mss_results.tables import fixed, leaderboard_csv, wide_csv
+
+
+def boards_of(repo):
+    results = repo / "results"
+    return {
+        board.name: board
+        for board in build_boards(
+            read_runs([results / "scores"]), read_claims(results / "papers.csv")
+        )
+    }
+
+
+def records(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (-0.0004, 3, "0.000"),
+        (-0.0006, 3, "-0.001"),
+        (9.8, 3, "9.800"),
+        (float("nan"), 3, ""),
+        (None, 3, ""),
+    ],
+)
+def test_numbers_have_fixed_decimals_and_no_negative_zero(value, digits, text):
+    assert fixed(value, digits) == text
+
+
+def test_the_leaderboard_holds_every_cell_with_its_origin(repo):
+    lines = records(leaderboard_csv(list(boards_of(repo).values())))
+    # 3 runs of four stems and an average, and 3 claims.
+    assert len(lines) == 3 * 5 + 3
+    (line,) = [each for each in lines if each["method"] == "ours" and each["stem"] == "drums"]
+    assert line == {
+        "dataset": "demo_small",
+        "protocol": "bsseval_v4@1",
+        "method": "ours",
+        "recipe": "demo",
+        "verbatim": "true",
+        "stem": "drums",
+        "metric": "SDR",
+        "value": "3.000",
+        "ci_low": "",
+        "ci_high": "",
+        "tracks": "2",
+        "extra_data": "no",
+        "contaminated": "false",
+        "parameters": "1234567",
+        "gmac_per_second": "1.500",
+        "real_time_factor": "0.2500",
+        "peak_memory_mb": "300.0",
+        "kind": "measured",
+        "ours_leaves": "7",
+        "source": "demo_small/ours/seed0",
+    }
+    kinds = {each["method"]: each["kind"] for each in lines if each["dataset"] == "demo_small"}
+    assert kinds == {"ours": "measured", "irm2": "oracle", "mixture": "baseline"}
+
+
+def test_the_wide_table_puts_claim_and_difference_beside_the_measured_value(folders, papers):
+    fifty = {f"song {index:02d}": four_stems(3.25) for index in range(50)}
+    folders.write(fifty, dataset="musdb18hq", reproduces="ours/large")
+    board = boards_of(folders.root.parent.parent)["musdb18hq--bsseval_v4@1"]
+    lines = {(line["recipe"], line["run"]): line for line in records(wide_csv(board))}
+    assert set(lines) == {
+        ("", ""),
+        ("demo", "seed0"),
+        ("ours/large", ""),
+        ("ours/small", "not run"),
+    }
+    measured = lines["demo", "seed0"]
+    assert measured["average SDR"] == "4.750"
+    assert measured["average SDR claimed"] == "5.500"
+    assert measured["average SDR difference"] == "-0.750"
+    assert "vocals SDR claimed" not in measured
+    text = markdown(board)
+    assert "| 4.75 (claimed 5.50, -0.75) | 50 |" in text
+    assert "| ours | ours/small | claimed | not run |" in text
+    assert "1. Our paper, table 2\n" in text
+    assert "- Other Net: read twice" in text
+
+
+def test_each_metric_has_its_own_table_and_columns(folders, papers):
+    folders.write({"a": {"vocals": [1.0]}}, protocol="si_sdr@1", metric="SI-SDR")
+    board = boards_of(folders.root.parent.parent)["demo_small--si_sdr@1"]
+    assert "vocals SI-SDR" in records(wide_csv(board))[0]
+    assert markdown(board).count("SI-SDR in dB, higher is better:") == 1
+
+
+def test_a_demo_board_says_that_it_is_no_musdb_board(repo):
+    boards = boards_of(repo)
+    sentence = "Generated demo set: not comparable with MUSDB18-HQ."
+    assert sentence in markdown(boards["demo_small--bsseval_v4@1"])
+    assert sentence in terminal(boards["demo_small--bsseval_v4@1"])
+    assert sentence not in markdown(boards["musdb18hq--bsseval_v4@1"])
+
+
+def test_variants_stand_below_the_main_table(repo, folders):
+    folders.write({"a": four_stems(8.0), "b": four_stems(8.0)}, run="wider", verbatim=False)
+    text = markdown(boards_of(repo)["demo_small--bsseval_v4@1"])
+    main, variants = text.split("Variants (a recipe with overrides, verbatim: false)")
+    assert "wider" not in main and "wider" in variants
+    assert "seed0" in main and "seed0" not in variants
+
+
+def test_a_contaminated_row_is_marked_and_listed(repo, folders):
+    training = {
+        "dataset": "demo_small",
+        "fingerprint": "f" * 64,
+        "tracks": [f"track {index}" for index in range(7)] + ["z"],
+        "extra_data": False,
+        "steps": 1,
+    }
+    scores = {f"track {index}": four_stems(1.0) for index in range(8)}
+    folders.write(scores, run="leaky", training=training)
+    text = markdown(boards_of(repo)["demo_small--bsseval_v4@1"])
+    assert "| ours (contaminated) | demo | measured | leaky |" in text
+    assert (
+        "- contaminated: ours leaky was trained on 7 of its 8 test tracks: "
+        "track 0, track 1, track 2, track 3, track 4 and 2 more." in text
+    )
+
+
+def test_runs_on_different_data_are_told_apart(repo, folders):
+    scores = {"a": four_stems(1.0), "b": four_stems(1.0)}
+    board = boards_of(repo)["demo_small--bsseval_v4@1"]
+    assert "scored on different data" not in markdown(board)
+    folders.write(scores, run="elsewhere", fingerprint="e" * 64)
+    text = markdown(boards_of(repo)["demo_small--bsseval_v4@1"])
+    assert "2 tracks, fingerprint eeeeeeee: ours elsewhere." in text
+    assert "2 tracks, fingerprint ffffffff: irm2 irm2, mixture mixture, ours seed0." in text
+
+
+def test_a_part_of_the_test_set_is_counted(repo, folders):
+    folders.write({"a": four_stems(1.0)}, dataset="musdb18hq")
+    assert "| 1 of 50 |" in markdown(boards_of(repo)["musdb18hq--bsseval_v4@1"])
+
+
+def test_a_method_keeps_its_rows_and_the_oracle_and_baseline_rows(repo, folders):
+    folders.write({"a": four_stems(1.0), "b": four_stems(1.0)}, method="theirs")
+    board = boards_of(repo)["demo_small--bsseval_v4@1"]
+    text = markdown(board, "ours")
+    assert all(f"| {method} |" in text for method in ("ours", "irm2", "mixture"))
+    assert "theirs" not in text
+    assert "absent: not run." in markdown(board, "absent")
+
+
+def test_text_from_outside_cannot_break_a_table(folders, papers):
+    papers.write_text(PAPERS.replace("Other Net", '"Other | *Net*\n<b>"'))
+    text = page(boards_of(folders.root.parent.parent)["musdb18hq--bsseval_v4@1"])
+    assert r"| Other \| \*Net\* \<b\> |" in text
+
+
+def test_ours_leaves_are_counted_and_explained(repo):
+    text = markdown(boards_of(repo)["demo_small--bsseval_v4@1"])
+    assert "| 7 |" in text
+    assert "- ours: how many values of the recipe" in text
+
+
+def test_the_terminal_shows_the_numbers_of_the_table(repo):
+    text = terminal(boards_of(repo)["demo_small--bsseval_v4@1"])
+    line = next(line for line in text.splitlines() if "seed0" in line)
+    assert line.split()[:9] == "ours demo measured seed0 no 2.00 3.00 4.00 5.00".split()
+
+
+def test_shuffled_files_and_lines_give_the_same_bytes(repo, folders, papers, monkeypatch):
+    for seed in range(5):
+        folders.write({"b": four_stems(seed), "a": four_stems(1.0)}, run=f"run{seed}")
+    places = Places((folders.root,), papers, repo / "results", (repo / "README.md",))
+    expected = plan(places)
+    assert len(expected) == 1 + 2 * 2 + 1
+    shuffler = random.Random(1)
+    header, *lines = PAPERS.splitlines(keepends=True)
+    real = Path.iterdir
+    walk = os.scandir
+
+    class Shuffled:
+        """os.scandir in an order of chance."""
+
+        def __init__(self, folder):
+            with walk(folder) as entries:
+                self.entries = shuffler.sample(found := list(entries), len(found))
+
+        def __enter__(self):
+            return iter(self.entries)
+
+        def __exit__(self, *_):
+            pass
+
+        def __iter__(self):
+            return iter(self.entries)
+
+    monkeypatch.setattr(os, "scandir", Shuffled)
+    monkeypatch.setattr(
+        Path, "iterdir", lambda self: iter(shuffler.sample(found := list(real(self)), len(found)))
+    )
+    for _ in range(5):
+        shuffler.shuffle(lines)
+        papers.write_text(header + "".join(lines))
+        assert plan(places) == expected

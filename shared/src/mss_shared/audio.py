@@ -1,0 +1,171 @@
+"""Sound files: look at them, read any part of them, write them whole or not at all, resample.
+
+Audio in memory is always ``(channel, sample)`` float32 with full scale at 1.0.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+Audio = NDArray[np.float32]
+
+# Bits and integer container of the PCM subtypes that are quantised here, not by libsndfile,
+# whose writer scales by 2**(bits-1) - 1 while every reader divides by 2**(bits-1).
+_PCM_BITS = {"PCM_16": (16, np.int16), "PCM_24": (24, np.int32)}
+SUBTYPES = (*_PCM_BITS, "FLOAT")
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file's header says: length in samples per channel, rate in Hz, libsndfile subtype."""
+
+    samples: int
+    sample_rate: int
+    channels: int
+    subtype: str
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return self.samples / self.sample_rate
+
+
+def info(path: Path) -> AudioInfo:
+    """Read a file's header without decoding its samples.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a sound file that libsndfile reads.
+    """
+    with _open(path) as file:
+        return AudioInfo(file.frames, file.samplerate, file.channels, file.subtype)
+
+
+def read(path: Path, start: int = 0, samples: int | None = None) -> Audio:
+    """Read ``samples`` samples of every channel from sample ``start`` on, by seeking.
+
+    Returns:
+        (channel, sample) float32; all that follows ``start`` if ``samples`` is None.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is unreadable, shorter than asked for, or holds NaN or infinity.
+    """
+    with _open(path) as file:
+        count = file.frames - start if samples is None else samples
+        if start < 0 or count < 0 or start + count > file.frames:
+            raise ValueError(
+                f"{path} has {file.frames} samples, {start} to {start + count} were asked for: "
+                f"choose an excerpt inside the file"
+            )
+        try:
+            file.seek(start)
+            audio: Audio = file.read(count, dtype="float32", always_2d=True).T
+        except soundfile.LibsndfileError as error:
+            raise ValueError(
+                f"{path} can't be decoded ({error.error_string}): replace the file"
+            ) from None
+    if audio.shape[1] != count:
+        raise ValueError(
+            f"{path} ends after {start + audio.shape[1]} of the {start + count} samples its header "
+            f"promises: the file is cut short, replace it"
+        )
+    check_finite(audio, str(path), start)
+    return np.ascontiguousarray(audio)
+
+
+def write(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16") -> None:
+    """Write ``(channel, sample)`` audio; the file appears complete or not at all.
+
+    The container follows the file name (wav, flac). PCM values are rounded to the nearest
+    integer of full scale 2**(bits-1), without dither, so that reading gives them back.
+
+    Raises:
+        ValueError: for NaN or infinity, an unknown subtype, or samples beyond full scale in PCM.
+        OSError: if the disk refuses, with nothing left behind.
+    """
+    check_finite(audio, str(path))
+    if subtype not in SUBTYPES:
+        raise ValueError(f"unknown sample format {subtype!r}: choose from {', '.join(SUBTYPES)}")
+    values = _quantise(path, audio, subtype) if subtype in _PCM_BITS else audio
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(suffix=path.suffix, prefix=".part-", dir=path.parent)
+    os.close(handle)
+    try:
+        soundfile.write(beside, values.T, sample_rate, subtype=subtype)
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except soundfile.LibsndfileError as error:
+        raise OSError(
+            f"{path} can't be written ({error.error_string}): is the disk full?"
+        ) from None
+    finally:
+        Path(beside).unlink(missing_ok=True)
+
+
+def resample(audio: Audio, from_hz: int, to_hz: int) -> Audio:
+    """Change the sample rate with soxr's very-high-quality filter.
+
+    Args:
+        audio: (channel, sample).
+        from_hz: its sample rate.
+        to_hz: the wanted one.
+
+    Returns:
+        (channel, round(sample * to_hz / from_hz)), the same array if the rates are equal.
+    """
+    if from_hz == to_hz:
+        return audio
+    length = round(audio.shape[1] * to_hz / from_hz)
+    out = soxr.resample(audio.T, from_hz, to_hz, quality="VHQ").T.astype(np.float32)
+    return fit_length(out, length)
+
+
+def fit_length(audio: Audio, samples: int) -> Audio:
+    """Cut or zero-pad ``(channel, sample)`` audio at its end to ``samples`` samples."""
+    padded = np.pad(audio, ((0, 0), (0, max(0, samples - audio.shape[1]))))
+    return np.ascontiguousarray(padded[:, :samples])
+
+
+def check_finite(audio: Audio, what: str, start: int = 0) -> None:
+    """Raise ValueError with the first place where ``(channel, sample)`` audio is not a number."""
+    finite = np.isfinite(audio)
+    if not finite.all():
+        first = int(np.argmin(finite.all(axis=0)))
+        raise ValueError(
+            f"{what} holds NaN or infinity first at sample {start + first}: repair the file"
+        )
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}: check its name")
+    try:
+        return soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        reason = getattr(error, "error_string", str(error))
+        raise ValueError(
+            f"{path} is not a readable sound file ({reason.rstrip('.')}): use wav, flac, ogg, "
+            f"aiff or mp3"
+        ) from None
+
+
+def _quantise(path: Path, audio: Audio, subtype: str) -> NDArray[np.signedinteger]:
+    bits, container = _PCM_BITS[subtype]
+    peak = float(np.abs(audio).max(initial=0.0))
+    if peak > 1.0:
+        raise ValueError(
+            f"{path} would clip: the peak is {peak:.3f} and {subtype} ends at 1.0: write FLOAT"
+        )
+    full = 2 ** (bits - 1)
+    values = np.clip(np.rint(audio.astype(np.float64) * full), -full, full - 1).astype(container)
+    # libsndfile takes 24 bits from the upper bytes of an int32.
+    return values << 8 if bits == 24 else values

@@ -1,0 +1,203 @@
+"""Weights in and out: our ``.safetensors`` with the recipe in its header, and others' files."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from mss_shared.paper import Paper
+from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
+
+FOREIGN_SUFFIXES = (".pth", ".pt", ".ckpt", ".th")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "state")
+PREFIXES = ("module.", "model.")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with its weights and what is known of their making.
+
+    Attributes:
+        model: in evaluation mode, on the CPU.
+        recipe: the typed recipe.
+        recipe_name: its name.
+        verbatim: whether it was trained without an override; None for a foreign file.
+        leaf_sources: counts of paper, code and ours; None if unknown.
+        training: data set, tracks, steps and seed; None for a foreign file.
+        notes: how the file was understood, line by line.
+    """
+
+    model: Any
+    recipe: Any
+    recipe_name: str
+    verbatim: bool | None
+    leaf_sources: dict[str, int] | None
+    training: dict[str, Any] | None
+    notes: tuple[str, ...]
+
+
+class StemsTogether(nn.Module):
+    """Models of different stems as one: estimates are concatenated along the stem axis."""
+
+    def __init__(self, models: Sequence[Any]) -> None:
+        super().__init__()
+        self.models = nn.ModuleList(models)
+        self.stems = tuple(stem for model in models for stem in model.stems)
+        self.sample_rate: int = models[0].sample_rate
+        self.channels: int = models[0].channels
+        if len(set(self.stems)) < len(self.stems):
+            raise ValueError(
+                f"the checkpoints give {', '.join(self.stems)}: give one checkpoint per stem"
+            )
+        if any((m.sample_rate, m.channels) != (self.sample_rate, self.channels) for m in models):
+            raise ValueError("the checkpoints differ in sample rate or channels: use one kind")
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """(batch, channel, sample) -> (batch, stem, channel, sample)."""
+        return torch.cat([model(mixture) for model in self.models], dim=1)
+
+
+def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:
+    """Write weights and header; the file appears whole or not at all."""
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    beside = path.with_name(f".part-{path.name}")
+    try:
+        safetensors.torch.save_file(state, beside, {"format": "pt", **header})
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load_checkpoint(paper: Paper, source: str, recipe_name: str | None = None) -> Checkpoint:
+    """Load weights, strictly.
+
+    Args:
+        paper: whose model it is.
+        source: a run folder, a ``.safetensors`` of ours, or a ``.pth``, ``.pt``, ``.ckpt`` or
+            ``.th`` file of others, which is opened without executing what it holds.
+        recipe_name: for files that do not carry their recipe, the recipe they belong to.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it can't be read, lacks a recipe, or its keys are not the model's.
+    """
+    path = Path(source).expanduser()
+    path = path / "model.safetensors" if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no checkpoint {path}: give a run folder, a .safetensors file, or a "
+            f"published {'/'.join(FOREIGN_SUFFIXES)} file"
+        )
+    if path.suffix == ".safetensors":
+        state, header = _read_safetensors(path)
+    elif path.suffix in FOREIGN_SUFFIXES:
+        state, header = _read_foreign(path), {}
+    else:
+        raise ValueError(
+            f"{path} is no checkpoint: its name must end in .safetensors, "
+            f"{', '.join(FOREIGN_SUFFIXES)}"
+        )
+    if "recipe" in header:
+        return _from_header(paper, path, state, header)
+    if recipe_name is None:
+        raise ValueError(f"{path} does not say which recipe made it: name it with --recipe")
+    return _from_recipe(paper, path, state, recipe_name)
+
+
+def _from_header(
+    paper: Paper, path: Path, state: dict[str, Tensor], header: dict[str, str]
+) -> Checkpoint:
+    if header.get("paper") != paper.name:
+        raise ValueError(
+            f"{path} holds a {header.get('paper')} model: separate it with that package's command"
+        )
+    recipe = recipe_from_text(paper.recipe, header["recipe"], header["recipe_name"])
+    return Checkpoint(
+        model=_fill(paper.build_model(recipe), state, path),
+        recipe=recipe,
+        recipe_name=header["recipe_name"],
+        verbatim=json.loads(header["verbatim"]),
+        leaf_sources=json.loads(header["leaf_sources"]),
+        training=json.loads(header["training"]),
+        notes=(f"{path}: recipe {header['recipe_name']}, {len(state)} tensors",),
+    )
+
+
+def _from_recipe(paper: Paper, path: Path, state: dict[str, Tensor], name: str) -> Checkpoint:
+    loaded = load_recipe(paper.recipe, find_recipe(paper.name, name))
+    model = paper.build_model(loaded.recipe)
+    state, stripped = _strip_prefixes(state, model.state_dict())
+    notes = [f"{path}: {len(state)} tensors, read as recipe {loaded.name}"]
+    notes += [f"removed the prefix {prefix!r} of every key" for prefix in stripped]
+    return Checkpoint(
+        _fill(model, state, path), loaded.recipe, loaded.name, None, None, None, tuple(notes)
+    )
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return state, dict(file.metadata() or {})
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file ({error}): replace it") from None
+
+
+def _read_foreign(path: Path) -> dict[str, Tensor]:
+    """The state dict inside a pickled file, read with ``weights_only=True``."""
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{path} can't be read as plain weights ({reason}): save its state dict alone"
+        ) from None
+    for wrapper in WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
+        raise ValueError(f"{path} holds no state dict: save the model's state_dict() alone")
+    return dict(found)
+
+
+def _strip_prefixes(
+    state: dict[str, Tensor], wanted: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Remove ``module.`` and ``model.`` where every key has it and the model's keys do not."""
+    removed = []
+    for prefix in PREFIXES:
+        if state and all(key.startswith(prefix) for key in state) and not set(state) & set(wanted):
+            state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+            removed.append(prefix)
+    return state, removed
+
+
+def _fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:
+    """Load strictly, or say in one sentence what does not fit."""
+    wanted = model.state_dict()
+    missing = [key for key in wanted if key not in state]
+    foreign = [key for key in state if key not in wanted]
+    shapes = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
+    for what, keys in (("lacks", missing), ("has the unknown key", foreign)):
+        if keys:
+            raise ValueError(
+                f"{path} {what} {keys[0]} ({len(keys)} such keys of {len(wanted)}): it belongs to "
+                f"another model or recipe"
+            )
+    if shapes:
+        ours, theirs = tuple(wanted[shapes[0]].shape), tuple(state[shapes[0]].shape)
+        raise ValueError(
+            f"{path} has {shapes[0]} of shape {theirs}, the recipe's model {ours}: it belongs to "
+            f"another recipe"
+        )
+    model.load_state_dict(state, strict=True)
+    return model.eval()

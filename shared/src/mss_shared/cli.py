@@ -1,0 +1,142 @@
+"""The verbs of every paper's command: demo, fit, separate, evaluate. Loads torch only to act."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mss_shared import console
+from mss_shared.paper import Paper
+from mss_shared.recipe import shipped_recipes
+
+VERBS = ("demo", "fit", "separate", "evaluate")
+
+
+def run(paper: Paper, words: Sequence[str] | None = None) -> None:
+    """Run a paper's command line; exit code 2 for what the user got wrong.
+
+    A first word that is a file separates it, as ``python -m bs_roformer song.wav`` does.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    if words and words[0] not in VERBS and Path(words[0]).is_file():
+        words = ["separate", *words]
+    arguments, rest = _parser(paper).parse_known_args(words)
+    overrides = _overrides(paper, arguments, rest)
+    with console.one_sentence_errors(paper.command):
+        from mss_shared import verbs
+
+        command = shlex.join([paper.command, *words])
+        if arguments.verb == "demo":
+            verbs.demo(paper, arguments, command)
+        elif arguments.verb == "fit":
+            verbs.fit(paper, arguments, overrides, command)
+        elif arguments.verb == "separate":
+            verbs.separate(paper, arguments)
+        else:
+            verbs.evaluate(paper, arguments, command)
+
+
+def _overrides(paper: Paper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
+    """The ``--recipe.*`` words of ``fit``, each as ``--key=value``; anything else is an error."""
+    overrides = []
+    words = iter(rest)
+    for word in words:
+        if arguments.verb != "fit" or not word.startswith("--recipe."):
+            _parser(paper).error(f"unrecognized argument: {word}")
+        if "=" not in word:
+            value = next(words, None)
+            if value is None:
+                _parser(paper).error(f"{word} needs a value")
+            word = f"{word}={value}"
+        overrides.append(word)
+    return overrides
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with one sentence instead of the usage text."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Print the sentence and leave with exit code 2."""
+        print(f"{self.prog}: error: {message}: see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def _parser(paper: Paper) -> _Parser:
+    parser = _Parser(
+        prog=paper.command,
+        allow_abbrev=False,
+        description=f"Train, apply and score {paper.name}.",
+        epilog=f"Recipes: {', '.join(path.stem for path in shipped_recipes(paper.name))}.",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
+    _demo_options(_verb(verbs, "demo", "train, separate and score on the generated demo set"))
+    _fit_options(_verb(verbs, "fit", "train by a recipe"))
+    _separate_options(_verb(verbs, "separate", "split sound files into stems"))
+    _evaluate_options(_verb(verbs, "evaluate", "score a checkpoint on test tracks"))
+    return parser
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[_Parser], name: str, what: str
+) -> argparse.ArgumentParser:
+    return verbs.add_parser(name, help=what, description=f"{name}: {what}.", allow_abbrev=False)
+
+
+def _demo_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--out", type=Path, default=Path("demo_run"), help="run folder, made anew")
+    verb.add_argument("--scores", type=Path, help="score folders' root; OUT/scores if not given")
+    verb.add_argument("--data_root", default="demo", help="demo, demo:tiny or demo:full")
+    verb.add_argument("--seed", type=int, help="instead of the recipe's")
+    verb.add_argument("--device", **_DEVICE)
+
+
+def _fit_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--recipe", required=True, help="name of a shipped recipe, or a YAML file")
+    verb.add_argument("--data_root", required=True, help="demo, or a folder with train/ and test/")
+    verb.add_argument("--out", type=Path, help="run folder; runs/<recipe> if not given")
+    verb.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
+    verb.add_argument("--seed", type=int, help="instead of the recipe's")
+    verb.add_argument("--device", **_DEVICE)
+    verb.add_argument("--devices", type=int, default=0, help="how many; all, or one CPU process")
+    verb.add_argument("--num_nodes", type=int, default=1, help="machines, under torchrun or SLURM")
+    verb.add_argument("--workers", type=int, help="processes that read excerpts")
+    verb.add_argument("--micro_batch", type=int, help="examples per device and pass")
+    verb.epilog = (
+        "Any value of the recipe can be changed, for instance --recipe.training.lr 1.0e-3; the "
+        "run is then marked as not verbatim."
+    )
+
+
+def _separate_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("inputs", nargs="+", type=Path, help="sound files")
+    verb.add_argument("--out", type=Path, default=Path("stems"), help="OUT/<song>/<stem>.wav")
+    _model_options(verb)
+
+
+def _evaluate_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--data_root", required=True, help="demo, or a folder with test/")
+    verb.add_argument("--scores", type=Path, default=Path("results/scores"))
+    verb.add_argument("--run", help="name of the score folder; the recipe's and seed if not given")
+    verb.add_argument("--protocol", nargs="+", help="instead of the recipe's")
+    verb.add_argument("--estimates", type=Path, help="write the estimates to this folder as well")
+    _model_options(verb)
+
+
+def _model_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--checkpoint",
+        required=True,
+        nargs="+",
+        help="run folder or weights file; several for per-stem models",
+    )
+    verb.add_argument("--recipe", help="for weights that do not carry their recipe")
+    verb.add_argument("--chunk_seconds", type=float, help="instead of the recipe's")
+    verb.add_argument("--overlap", type=float, help="instead of the recipe's, 0 to below 1")
+    verb.add_argument("--batch", type=int, default=1, help="pieces per pass")
+    verb.add_argument("--device", **_DEVICE)
+
+
+_DEVICE = {"choices": ("auto", "cpu", "cuda", "mps"), "default": "auto", "help": "where to compute"}

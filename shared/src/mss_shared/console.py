@@ -1,0 +1,85 @@
+"""What the commands print: plain lines, progress, and one sentence for a user's mistake."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+PLAIN_SECONDS = 10.0  # between two progress lines where there is no terminal
+
+Report = Callable[[str, int, int], None]
+
+
+def say(text: str) -> None:
+    """Print one line at once, also when the output is a file or a pipe."""
+    print(text, flush=True)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Report]:
+    """Give a function of (what, done, total) that shows progress: a bar, or lines without one."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain_report(title)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[what]}"),
+    )
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task(title, total=None, what="")
+        yield lambda what, done, total: bars.update(task, total=total, completed=done, what=what)
+
+
+def _plain_report(title: str) -> Report:
+    began = last = time.monotonic()
+
+    def report(what: str, done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PLAIN_SECONDS or done == total:
+            last = now
+            print(f"{title}: {done}/{total} {what} ({now - began:.0f} s)", file=sys.stderr)
+            sys.stderr.flush()
+
+    return report
+
+
+@contextmanager
+def one_sentence_errors(program: str) -> Iterator[None]:
+    """Turn what the user got wrong into one sentence on stderr and exit code 2."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+    except (ValueError, OSError) as error:
+        print(f"{program}: error: {sentence(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def sentence(error: BaseException) -> str:
+    """The message of an error on one line; the system's own errors in words."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = error.filename or "the output folder"
+        return f"no space left on the disk of {where}: free some, or choose another folder"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{error.strerror} ({error.filename}): check the path and its permissions"
+    return " ".join(str(error).split())

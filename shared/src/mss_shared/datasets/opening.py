@@ -1,0 +1,52 @@
+"""From what a user types after ``--data_root`` to an opened data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mss_shared.datasets import folders, musdb18
+from mss_shared.datasets.demo import SIZES, demo_root, read_manifest
+from mss_shared.datasets.tracks import Dataset
+
+Progress = Callable[[str, int, int], None]
+
+
+def open_dataset(data_root: str | Path, progress: Progress | None = None) -> Dataset:
+    """Open a data set; generate the demo set or decode MUSDB18's mp4 files if need be.
+
+    Args:
+        data_root: ``demo``, ``demo:tiny``, ``demo:small`` or ``demo:full``; a MUSDB18-HQ folder; a
+            MUSDB18 folder of ``.stem.mp4`` files; any folder with ``train/`` and ``test/`` folders
+            of track folders; or a folder of track folders, which are then all test tracks.
+        progress: called with (song, songs done, songs in all) while something is built.
+
+    Raises:
+        FileNotFoundError: if the folder does not exist.
+        ValueError: if it holds no tracks, or a demo size that does not exist is asked for.
+    """
+    if str(data_root).split(":")[0] == "demo":
+        return _open_demo(str(data_root), progress)
+    root = Path(data_root).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {root}: --data_root must be 'demo' or the folder that holds "
+            f"train/ and test/"
+        )
+    if (root / "manifest.json").is_file():
+        return _open_generated(root)
+    if musdb18.holds_stem_files(root):
+        return musdb18.name_validation(folders.read(musdb18.decode(root, progress), "musdb18"))
+    return musdb18.name_validation(folders.read(root, root.resolve().name))
+
+
+def _open_demo(text: str, progress: Progress | None) -> Dataset:
+    size = text.partition(":")[2] or "small"
+    if size not in SIZES:
+        raise ValueError(f"there is no demo set {size!r}: choose demo:{', demo:'.join(SIZES)}")
+    return _open_generated(demo_root(SIZES[size], progress=progress))
+
+
+def _open_generated(root: Path) -> Dataset:
+    manifest = read_manifest(root)
+    return folders.hold_out(folders.read(root, manifest["name"]), tuple(manifest["validation"]))

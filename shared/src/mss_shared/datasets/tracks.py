@@ -1,0 +1,105 @@
+"""What every data set is made of: tracks, which read any excerpt of any stem from disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mss_shared import audio
+from mss_shared.audio import Audio, AudioInfo
+
+STEMS = ("vocals", "drums", "bass", "other")
+
+
+@dataclass(frozen=True)
+class Track:
+    """One song: a sound file per stem, all of one length, rate and channel count.
+
+    Attributes:
+        name: the track's folder name.
+        stems: stem name to file.
+        mixture: the mixture's file, or None if the mixture is the sum of the stems.
+        info: length, rate and channels, the same for every file.
+    """
+
+    name: str
+    stems: Mapping[str, Path]
+    mixture: Path | None
+    info: AudioInfo
+
+    def read_stem(self, stem: str, start: int = 0, samples: int | None = None) -> Audio:
+        """(channel, sample) float32 of one stem, read by seeking."""
+        if stem not in self.stems:
+            raise ValueError(
+                f"track {self.name} has no stem {stem!r}, only {', '.join(self.stems)}: "
+                f"add {stem}.wav or leave the stem out of the recipe"
+            )
+        return audio.read(self.stems[stem], start, samples)
+
+    def read_stems(
+        self, stems: tuple[str, ...], start: int = 0, samples: int | None = None
+    ) -> Audio:
+        """(stem, channel, sample) float32, in the order asked for."""
+        return np.stack([self.read_stem(stem, start, samples) for stem in stems])
+
+    def read_mixture(self, start: int = 0, samples: int | None = None) -> Audio:
+        """(channel, sample) float32 of the mixture: its file, or the sum of all stems."""
+        if self.mixture is not None:
+            return audio.read(self.mixture, start, samples)
+        total: Audio = self.read_stems(tuple(self.stems), start, samples).sum(axis=0)
+        return total
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set opened for reading.
+
+    Attributes:
+        name: how tables call it (``musdb18hq``, ``demo_small``, the folder's name otherwise).
+        root: the folder.
+        train, valid, test: tracks of each split; valid is disjoint from train.
+    """
+
+    name: str
+    root: Path
+    train: tuple[Track, ...]
+    valid: tuple[Track, ...]
+    test: tuple[Track, ...]
+
+    def split(self, name: str) -> tuple[Track, ...]:
+        """The tracks of ``train``, ``valid`` or ``test``; ValueError if there are none."""
+        tracks: tuple[Track, ...] = getattr(self, name)
+        if not tracks:
+            raise ValueError(
+                f"{self.root} has no {name} tracks: --data_root must hold a {name}/ folder of "
+                f"track folders"
+            )
+        return tracks
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over every file's name, header and 64 KiB from its middle."""
+        digest = hashlib.sha256()
+        for split in ("train", "valid", "test"):
+            for track in getattr(self, split):
+                digest.update(f"{split}/{track.name}\n".encode())
+                digest.update(track_fingerprint(track).encode())
+        return digest.hexdigest()
+
+
+def track_fingerprint(track: Track) -> str:
+    """SHA-256 over the stems' names, lengths and 64 KiB from the middle of each file."""
+    digest = hashlib.sha256()
+    for stem in sorted(track.stems):
+        path = track.stems[stem]
+        size = path.stat().st_size
+        digest.update(f"{stem} {track.info} {size}\n".encode())
+        with path.open("rb") as file:
+            file.seek(max(0, size // 2 - 32_768))
+            digest.update(file.read(65_536))
+    return digest.hexdigest()

@@ -1,0 +1,230 @@
+"""Score an estimator on the test tracks of a data set and leave a score folder behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mss_shared import provenance, scores
+from mss_shared.audio import Audio
+from mss_shared.checkpoint import Checkpoint
+from mss_shared.datasets import Dataset, Track
+from mss_shared.protocols import Protocol, aggregate, find_protocol
+from mss_shared.recipe import InferenceConfig, recipe_digest
+from mss_shared.scores import TrackScores
+from mss_shared.separate import Separator, separate
+
+COST_SECONDS = 6.0  # of audio, over which operations are counted
+
+Report = Callable[[str, int, int], None]
+Summary = dict[str, dict[str, dict[str, float]]]
+
+
+@dataclass
+class Estimator:
+    """Something that estimates stems, and what a table should say about it.
+
+    Attributes:
+        stems: names of the estimates, in order.
+        estimate: track -> (stem, channel, sample).
+        about: the fields of ``run.json`` that describe the method.
+        seconds, audio_seconds: time spent in ``estimate`` and audio it covered, so far.
+    """
+
+    stems: tuple[str, ...]
+    estimate: Callable[[Track], Audio]
+    about: dict[str, Any]
+    seconds: float = field(default=0.0)
+    audio_seconds: float = field(default=0.0)
+
+    def __call__(self, track: Track) -> Audio:
+        """Estimate and keep the time."""
+        began = time.perf_counter()
+        result = self.estimate(track)
+        self.seconds += time.perf_counter() - began
+        self.audio_seconds += track.info.seconds
+        return result
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of work per second of audio; below 1 is faster than playing."""
+        return self.seconds / self.audio_seconds if self.audio_seconds else float("nan")
+
+
+def model_estimator(
+    method: str,
+    checkpoint: Checkpoint,
+    model: Separator,
+    inference: InferenceConfig,
+    batch: int = 1,
+) -> Estimator:
+    """An estimator from a checkpoint; ``model`` is its model, on the device to use."""
+
+    def estimate(track: Track) -> Audio:
+        mixture = torch.from_numpy(track.read_mixture())
+        result: Audio = separate(model, mixture, inference, batch=batch).numpy()
+        return result
+
+    assert isinstance(model, torch.nn.Module)
+    about = {
+        "kind": "model",
+        "method": method,
+        "recipe": checkpoint.recipe_name,
+        "recipe_digest": recipe_digest(checkpoint.recipe),
+        "verbatim": checkpoint.verbatim,
+        "leaf_sources": checkpoint.leaf_sources,
+        "reproduces": checkpoint.recipe.reproduces,
+        "training": checkpoint.training,
+        "weights": {
+            "digest": provenance.weights_digest(model.state_dict()),
+            "parameters": sum(p.numel() for p in model.parameters()),
+        },
+        "gmac_per_second": count_gmac(model),
+    }
+    return Estimator(model.stems, estimate, about)
+
+
+def oracle_estimator(
+    name: str, kind: str, oracle: Callable[[Track, tuple[str, ...]], Audio], stems: tuple[str, ...]
+) -> Estimator:
+    """An estimator that looks at the references, or at nothing but the mixture."""
+    about = {"kind": kind, "method": name, "gmac_per_second": None}
+    nothing = ("recipe", "recipe_digest", "verbatim", "leaf_sources", "reproduces")
+    about |= dict.fromkeys((*nothing, "training", "weights"))
+    return Estimator(stems, lambda track: oracle(track, stems), about)
+
+
+def evaluate(
+    estimator: Estimator,
+    dataset: Dataset,
+    protocols: Sequence[str],
+    scores_root: Path,
+    run: str,
+    *,
+    command: str = "",
+    keep: Callable[[Track, Audio], None] | None = None,
+    progress: Report | None = None,
+) -> tuple[Path, Summary]:
+    """Score every test track under every protocol.
+
+    Args:
+        estimator: what to score.
+        dataset: its test tracks are used.
+        protocols: names; the first is the headline.
+        scores_root: the score folder becomes ``<root>/<dataset>/<method>/<run>``.
+        run: the run's name.
+        command: what the user typed, for the record.
+        keep: called with each track and its estimates, to write them somewhere.
+        progress: called with (track, done, all).
+
+    Returns:
+        The score folder, and protocol id -> stem -> metric -> dB.
+
+    Raises:
+        ValueError: for an unknown protocol, a track without a stem, or estimates that are no
+            numbers, before anything of this track is written.
+    """
+    chosen = [find_protocol(name) for name in protocols]
+    folder = scores_root / dataset.name / estimator.about["method"] / run
+    results: dict[str, list[TrackScores]] = {protocol.name: [] for protocol in chosen}
+    files: dict[str, dict[str, str]] = {protocol.name: {} for protocol in chosen}
+    tracks = dataset.split("test")
+    for done, track in enumerate(tracks):
+        references = track.read_stems(estimator.stems)
+        estimates = estimator(track)
+        check_estimates(track, references, estimates)
+        if keep is not None:
+            keep(track, estimates)
+        for protocol in chosen:
+            found = protocol.score(references, estimates, estimator.stems, track.info.sample_rate)
+            digest = scores.write_track(folder, protocol.name, track.name, found)
+            files[protocol.name][f"test/{track.name}.json"] = digest
+            results[protocol.name].append(found)
+        if progress is not None:
+            progress(track.name, done + 1, len(tracks))
+    described = [_describe_protocol(protocol, files[protocol.name]) for protocol in chosen]
+    about = dict(estimator.about)
+    record = {
+        **{key: about.pop(key) for key in ("kind", "method")},
+        "run": run,
+        "dataset": _describe_dataset(dataset),
+        "stems": list(estimator.stems),
+        "protocols": dict(zip(results, described, strict=True)),
+        "cost": _describe_cost(estimator, about.pop("gmac_per_second")),
+        **about,
+        "seed": about["training"]["seed"] if about["training"] else None,
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
+        "command": command,
+        "machine": provenance.machine(),
+    }
+    scores.write_run(folder, record)
+    return folder, {p.id: aggregate(results[p.name], p) for p in chosen}
+
+
+def check_estimates(track: Track, references: Audio, estimates: Audio) -> None:
+    """Raise ValueError if shapes differ or an estimate holds NaN or infinity, saying where."""
+    if references.shape != estimates.shape:
+        raise ValueError(
+            f"track {track.name}: the estimates are {estimates.shape}, the references "
+            f"{references.shape}: both must be (stem, channel, sample)"
+        )
+    bad = np.argwhere(~np.isfinite(estimates))
+    if len(bad):
+        raise ValueError(
+            f"track {track.name}: the estimate of stem {bad[0][0]} is no number at sample "
+            f"{bad[0][2]}: the weights are broken"
+        )
+
+
+def count_gmac(model: torch.nn.Module) -> float:
+    """Thousand million multiply-accumulates per second of audio, over 6 s; half the counted FLOP.
+
+    Transforms and element-wise work are not counted, matrix products and convolutions are.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    rate, channels = int(model.sample_rate), int(model.channels)  # type: ignore[arg-type]
+    device = next(model.parameters()).device
+    mixture = torch.zeros(1, channels, round(COST_SECONDS * rate), device=device)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model(mixture)
+    return round(counter.get_total_flops() / 2e9 / COST_SECONDS, 4)
+
+
+def _describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    tracks = [track.name for track in dataset.test]
+    return {
+        "name": dataset.name,
+        "split": "test",
+        "tracks": tracks,
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def _describe_protocol(protocol: Protocol, files: dict[str, str]) -> dict[str, Any]:
+    return {
+        "id": protocol.id,
+        "metrics": list(protocol.metrics),
+        "frames": protocol.frames,
+        "tracks": protocol.tracks,
+        "silence": protocol.silence,
+        "files": files,
+    }
+
+
+def _describe_cost(estimator: Estimator, gmac: float | None) -> dict[str, Any]:
+    is_model = estimator.about["kind"] == "model"
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return {
+        "gmac_per_second": gmac,
+        "real_time_factor": round(estimator.real_time_factor, 4) if is_model else None,
+        "peak_memory_bytes": provenance.peak_memory_bytes(device) if is_model else None,
+    }

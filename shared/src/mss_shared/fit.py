@@ -1,0 +1,272 @@
+"""Training: the only place that builds a Trainer.
+
+A run folder holds ``recipe.yaml``, ``metrics.csv``, ``last.ckpt`` (to resume), TensorBoard events,
+and at the end ``model.safetensors`` and ``run.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as pl
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
+
+from mss_shared import console, provenance, scores
+from mss_shared.checkpoint import save_model
+from mss_shared.datasets import Dataset
+from mss_shared.datasets.tracks import track_fingerprint
+from mss_shared.fit_callbacks import MetricsFile, Progress, SeedEpoch
+from mss_shared.fit_data import Examples
+from mss_shared.paper import Paper
+from mss_shared.recipe import LoadedRecipe, LoopConfig, recipe_digest
+
+VALIDATION_LOSS = "val/loss"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the machine decides and no recipe says.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        devices: how many of them; 0 for one on the CPU, all elsewhere.
+        num_nodes: machines, started by torchrun or SLURM as Lightning documents.
+        workers: processes that read excerpts; None for 0 on the CPU, up to 8 per device elsewhere.
+        micro_batch: examples per device and pass; None for the batch's share of a device.
+    """
+
+    device: str = "auto"
+    devices: int = 0
+    num_nodes: int = 1
+    workers: int | None = None
+    micro_batch: int | None = None
+
+
+def fit(
+    paper: Paper,
+    loaded: LoadedRecipe[Any],
+    dataset: Dataset,
+    out: Path,
+    machine: Machine,
+    *,
+    seed: int | None = None,
+    resume: bool = False,
+    command: str = "",
+) -> Path:
+    """Train a model by a recipe.
+
+    Args:
+        paper: the package.
+        loaded: its recipe.
+        dataset: training and validation tracks.
+        out: the run folder; must be new unless ``resume``.
+        machine: devices, workers, micro-batch.
+        seed: instead of the recipe's.
+        resume: go on from ``last.ckpt``, bit for bit as if never stopped.
+        command: what the user typed, for the record.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        ValueError: if the data set does not fit the recipe, a training track is also a test track,
+            the folder holds another run, or the micro-batch does not divide the batch.
+    """
+    recipe, loop = loaded.recipe, loaded.recipe.training
+    seed = loop.seed if seed is None else seed
+    _check_folder(out, recipe, resume)
+    pl.seed_everything(seed, verbose=False)
+    model = paper.build_model(recipe)
+    check_dataset(dataset, recipe.data.stems, model)
+    module = paper.build_training(model, recipe)
+    scores.write_text(out / "recipe.yaml", loaded.text)
+    began = time.monotonic()
+    trainer = _trainer(out, loop, machine, model, seed)
+    last = out / "last.ckpt"
+    examples = Examples(dataset, recipe.data, loop, model.stems, seed, machine.workers)
+    trainer.fit(
+        module,
+        examples,
+        ckpt_path=str(last) if resume and last.is_file() else None,
+        weights_only=True if resume else None,
+    )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    if trainer.is_global_zero:
+        if loop.keep == "best":
+            _take_best(module, out / "best.ckpt")
+        training = describe_training(dataset, trainer.global_step, seed)
+        _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
+    return out
+
+
+def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> None:
+    """Raise ValueError unless every track has the stems, rate and channels, and none is leaked."""
+    for track in (*dataset.split("train"), *dataset.split("valid")):
+        missing = [stem for stem in stems if stem not in track.stems]
+        if missing:
+            raise ValueError(
+                f"track {track.name} of {dataset.root} has no {missing[0]}.wav: the recipe mixes "
+                f"{', '.join(stems)}"
+            )
+        check_format(track.name, track.info.sample_rate, track.info.channels, model)
+    tests = {track.name for track in dataset.test}
+    marks = {track_fingerprint(track) for track in dataset.test}
+    for track in dataset.train:
+        if track.name in tests or track_fingerprint(track) in marks:
+            raise ValueError(
+                f"training track {track.name} is also a test track of {dataset.root}: remove it "
+                f"from train/"
+            )
+
+
+def check_format(name: str, sample_rate: int, channels: int, model: Any) -> None:
+    """Raise ValueError unless a track's rate and channels are the model's."""
+    if (sample_rate, channels) != (model.sample_rate, model.channels):
+        raise ValueError(
+            f"track {name} has {channels} channels at {sample_rate} Hz, the model takes "
+            f"{model.channels} at {model.sample_rate} Hz: convert the data set"
+        )
+
+
+def describe_training(dataset: Dataset, steps: int, seed: int) -> dict[str, Any]:
+    """What a weights file must say of its training, so that its scores can be trusted."""
+    return {
+        "dataset": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "tracks": [track.name for track in dataset.train],
+        "extra_data": False,
+        "steps": steps,
+        "seed": seed,
+    }
+
+
+def _check_folder(out: Path, recipe: Any, resume: bool) -> None:
+    kept = out / "recipe.digest"
+    if not resume and (out / "metrics.csv").exists():
+        raise ValueError(f"{out} already holds a run: continue it with --resume, or choose --out")
+    if resume and kept.is_file() and kept.read_text() != recipe_digest(recipe):
+        raise ValueError(f"{out} holds a run of another recipe: resume it with that one")
+    scores.write_text(kept, recipe_digest(recipe))
+
+
+def _trainer(
+    out: Path, loop: LoopConfig, machine: Machine, model: nn.Module, seed: int
+) -> pl.Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    accelerator = {"auto": "auto", "cuda": "gpu"}.get(machine.device, machine.device)
+    callbacks = [SeedEpoch(seed), MetricsFile(out / "metrics.csv"), Progress()]
+    if loop.ema_decay is not None:
+        callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
+    if loop.early_stop_epochs is not None:
+        callbacks.append(EarlyStopping(VALIDATION_LOSS, patience=loop.early_stop_epochs))
+    if loop.keep == "best":
+        callbacks.append(
+            ModelCheckpoint(
+                out, "best", VALIDATION_LOSS, enable_version_counter=False, save_weights_only=True
+            )
+        )
+    callbacks.append(
+        ModelCheckpoint(out, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    )
+    trainer = pl.Trainer(
+        accelerator=accelerator,
+        devices=machine.devices or "auto" if accelerator != "cpu" else machine.devices or 1,
+        num_nodes=machine.num_nodes,
+        max_epochs=loop.epochs,
+        gradient_clip_val=loop.clip_norm,
+        precision=_precision(loop.precision, accelerator),
+        logger=TensorBoardLogger(out, name="", version="tensorboard"),
+        callbacks=callbacks,
+        log_every_n_steps=10,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.accumulate_grad_batches = accumulation(
+        loop.batch, machine.micro_batch, trainer.world_size, model
+    )
+    return trainer
+
+
+def accumulation(batch: int, micro_batch: int | None, world: int, model: nn.Module) -> int:
+    """Passes per optimizer step, so that any machine keeps the recipe's batch.
+
+    Raises:
+        ValueError: if the parts do not multiply to the batch, or batch norm forbids smaller parts.
+    """
+    micro = micro_batch or max(1, batch // world)
+    passes, rest = divmod(batch, micro * world)
+    if rest or not passes:
+        raise ValueError(
+            f"a batch of {batch} can't be made of {world} devices x {micro} examples: choose "
+            f"--micro_batch so that devices times examples divides {batch}"
+        )
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    if micro < batch and any(isinstance(part, norms) for part in model.modules()):
+        raise ValueError(
+            f"the model has batch norm and {micro} examples at a time would change its statistics "
+            f"of {batch}: use one device and no --micro_batch"
+        )
+    return passes
+
+
+def _precision(wanted: str, accelerator: str) -> Any:
+    """The recipe's precision; full on a CPU, where half precision only costs time."""
+    cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    if cpu and wanted != "32-true":
+        console.say(f"precision {wanted} needs a GPU: training in 32-true")
+        return "32-true"
+    return wanted
+
+
+def _take_best(module: nn.Module, path: Path) -> None:
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    module.load_state_dict(state, strict=True)
+
+
+def _finish(
+    out: Path,
+    paper: Paper,
+    loaded: LoadedRecipe[Any],
+    model: Any,
+    training: dict[str, Any],
+    seconds: float,
+    command: str,
+) -> None:
+    """Write the weights and the record of the run."""
+    header = {
+        "paper": paper.name,
+        "recipe": loaded.text,
+        "recipe_name": loaded.name,
+        "verbatim": json.dumps(loaded.verbatim),
+        "leaf_sources": json.dumps(loaded.leaf_sources),
+        "stems": json.dumps(model.stems),
+        "training": json.dumps(training),
+    }
+    save_model(out / "model.safetensors", model, header)
+    record = {
+        "paper": paper.name,
+        "recipe": loaded.name,
+        "recipe_digest": loaded.digest,
+        "verbatim": loaded.verbatim,
+        "leaf_sources": loaded.leaf_sources,
+        "training": training,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "weights_digest": provenance.weights_digest(model.state_dict()),
+        "seconds": round(seconds, 1),
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "command": command,
+    }
+    scores.write_text(out / "run.json", json.dumps(record, indent=2) + "\n")

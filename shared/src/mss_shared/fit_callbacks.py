@@ -1,0 +1,94 @@
+"""What happens around the training loop: seeding by epoch, the metrics file, progress."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning as pl
+from lightning.pytorch.callbacks import Callback
+
+from mss_shared import console, scores
+
+
+class SeedEpoch(Callback):
+    """Seed every generator from (seed, epoch), so that a resumed epoch draws what it would have."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Seed torch, NumPy and Python, on every device."""
+        number = (self.seed * 1_000_003 + trainer.current_epoch) * 4_096 + trainer.global_rank
+        pl.seed_everything(number % 2**32, verbose=False)
+
+
+class MetricsFile(Callback):
+    """One CSV row per epoch: epoch, step, learning rate, then everything logged, by name.
+
+    It holds no clock, so the same seed on the same machine writes the same bytes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, str]] = []
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the rows of the epochs that a resumed run has behind it."""
+        if self.path.is_file():
+            rows = csv.DictReader(io.StringIO(self.path.read_text(encoding="utf-8")))
+            self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Append the epoch's row and write the file anew."""
+        if not trainer.is_global_zero:
+            return
+        row = {"epoch": str(trainer.current_epoch), "step": str(trainer.global_step)}
+        row["lr"] = repr(float(trainer.optimizers[0].param_groups[0]["lr"]))
+        names = sorted(n for n in trainer.callback_metrics if not n.endswith("_step"))
+        row |= {name: repr(float(trainer.callback_metrics[name])) for name in names}
+        self.rows.append(row)
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        scores.write_text(self.path, text.getvalue())
+
+
+class Progress(Callback):
+    """Steps done, time left and the last loss: a bar, or a line now and then without a terminal."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the display on the first process."""
+        self.total = trainer.estimated_stepping_batches
+        self.display = console.progress("training")
+        self.report = self.display.__enter__() if trainer.is_global_zero else None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        """Show the step and its loss; stop at once if the loss is no number."""
+        loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"the training loss is {loss} at step {trainer.global_step}: lower the learning "
+                f"rate or check the data (mss-data check)"
+            )
+        if self.report is not None:
+            self.report(f"loss {loss:.4f}", trainer.global_step, int(self.total))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the display."""
+        if self.report is not None:
+            self.display.__exit__(None, None, None)
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the display, so that the error is readable."""
+        if getattr(self, "report", None) is not None:
+            self.display.__exit__(None, None, None)

@@ -1,0 +1,1 @@
+"""Metrics, one module per family; each is a function on arrays or tensors and knows no file."""

@@ -1,0 +1,90 @@
+"""BSSEval's filters: least squares on delayed references, from their correlations."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import scipy.linalg
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.linalg import lapack
+
+from mss_shared.metrics.bsseval_signals import CHUNK, Array, Scenario, Signals, excerpt
+
+# The absolute constant on the diagonal of the reference implementation.
+DIAGONAL = float(np.finfo(np.float64).eps)
+
+
+def equal_channels(
+    references: Signals, scenario: Scenario, bounds: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Pairs a < b of (stem, channel) lanes that are equal, or opposite, at every sample."""
+    lanes = len(scenario.groups) * references.shape[1]
+    alike = {pair: True for pair in combinations(range(lanes), 2)}
+    opposite = dict(alike)
+    for start in range(bounds[0], bounds[1], CHUNK):
+        stop = min(start + CHUNK, bounds[1])
+        chunk = scenario.mix(excerpt(references, start, stop, bounds)).reshape(lanes, -1)
+        for a, b in alike:
+            alike[a, b] &= np.array_equal(chunk[a], chunk[b])
+            opposite[a, b] &= np.array_equal(chunk[a], -chunk[b])
+        if not any(alike.values()) and not any(opposite.values()):
+            break
+    return [pair for pair in alike if alike[pair] or opposite[pair]]
+
+
+def independent(lanes: Sequence[int], equal: Sequence[tuple[int, int]]) -> list[int]:
+    """The lanes without those that repeat an earlier one: what they span is the same."""
+    repeated = {b for a, b in equal if a in lanes}
+    return [lane for lane in lanes if lane not in repeated]
+
+
+def projection_filters(auto: Array, cross: Array, lanes: Sequence[int]) -> Array:
+    """Filters that take the chosen references nearest to each estimate.
+
+    Args:
+        auto: (lane, lane, lag) correlations of the references.
+        cross: (lane, estimate lane, lag) correlations with the estimates.
+        lanes: the reference lanes to use.
+
+    Returns:
+        (estimate lane, lane, tap); zero for the lanes not used.
+    """
+    count, taps = len(lanes), auto.shape[-1]
+    right = cross[list(lanes)].swapaxes(0, 1).reshape(-1, count * taps).T
+    solution = _solve(auto, lanes, np.asfortranarray(right))
+    filters = np.zeros((cross.shape[1], len(auto), taps))
+    filters[:, list(lanes)] = solution.T.reshape(-1, count, taps)
+    return filters
+
+
+def gram(auto: Array, lanes: Sequence[int]) -> Array:
+    """Lower triangle of the matrix of delayed references, a Toeplitz block per pair of lanes."""
+    taps = auto.shape[-1]
+    matrix = np.zeros((len(lanes) * taps, len(lanes) * taps), order="F")
+    for row, a in enumerate(lanes):
+        for column, b in enumerate(lanes[: row + 1]):
+            # Delays k of a and l of b meet at lag k - l, from 1 - taps to taps - 1.
+            lags = np.concatenate([auto[b, a, :0:-1], auto[a, b]])
+            block = sliding_window_view(lags, taps)[:, ::-1]
+            rows = slice(row * taps, (row + 1) * taps)
+            matrix[rows, column * taps : (column + 1) * taps] = block
+    matrix.flat[:: len(matrix) + 1] += DIAGONAL
+    return matrix
+
+
+def _solve(auto: Array, lanes: Sequence[int], right: Array) -> Array:
+    """Solve the normal equations, singular or not."""
+    factor, failed = lapack.dpotrf(gram(auto, lanes), lower=1, clean=0, overwrite_a=1)
+    if not failed:
+        solution: Array = lapack.dpotrs(factor, right, lower=1)[0]
+        return solution
+    # Rounding made a pivot negative: references depend on each other. An indefinite
+    # factorisation goes through, and its projections are as good.
+    factor, pivots, failed = lapack.dsytrf(gram(auto, lanes), lower=1, overwrite_a=1)
+    if not failed:
+        solution = lapack.dsytrs(factor, pivots, right, lower=1)[0]
+        return solution
+    lower = np.tril(gram(auto, lanes))
+    full = lower + np.tril(lower, -1).T
+    solution = scipy.linalg.lstsq(full, right)[0]
+    return solution

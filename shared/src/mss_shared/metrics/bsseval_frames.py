@@ -1,0 +1,217 @@
+"""Energies of BSSEval's error components, frame by frame."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from mss_shared.metrics.bsseval_correlations import block_spectra
+from mss_shared.metrics.bsseval_signals import (
+    CHUNK,
+    Array,
+    Scenario,
+    Signals,
+    audible,
+    energy,
+    excerpt,
+    in_order,
+)
+
+BLOCK = 4096  # transforms are near this length: whole blocks fill a frame
+BLOCKS_AT_ONCE = 12  # bounds the memory of one piece of a long frame
+
+Pair = tuple[int, int]  # index of the estimate, index of the reference it is scored against
+Frames = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One scenario and which of its estimates meet which of its references."""
+
+    scenario: Scenario
+    pairs: tuple[Pair, ...]
+
+    def pick(self, references: Array, estimates: Array) -> tuple[Array, Array]:
+        """(scored stem, ...) each -> (pair, ...) each."""
+        first, second = np.array(self.pairs, int).reshape(-1, 2).T
+        return references[second], estimates[first]
+
+
+class Levels(NamedTuple):
+    """What needs no filter.
+
+    reference, error: (pair, frame) energy of the reference and of estimate minus reference.
+    reference_audible, estimate_audible: (scored stem, frame).
+    """
+
+    reference: Array
+    error: Array
+    reference_audible: NDArray[np.bool_]
+    estimate_audible: NDArray[np.bool_]
+
+
+class Filters(NamedTuple):
+    """Filters over the channels of the given references.
+
+    joint: (scored stem of the estimate, channel, given stem, channel, tap), from all references.
+    own: (pair, channel, given stem, channel, tap), from the reference of the pair alone.
+    """
+
+    joint: Array
+    own: Array
+
+
+class Energies(NamedTuple):
+    """(pair, frame) energies of projections and of differences.
+
+    own, joint: the projections on the pair's reference and on all references.
+    spatial: own - reference. interference: joint - own.
+    artifacts: estimate - joint. residual: estimate - own.
+    """
+
+    own: Array
+    joint: Array
+    spatial: Array
+    interference: Array
+    artifacts: Array
+    residual: Array
+
+
+class Piece(NamedTuple):
+    """Samples `start` up to `stop` of a frame and of the decay of the filters after it."""
+
+    frame: int
+    start: int
+    stop: int
+
+
+def pieces(frames: Frames, chosen: Sequence[int], size: int, decay: int) -> Iterator[Piece]:
+    """Cut the chosen frames, each longer by `decay`, into pieces of at most `size` samples."""
+    for frame in chosen:
+        first, last = frames[frame]
+        for start in range(first, last + decay, size):
+            yield Piece(frame, start, min(start + size, last + decay))
+
+
+def frame_levels(
+    references: Signals, estimates: Signals, frames: Frames, tasks: Sequence[Task], workers: int
+) -> list[Levels]:
+    """Levels of every frame, one result per task."""
+    totals = [_no_levels(task, len(frames)) for task in tasks]
+    work = partial(_piece_levels, references, estimates, tasks)
+    todo = list(pieces(frames, range(len(frames)), CHUNK, 0))
+    for piece, found in zip(todo, in_order(work, todo, workers), strict=True):
+        for total, part in zip(totals, found, strict=True):
+            total.reference[:, piece.frame] += part.reference
+            total.error[:, piece.frame] += part.error
+            total.reference_audible[:, piece.frame] |= part.reference_audible
+            total.estimate_audible[:, piece.frame] |= part.estimate_audible
+    return totals
+
+
+def _no_levels(task: Task, frames: int) -> Levels:
+    pairs, stems = (len(task.pairs), frames), (len(task.scenario.groups), frames)
+    return Levels(np.zeros(pairs), np.zeros(pairs), np.zeros(stems, bool), np.zeros(stems, bool))
+
+
+def _piece_levels(
+    references: Signals, estimates: Signals, tasks: Sequence[Task], piece: Piece
+) -> list[Levels]:
+    bounds = piece.start, piece.stop
+    given = [excerpt(signals, *bounds, bounds) for signals in (references, estimates)]
+    found = []
+    for task in tasks:
+        stems = [task.scenario.mix(signals) for signals in given]
+        reference, estimate = task.pick(*stems)
+        heard = [audible(signals) for signals in stems]
+        found.append(Levels(energy(reference), energy(estimate - reference), *heard))
+    return found
+
+
+class _Bank:
+    """The filters of all tasks as one matrix per bin, applied to blocks of the references."""
+
+    def __init__(self, filters: Sequence[Filters], longest_frame: int) -> None:
+        self.taps = filters[0].joint.shape[-1]
+        self.channels, self.stems = filters[0].joint.shape[1:3]
+        length = longest_frame + self.taps - 1
+        blocks = max(1, round(length / max(BLOCK, 8 * self.taps)))
+        size = -(-length // blocks) + self.taps - 1
+        self.size: int = scipy.fft.next_fast_len(size, real=True)
+        self.hop = self.size - self.taps + 1
+        rows = np.concatenate([f.reshape(-1, *f.shape[-3:]) for pair in filters for f in pair])
+        rows = np.moveaxis(rows.reshape(len(rows), -1, self.taps), -1, 0)
+        self.spectra = scipy.fft.rfft(rows, n=self.size, axis=0)  # (bin, row, lane)
+        self.counts = [(len(f.joint), len(f.own)) for f in filters]
+
+    def project(self, references: Array) -> list[tuple[Array, Array]]:
+        """(given stem, channel, sample) -> per task the joint and the own projections.
+
+        The first taps - 1 samples are history; the rest fills whole blocks. Returns (scored stem
+        or pair, channel, block, sample), each block `hop` samples long.
+        """
+        lanes = references.reshape(self.stems * self.channels, -1)
+        spectra = np.matmul(self.spectra, block_spectra(lanes, self.size, self.hop))
+        waves = scipy.fft.irfft(np.moveaxis(spectra, 0, -1), self.size)[..., self.taps - 1 :]
+        waves = waves.reshape(-1, self.channels, *waves.shape[1:])
+        ends = np.cumsum([count for pair in self.counts for count in pair])
+        parts = np.split(waves, ends[:-1])
+        return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def projection_energies(
+    references: Signals,
+    estimates: Signals,
+    frames: Frames,
+    chosen: Sequence[int],
+    tasks: Sequence[Task],
+    filters: Sequence[Filters],
+    workers: int,
+) -> list[Energies]:
+    """Energies of the chosen frames, zero in the others; one result per task."""
+    totals = [np.zeros((len(Energies._fields), len(t.pairs), len(frames))) for t in tasks]
+    if chosen:
+        bank = _Bank(filters, max(frames[i][1] - frames[i][0] for i in chosen))
+        size = bank.hop * BLOCKS_AT_ONCE
+        todo = list(pieces(frames, chosen, size, bank.taps - 1))
+        work = partial(_piece_energies, references, estimates, frames, tasks, bank)
+        for piece, found in zip(todo, in_order(work, todo, workers), strict=True):
+            for total, part in zip(totals, found, strict=True):
+                total[:, :, piece.frame] += part
+    return [Energies(*total) for total in totals]
+
+
+def _piece_energies(
+    references: Signals,
+    estimates: Signals,
+    frames: Frames,
+    tasks: Sequence[Task],
+    bank: _Bank,
+    piece: Piece,
+) -> list[Array]:
+    """(quantity, pair) per task."""
+    blocks = -(-(piece.stop - piece.start) // bank.hop)
+    stop = piece.start + blocks * bank.hop
+    bounds = frames[piece.frame]
+    given = excerpt(references, piece.start - bank.taps + 1, stop, bounds)
+    played = given[..., bank.taps - 1 :], excerpt(estimates, piece.start, stop, bounds)
+    blocked = [x.reshape(*x.shape[:2], blocks, bank.hop) for x in played]
+    found = []
+    for task, (joint, own) in zip(tasks, bank.project(given), strict=True):
+        mixed = [task.scenario.mix(signals) for signals in blocked]
+        reference, estimate = task.pick(*mixed)
+        _, everywhere = task.pick(mixed[0], joint)
+        energies = Energies(
+            own=energy(own),
+            joint=energy(everywhere),
+            spatial=energy(own - reference),
+            interference=energy(everywhere - own),
+            artifacts=energy(estimate - everywhere),
+            residual=energy(estimate - own),
+        )
+        found.append(np.stack(energies))
+    return found

@@ -1,0 +1,136 @@
+"""What BSSEval reads: checked arrays, excerpts in float64, sums of stems, silence."""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Signals = NDArray[Any]  # (stem, channel, sample) as the caller holds it, any real dtype
+Array = NDArray[np.float64]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Samples read at once where a whole song is walked: the song is never copied to float64.
+CHUNK = 1 << 17
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The stems to score: entry i is the sum of the given stems `groups[i]`."""
+
+    groups: tuple[tuple[int, ...], ...]
+    stems: int  # number of given stems
+
+    @classmethod
+    def as_given(cls, stems: int) -> "Scenario":
+        return cls(tuple((stem,) for stem in range(stems)), stems)
+
+    @property
+    def weights(self) -> Array:
+        """(scored stem, given stem): 1 where the given stem is a summand, else 0."""
+        weights = np.zeros((len(self.groups), self.stems))
+        for row, group in zip(weights, self.groups, strict=True):
+            row[list(group)] = 1.0
+        return weights
+
+    def mix(self, signals: Array) -> Array:
+        """(given stem, ...) -> (scored stem, ...)."""
+        if self == Scenario.as_given(self.stems):
+            return signals
+        return np.stack([signals[list(group)].sum(axis=0) for group in self.groups])
+
+
+def checked(signals: ArrayLike, name: str) -> Signals:
+    """The array itself, if it is real, (stem, channel, sample), not empty and finite."""
+    array: Signals = np.asarray(signals)
+    if array.ndim != 3 or array.size == 0:
+        raise ValueError(
+            f"{name} have shape {array.shape}: pass a non-empty (stem, channel, sample) array"
+        )
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{name} have dtype {array.dtype}: pass real samples, float32 or float64")
+    for start in range(0, array.shape[2], CHUNK):
+        finite = np.isfinite(array[:, :, start : start + CHUNK])
+        if not finite.all():
+            bad = ~np.atleast_2d(finite.all(axis=1))
+            stem, sample = _first_bad(bad)
+            raise ValueError(
+                f"{name}[{stem}] is NaN or infinite first at sample {start + sample}: "
+                f"mend the audio of stem {stem} before scoring"
+            )
+    return array
+
+
+def _first_bad(bad: NDArray[np.bool_]) -> tuple[int, int]:
+    stem = int(np.argmax(bad.any(axis=1)))
+    return stem, int(np.argmax(bad[stem]))
+
+
+def excerpt(signals: Signals, start: int, stop: int, bounds: tuple[int, int]) -> Array:
+    """(stem, channel, stop - start) float64 from `start`; zeros outside `bounds`."""
+    out = np.zeros((*signals.shape[:-1], stop - start))
+    first, last = max(start, bounds[0]), min(stop, bounds[1])
+    if first < last:
+        out[..., first - start : last - start] = signals[..., first:last]
+    return out
+
+
+def audible(signals: Array) -> NDArray[np.bool_]:
+    """(stem, channel, sample) -> (stem,): whether the sum of the channels is ever not zero."""
+    heard: NDArray[np.bool_] = (signals.sum(axis=1) != 0).any(axis=-1)
+    return heard
+
+
+def audible_somewhere(signals: Signals, scenario: Scenario) -> NDArray[np.bool_]:
+    """(scored stem,): whether it is audible anywhere in the song; stops reading once all are."""
+    samples = signals.shape[2]
+    heard = np.zeros(len(scenario.groups), bool)
+    for start in range(0, samples, CHUNK):
+        stop = min(start + CHUNK, samples)
+        heard |= audible(scenario.mix(excerpt(signals, start, stop, (0, samples))))
+        if heard.all():
+            break
+    return heard
+
+
+def energy(signals: Array) -> Array:
+    """(row, ...) -> (row,): sum of squares."""
+    flat = signals.reshape(len(signals), -1)
+    total: Array = np.einsum("rn,rn->r", flat, flat)
+    return total
+
+
+def frame_bounds(samples: int, window: float, hop: float) -> list[tuple[int, int]]:
+    """First and one-past-last sample of each complete frame; one frame if the window is longer."""
+    for name, value in (("window", window), ("hop", hop)):
+        if not value >= 1:
+            raise ValueError(f"{name} is {value} samples: give a length of at least 1 sample")
+    if window >= samples:
+        return [(0, samples)]
+    count = 1 if math.isinf(hop) else math.floor((samples - window + hop) / hop)
+    starts = [0.0, *(frame * hop for frame in range(1, count))]
+    return [(math.floor(start), math.floor(min(start + window, samples))) for start in starts]
+
+
+def cpu_count() -> int:
+    """CPUs this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_order(
+    task: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Results of a task over items on threads, in the order of the items: sums do not depend on
+    the number of threads."""
+    if workers == 1:
+        yield from map(task, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(task, items)

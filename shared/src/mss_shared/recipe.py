@@ -1,0 +1,292 @@
+"""Recipes: the parts that all papers have, how a YAML file becomes one, what its leaves rest on.
+
+No dataclass here or in a paper has a default: a value lives in the recipe or nowhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.util
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast, get_type_hints
+
+import yaml
+from jsonargparse import ArgumentParser
+
+LEAF_SOURCES = ("paper", "code", "ours")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How training examples are drawn.
+
+    Args:
+        stems: the stems whose sum is the mixture, in order.
+        chunk_seconds: length of an example.
+        chunk_grid_seconds: examples start at multiples of this; 0.0 for any sample.
+        examples_per_epoch: examples between two validations.
+        random_mix_odds: how often the stems of an example come from different tracks and places.
+        time_shift_seconds: each stem starts up to this much earlier or later than the others.
+        mixup_odds: odds of adding a second, third, ... excerpt to a stem.
+        gain_range: least and greatest linear gain, drawn per stem.
+        channel_swap_odds: how often a stem's channels change places.
+        polarity_odds: how often a stem is inverted.
+        silent_stem_odds: how often a stem is silenced.
+        pitch_shift_odds: how often a stem is played faster or slower.
+        pitch_shift_semitones: by at most this much, up or down.
+    """
+
+    stems: tuple[str, ...]
+    chunk_seconds: float
+    chunk_grid_seconds: float
+    examples_per_epoch: int
+    random_mix_odds: float
+    time_shift_seconds: float
+    mixup_odds: tuple[float, ...]
+    gain_range: tuple[float, float]
+    channel_swap_odds: float
+    polarity_odds: float
+    silent_stem_odds: float
+    pitch_shift_odds: float
+    pitch_shift_semitones: float
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """What the training loop does in every paper; a paper's TrainingConfig adds its own.
+
+    Args:
+        batch: examples per optimizer step, over all devices.
+        epochs: at most so many.
+        early_stop_epochs: stop after so many epochs without a better validation loss; null for never.
+        keep: which epoch's weights become the model: ``best`` validation loss or ``last``.
+        ema_decay: keep an exponential moving average of the weights with this decay; null for none.
+        clip_norm: clip the gradient's norm; null for never.
+        precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
+        seed: of initialisation, data and dropout.
+    """
+
+    batch: int
+    epochs: int
+    early_stop_epochs: int | None
+    keep: str
+    ema_decay: float | None
+    clip_norm: float | None
+    precision: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """How a song is cut for the model.
+
+    Args:
+        chunk_seconds: length of the pieces; 0.0 for the whole song at once.
+        overlap: share of a piece that the next one covers again, 0 to below 1.
+    """
+
+    chunk_seconds: float
+    overlap: float
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How the test songs are scored.
+
+    Args:
+        protocols: names of ``mss_shared.protocols``.
+    """
+
+    protocols: tuple[str, ...]
+
+
+RecipeType = TypeVar("RecipeType")
+
+
+@dataclass(frozen=True)
+class LoadedRecipe(Generic[RecipeType]):
+    """A recipe and where it comes from.
+
+    Attributes:
+        recipe: the typed values.
+        name: the file's name without suffix.
+        text: the YAML: the file's own while verbatim, the changed values otherwise.
+        verbatim: False if the command line changed a value.
+        leaf_sources: how many leaves rest on the paper, its code, our choice.
+    """
+
+    recipe: RecipeType
+    name: str
+    text: str
+    verbatim: bool
+    leaf_sources: dict[str, int]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the values, whatever the comments or the order of keys."""
+        return recipe_digest(self.recipe)
+
+
+def recipe_digest(recipe: Any) -> str:
+    """SHA-256 of a recipe's values in the order of its fields."""
+    return hashlib.sha256(to_yaml(recipe).encode()).hexdigest()
+
+
+def to_yaml(recipe: Any) -> str:
+    """All values as YAML, in the order of the fields."""
+    return yaml.safe_dump(_plain(dataclasses.asdict(recipe)), sort_keys=False, allow_unicode=True)
+
+
+def load_recipe(
+    recipe_type: type[RecipeType], path: Path, overrides: Sequence[str] = ()
+) -> LoadedRecipe[RecipeType]:
+    """Read a recipe.
+
+    Args:
+        recipe_type: the paper's Recipe dataclass.
+        path: the YAML file.
+        overrides: command-line words such as ``--recipe.training.lr 1.0e-3``.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for YAML that does not parse, an unknown or missing key, a value of a wrong
+            type, or an override of something that is no leaf.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no recipe file {path}: check --recipe")
+    text = path.read_text(encoding="utf-8")
+    _check_keys(recipe_type, _parse_yaml(text, path), path)
+    original = _instantiate(recipe_type, path, ())
+    recipe = _instantiate(recipe_type, path, overrides) if overrides else original
+    verbatim = recipe == original
+    return LoadedRecipe(
+        recipe, path.stem, text if verbatim else to_yaml(recipe), verbatim, count_sources(text)
+    )
+
+
+def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> RecipeType:
+    """A recipe from YAML text, as it stands in the header of a weights file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.yaml"
+        path.write_text(text, encoding="utf-8")
+        return load_recipe(recipe_type, path).recipe
+
+
+def find_recipe(package: str, name: str) -> Path:
+    """The file for ``--recipe``: a path, or the name of a recipe that ships with the package.
+
+    Raises:
+        ValueError: if there is neither, listing the names there are.
+    """
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        return Path(name).expanduser()
+    shipped = {path.stem: path for path in shipped_recipes(package)}
+    if name not in shipped:
+        raise ValueError(
+            f"there is no recipe {name!r} in {package}: choose from {', '.join(shipped)}, or give "
+            f"the path of a .yaml file"
+        )
+    return shipped[name]
+
+
+def shipped_recipes(package: str) -> list[Path]:
+    """The recipe files of a paper package, in the wheel or in its source folder."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"the package {package} is not installed: pip install it first")
+    home = Path(spec.origin).parent
+    for folder in (home / "recipes", home.parents[1] / "recipes"):
+        if folder.is_dir():
+            return sorted(folder.glob("*.yaml"))
+    return []
+
+
+def leaf_lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (line, source comment) for each YAML line that sets a leaf; '' if it has no comment."""
+    for line in text.splitlines():
+        match = re.match(r"\s*[\w]+:\s*([^#\s].*)$", line)
+        if match:
+            value, _, comment = match.group(1).partition("#")
+            if value.strip():
+                yield line.strip(), comment.strip()
+
+
+def count_sources(text: str) -> dict[str, int]:
+    """How many leaves of a recipe's text name the paper, its code, or us as their source."""
+    comments = [comment for _, comment in leaf_lines(text)]
+    return {
+        source: sum(re.match(rf"{source}\b", comment) is not None for comment in comments)
+        for source in LEAF_SOURCES
+    }
+
+
+def _parse_yaml(text: str, path: Path) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise ValueError(f"{path} is not YAML{where}: mend the file") from None
+
+
+def _check_keys(kind: Any, values: Any, path: Path, prefix: str = "") -> None:
+    """Every field present, none besides: each recipe is complete and says nothing unread."""
+    if not isinstance(values, Mapping):
+        raise ValueError(
+            f"{path}: {prefix.rstrip('.') or 'the recipe'} must be a mapping of keys to values"
+        )
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key in values:
+        if key not in fields:
+            raise ValueError(
+                f"{path} has the unknown key {prefix}{key}: choose from {', '.join(fields)}"
+            )
+    hints = _type_hints(kind)
+    for name in fields:
+        if name not in values:
+            raise ValueError(f"{path} lacks {prefix}{name}: a recipe states every value")
+        if dataclasses.is_dataclass(hints[name]):
+            _check_keys(hints[name], values[name], path, f"{prefix}{name}.")
+
+
+def _type_hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+class _Parser(ArgumentParser):  # type: ignore[misc]
+    """jsonargparse with errors as exceptions of one sentence."""
+
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        raise ValueError(" ".join(message.split())) from None
+
+
+def _instantiate(recipe_type: type[RecipeType], path: Path, overrides: Sequence[str]) -> RecipeType:
+    parser = _Parser(prog="recipe", allow_abbrev=False)
+    parser.add_argument("--recipe", type=recipe_type)
+    try:
+        parsed = parser.parse_args([f"--recipe={path}", *overrides])
+        return cast(RecipeType, parser.instantiate(parsed).recipe)
+    except ValueError as error:
+        raise ValueError(f"recipe {path.stem}: {_shorten(str(error))}") from None
+
+
+def _shorten(message: str) -> str:
+    """Keep the key and what was wrong with it of jsonargparse's nested message."""
+    match = re.search(r'Parser key "recipe\.([\w.]+)":\s*(.*)$', message)
+    if match:
+        return f"{match.group(1)}: {match.group(2)}"
+    return message.replace("recipe.", "", 1) if message.startswith("recipe.") else message
+
+
+def _plain(value: Any) -> Any:
+    """Tuples to lists, all the way down, so that YAML stays plain."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

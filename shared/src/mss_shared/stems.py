@@ -1,0 +1,71 @@
+"""From a sound file to a folder of stem files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mss_shared import audio, console
+from mss_shared.audio import Audio
+from mss_shared.recipe import InferenceConfig
+from mss_shared.separate import Separator, separate
+
+Report = Callable[[str, int, int], None]
+
+
+def separate_file(
+    model: Separator,
+    path: Path,
+    out: Path,
+    inference: InferenceConfig,
+    *,
+    batch: int = 1,
+    progress: Report | None = None,
+) -> list[Path]:
+    """Separate one file into ``out/<file's name>/<stem>.wav`` of its own rate, length and channels.
+
+    A mono file goes through a stereo model as two equal channels and comes back as their mean.
+    Files are written in the input's sample format, in float if a stem would clip in it.
+
+    Raises:
+        FileNotFoundError, ValueError: if the file can't be read or has too many channels.
+    """
+    about = audio.info(path)
+    mixture = _to_model(audio.read(path), about, path, model)
+    estimates = separate(
+        model, torch.from_numpy(mixture), inference, batch=batch, progress=progress
+    ).numpy()
+    subtype = about.subtype if about.subtype in audio.SUBTYPES else "PCM_16"
+    if np.abs(estimates).max(initial=0.0) > 1.0 and subtype != "FLOAT":
+        console.say(f"{path.name}: a stem exceeds full scale, written as 32-bit float")
+        subtype = "FLOAT"
+    written = []
+    for stem, estimate in zip(model.stems, estimates, strict=True):
+        target = out / path.stem / f"{stem}.wav"
+        audio.write(target, _to_file(estimate, about, model), about.sample_rate, subtype)
+        written.append(target)
+    return written
+
+
+def _to_model(mixture: Audio, about: audio.AudioInfo, path: Path, model: Separator) -> Audio:
+    """Bring (channel, sample) audio to the model's rate and channels."""
+    if not about.samples:
+        raise ValueError(f"{path} has no samples: give a file with sound")
+    if about.channels not in (1, model.channels):
+        raise ValueError(
+            f"{path} has {about.channels} channels, the model takes {model.channels}: mix it down "
+            f"first"
+        )
+    at_rate = audio.resample(mixture, about.sample_rate, model.sample_rate)
+    return np.ascontiguousarray(np.broadcast_to(at_rate, (model.channels, at_rate.shape[1])))
+
+
+def _to_file(estimate: Audio, about: audio.AudioInfo, model: Separator) -> Audio:
+    """Bring one stem back to the file's channels, rate and length."""
+    if about.channels < model.channels:
+        estimate = estimate.mean(axis=0, keepdims=True)
+    back = audio.resample(estimate, model.sample_rate, about.sample_rate)
+    return audio.fit_length(back, about.samples)
