@@ -22,12 +22,20 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def museval_json(stems: Mapping[str, Sequence[float]], metric: str) -> bytes:
+def museval_json(stems: Mapping[str, Sequence[float]], metrics: str) -> bytes:
+    """Give the values to the first metric, 10 dB more to the second, and so on."""
     targets = [
         {
             "name": stem,
             "frames": [
-                {"time": float(index), "duration": 1.0, "metrics": {metric: value}}
+                {
+                    "time": float(index),
+                    "duration": 1.0,
+                    "metrics": {
+                        metric: None if value is None else value + 10 * place
+                        for place, metric in enumerate(metrics.split())
+                    },
+                }
                 for index, value in enumerate(values)
             ],
         }
@@ -91,7 +99,7 @@ class ScoreFolders:
             "protocols": {
                 name: {
                     "id": protocol,
-                    "metrics": [metric],
+                    "metrics": metric.split(),
                     "frames": ways[0],
                     "tracks": ways[1],
                     "silence": "silent frames are NaN",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mss_results.aggregate import aggregate, combine, track_values
 from mss_results.read import Protocol, TrackScores
 

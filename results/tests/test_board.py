@@ -2,6 +2,7 @@ import math
 
 import pytest
 from conftest import four_stems
+
 from mss_results.board import build_boards
 from mss_results.claims import read_claims
 from mss_results.read import read_runs

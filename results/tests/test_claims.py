@@ -4,6 +4,7 @@ import pytest
 from conftest import PAPERS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from mss_results.claims import read_claims
 
 COMMITTED = Path(__file__).parent.parent / "papers.csv"

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from conftest import four_stems
+
 from mss_results.__main__ import main
 
 

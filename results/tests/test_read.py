@@ -7,6 +7,7 @@ import pytest
 from conftest import ScoreFolders, four_stems, museval_json, sha256
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from mss_results.read import read_runs
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mss_results.board import build_boards
 from mss_results.claims import Claim
 from mss_results.splice import splice

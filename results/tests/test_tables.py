@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PAPERS, four_stems
+
 from mss_results.board import build_boards
 from mss_results.build import Places, plan
 from mss_results.claims import read_claims
@@ -97,10 +98,17 @@ def test_the_wide_table_puts_claim_and_difference_beside_the_measured_value(fold
 
 
 def test_each_metric_has_its_own_table_and_columns(folders, papers):
-    folders.write({"a": {"vocals": [1.0]}}, protocol="si_sdr@1", metric="SI-SDR")
-    board = boards_of(folders.root.parent.parent)["demo_small--si_sdr@1"]
-    assert "vocals SI-SDR" in records(wide_csv(board))[0]
-    assert markdown(board).count("SI-SDR in dB, higher is better:") == 1
+    folders.write({"a": {"vocals": [1.0], "drums": [2.0]}}, metric="SIR SDR")
+    board = boards_of(folders.root.parent.parent)["demo_small--bsseval_v4@1"]
+    (line,) = records(wide_csv(board))
+    assert (line["vocals SIR"], line["vocals SDR"], line["drums SIR"]) == (
+        "1.000",
+        "11.000",
+        "2.000",
+    )
+    sdr, sir = markdown(board).split("SIR in dB, higher is better:")
+    assert "SDR in dB, higher is better:" in sdr
+    assert "| 11.00 | 12.00 |" in sdr and "| 1.00 | 2.00 |" in sir
 
 
 def test_a_demo_board_says_that_it_is_no_musdb_board(repo):

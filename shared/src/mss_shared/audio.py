@@ -166,6 +166,7 @@ def _quantise(path: Path, audio: Audio, subtype: str) -> NDArray[np.signedintege
             f"{path} would clip: the peak is {peak:.3f} and {subtype} ends at 1.0: write FLOAT"
         )
     full = 2 ** (bits - 1)
+    values: NDArray[np.signedinteger]
     values = np.clip(np.rint(audio.astype(np.float64) * full), -full, full - 1).astype(container)
     # libsndfile takes 24 bits from the upper bytes of an int32.
     return values << 8 if bits == 24 else values

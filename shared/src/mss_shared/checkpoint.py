@@ -145,8 +145,8 @@ def _from_recipe(paper: Paper, path: Path, state: dict[str, Tensor], name: str) 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
-        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        with safetensors.safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}
             return state, dict(file.metadata() or {})
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file ({error}): replace it") from None

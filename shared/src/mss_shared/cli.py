@@ -7,12 +7,15 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from mss_shared import console
 from mss_shared.paper import Paper
 from mss_shared.recipe import shipped_recipes
 
 VERBS = ("demo", "fit", "separate", "evaluate")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+_DEVICE_HELP = "where to compute"
 
 
 def run(paper: Paper, words: Sequence[str] | None = None) -> None:
@@ -58,7 +61,7 @@ def _overrides(paper: Paper, arguments: argparse.Namespace, rest: list[str]) -> 
 class _Parser(argparse.ArgumentParser):
     """argparse with one sentence instead of the usage text."""
 
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         """Print the sentence and leave with exit code 2."""
         print(f"{self.prog}: error: {message}: see {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)
@@ -90,7 +93,7 @@ def _demo_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--scores", type=Path, help="score folders' root; OUT/scores if not given")
     verb.add_argument("--data_root", default="demo", help="demo, demo:tiny or demo:full")
     verb.add_argument("--seed", type=int, help="instead of the recipe's")
-    verb.add_argument("--device", **_DEVICE)
+    verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
 
 
 def _fit_options(verb: argparse.ArgumentParser) -> None:
@@ -99,7 +102,7 @@ def _fit_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--out", type=Path, help="run folder; runs/<recipe> if not given")
     verb.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
     verb.add_argument("--seed", type=int, help="instead of the recipe's")
-    verb.add_argument("--device", **_DEVICE)
+    verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
     verb.add_argument("--devices", type=int, default=0, help="how many; all, or one CPU process")
     verb.add_argument("--num_nodes", type=int, default=1, help="machines, under torchrun or SLURM")
     verb.add_argument("--workers", type=int, help="processes that read excerpts")
@@ -136,7 +139,4 @@ def _model_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--chunk_seconds", type=float, help="instead of the recipe's")
     verb.add_argument("--overlap", type=float, help="instead of the recipe's, 0 to below 1")
     verb.add_argument("--batch", type=int, default=1, help="pieces per pass")
-    verb.add_argument("--device", **_DEVICE)
-
-
-_DEVICE = {"choices": ("auto", "cpu", "cuda", "mps"), "default": "auto", "help": "where to compute"}
+    verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)

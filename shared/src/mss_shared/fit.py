@@ -15,7 +15,7 @@ from typing import Any
 
 import lightning as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
@@ -23,12 +23,16 @@ from mss_shared import console, provenance, scores
 from mss_shared.checkpoint import save_model
 from mss_shared.datasets import Dataset
 from mss_shared.datasets.tracks import track_fingerprint
-from mss_shared.fit_callbacks import MetricsFile, Progress, SeedEpoch
+from mss_shared.fit_callbacks import (
+    VALIDATION_LOSS,
+    Checkpoints,
+    MetricsFile,
+    Progress,
+    SeedEpoch,
+)
 from mss_shared.fit_data import Examples
 from mss_shared.paper import Paper
 from mss_shared.recipe import LoadedRecipe, LoopConfig, recipe_digest
-
-VALIDATION_LOSS = "val/loss"
 
 
 @dataclass(frozen=True)
@@ -163,20 +167,12 @@ def _trainer(
 ) -> pl.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     accelerator = {"auto": "auto", "cuda": "gpu"}.get(machine.device, machine.device)
-    callbacks = [SeedEpoch(seed), MetricsFile(out / "metrics.csv"), Progress()]
+    callbacks: list[Callback] = [SeedEpoch(seed), MetricsFile(out / "metrics.csv"), Progress()]
     if loop.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
     if loop.early_stop_epochs is not None:
         callbacks.append(EarlyStopping(VALIDATION_LOSS, patience=loop.early_stop_epochs))
-    if loop.keep == "best":
-        callbacks.append(
-            ModelCheckpoint(
-                out, "best", VALIDATION_LOSS, enable_version_counter=False, save_weights_only=True
-            )
-        )
-    callbacks.append(
-        ModelCheckpoint(out, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-    )
+    callbacks.append(Checkpoints(out, keep_best=loop.keep == "best"))
     trainer = pl.Trainer(
         accelerator=accelerator,
         devices=machine.devices or "auto" if accelerator != "cpu" else machine.devices or 1,
@@ -186,9 +182,10 @@ def _trainer(
         precision=_precision(loop.precision, accelerator),
         logger=TensorBoardLogger(out, name="", version="tensorboard"),
         callbacks=callbacks,
-        log_every_n_steps=10,
+        log_every_n_steps=1,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
+        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )

@@ -13,6 +13,8 @@ from lightning.pytorch.callbacks import Callback
 
 from mss_shared import console, scores
 
+VALIDATION_LOSS = "val/loss"
+
 
 class SeedEpoch(Callback):
     """Seed every generator from (seed, epoch), so that a resumed epoch draws what it would have."""
@@ -36,7 +38,7 @@ class MetricsFile(Callback):
         self.path = path
         self.rows: list[dict[str, str]] = []
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the rows of the epochs that a resumed run has behind it."""
         if self.path.is_file():
             rows = csv.DictReader(io.StringIO(self.path.read_text(encoding="utf-8")))
@@ -48,7 +50,8 @@ class MetricsFile(Callback):
             return
         row = {"epoch": str(trainer.current_epoch), "step": str(trainer.global_step)}
         row["lr"] = repr(float(trainer.optimizers[0].param_groups[0]["lr"]))
-        names = sorted(n for n in trainer.callback_metrics if not n.endswith("_step"))
+        per_step = ("_step", "_epoch")  # the same values under Lightning's own suffixes
+        names = sorted(n for n in trainer.callback_metrics if not n.endswith(per_step))
         row |= {name: repr(float(trainer.callback_metrics[name])) for name in names}
         self.rows.append(row)
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -57,6 +60,37 @@ class MetricsFile(Callback):
         writer.writeheader()
         writer.writerows(self.rows)
         scores.write_text(self.path, text.getvalue())
+
+
+class Checkpoints(Callback):
+    """Write ``last.ckpt`` after every epoch, and ``best.ckpt`` when the validation loss fell."""
+
+    def __init__(self, folder: Path, keep_best: bool) -> None:
+        self.folder = folder
+        self.keep_best = keep_best
+        self.lowest = math.inf
+
+    def state_dict(self) -> dict[str, Any]:
+        """The loss to beat, kept in the checkpoint."""
+        return {"lowest": self.lowest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the loss to beat from a checkpoint."""
+        self.lowest = state_dict["lowest"]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, each file beside its place and then renamed."""
+        loss = float(trainer.callback_metrics[VALIDATION_LOSS])
+        if self.keep_best and loss < self.lowest:
+            self.lowest = loss
+            self._save(trainer, "best.ckpt")
+        self._save(trainer, "last.ckpt")
+
+    def _save(self, trainer: pl.Trainer, name: str) -> None:
+        beside = self.folder / f".part-{name}"
+        trainer.save_checkpoint(beside)
+        if trainer.is_global_zero:
+            beside.replace(self.folder / name)
 
 
 class Progress(Callback):

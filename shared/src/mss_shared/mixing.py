@@ -81,17 +81,17 @@ def draw_stems(
         ``random_mix_odds`` the stems come from tracks and places of their own, else from one
         place of one track, up to ``time_shift_seconds``.
     """
-    home = tracks[rng.integers(len(tracks))]
+    home = _any_of(tracks, rng)
     place = rng.random()
     scattered = rng.random() < config.random_mix_odds
     stems = []
     for stem in config.stems:
         if scattered:
-            home, place = tracks[rng.integers(len(tracks))], rng.random()
+            home, place = _any_of(tracks, rng), rng.random()
         excerpt = _draw_excerpt(home, stem, place, config, rng)
         for odds in config.mixup_odds:
             if rng.random() < odds:
-                other = tracks[rng.integers(len(tracks))]
+                other = _any_of(tracks, rng)
                 excerpt = excerpt + _draw_excerpt(other, stem, rng.random(), config, rng)
         stems.append(excerpt)
     return np.stack(stems)
@@ -126,6 +126,10 @@ def _augment(excerpt: Audio, config: DataConfig, rng: np.random.Generator) -> Au
     if rng.random() < config.channel_swap_odds:
         excerpt = excerpt[::-1]
     return (excerpt * np.float32(gain)).astype(np.float32)
+
+
+def _any_of(tracks: Sequence[Track], rng: np.random.Generator) -> Track:
+    return tracks[int(rng.integers(len(tracks)))]
 
 
 def _start(track: Track, place: float, count: int, config: DataConfig) -> int:

@@ -126,21 +126,22 @@ def aggregate(tracks: Sequence[TrackScores], protocol: Protocol) -> dict[str, di
 
     A number that no frame supports is NaN.
     """
-    reduce = {"median": np.median, "mean": np.mean}
     stems = list(dict.fromkeys(stem for scores in tracks for stem in scores))
     result: dict[str, dict[str, float]] = {}
     for stem in stems:
         result[stem] = {}
         for metric in protocol.metrics:
             per_track = [
-                _reduce([f.metrics[metric] for f in scores[stem]], reduce[protocol.frames])
+                _reduce([f.metrics[metric] for f in scores[stem]], protocol.frames)
                 for scores in tracks
                 if stem in scores
             ]
-            result[stem][metric] = _reduce(per_track, reduce[protocol.tracks])
+            result[stem][metric] = _reduce(per_track, protocol.tracks)
     return result
 
 
-def _reduce(values: Sequence[float], rule: Callable[[list[float]], np.floating]) -> float:
+def _reduce(values: Sequence[float], rule: str) -> float:
     numbers = [value for value in values if not np.isnan(value)]
-    return float(rule(numbers)) if numbers else float("nan")
+    if not numbers:
+        return float("nan")
+    return float(np.median(numbers) if rule == "median" else np.mean(numbers))

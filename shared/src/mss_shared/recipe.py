@@ -63,9 +63,9 @@ class LoopConfig:
     Args:
         batch: examples per optimizer step, over all devices.
         epochs: at most so many.
-        early_stop_epochs: stop after so many epochs without a better validation loss; null for never.
+        early_stop_epochs: stop after so many epochs without a lower validation loss, or null.
         keep: which epoch's weights become the model: ``best`` validation loss or ``last``.
-        ema_decay: keep an exponential moving average of the weights with this decay; null for none.
+        ema_decay: decay of the moving average of the weights that is kept, or null.
         clip_norm: clip the gradient's norm; null for never.
         precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
         seed: of initialisation, data and dropout.
@@ -139,7 +139,10 @@ def recipe_digest(recipe: Any) -> str:
 
 def to_yaml(recipe: Any) -> str:
     """All values as YAML, in the order of the fields."""
-    return yaml.safe_dump(_plain(dataclasses.asdict(recipe)), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(
+        _plain(dataclasses.asdict(recipe)), sort_keys=False, allow_unicode=True
+    )
+    return text
 
 
 def load_recipe(
@@ -258,7 +261,7 @@ def _type_hints(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-class _Parser(ArgumentParser):  # type: ignore[misc]
+class _Parser(ArgumentParser):
     """jsonargparse with errors as exceptions of one sentence."""
 
     def error(self, message: str, ex: Exception | None = None) -> Any:

@@ -1,9 +1,8 @@
 """``moises-light`` and ``python -m moises_light``."""
 
+from moises_light.recipe import Recipe
 from mss_shared.cli import run
 from mss_shared.paper import Paper
-
-from moises_light.recipe import Recipe
 
 PAPER = Paper(
     name="moises_light",

@@ -75,10 +75,20 @@ class TDF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c, f, t) -> (batch, c, f, t)."""
-        x = rearrange(x, "b c f t -> b c t f")
-        x = self.act(self.bn1(self.fc1(x)))
-        x = self.act(self.bn2(self.fc2(x)))
-        return rearrange(x, "b c t f -> b c f t")
+        x = self.act(self.bn1(along_bins(self.fc1, x)))
+        return self.act(self.bn2(along_bins(self.fc2, x)))
+
+
+def along_bins(linear: nn.Linear, x: Tensor) -> Tensor:
+    """Apply a linear layer to the bins: (batch, c, f, t) -> (batch, c, f', t).
+
+    The columns it multiplies are those of memory order: moving the bins last would copy twice.
+    """
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return linear.weight @ x + linear.bias[:, None]
+    columns = rearrange(x, "b c f t -> b f (t c)")
+    columns = linear.weight @ columns + linear.bias[:, None]
+    return rearrange(columns, "b f (t c) -> b c f t", c=x.shape[1])
 
 
 class SplitAndMerge(nn.Module):
@@ -169,11 +179,25 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(sequence, position, c) -> (sequence, position, c)."""
         x = self.norm(x)
-        q, k, v = rearrange(self.to_qkv(x), "b n (r h e) -> r b h n e", r=3, h=self.heads)
-        q = self.rotary_embed.rotate_queries_or_keys(q)
-        k = self.rotary_embed.rotate_queries_or_keys(k)
+        q, k, v = (
+            rearrange(y, "b n (h e) -> b h n e", h=self.heads)
+            for y in self.to_qkv(x).chunk(3, dim=-1)
+        )
+        q, k = self.rotate(q), self.rotate(k)
         x = self.attend(q, k, v) * rearrange(self.to_gates(x).sigmoid(), "b n h -> b h n 1")
         return self.to_out(rearrange(x, "b h n e -> b n (h e)"))
+
+    def rotate(self, x: Tensor) -> Tensor:
+        """(sequence, head, position, e) -> the same; adjacent features turn as complex numbers.
+
+        One product where the library, which owns the frequencies, makes six temporaries.
+        """
+        exact = torch.promote_types(x.dtype, torch.float32)
+        position = torch.arange(x.shape[-2], device=x.device, dtype=exact)
+        angle = torch.outer(position, self.rotary_embed.freqs.to(exact))
+        pairs = torch.view_as_complex(x.to(exact).unflatten(-1, (-1, 2)))
+        turned = pairs * torch.polar(torch.ones_like(angle), angle)
+        return torch.view_as_real(turned).flatten(-2).to(x.dtype)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """softmax(q k^T / sqrt(e)) v, each (sequence, head, position, e)."""
@@ -402,14 +426,14 @@ class MoisesLight(nn.Module):
         self._check_input(mixture)
         samples = mixture.shape[-1]
         spec = self.stft(F.pad(mixture, (0, self.padded_length(samples) - samples)))
-        mean = spec.mean(dim=(1, 2, 3), keepdim=True)
-        std = spec.std(dim=(1, 2, 3), keepdim=True)
+        mean = spec.mean(dim=(1, 2, 3, 4), keepdim=True)
+        std = spec.std(dim=(1, 2, 3, 4), keepdim=True)
         out = self.network(((spec - mean) / (std + 1e-5)).to(self.stft_window.dtype))
         with torch.autocast(spec.device.type, enabled=False):
             out = out.to(spec.dtype)
             if self.config.use_mask:
                 # Masks see the mixture as data: no gradient reaches the input through it.
-                out = out * spec.detach().unsqueeze(1)
+                out = spec.detach().unsqueeze(1) * out
             else:
                 out = out * std.unsqueeze(1) + mean.unsqueeze(1)
             estimate = self.istft(out)[..., :samples]
@@ -439,7 +463,10 @@ class MoisesLight(nn.Module):
         return self.stft_window.to(torch.promote_types(self.stft_window.dtype, torch.float32))
 
     def stft(self, mixture: Tensor) -> Tensor:
-        """(batch, channel, sample) -> (batch, 2 channel, freq_dim, frame)."""
+        """(batch, channel, sample) -> (batch, channel, frame, freq_dim, 2).
+
+        Frames before bins is how the Fourier transforms lie in memory, here and in istft.
+        """
         config = self.config
         with torch.autocast(mixture.device.type, enabled=False):
             window = self.window()
@@ -453,19 +480,20 @@ class MoisesLight(nn.Module):
                 return_complex=True,
             )
             reals = torch.view_as_real(spec[:, : config.freq_dim])
-        return rearrange(reals, "(b c) f t r -> b (c r) f t", c=self.channels)
+        return rearrange(reals, "(b c) f t r -> b c t f r", c=self.channels)
 
     def istft(self, spec: Tensor) -> Tensor:
-        """(batch, stem, 2 channel, freq_dim, frame) -> (batch, stem, channel, padded sample)."""
+        """(batch, stem, channel, frame, freq_dim, 2) -> (batch, stem, channel, padded sample)."""
         config = self.config
-        batch, stems, _, _, frames = spec.shape
-        above = self.freq_pad.to(spec.dtype).unsqueeze(1).expand(batch, stems, -1, -1, frames)
-        reals = rearrange(torch.cat([spec, above], dim=3), "b s (c r) f t -> (b s c) f t r", r=2)
+        batch, stems, _, frames, _, _ = spec.shape
+        above = rearrange(self.freq_pad.to(spec.dtype), "1 (c r) f 1 -> 1 1 c 1 f r", r=2)
+        above = above.expand(batch, stems, -1, frames, -1, -1)
+        reals = rearrange(torch.cat([spec, above], dim=-2), "b s c t f r -> (b s c) f t r")
         window = self.window()
         if spec.device.type == "mps":  # which has no inverse STFT
             reals, window = reals.cpu(), window.cpu()
         estimate = torch.istft(
-            torch.view_as_complex(reals.contiguous()),
+            torch.view_as_complex(reals),
             config.n_fft,
             config.hop_size,
             config.win_size,
@@ -477,12 +505,15 @@ class MoisesLight(nn.Module):
         return rearrange(estimate, "(b s c) n -> b s c n", b=batch, s=stems)
 
     def network(self, spec: Tensor) -> Tensor:
-        """(batch, parts, freq_dim, t) standardised -> (batch, stem, parts, freq_dim, t)."""
+        """(batch, channel, t, freq_dim, 2) standardised -> (batch, stem, channel, t, freq_dim, 2)."""
         bands = self.config.n_bands
-        x = rearrange(spec, "b n (k f) t -> b (k n) f t", k=bands)
+        x = rearrange(spec, "b c t (k f) r -> b (k c r) f t", k=bands)
+        if x.device.type == "cpu":  # where group convolutions of few channels gain a factor of 3
+            x = x.contiguous(memory_format=torch.channels_last)
         x = self.decode(*self.encode(self.first_conv(x)))
-        x = rearrange(self.final_conv(x), "b (k n) f t -> b n (k f) t", k=bands)
-        return rearrange(self.source_head(x), "b (s n) f t -> b s n f t", s=len(self.stems))
+        x = rearrange(self.final_conv(x), "b (k n) f t -> b n t (k f)", k=bands)
+        x = self.source_head(x)
+        return rearrange(x, "b (s c r) t f -> b s c t f r", c=self.channels, r=2)
 
     def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(batch, G, f, t) -> the bottleneck's (batch, G (n_enc + 1), f, t / 2^n_enc), skips."""

@@ -42,12 +42,12 @@ class Training(pl.LightningModule):
 
     def loss(self, estimate: Tensor, reference: Tensor) -> Tensor:
         """(batch, stem, channel, sample) twice -> the weighted sum of the errors."""
-        config, model = self.config, self.model
+        config, shape = self.config, self.model.config
         terms = []
         if config.waveform_weight:
             terms.append(config.waveform_weight * l1_loss(estimate, reference))
         if config.spec_weight:
-            error = spec_error(estimate, reference, model.n_fft, model.hop_size)
+            error = spec_error(estimate, reference, shape.n_fft, shape.hop_size)
             terms.append(config.spec_weight * error)
         if config.multi_spec_weight:
             errors = [spec_error(estimate, reference, n, n // 4) for n in config.multi_n_fft]

@@ -1,8 +1,23 @@
 """BSSEval v4 (and v3), exact: SDR, ISR, SIR and SAR of separated stems, frame by frame.
 
+Frames. A last incomplete frame is dropped; a window as long as the song makes one frame.
+
+Silence. A signal is silent where its channels sum to exactly 0, so right = -left is silent too.
+If any reference or estimate is silent throughout a frame, every ratio of every stem is NaN in it.
+A stem whose reference or estimate is silent over the whole song is an error with silent="raise",
+as in museval. With silent="nan" that stem is NaN in all frames and the others are scored:
+- a reference silent over the whole song is no regressor, and neither it nor its estimate counts in
+  the rule for frames;
+- beside an audible reference, an estimate silent over the whole song does not count in the rule
+  for frames; its reference does, and stays a regressor.
+
+Infinities. A denominator of exactly 0 gives +inf: the SDR of a perfect estimate.
+
+Permutation. One undefined SIR hides the mean of every order; the given order is then kept.
+
 Source: Vincent et al. 2007, "First stereo audio source separation evaluation campaign" (the
-image ratios); Stoeter, Liutkus and Ito 2018, "The 2018 Signal Separation Evaluation Campaign" (v4:
-filters from the whole song). Conventions are those of museval 0.4.1; what differs is said below.
+ratios); Stoeter, Liutkus and Ito 2018, "The 2018 Signal Separation Evaluation Campaign" (v4: one
+set of filters per song). Conventions are those of museval 0.4.1, except for silent="nan".
 """
 
 from collections.abc import Sequence
@@ -17,12 +32,14 @@ from mss_shared.metrics.bsseval_correlations import Correlations, correlate
 from mss_shared.metrics.bsseval_filters import equal_channels, independent, projection_filters
 from mss_shared.metrics.bsseval_frames import (
     Energies,
+    FilterBank,
     Filters,
     Frames,
     Levels,
     Task,
+    add_energies,
     frame_levels,
-    projection_energies,
+    no_energies,
 )
 from mss_shared.metrics.bsseval_signals import (
     Array,
@@ -63,22 +80,25 @@ class _Options:
     sources_version: bool
     permute: bool
     silent: str
-    workers: int
+    workers: int | None
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.metrics if name not in METRICS]
-        if unknown or not self.metrics:
+        if not self.metrics or not set(self.metrics) <= set(METRICS):
             raise ValueError(f"metrics is {tuple(self.metrics)}: choose from {', '.join(METRICS)}")
-        if self.taps < 1 or self.workers < 1:
-            raise ValueError(
-                f"taps is {self.taps} and workers is {self.workers}: both must be at least 1"
-            )
+        if self.taps < 1:
+            raise ValueError(f"taps is {self.taps}: a filter needs at least 1")
+        if self.workers is not None and self.workers < 1:
+            raise ValueError(f"workers is {self.workers}: give at least 1 thread, or None")
         if self.silent not in ("nan", "raise"):
             raise ValueError(f"silent is {self.silent!r}: choose 'nan' or 'raise'")
 
     @property
+    def threads(self) -> int:
+        return self.workers or cpu_count()
+
+    @property
     def needs_filters(self) -> bool:
-        return tuple(self.metrics) != ("SDR",) or self.sources_version or self.permute
+        return set(self.metrics) != {"SDR"} or self.sources_version or self.permute
 
 
 @dataclass(frozen=True)
@@ -113,45 +133,24 @@ def bsseval(
     silent: Literal["nan", "raise"] = "nan",
     workers: int | None = None,
 ) -> BssScores:
-    """Score estimates against references, with filters of the whole song (BSSEval v4).
+    """Score estimates against references; the module says what counts as silent.
 
     Args:
-        references: (stem, channel, sample) true stems, finite, at any scale.
-        estimates: same shape, separated stems.
-        window: samples per frame, may be fractional or inf; the song is one frame if shorter.
-        hop: samples from frame to frame; a last incomplete frame is dropped.
-        metrics: which ratios to compute; SDR alone needs no filters and reads the audio twice.
+        references, estimates: (stem, channel, sample), finite, of one shape.
+        window, hop: samples per frame and from frame to frame, may be fractional or inf.
+        metrics: which ratios to compute; SDR alone needs no filters.
         taps: length of the distortion filters in samples.
         framewise_filters: estimate the filters in every frame anew (BSSEval v3).
-        sources_version: the ratios of `bss_eval_sources`: SDR = own projection over the rest of
-            the estimate, ISR undefined (NaN).
-        permute: match estimates to references by the largest mean SIR, over the song or, with
-            framewise filters, per frame.
-        silent: what to do about a stem that is silent over the whole song, see below.
-        workers: threads; all CPUs of the process if None. It does not change the scores.
-
-    Silence: a signal is silent where its channels sum to exactly 0, so right = -left is. If in a
-    frame any reference or estimate is silent, every ratio of every stem is NaN there. A perfect
-    estimate has SDR +inf. A stem whose reference or estimate is silent over the whole song raises
-    with silent="raise", as in museval. With "nan" that stem is NaN in all frames and the others
-    are scored: a reference silent throughout is no regressor, and neither it nor its estimate
-    counts in the rule for frames; if only the estimate is silent throughout, its reference still
-    is a regressor and counts, its estimate does not. One NaN makes `permute` keep the given order.
+        sources_version: ratios of `bss_eval_sources`: SDR = own projection over the rest, no ISR.
+        permute: match estimates to references by the largest mean SIR.
+        silent: whether a stem silent over the whole song is NaN or an error.
+        workers: threads, None for all CPUs of the process; the scores do not depend on it.
 
     Raises:
-        ValueError: shapes differ, nothing to score, samples not finite, an argument out of range,
-            or a silent stem with silent="raise".
+        ValueError: shapes differ, no or non-finite samples, an argument out of range, silence.
     """
     options = _Options(
-        window,
-        hop,
-        metrics,
-        taps,
-        framewise_filters,
-        sources_version,
-        permute,
-        silent,
-        workers or cpu_count(),
+        window, hop, metrics, taps, framewise_filters, sources_version, permute, silent, workers
     )
     pair = _checked_pair(references, estimates)
     return _score(*pair, [Scenario.as_given(len(pair[0]))], options)[0]
@@ -172,8 +171,8 @@ def bsseval_with_accompaniment(
 ) -> tuple[BssScores, BssScores]:
     """Scores of the given stems, and of vocals against accompaniment, from one pass.
 
-    The accompaniment is the sum of all stems but vocals, on both sides. Arguments are those of
-    `bsseval`; `vocals_index` says which stem is vocals.
+    The accompaniment is the sum of all stems but vocals, on both sides; `vocals_index` says which
+    stem is vocals. The other arguments are those of `bsseval`.
 
     Returns:
         (stem, frame) scores of the stems, then (2, frame) scores of vocals and accompaniment. The
@@ -182,17 +181,7 @@ def bsseval_with_accompaniment(
     Raises:
         ValueError: as `bsseval`, or fewer than two stems, or no stem `vocals_index`.
     """
-    options = _Options(
-        window,
-        hop,
-        metrics,
-        taps,
-        framewise_filters,
-        False,
-        False,
-        silent,
-        workers or cpu_count(),
-    )
+    options = _Options(window, hop, metrics, taps, framewise_filters, False, False, silent, workers)
     pair = _checked_pair(references, estimates)
     stems = len(pair[0])
     if stems < 2 or not 0 <= vocals_index < stems:
@@ -222,16 +211,14 @@ def _score(
     frames = frame_bounds(references.shape[2], options.window, options.hop)
     plans = [_plan(references, estimates, scenario, options) for scenario in scenarios]
     tasks = [plan.task for plan in plans]
-    levels = frame_levels(references, estimates, frames, tasks, options.workers)
+    levels = frame_levels(references, estimates, frames, tasks, options.threads)
     valid = [plan.valid(level) for plan, level in zip(plans, levels, strict=True)]
     energies: list[Energies | None] = [None] * len(plans)
     if options.needs_filters:
         chosen = np.flatnonzero(np.any(valid, axis=0)).tolist()
-        energies[:] = _filtered(references, estimates, frames, chosen, plans, options)
-    return [
-        _assemble(plan, *parts, options)
-        for plan, *parts in zip(plans, levels, energies, valid, strict=True)
-    ]
+        energies = [*_filtered(references, estimates, frames, chosen, plans, options)]
+    parts = zip(plans, levels, energies, valid, strict=True)
+    return [_assemble(*part, options=options) for part in parts]
 
 
 def _plan(references: Signals, estimates: Signals, scenario: Scenario, options: _Options) -> _Plan:
@@ -261,22 +248,16 @@ def _filtered(
     options: _Options,
 ) -> list[Energies]:
     """Energies of the chosen frames, with filters of the song or of each frame."""
-    sections = [((0, references.shape[2]), list(chosen))]
+    sections = [((0, references.shape[2]), list(chosen))] if chosen else []
     if options.framewise_filters:
         sections = [(frames[frame], [frame]) for frame in chosen]
-    tasks = [plan.task for plan in plans]
-    size = len(frames)
-    totals = [[np.zeros((len(t.pairs), size)) for _ in Energies._fields] for t in tasks]
+    tasks, threads = [plan.task for plan in plans], options.threads
+    totals = [no_energies(task, len(frames)) for task in tasks]
     for bounds, members in sections:
-        if members:
-            correlations = correlate(references, estimates, options.taps, bounds, options.workers)
-            filters = [_filters(plan, correlations, references, bounds) for plan in plans]
-            found = projection_energies(
-                references, estimates, frames, members, tasks, filters, options.workers
-            )
-            for total, part in zip(totals, found, strict=True):
-                for field, values in zip(total, part, strict=True):
-                    field += values
+        correlations = correlate(references, estimates, options.taps, bounds, threads)
+        filters = [_filters(plan, correlations, references, bounds) for plan in plans]
+        bank = FilterBank(filters, max(frames[i][1] - frames[i][0] for i in members))
+        add_energies(totals, references, estimates, frames, members, tasks, bank, threads)
     return [Energies(*total) for total in totals]
 
 
@@ -285,21 +266,20 @@ def _filters(
 ) -> Filters:
     scenario, channels = plan.task.scenario, references.shape[1]
     mixed = correlations.mixed(scenario)
-    lanes = len(scenario.groups) * channels
+    stems = len(scenario.groups)
+    lanes = stems * channels
     auto = mixed.references.reshape(lanes, lanes, -1)
     cross = mixed.estimates.reshape(lanes, lanes, -1)
     equal = equal_channels(references, scenario, bounds)
     every = [lane for lane in range(lanes) if plan.references[lane // channels]]
     joint = projection_filters(auto, cross, independent(every, equal))
-    own = np.zeros((len(scenario.groups), *joint.shape))
-    for stem in {reference for _, reference in plan.task.pairs}:
+    own = np.zeros((stems, *joint.shape))
+    for stem in np.flatnonzero(plan.stems):
         mine = [lane for lane in every if lane // channels == stem]
         own[stem] = projection_filters(auto, cross, independent(mine, equal))
-    shape = len(scenario.groups), channels, len(scenario.groups), channels, auto.shape[-1]
-    joint, own = joint.reshape(shape), own.reshape(-1, *shape)
-    own = np.stack([own[reference, estimate] for estimate, reference in plan.task.pairs])
-    spread = [np.einsum("gj,xcgdl->xcjdl", scenario.weights, x) for x in (joint, own)]
-    return Filters(*spread)
+    shape = stems, channels, stems, channels, auto.shape[-1]
+    by_pair = own.reshape(stems, *shape)[plan.task.second, plan.task.first]
+    return Filters(*(scenario.spread(x) for x in (joint.reshape(shape), by_pair)))
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
@@ -329,15 +309,14 @@ def _assemble(
     levels: Levels,
     energies: Energies | None,
     valid: NDArray[np.bool_],
+    *,
     options: _Options,
 ) -> BssScores:
     stems, frames = len(plan.task.scenario.groups), len(valid)
     ratios = {}
     for name, values in _ratios(levels, energies, options).items():
-        grid = np.full((stems, stems, frames), np.nan)  # reference, estimate
-        for (estimate, reference), row in zip(plan.task.pairs, values, strict=True):
-            grid[reference, estimate] = np.where(valid, row, np.nan)
-        ratios[name] = grid
+        ratios[name] = np.full((stems, stems, frames), np.nan)  # reference, estimate
+        ratios[name][plan.task.second, plan.task.first] = np.where(valid, values, np.nan)
     order = np.tile(np.arange(stems)[:, None], (1, frames if options.framewise_filters else 1))
     if options.permute:
         order = _best_order(ratios["SIR"], options.framewise_filters)

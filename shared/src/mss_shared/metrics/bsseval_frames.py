@@ -35,10 +35,15 @@ class Task:
     scenario: Scenario
     pairs: tuple[Pair, ...]
 
-    def pick(self, references: Array, estimates: Array) -> tuple[Array, Array]:
-        """(scored stem, ...) each -> (pair, ...) each."""
-        first, second = np.array(self.pairs, int).reshape(-1, 2).T
-        return references[second], estimates[first]
+    @property
+    def first(self) -> list[int]:
+        """The estimate of each pair."""
+        return [estimate for estimate, _ in self.pairs]
+
+    @property
+    def second(self) -> list[int]:
+        """The reference of each pair."""
+        return [reference for _, reference in self.pairs]
 
 
 class Levels(NamedTuple):
@@ -126,13 +131,13 @@ def _piece_levels(
     found = []
     for task in tasks:
         stems = [task.scenario.mix(signals) for signals in given]
-        reference, estimate = task.pick(*stems)
+        reference, estimate = stems[0][task.second], stems[1][task.first]
         heard = [audible(signals) for signals in stems]
         found.append(Levels(energy(reference), energy(estimate - reference), *heard))
     return found
 
 
-class _Bank:
+class FilterBank:
     """The filters of all tasks as one matrix per bin, applied to blocks of the references."""
 
     def __init__(self, filters: Sequence[Filters], longest_frame: int) -> None:
@@ -163,26 +168,27 @@ class _Bank:
         return list(zip(parts[::2], parts[1::2], strict=True))
 
 
-def projection_energies(
+def no_energies(task: Task, frames: int) -> Array:
+    """(field of Energies, pair, frame) zeros."""
+    return np.zeros((len(Energies._fields), len(task.pairs), frames))
+
+
+def add_energies(
+    totals: Sequence[Array],
     references: Signals,
     estimates: Signals,
     frames: Frames,
     chosen: Sequence[int],
     tasks: Sequence[Task],
-    filters: Sequence[Filters],
+    bank: FilterBank,
     workers: int,
-) -> list[Energies]:
-    """Energies of the chosen frames, zero in the others; one result per task."""
-    totals = [np.zeros((len(Energies._fields), len(t.pairs), len(frames))) for t in tasks]
-    if chosen:
-        bank = _Bank(filters, max(frames[i][1] - frames[i][0] for i in chosen))
-        size = bank.hop * BLOCKS_AT_ONCE
-        todo = list(pieces(frames, chosen, size, bank.taps - 1))
-        work = partial(_piece_energies, references, estimates, frames, tasks, bank)
-        for piece, found in zip(todo, in_order(work, todo, workers), strict=True):
-            for total, part in zip(totals, found, strict=True):
-                total[:, :, piece.frame] += part
-    return [Energies(*total) for total in totals]
+) -> None:
+    """Add the energies of the chosen frames to the totals, one per task, shaped `no_energies`."""
+    todo = list(pieces(frames, chosen, bank.hop * BLOCKS_AT_ONCE, bank.taps - 1))
+    work = partial(_piece_energies, references, estimates, frames, tasks, bank)
+    for piece, found in zip(todo, in_order(work, todo, workers), strict=True):
+        for total, part in zip(totals, found, strict=True):
+            total[:, :, piece.frame] += part
 
 
 def _piece_energies(
@@ -190,7 +196,7 @@ def _piece_energies(
     estimates: Signals,
     frames: Frames,
     tasks: Sequence[Task],
-    bank: _Bank,
+    bank: FilterBank,
     piece: Piece,
 ) -> list[Array]:
     """(quantity, pair) per task."""
@@ -203,8 +209,8 @@ def _piece_energies(
     found = []
     for task, (joint, own) in zip(tasks, bank.project(given), strict=True):
         mixed = [task.scenario.mix(signals) for signals in blocked]
-        reference, estimate = task.pick(*mixed)
-        _, everywhere = task.pick(mixed[0], joint)
+        reference, estimate = mixed[0][task.second], mixed[1][task.first]
+        everywhere = joint[task.first]
         energies = Energies(
             own=energy(own),
             joint=energy(everywhere),

@@ -44,6 +44,11 @@ class Scenario:
             return signals
         return np.stack([signals[list(group)].sum(axis=0) for group in self.groups])
 
+    def spread(self, filters: Array) -> Array:
+        """Filters on sums of stems as filters on the stems; the third axis from the end."""
+        spread: Array = np.einsum("gj,...gcn->...jcn", self.weights, filters)
+        return spread
+
 
 def checked(signals: ArrayLike, name: str) -> Signals:
     """The array itself, if it is real, (stem, channel, sample), not empty and finite."""
@@ -100,7 +105,7 @@ def audible_somewhere(signals: Signals, scenario: Scenario) -> NDArray[np.bool_]
 
 def energy(signals: Array) -> Array:
     """(row, ...) -> (row,): sum of squares."""
-    flat = signals.reshape(len(signals), -1)
+    flat = signals.reshape(len(signals), math.prod(signals.shape[1:]))
     total: Array = np.einsum("rn,rn->r", flat, flat)
     return total
 

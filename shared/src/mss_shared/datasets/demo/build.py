@@ -1,12 +1,260 @@
-"""Placeholder while the generator is written."""
+"""Build a demo set once, resume what was interrupted, and leave a manifest.
+
+Songs are written into a folder beside their place and renamed, the manifest last; processes that
+build the same set at once make the same bytes and the first rename wins.
+"""
+
 from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import time
+import uuid
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from mss_shared.datasets.demo.settings import DemoSettings
 
-def demo_root(settings: DemoSettings, *, cache: Path | None = None, jobs: int | None = None,
-              progress: Callable[[str, int, int], None] | None = None) -> Path:
-    raise NotImplementedError
+import platformdirs
+
+from mss_shared.datasets.demo.settings import (
+    GENERATOR_VERSION,
+    SAMPLE_RATE,
+    DemoSettings,
+    SongPlan,
+    plan_songs,
+    set_name,
+    short_name,
+    validation_names,
+)
+
+MANIFEST = "manifest.json"
+FILES = ("mixture", "vocals", "drums", "bass", "other")
+SPLITS = ("train", "test", "edge")
+#: Module to distribution.
+PACKAGES = {"midirenderer": "midirenderer", "pretty_midi": "pretty_midi", "mido": "mido"}
+VOCAL_PACKAGES = {"espeakng_loader": "espeakng-loader", "pyworld": "pyworld-prebuilt"}
+WORKPLACE_PREFIX, STALE_SECONDS = ".building-", 24 * 3_600
+
+Progress = Callable[[str, int, int], None]
+
+
+def demo_root(
+    settings: DemoSettings,
+    *,
+    cache: Path | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """The folder of a demo set, built first where it isn't there yet.
+
+    A set whose manifest matches is returned at once. An interrupted build keeps its finished
+    songs. Workers are processes of their own, so a calling script needs no `if __name__` guard.
+
+    Args:
+        settings: what to build, one of SIZES or your own.
+        cache: folder that holds sets, a subfolder each; the user's cache directory by default.
+        jobs: worker processes; the number of processors by default.
+        progress: called with (song name, songs done, songs in all) after each song.
+
+    Returns:
+        The folder with train/, test/, edge/ and manifest.json.
+
+    Raises:
+        ModuleNotFoundError: if a package of `mss-shared[demo]` is missing.
+        OSError: if the folder can't be written or its disk is full.
+        RuntimeError: if a song could not be made.
+    """
+    parent = platformdirs.user_cache_path("mss") / "demo" if cache is None else Path(cache)
+    root = parent / short_name(settings)
+    plans = plan_songs(settings)
+    if _is_complete(root, settings, plans):
+        return root
+    _require_packages(settings)
+    try:
+        _build(root, settings, plans, jobs or os.cpu_count() or 1, progress)
+    except OSError as error:
+        raise OSError(_unwritable(root, plans, error)) from error
+    return root
+
+
 def read_manifest(root: Path) -> dict[str, Any]:
-    raise NotImplementedError
+    """The manifest of a demo set: name, settings, validation songs, versions, SHA-256 per file.
+
+    Raises:
+        FileNotFoundError: if the folder has none.
+        ValueError: if it is no JSON object.
+    """
+    path = Path(root) / MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no {MANIFEST} in {root}: give the folder of a demo set that was built to its end"
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is no JSON ({error}): delete it to build the set again"
+        ) from error
+    if not isinstance(manifest, dict):
+        raise ValueError(
+            f"{path} holds a {type(manifest).__name__}, not an object: "
+            f"delete it to build the set again"
+        )
+    return manifest
+
+
+def _unwritable(root: Path, plans: list[SongPlan], error: OSError) -> str:
+    megabytes = sum(_wav_bytes(plan) * len(FILES) for plan in plans) / 1e6
+    reason = (error.strerror or str(error)).replace(":", ",")
+    return (
+        f"the demo set can't be written under {root} ({reason}): it needs {megabytes:.0f} MB "
+        f"in a folder you may write to, here or under another cache folder (XDG_CACHE_HOME)"
+    )
+
+
+def _wav_bytes(plan: SongPlan) -> int:
+    """Bytes of the samples of one stereo 16-bit file."""
+    return 4 * round(plan.seconds * SAMPLE_RATE)
+
+
+def _needed(settings: DemoSettings) -> dict[str, str]:
+    return PACKAGES | VOCAL_PACKAGES if settings.vocals else dict(PACKAGES)
+
+
+def _require_packages(settings: DemoSettings) -> None:
+    missing = [name for name in _needed(settings) if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"{len(missing)} of the packages that make the demo set are not installed "
+            f'({", ".join(missing)}): pip install "mss-shared[demo]"'
+        )
+
+
+def _versions(settings: DemoSettings) -> dict[str, str]:
+    names = [*_needed(settings).values(), "numpy", "scipy"]
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def _is_whole(folder: Path, plan: SongPlan) -> bool:
+    """Every wav file of a song is there in full length."""
+    paths = [folder / f"{name}.wav" for name in FILES]
+    return all(path.is_file() and path.stat().st_size > _wav_bytes(plan) for path in paths)
+
+
+def _is_complete(root: Path, settings: DemoSettings, plans: list[SongPlan]) -> bool:
+    """The manifest is of these settings and this generator, and no file is missing."""
+    try:
+        manifest = read_manifest(root)
+    except (FileNotFoundError, ValueError):
+        return False
+    matches = manifest.get("generator_version") == GENERATOR_VERSION and manifest.get(
+        "settings"
+    ) == asdict(settings)
+    return matches and all(_is_whole(root / plan.split / plan.name, plan) for plan in plans)
+
+
+def _is_current(folder: Path, plan: SongPlan, versions: dict[str, str]) -> bool:
+    """A finished song of this plan, generator and package versions."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    made = (meta.get("plan"), meta.get("generator_version"), meta.get("package_versions"))
+    return made == (asdict(plan), GENERATOR_VERSION, versions) and _is_whole(folder, plan)
+
+
+def _build(
+    root: Path,
+    settings: DemoSettings,
+    plans: list[SongPlan],
+    jobs: int,
+    progress: Progress | None,
+) -> None:
+    # Imported here: the pool's users alone need it, and a finished set needs no building.
+    from mss_shared.datasets.demo.pool import make_songs
+
+    versions = _versions(settings)
+    for split in SPLITS:
+        (root / split).mkdir(parents=True, exist_ok=True)
+    _sweep(root)
+    workplace = root / f"{WORKPLACE_PREFIX}{uuid.uuid4().hex}"
+    workplace.mkdir()
+    try:
+        todo = _remaining(root, plans, versions, workplace)
+        done = len(plans) - len(todo)
+        for plan in make_songs(todo, workplace, versions, jobs):
+            _move_in(workplace / plan.split / plan.name, root / plan.split / plan.name)
+            done += 1
+            if progress is not None:
+                progress(plan.name, done, len(plans))
+        _write_manifest(root, settings, plans, versions, workplace)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def _sweep(root: Path) -> None:
+    """Remove what builds left behind that were killed a day ago or earlier."""
+    for left in root.glob(f"{WORKPLACE_PREFIX}*"):
+        if time.time() - left.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _remaining(
+    root: Path, plans: list[SongPlan], versions: dict[str, str], workplace: Path
+) -> list[SongPlan]:
+    """The songs still to make; folders that hold anything else are taken out of the way."""
+    current = {
+        root / plan.split / plan.name
+        for plan in plans
+        if _is_current(root / plan.split / plan.name, plan, versions)
+    }
+    for split in SPLITS:
+        for folder in sorted((root / split).iterdir()):
+            if folder not in current:
+                folder.rename(workplace / f"outdated-{split}-{folder.name}")
+    return [plan for plan in plans if root / plan.split / plan.name not in current]
+
+
+def _move_in(made: Path, place: Path) -> None:
+    """Rename a finished song to its place, unless another process was first."""
+    try:
+        made.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
+
+
+def _write_manifest(
+    root: Path,
+    settings: DemoSettings,
+    plans: list[SongPlan],
+    versions: dict[str, str],
+    workplace: Path,
+) -> None:
+    # Imported here, with NumPy and SciPy behind it: a finished set is found without them.
+    from mss_shared.datasets.demo.song import file_digests
+
+    digests = {
+        f"{plan.split}/{plan.name}/{file}": digest
+        for plan in plans
+        for file, digest in file_digests(root / plan.split / plan.name).items()
+    }
+    manifest = {
+        "name": set_name(settings),
+        "generator_version": GENERATOR_VERSION,
+        "package_versions": versions,
+        "size": short_name(settings),
+        "settings": asdict(settings),
+        "vocals": "sung" if settings.vocals else "choir of the sound font",
+        "sample_rate": SAMPLE_RATE,
+        "validation": validation_names(plans),
+        "edge": {"instrumental": [plan.name for plan in plans if plan.split == "edge"]},
+        "sha256": digests,
+    }
+    written = workplace / MANIFEST
+    written.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    written.replace(root / MANIFEST)

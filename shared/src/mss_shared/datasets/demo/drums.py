@@ -148,7 +148,11 @@ PATTERNS: dict[str, tuple[Pattern, ...]] = {
 #: The second half of the bar before a section change; it replaces the pattern there.
 FILLS: tuple[Pattern, ...] = (
     {"snare": "........7.7.8.99", "kick": "........8...8..."},
-    {"high_tom": "........88......", "mid_tom": "..........88....", "floor_tom": "............8888"},
+    {
+        "high_tom": "........88......",
+        "mid_tom": "..........88....",
+        "floor_tom": "............8888",
+    },
     {"snare": "........7.......", "mid_tom": "..........8.8...", "low_tom": "..............89"},
     {"snare": "........56678899", "kick": "........8...8..."},
     {"snare": "............9.99", "kick": "........9.9....."},
@@ -165,6 +169,17 @@ PERCUSSION: tuple[Pattern, ...] = (
     {"bongo_high": "7.56..5.7.56..5.", "bongo_low": "....6.......6..."},
     {"claves": "7..7..7...7.7..."},
 )
+
+#: Velocity added per lane: the sound font's hats are faint and its crash covers everything.
+LANE_VELOCITY = {
+    "closed_hat": 24,
+    "pedal_hat": 24,
+    "open_hat": 12,
+    "ride": 12,
+    "maracas": 16,
+    "cabasa": 12,
+    "crash": -20,
+}
 
 JITTER_SECONDS, JITTER_VELOCITY = 0.005, 5.0
 
@@ -188,7 +203,7 @@ def _bar(
         for step in steps:
             if digits[step] != ".":
                 start = nudge(clock.seconds(bar, step), rng)
-                velocity = play(34 + 10 * int(digits[step]), rng)
+                velocity = play(34 + 10 * int(digits[step]) + LANE_VELOCITY.get(lane, 0), rng)
                 hits.append(Note(start, 0.12, LANES[lane], velocity))
     return hits
 

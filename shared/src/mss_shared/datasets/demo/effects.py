@@ -136,17 +136,20 @@ def compressor_gain(
     return np.asarray(10 ** (np.interp(np.arange(sound.shape[1]), centres, gain_db) / 20))
 
 
-def limiter_gain(sound: Sound, ceiling: float) -> Sound:
-    """(sample,) linear gain that brings peaks to about `ceiling`, ahead of them by 4 ms."""
-    blocks = -(-sound.shape[1] // GAIN_HOP)
-    padded = np.pad(np.abs(sound).max(axis=0), (0, blocks * GAIN_HOP - sound.shape[1]))
+def limiter_gain(heights: Sound, ceiling: float) -> Sound:
+    """(sample,) linear gain that brings peaks to about `ceiling`, ahead of them by 4 ms.
+
+    `heights` is (sample,): the largest absolute value among all that the gain is for.
+    """
+    blocks = -(-len(heights) // GAIN_HOP)
+    padded = np.pad(heights, (0, blocks * GAIN_HOP - len(heights)))
     peaks = padded.reshape(blocks, GAIN_HOP).max(axis=1)
     ahead = 3
     windows = np.stack([np.roll(peaks, -shift) for shift in range(-ahead, ahead + 1)])
     wanted = np.minimum(0, 20 * np.log10(ceiling / (windows.max(axis=0) + 1e-9)))
     gain_db = np.minimum(wanted, _follow(wanted, 0.0005, 0.08))
     centres = (np.arange(blocks) + 0.5) * GAIN_HOP
-    return np.asarray(10 ** (np.interp(np.arange(sound.shape[1]), centres, gain_db) / 20))
+    return np.asarray(10 ** (np.interp(np.arange(len(heights)), centres, gain_db) / 20))
 
 
 def gated_rms(sound: Sound) -> float:

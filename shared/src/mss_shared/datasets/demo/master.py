@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,7 @@ Integers = NDArray[np.int16]
 def rms_db(sound: NDArray[np.floating | np.integer], full_scale: float = 1.0) -> float:
     """RMS over all channels and samples in dB below full scale; -inf for silence."""
     power = float(np.mean((np.asarray(sound, dtype=np.float64) / full_scale) ** 2))
-    return 10 * np.log10(power) if power > 0 else -np.inf
+    return float(10 * np.log10(power)) if power > 0 else -math.inf
 
 
 def _bus_gain(stems: dict[str, Sound]) -> Sound:
@@ -33,14 +35,16 @@ def _bus_gain(stems: dict[str, Sound]) -> Sound:
     mix = np.sum(list(stems.values()), axis=0)
     loudness_db = 20 * np.log10(gated_rms(mix) + 1e-9)
     gain = compressor_gain(mix, loudness_db + 2.0, 1.8, 0.02, 0.2)
-    return gain * limiter_gain(mix * gain, CEILING)
+    # A stem can peak where the mix cancels, so the limiter hears the stems as well.
+    peaks = np.max(np.abs([mix, *stems.values()]), axis=(0, 1))
+    return gain * limiter_gain(peaks * gain, CEILING)
 
 
 def _scale(stems: dict[str, Sound], peak_db: float) -> float:
     """The factor that brings the mix to its peak, and no stem beyond it."""
-    loudest = max(np.max(np.abs(np.sum(list(stems.values()), axis=0))), 1e-9)
+    loudest = max(float(np.max(np.abs(np.sum(list(stems.values()), axis=0)))), 1e-9)
     alone = max(float(np.max(np.abs(stem))) for stem in stems.values())
-    target = 10 ** (peak_db / 20)
+    target = float(10 ** (peak_db / 20))
     return min(target / loudest, 0.999 / max(alone, 1e-9))
 
 

@@ -73,9 +73,7 @@ def midi_bytes(part: Part, seconds: float) -> bytes:
     track = mido.MidiTrack()
     track.append(mido.MetaMessage("set_tempo", tempo=MICROSECONDS_PER_BEAT))
     for control, value in CONTROLS:
-        track.append(
-            mido.Message("control_change", channel=channel, control=control, value=value)
-        )
+        track.append(mido.Message("control_change", channel=channel, control=control, value=value))
     track.append(mido.Message("program_change", channel=channel, program=part.program))
     now = 0
     for tick, is_on, pitch, velocity in sorted(events):

@@ -113,9 +113,7 @@ def plan_songs(settings: DemoSettings) -> list[SongPlan]:
     for index in range(settings.train):
         instrumental = index % INSTRUMENTAL_EVERY == INSTRUMENTAL_EVERY - 1
         style = styles[index % len(styles)]
-        songs.append(
-            plan("train", index, style, base + index, "none" if instrumental else voice)
-        )
+        songs.append(plan("train", index, style, base + index, "none" if instrumental else voice))
     for index in range(settings.test):
         # Five has no common factor with twelve, so few test songs already span the styles.
         style = styles[5 * index % len(styles)]

@@ -109,7 +109,8 @@ def _source_frames(slot: _Slot, spoken: SpokenSyllable) -> Signal:
     onset = spoken.vowel - np.arange(slot.beat - slot.onset, 0, -1, dtype=float)
     vowel = _stretch(slot.coda - slot.beat, spoken.vowel, max(spoken.vowel + 2, spoken.coda))
     coda = spoken.coda + np.arange(slot.end - slot.coda, dtype=float)
-    return np.clip(np.concatenate([onset, vowel, coda]), 0, len(spoken.envelope) - 1)
+    frames = np.concatenate([onset, vowel, coda])
+    return np.asarray(np.clip(frames, 0, len(spoken.envelope) - 1))
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _lay_syllables(slots: list[_Slot], bank: list[SpokenSyllable], frames: int) 
 def _smooth_step(frames: int) -> Signal:
     """Rises from 0 to 1 with flat ends."""
     position = (np.arange(frames) + 0.5) / max(1, frames)
-    return position * position * (3 - 2 * position)
+    return np.asarray(position * position * (3 - 2 * position))
 
 
 def _wander(frames: int, period_seconds: float, rng: np.random.Generator) -> Signal:
@@ -246,7 +247,7 @@ def _air(voice: Signal, rng: np.random.Generator) -> Signal:
     noise = sosfilt(
         butter(4, AIR_BAND_HZ, "band", fs=SAMPLE_RATE, output="sos"), rng.normal(size=len(voice))
     )
-    return AIR_SHARE * loudness * noise / np.sqrt(np.mean(noise * noise))
+    return np.asarray(AIR_SHARE * loudness * noise / np.sqrt(np.mean(noise * noise)))
 
 
 def sing(

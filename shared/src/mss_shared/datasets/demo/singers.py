@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 #: Voice variants of espeak-ng that keep a clear tone; every third of a list is kept for test songs.
-WOMEN = ("f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "anika", "belinda", "linda")
+WOMEN = ("f1", "f2", "f3", "f4", "f5", "Alicia", "Andrea", "Annie", "aunty", "belinda", "linda")
 MEN = (
-    ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "Alex", "Andy", "Denis", "Diogo", "Hugo", "Lee")
-    + ("Marco", "Mario", "Michael", "Mike", "adam", "michel", "ed")
+    ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "Alex", "victor", "Denis", "Diogo", "Hugo", "Lee")
+    + ("pablo", "Mario", "Michael", "Mike", "adam", "robert", "sandro")
 )  # fmt: skip
 
 

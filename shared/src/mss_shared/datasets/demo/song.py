@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
+from scipy.io import wavfile
 
 from mss_shared.datasets.demo.compose import Song, compose
 from mss_shared.datasets.demo.master import Integers, master
@@ -72,11 +73,10 @@ def write_song(plan: SongPlan, folder: Path, versions: dict[str, str]) -> None:
     """
     song, files = make_song(plan)
     for name, sound in files.items():
-        path = folder / f"{name}.wav"
-        try:
-            soundfile.write(path, sound.T, SAMPLE_RATE, subtype="PCM_16")
-        except soundfile.LibsndfileError as error:
-            raise OSError(f"{path}: {error}") from error
+        # Through memory, so that a full disk is the system's OSError and not a library's own.
+        buffer = io.BytesIO()
+        wavfile.write(buffer, SAMPLE_RATE, np.ascontiguousarray(sound.T))
+        (folder / f"{name}.wav").write_bytes(buffer.getvalue())
     text = json.dumps(describe(song, versions), indent=1, sort_keys=True)
     (folder / "meta.json").write_text(text + "\n", encoding="utf-8")
 

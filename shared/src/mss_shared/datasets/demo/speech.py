@@ -110,9 +110,7 @@ def _envelope(speech: NDArray[np.float64], f0_hz: float, shift: float) -> NDArra
     source = np.minimum(np.arange(log_power.shape[1]) / shift, log_power.shape[1] - 1.0)
     low = np.minimum(source.astype(int), log_power.shape[1] - 2)
     share = source - low
-    shifted: NDArray[np.float64] = (
-        log_power[:, low] * (1 - share) + log_power[:, low + 1] * share
-    )
+    shifted: NDArray[np.float64] = log_power[:, low] * (1 - share) + log_power[:, low + 1] * share
     return shifted
 
 

@@ -1,0 +1,45 @@
+"""A process that makes songs: a JSON object per line on standard input and on standard output.
+
+A request has plan (the fields of SongPlan), folder (where to write) and versions; the answer is
+{"song": name} or {"song": name, "error": text, "kind": exception class}. Workers are started as
+`python -m mss_shared.datasets.demo.worker`, so that a caller needs no `if __name__` guard.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from mss_shared.datasets.demo.settings import SongPlan
+from mss_shared.datasets.demo.song import write_song
+
+
+def answer(line: str) -> dict[str, str]:
+    """Make the song of one request."""
+    request = json.loads(line)
+    plan = SongPlan(**request["plan"])
+    try:
+        folder = Path(request["folder"])
+        folder.mkdir(parents=True)
+        write_song(plan, folder, request["versions"])
+    except OSError as error:
+        return {"song": plan.name, "kind": "OSError", "error": error.strerror or str(error)}
+    except Exception as error:  # the parent raises it again, with the song's name
+        kind = type(error).__name__
+        return {"song": plan.name, "kind": kind, "error": f"{kind}: {error}"}
+    return {"song": plan.name}
+
+
+def main() -> None:
+    """Answer requests until standard input closes."""
+    replies, sys.stdout = sys.stdout, sys.stderr  # a stray print must not look like an answer
+    try:
+        for line in sys.stdin:
+            print(json.dumps(answer(line)), file=replies, flush=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

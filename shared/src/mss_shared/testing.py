@@ -1,0 +1,224 @@
+"""The promises all paper packages keep, as one call that a package's test makes."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+from mss_shared import audio
+from mss_shared.checkpoint import load_checkpoint
+from mss_shared.datasets import open_dataset
+from mss_shared.evaluate import evaluate, model_estimator
+from mss_shared.paper import Paper
+from mss_shared.recipe import LEAF_SOURCES as SOURCES
+from mss_shared.recipe import (
+    DataConfig,
+    EvaluationConfig,
+    InferenceConfig,
+    LoadedRecipe,
+    LoopConfig,
+    leaf_lines,
+    load_recipe,
+    shipped_recipes,
+    to_yaml,
+)
+from mss_shared.separate import separate
+
+ODD_SAMPLES = (1, 1_023, 30_011)
+
+
+Changes = Mapping[str, Any]
+
+
+def check_package(paper: Paper, folder: Path, variants: Sequence[Changes] = ()) -> None:
+    """Assert what every package promises; uses only small data made in ``folder``.
+
+    ``variants`` are changes of the demo recipe's training section, one short fit for each, that
+    exercise what the demo recipe leaves off.
+
+    Recipes parse and there is one for the demo; every leaf names its source; models take any
+    length and give it back; gradients reach every trainable parameter; a short fit reads every
+    field of its recipe, and a second one with the same seed writes the same bytes; the weights
+    load again and are scored; ``--help`` works without loading torch.
+    """
+    recipes = check_recipes(paper)
+    demo = recipes["demo"]
+    check_border(paper, demo.recipe)
+    check_gradients(paper, demo.recipe)
+    check_short_fits(paper, demo, folder, variants)
+    check_help(paper)
+
+
+def check_recipes(paper: Paper) -> dict[str, LoadedRecipe[Any]]:
+    """Every shipped recipe parses, builds its model, and sources every leaf."""
+    paths = shipped_recipes(paper.name)
+    assert "demo" in {path.stem for path in paths}, f"{paper.name} ships no demo recipe"
+    loaded = {}
+    for path in paths:
+        found = load_recipe(paper.recipe, path)
+        lines = list(leaf_lines(path.read_text(encoding="utf-8")))
+        assert len(lines) == _count_leaves(found.recipe), f"{path.name}: one leaf per line"
+        for line, comment in lines:
+            assert comment.split(" ")[0].rstrip(":,") in SOURCES, f"{path.name}: {line!r}: source?"
+        loaded[path.stem] = found
+    return loaded
+
+
+def check_border(paper: Paper, recipe: Any) -> None:
+    """(batch, channel, sample) -> (batch, stem, channel, sample) at odd lengths, all finite."""
+    model = paper.build_model(recipe).eval()
+    assert model.stems and model.sample_rate > 0 and model.channels > 0
+    for samples in ODD_SAMPLES:
+        with torch.no_grad():
+            estimate = model(torch.randn(2, model.channels, samples))
+        assert estimate.shape == (2, len(model.stems), model.channels, samples)
+        assert estimate.dtype == torch.float32 and bool(estimate.isfinite().all())
+
+
+def check_gradients(paper: Paper, recipe: Any) -> None:
+    """Every trainable parameter gets a gradient that is not zero."""
+    model = paper.build_model(recipe).train()
+    samples = round(recipe.data.chunk_seconds * model.sample_rate)
+    model(torch.randn(2, model.channels, samples)).square().mean().backward()
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    assert named
+    dead = [name for name, p in named if p.grad is None or not p.grad.any()]
+    assert not dead, f"no gradient reaches {dead}"
+
+
+def check_short_fits(
+    paper: Paper, demo: LoadedRecipe[Any], folder: Path, variants: Sequence[Changes]
+) -> None:
+    """Two short fits agree to the byte and read all of the recipe; the result can be scored."""
+    from mss_shared.fit import Machine, fit
+
+    root = make_dataset(folder / "data", demo.recipe.data.stems, _format(paper, demo.recipe))
+    dataset = open_dataset(root)
+    short = _shorten(demo)
+    with recorded_reads() as reads:
+        for name in ("first", "second"):
+            fit(paper, short, dataset, folder / name, Machine(device="cpu"))
+        for number, changes in enumerate(variants):
+            variant = _change(short, training=changes)
+            fit(paper, variant, dataset, folder / f"variant-{number}", Machine(device="cpu"))
+        checkpoint = load_checkpoint(paper, str(folder / "first"))
+        model = checkpoint.model
+        estimator = model_estimator(paper.name, checkpoint, model, checkpoint.recipe.inference)
+        protocols = checkpoint.recipe.evaluation.protocols
+        evaluate(estimator, dataset, protocols, folder / "scores", "short")
+    unread = _fields(short.recipe) - reads
+    assert not unread, f"no code reads {sorted(unread)}"
+    first, second = ((folder / name / "metrics.csv").read_bytes() for name in ("first", "second"))
+    assert first == second, "two fits with one seed differ"
+    mixture = torch.from_numpy(dataset.test[0].read_mixture())
+    estimate = separate(model, mixture, checkpoint.recipe.inference)
+    assert estimate.shape == (len(model.stems), *mixture.shape)
+
+
+def check_help(paper: Paper) -> None:
+    """``python -m <package> --help`` answers and loads no torch."""
+    code = (
+        f"import runpy, sys; sys.argv = [{paper.command!r}, '--help']\n"
+        f"try: runpy.run_module({paper.name!r}, run_name='__main__')\n"
+        f"except SystemExit as end: assert end.code in (0, None)\n"
+        f"assert 'torch' not in sys.modules, 'torch was loaded'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "demo" in done.stdout and "evaluate" in done.stdout
+
+
+def make_dataset(
+    root: Path,
+    stems: tuple[str, ...],
+    form: tuple[int, int] = (44_100, 2),
+    *,
+    train: int = 3,
+    test: int = 1,
+    seconds: float = 3.0,
+) -> Path:
+    """Write a small data set of tones in noise: ``form`` is (sample rate, channels)."""
+    rate, channels = form
+    rng = np.random.default_rng(0)
+    time = np.arange(round(seconds * rate)) / rate
+    for split, count in (("train", train), ("test", test)):
+        for number in range(count):
+            for index, stem in enumerate(stems):
+                tone = 0.1 * np.sin(2 * np.pi * (110.0 * (index + 1) + 7.0 * number) * time)
+                noise = 0.02 * rng.standard_normal((channels, len(time)))
+                path = root / split / f"{split}-{number}" / f"{stem}.wav"
+                audio.write(path, (tone + noise).astype(np.float32), rate)
+    return root
+
+
+@contextmanager
+def recorded_reads() -> Iterator[set[tuple[str, str]]]:
+    """Collect (class, field) of every recipe field that is read meanwhile, copying aside."""
+    reads: set[tuple[str, str]] = set()
+    plain = object.__getattribute__
+
+    def recording(self: Any, name: str) -> Any:
+        kind = type(self)
+        if dataclasses.is_dataclass(kind) and name in {f.name for f in dataclasses.fields(kind)}:
+            caller = sys._getframe(1).f_code
+            if not caller.co_filename.endswith("dataclasses.py") and caller.co_name != "__eq__":
+                reads.add((kind.__name__, name))
+        return plain(self, name)
+
+    with ExitStack() as patches:
+        for kind in (DataConfig, LoopConfig, InferenceConfig, EvaluationConfig):
+            patches.enter_context(patch.object(kind, "__getattribute__", recording, create=True))
+        yield reads
+
+
+def _format(paper: Paper, recipe: Any) -> tuple[int, int]:
+    model = paper.build_model(recipe)
+    return model.sample_rate, model.channels
+
+
+def _shorten(demo: LoadedRecipe[Any]) -> LoadedRecipe[Any]:
+    """Two epochs of one step in which every shared field has an effect."""
+    odds: dict[str, Any] = {
+        f.name: 0.5 for f in dataclasses.fields(DataConfig) if f.name.endswith("_odds")
+    }
+    odds |= {"mixup_odds": (0.5,)}
+    return _change(
+        demo,
+        data={**odds, "examples_per_epoch": demo.recipe.training.batch},
+        training={"epochs": 2, "ema_decay": 0.5, "early_stop_epochs": 5, "clip_norm": 1.0},
+    )
+
+
+def _change(loaded: LoadedRecipe[Any], **sections: Changes) -> LoadedRecipe[Any]:
+    """The recipe with some fields of some sections replaced, no longer verbatim."""
+    changed = {
+        name: dataclasses.replace(getattr(loaded.recipe, name), **changes)
+        for name, changes in sections.items()
+    }
+    recipe = dataclasses.replace(loaded.recipe, **changed)
+    return dataclasses.replace(loaded, recipe=recipe, text=to_yaml(recipe), verbatim=False)
+
+
+def _fields(recipe: Any) -> set[tuple[str, str]]:
+    """(class, field) of the shared sections; a model's fields are keywords and can't be unread."""
+    sections = (recipe.data, recipe.training, recipe.inference, recipe.evaluation)
+    return {
+        (type(section).__name__, field.name)
+        for section in sections
+        for field in dataclasses.fields(section)
+    }
+
+
+def _count_leaves(value: Any) -> int:
+    if dataclasses.is_dataclass(value):
+        return sum(_count_leaves(getattr(value, f.name)) for f in dataclasses.fields(value))
+    return 1
