@@ -45,6 +45,16 @@ def make_act(config: ModelConfig) -> nn.Module:
     return ACTIVATIONS[config.act_name]()
 
 
+def lay_out(x: Tensor) -> Tensor:
+    """Put (batch, c, f, t) into the memory order in which the device convolves fastest.
+
+    On a CPU, channels last: group convolutions of few channels gain a factor of three, and the
+    transformers along time and the linear layers along frequency need no copy.
+    """
+    cpu = x.device.type == "cpu"
+    return x.contiguous(memory_format=torch.channels_last if cpu else torch.contiguous_format)
+
+
 class SplitModule(nn.Module):
     """Group convolution, norm, activation; a band never sees another (paper: band split)."""
 
@@ -261,21 +271,21 @@ class DualPath(nn.Module):
             self.add_module(f"{name}_transformer", Transformer(config, dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, t, f, c) -> (batch, t, f, c)."""
+        """(batch, f, t, c) -> (batch, f, t, c)."""
         if self.time_first:
             return self.along_bins(self.along_frames(x))
         return self.along_frames(self.along_bins(x))
 
     def along_frames(self, x: Tensor) -> Tensor:
         batch = x.shape[0]
-        y = self.time_transformer(rearrange(x, "b t f c -> (b f) t c"))
-        y = rearrange(y, "(b f) t c -> b t f c", b=batch)
+        y = self.time_transformer(rearrange(x, "b f t c -> (b f) t c"))
+        y = rearrange(y, "(b f) t c -> b f t c", b=batch)
         return x + y if self.outer else y
 
     def along_bins(self, x: Tensor) -> Tensor:
         batch = x.shape[0]
-        y = self.freq_transformer(rearrange(x, "b t f c -> (b t) f c"))
-        y = rearrange(y, "(b t) f c -> b t f c", b=batch)
+        y = self.freq_transformer(rearrange(x, "b f t c -> (b t) f c"))
+        y = rearrange(y, "(b t) f c -> b f t c", b=batch)
         return x + y if self.outer else y
 
 
@@ -290,9 +300,9 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c, f, t) -> (batch, c, f, t)."""
-        x = rearrange(self.split_merge(x), "b c f t -> b t f c")
+        x = rearrange(self.split_merge(x), "b c f t -> b f t c")
         x = self.final_norm(self.rope_blocks(x))
-        return rearrange(x, "b t f c -> b c f t").contiguous()
+        return lay_out(rearrange(x, "b f t c -> b c f t"))
 
 
 class MoisesLight(nn.Module):
@@ -508,9 +518,7 @@ class MoisesLight(nn.Module):
         """(batch, channel, t, freq_dim, 2) standardised -> (batch, stem, channel, t, freq_dim, 2)."""
         bands = self.config.n_bands
         x = rearrange(spec, "b c t (k f) r -> b (k c r) f t", k=bands)
-        if x.device.type == "cpu":  # where group convolutions of few channels gain a factor of 3
-            x = x.contiguous(memory_format=torch.channels_last)
-        x = self.decode(*self.encode(self.first_conv(x)))
+        x = self.decode(*self.encode(self.first_conv(lay_out(x))))
         x = rearrange(self.final_conv(x), "b (k n) f t -> b n t (k f)", k=bands)
         x = self.source_head(x)
         return rearrange(x, "b (s c r) t f -> b s c t f r", c=self.channels, r=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -59,14 +60,20 @@ def _work(
         done.put((plan, _ask(process, request)))
 
 
-def _stop(processes: Sequence[subprocess.Popen[str]]) -> None:
-    """End every worker, whatever it is doing."""
+def _stop(
+    processes: Sequence[subprocess.Popen[str]], threads: Sequence[threading.Thread]
+) -> None:
+    """End every worker, whatever it is doing, then the threads that listened to it."""
     for process in processes:
         process.kill()
-    for process in processes:
         process.wait()
+    for thread in threads:
+        thread.join()
+    for process in processes:
         for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
+            # A request that the worker never read is lost with it.
+            with contextlib.suppress(OSError):
+                assert pipe is not None
                 pipe.close()
 
 
@@ -102,8 +109,7 @@ def make_songs(
                 )
             yield plan
     finally:
-        while not todo.empty():
-            todo.get_nowait()
-        _stop(processes)
-        for thread in threads:
-            thread.join()
+        with contextlib.suppress(queue.Empty):
+            while True:  # a thread whose worker was ended must find no other song
+                todo.get_nowait()
+        _stop(processes, threads)
