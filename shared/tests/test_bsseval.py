@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mss_shared.metrics.bsseval import BssScores, bsseval, bsseval_with_accompaniment
-from mss_shared.metrics.bsseval_filters import equal_channels
+from mss_shared.metrics.bsseval_filters import equal_channels, independent
 from mss_shared.metrics.bsseval_signals import Scenario
 
 Array = NDArray[np.float64]
@@ -222,6 +222,15 @@ def test_a_stem_silent_over_the_song_is_nan_and_leaves_the_others_alone(mirrored
         assert np.isfinite(getattr(without, name)).all()
 
 
+def test_stems_that_cancel_leave_no_accompaniment_and_keep_their_own_scores():
+    references, estimates = song(6, 3, 2, 800)
+    references[0], references[2] = 0, -references[1]
+    four, two = bsseval_with_accompaniment(references, estimates, 0, window=400, hop=400, taps=4)
+    for name in RATIOS:
+        assert np.isnan(getattr(two, name)).all() and np.isnan(getattr(four, name)[0]).all()
+        assert np.isfinite(getattr(four, name)[1:]).all()
+
+
 def test_a_reference_whose_estimate_is_silent_over_the_song_still_interferes():
     references, estimates = song(7, 3, 2, 1200)
     references[1, :, 800:] = 0  # and still counts in the rule for frames
@@ -272,6 +281,8 @@ def test_equal_and_opposite_channels_are_found_and_one_sided_stems_scored():
     references[2, 1] = 0
     equal = equal_channels(references, Scenario.as_given(3), (0, 600))
     assert equal == [(0, 1), (0, 3), (1, 3)]
+    assert independent(range(6), equal) == [0, 2, 4, 5]
+    assert independent([2, 3], equal) == [2, 3]
     expected = dense_scores(references, estimates, 200, 200, 5)
     scores = bsseval(references, estimates, window=200, hop=200, taps=5)
     for name, values in zip(RATIOS, expected, strict=True):

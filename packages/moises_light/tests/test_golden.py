@@ -1,15 +1,18 @@
 """The network against frozen outputs of the package moises-light (tests/golden/README.md)."""
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import GOLDEN, fill, full_size_input, read_golden
+from safetensors import safe_open
 from torch import Tensor
 
 from moises_light import MoisesLight, configs
 
+GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.safetensors"))
 CHECKSUMS = json.loads((GOLDEN / "full_size_checksums.json").read_text())["models"]
 KEYS = json.loads((GOLDEN / "state_dict_keys.json").read_text())
@@ -19,6 +22,70 @@ PRESETS = {  # golden name -> ours
 }
 # What a config of ours says beyond the golden one, whose constructors had fewer arguments.
 OURS = ("architecture", "edge_kernel_size", "norm_name", "act_name", "use_mask")
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One golden file: constructor arguments, weights, other tensors, other metadata."""
+
+    config: dict[str, Any]
+    weights: dict[str, Tensor]
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+    def model(self, **changes: Any) -> MoisesLight:
+        model = MoisesLight(**{**self.config, **changes})
+        model.load_state_dict(self.weights, strict=True)
+        return model.eval()
+
+
+def read_golden(name: str) -> Golden:
+    with safe_open(GOLDEN / f"{name}.safetensors", "pt") as file:
+        metadata = file.metadata()
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
+    architecture = metadata["reference"].removeprefix("moises-light ")
+    return Golden(
+        config={**json.loads(metadata["config"]), "architecture": architecture},
+        weights={k.removeprefix("param."): t for k, t in tensors.items() if "param." in k},
+        tensors={k: t for k, t in tensors.items() if "param." not in k},
+        metadata=metadata,
+    )
+
+
+def fill(model: MoisesLight) -> None:
+    """The recipe of full_size_checksums.json: seeded by an entry's index in the sorted keys."""
+    state = model.state_dict()
+    kept = ("stft_window", "freq_pad", "rotary_embed.freqs")
+    for i, key in enumerate(sorted(state)):
+        old = state[key]
+        if not old.is_floating_point() or key.endswith(kept):
+            continue
+        u = torch.rand(old.shape, generator=torch.Generator().manual_seed(i)) * 2 - 1
+        if key.endswith("running_var"):
+            new = 1 + 0.25 * u
+        elif key.endswith("running_mean"):
+            new = 0.1 * u
+        elif key.endswith("gamma") or (key.endswith("weight") and old.ndim == 1):
+            new = 1 + 0.1 * u
+        elif key.endswith("bias"):
+            new = 0.05 * u
+        else:
+            new = u * (3 / old[0].numel()) ** 0.5
+        old.copy_(new)
+
+
+def full_size_input(channels: int, samples: int) -> Tensor:
+    """The recipe of full_size_checksums.json: three sines and noise per channel."""
+    n = torch.arange(samples, dtype=torch.float64)
+    r = torch.rand(channels, samples, generator=torch.Generator().manual_seed(1234))
+    rows = [
+        0.4 * torch.sin(2 * torch.pi * 220 * (j + 1) * n / 44_100)
+        + 0.2 * torch.sin(2 * torch.pi * 1234.5 * n / 44_100 + j)
+        + 0.1 * torch.sin(2 * torch.pi * 5432.1 * n / 44_100)
+        + 0.05 * (2 * r[j] - 1)
+        for j in range(channels)
+    ]
+    return torch.stack(rows).float().unsqueeze(0)
 
 
 def limit(name: str) -> float:
@@ -101,8 +168,12 @@ def test_training_mode_gives_the_frozen_loss_gradients_and_statistics() -> None:
     golden = read_golden("single_source")
     model = golden.model().train()
     output = model(golden.tensors["input"])
-    # Batch statistics amplify rounding: the frozen output is 2.5e-5 from a float64 run, ours 2.1e-5.
-    assert worst(output.detach(), golden.tensors["output.train_mode"]) <= 5e-5
+    # Batch statistics amplify rounding: float32 runs lie 2e-5 to 6e-5 from one another. In float64
+    # only the frozen output's own rounding remains.
+    frozen = golden.tensors["output.train_mode"]
+    exact = run(golden.model().double().train(), golden.tensors["input"].double())
+    assert worst(exact, frozen.double()) <= 3e-5
+    assert worst(output.detach(), frozen) <= 1e-4
     loss = (output - golden.tensors["target"]).abs().mean()
     loss.backward()
     assert loss.item() == pytest.approx(float(golden.metadata["train_l1"]), rel=1e-5)

@@ -206,8 +206,8 @@ class Attention(nn.Module):
         position = torch.arange(x.shape[-2], device=x.device, dtype=exact)
         angle = torch.outer(position, self.rotary_embed.freqs.to(exact))
         pairs = torch.view_as_complex(x.to(exact).unflatten(-1, (-1, 2)))
-        turned = pairs * torch.polar(torch.ones_like(angle), angle)
-        return torch.view_as_real(turned).flatten(-2).to(x.dtype)
+        turn = torch.view_as_complex(torch.stack([angle.cos(), angle.sin()], dim=-1))
+        return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """softmax(q k^T / sqrt(e)) v, each (sequence, head, position, e)."""
@@ -515,7 +515,7 @@ class MoisesLight(nn.Module):
         return rearrange(estimate, "(b s c) n -> b s c n", b=batch, s=stems)
 
     def network(self, spec: Tensor) -> Tensor:
-        """(batch, channel, t, freq_dim, 2) standardised -> (batch, stem, channel, t, freq_dim, 2)."""
+        """(batch, channel, t, freq_dim, 2) -> (batch, stem, channel, t, freq_dim, 2)."""
         bands = self.config.n_bands
         x = rearrange(spec, "b c t (k f) r -> b (k c r) f t", k=bands)
         x = self.decode(*self.encode(self.first_conv(lay_out(x))))

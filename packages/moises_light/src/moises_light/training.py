@@ -23,9 +23,7 @@ class Training(pl.LightningModule):
     def __init__(self, model: MoisesLight, config: TrainingConfig) -> None:
         super().__init__()
         if config.schedule not in ("plateau", "cosine"):
-            raise ValueError(
-                f"training.schedule is {config.schedule!r}: choose plateau or cosine"
-            )
+            raise ValueError(f"training.schedule is {config.schedule!r}: choose plateau or cosine")
         self.model = model
         self.config = config
 

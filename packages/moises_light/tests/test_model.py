@@ -1,0 +1,489 @@
+"""Borders, invariances and arithmetic of the network, known without running another."""
+
+import functools
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+import moises_light.model as model_module
+from moises_light import MoisesLight, configs
+from moises_light.config import ACT_NAMES, ARCHITECTURES, NORM_NAMES, ModelConfig
+
+ARCHITECTURE_NAMES = ("0.1.0", "0.1.5")
+# From the released descriptions; those of 0.1.0 were published by its author.
+COUNTS = {
+    "paper_large": (4_660_592, 5_451_216, 5_451_136),
+    "paper_small": (2_520_592, 2_558_768, 2_558_688),
+    "fullband_large": (4_948_612, 5_477_844, 5_477_764),
+    "fullband_small": (2_824_244, 2_805_796, 2_805_716),
+    "fullband_large_wide": (8_354_908, 9_704_844, 9_704_764),
+    "fullband_small_wide": (4_102_712, 4_323_976, 4_323_896),
+}
+
+
+# Seconds matter here, the paper does not: two stages, one block of everything.
+SMALL = {
+    "sources": ["vocals", "rest"],
+    "n_fft": 256,
+    "hop_size": 64,
+    "win_size": 256,
+    "freq_dim": 128,
+    "n_bands": 4,
+    "G": 8,
+    "n_enc": 2,
+    "n_dec": 1,
+    "n_split_enc": 1,
+    "n_rope": 1,
+    "transformer_params": {
+        "heads": 2,
+        "dim_head": 8,
+        "ff_mult": 1,
+        "attn_dropout": 0.0,
+        "proj_dropout": 0.0,
+        "ff_dropout": 0.0,
+    },
+}
+
+
+def small_model(**changes: Any) -> MoisesLight:
+    """A small seeded network in evaluation mode; architecture 0.1.5 unless changed."""
+    torch.manual_seed(0)
+    return MoisesLight(**{**SMALL, "architecture": "0.1.5", **changes}).eval()
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def count(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def run(model: MoisesLight, mixture: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(mixture)
+
+
+# ---- the package
+
+
+def test_importing_the_package_and_its_presets_loads_no_torch() -> None:
+    code = (
+        "import sys, moises_light, moises_light.config; moises_light.configs['paper_large'];"
+        "assert dir(moises_light).count('MoisesLight') == 1; print('torch' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "False"
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'MoisesHeavy'"):
+        import moises_light
+
+        moises_light.MoisesHeavy  # noqa: B018
+
+
+def test_the_border_names_stems_rate_and_channels() -> None:
+    model = small_model(sources=["left hand", "right hand", "pedal"], audio_channels=3)
+    assert model.stems == ("left hand", "right hand", "pedal")
+    assert (model.sample_rate, model.channels) == (44_100, 3)
+
+
+# ---- presets and parameter counts
+
+
+@pytest.mark.parametrize("name", sorted(COUNTS))
+def test_a_preset_has_the_published_number_of_parameters(name: str) -> None:
+    old, new, single = COUNTS[name]
+    corrected = configs[f"{name}_v015"]
+    with torch.device("meta"):
+        assert count(MoisesLight(**configs[name])) == old
+        assert count(MoisesLight(**corrected)) == new
+        assert count(MoisesLight(**{**corrected, "sources": ["vocals"]})) == single
+
+
+def test_twelve_presets_share_no_list_or_dictionary() -> None:
+    assert len(configs) == 12
+    for key in ("sources", "transformer_params"):
+        assert len({id(config[key]) for config in configs.values()}) == 12
+
+
+def test_the_bass_network_of_the_paper_sheet_has_bn_factor_2() -> None:
+    bass = {**configs["paper_large_v015"], "sources": ["bass"], "bn_factor": 2}
+    with torch.device("meta"):
+        assert (
+            count(
+                MoisesLight(
+                    **bass,
+                )
+            )
+            == 6_435_136
+        )
+
+
+def test_the_architecture_decides_what_is_left_out() -> None:
+    old, new = MoisesLight(**SMALL), small_model()
+    assert (old.config.architecture, new.config.architecture) == ARCHITECTURE_NAMES
+    assert (old.config.bn_factor, new.config.bn_factor) == (4, 8)
+    assert (old.config.edge_kernel_size, new.config.edge_kernel_size) == (1, 3)
+
+
+def test_frozen_frequencies_count_as_parameters() -> None:
+    model = small_model(n_rope=3)
+    frozen = [p for p in model.parameters() if not p.requires_grad]
+    assert [p.numel() for p in frozen] == [4] * 6  # dim_head 8, two transformers a block
+    expected = 10_000 ** (-torch.arange(4) / 4)
+    assert torch.allclose(frozen[0], expected)
+
+
+def test_transformer_sizes_left_out_of_a_dictionary_are_not_those_left_out_altogether() -> None:
+    whole = MoisesLight(["a"], n_rope=1, G=8).config.transformer_params
+    assert (whole.heads, whole.dim_head, whole.ff_mult, whole.ff_dropout) == (4, 32, 2, 0.0)
+    part = MoisesLight(["a"], n_rope=1, G=8, transformer_params={"ff_mult": 3}).config
+    params = part.transformer_params
+    assert (params.heads, params.dim_head, params.ff_mult, params.ff_dropout) == (8, 64, 3, 0.1)
+    assert (params.attn_dropout, params.proj_dropout, params.flash_attn) == (0.1, 0.1, True)
+
+
+def test_a_config_rebuilds_its_network() -> None:
+    model = small_model()
+    names = list(ModelConfig.__dataclass_fields__)
+    again = MoisesLight(**{name: getattr(model.config, name) for name in names})
+    assert again.config == model.config
+    again.load_state_dict(model.state_dict(), strict=True)
+
+
+def test_0_1_0_attention_starts_as_the_identity() -> None:
+    weights = [
+        module.to_out[0].weight
+        for name in ARCHITECTURE_NAMES
+        for module in small_model(architecture=name).modules()
+        if isinstance(module, model_module.Attention)
+    ]
+    assert [bool(weight.any()) for weight in weights] == [False, False, True, True]
+
+
+def test_every_norm_and_activation_has_a_layer() -> None:
+    assert tuple(model_module.NORMS) == NORM_NAMES
+    assert tuple(model_module.ACTIVATIONS) == ACT_NAMES
+    assert tuple(ARCHITECTURES) == ARCHITECTURE_NAMES
+
+
+# ---- arguments that are refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"G": 55}, r"^G=55 must be divisible by n_bands=4: .* \[52, 56\]"),
+        ({"G": 2}, r"^G=2 must be divisible by n_bands=4: .* \[4\]"),
+        ({"freq_dim": 126}, "freq_dim=126: .* multiple of n_bands=4 .* 129"),
+        ({"freq_dim": 132}, "freq_dim=132: .* n_fft // 2 . 1 = 129"),
+        ({"freq_dim": 0}, "freq_dim=0: "),
+        ({"bn_factor": 33}, r"bn_factor=33 with 32 bins per band: .* 1\.\.32"),
+        ({"bn_factor": 0}, "bn_factor=0 with 32 bins"),
+        ({"n_dec": 3}, r"n_dec=3: it must lie in 0\.\.n_enc=2"),
+        ({"n_dec": -1}, "n_dec=-1: "),
+        ({"n_enc": 0, "n_dec": 0}, "n_enc=0: it must be at least 1"),
+        ({"n_rope": -1}, "n_rope=-1: it must be at least 0"),
+        ({"n_split_enc": 0}, "n_split_enc=0: it must be at least 1"),
+        ({"audio_channels": 0}, "audio_channels=0: it must be at least 1"),
+        ({"hop_size": 256}, "hop_size=256, win_size=256, n_fft=256: "),
+        ({"win_size": 512}, "hop_size=64, win_size=512, n_fft=256: "),
+        ({"norm_name": "Batch"}, "norm_name='Batch': .*BatchNorm.*InstanceNorm.*LayerNorm"),
+        ({"act_name": "relu"}, "act_name='relu': .*'ReLU', 'GELU'"),
+        ({"architecture": "0.1.4"}, r"architecture='0.1.4': .*\['0.1.0', '0.1.5'\]"),
+        ({"sources": []}, r"sources is \(\): it must list at least one"),
+        ({"sources": "vocals"}, "sources is 'vocals': it must list"),
+        ({"sources": ["a", "b", "a"]}, r"sources are \['a', 'b', 'a'\]: .* unique"),
+        ({"edge_kernel_size": 2}, "edge_kernel_size=2: it must be odd"),
+        ({"architecture": "0.1.0", "edge_kernel_size": 3}, "edge_kernel_size=3 with .*'0.1.0'"),
+        ({"transformer_params": {"depth": 2}}, r"has \['depth'\]: its keys are .*'heads'"),
+        ({"transformer_params": {"dim_head": 7}}, "heads=8 and dim_head=7: "),
+        ({"transformer_params": {"heads": 0}}, "heads=0 and dim_head=64: "),
+        ({"transformer_params": {"ff_mult": 0}}, "ff_mult=0: "),
+        ({"transformer_params": {"ff_dropout": 1.0}}, "ff_dropout=1.0: "),
+    ],
+)
+def test_an_argument_out_of_range_is_refused_with_its_numbers(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        small_model(**changes)
+
+
+@pytest.mark.parametrize("shape", [(2, 1000), (1, 1, 1000), (1, 3, 1000), (1, 2, 0), (0, 2, 1000)])
+def test_a_mixture_of_the_wrong_shape_is_refused_with_its_shape(shape: tuple[int, ...]) -> None:
+    numbers = ", ".join(map(str, shape))
+    with pytest.raises(ValueError, match=rf"has shape \({numbers}\): .* 2 channels"):
+        small_model()(torch.zeros(shape))
+
+
+# ---- lengths
+
+
+@functools.cache
+def built_once(architecture: str, channels: int) -> MoisesLight:
+    return small_model(architecture=architecture, audio_channels=channels, G=4)
+
+
+@given(samples=st.integers(1, 3000), channels=st.sampled_from([1, 2]))
+@settings(max_examples=25, deadline=None)
+def test_every_length_comes_back_and_is_finite(samples: int, channels: int) -> None:
+    for name in ARCHITECTURE_NAMES:
+        model = built_once(name, channels)
+        output = run(model, noise(1, channels, samples, seed=samples))
+        assert output.shape == (1, 2, channels, samples)
+        assert output.isfinite().all()
+
+
+@given(
+    samples=st.integers(1, 10**7),
+    hop=st.integers(1, 2048),
+    n_fft=st.integers(2049, 8192),
+    n_enc=st.integers(1, 5),
+)
+@settings(deadline=None)
+def test_padding_is_the_least_that_fits(samples: int, hop: int, n_fft: int, n_enc: int) -> None:
+    with torch.device("meta"):
+        model = small_model(n_fft=n_fft, win_size=n_fft, hop_size=hop, n_enc=n_enc, n_dec=0)
+    padded = model.padded_length(samples)
+
+    def fits(length: int) -> bool:
+        return (length // hop + 1) % 2**n_enc == 0 and length > n_fft // 2
+
+    assert padded % hop == 0
+    assert padded > samples  # a whole hop of zeros when the samples fill theirs
+    assert fits(padded)
+    shorter = padded - hop
+    assert shorter <= samples or not fits(shorter)
+
+
+@pytest.mark.parametrize(("samples", "hops"), [(1, 7), (7167, 7), (7168, 15), (264_600, 263)])
+def test_the_presets_pad_to_eight_frames(samples: int, hops: int) -> None:
+    with torch.device("meta"):
+        model = MoisesLight(**configs["paper_large_v015"])
+    assert model.padded_length(samples) == 1024 * hops
+
+
+def test_zeros_after_the_end_do_not_change_what_padding_puts_there() -> None:
+    model, mixture = small_model(), noise(1, 2, 900)
+    padded = torch.nn.functional.pad(mixture, (0, 40))  # both end in hop 15
+    assert torch.equal(run(model, mixture), run(model, padded)[..., :900])
+
+
+# ---- invariances
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURE_NAMES)
+@pytest.mark.parametrize("use_mask", [True, False])
+def test_items_of_a_batch_do_not_see_each_other(architecture: str, use_mask: bool) -> None:
+    model = small_model(architecture=architecture, use_mask=use_mask)
+    quiet, loud = noise(1, 2, 2000), 30 * noise(1, 2, 2000, seed=1)
+    both = run(model, torch.cat([quiet, loud]))
+    for ours, single in zip(both, (quiet, loud), strict=True):
+        alone = run(model, single)[0]
+        assert torch.allclose(ours, alone, rtol=0, atol=1e-5 * alone.abs().max().item())
+
+
+@pytest.mark.parametrize("use_mask", [True, False])
+def test_estimates_scale_with_the_mixture(use_mask: bool) -> None:
+    model, mixture = small_model(use_mask=use_mask), noise(1, 2, 2000)
+    soft, loud = run(model, mixture), run(model, 8 * mixture)
+    # Exact but for the 1e-5 that guards the division by the standard deviation, here 0.1.
+    assert torch.allclose(loud, 8 * soft, rtol=0, atol=1e-3 * loud.abs().max().item())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURE_NAMES)
+def test_silence_stays_silence_under_masks(architecture: str) -> None:
+    model = small_model(architecture=architecture)
+    assert torch.equal(run(model, torch.zeros(1, 2, 1500)), torch.zeros(1, 2, 2, 1500))
+
+
+def test_bins_above_freq_dim_are_silent() -> None:
+    model = small_model(freq_dim=64)
+    samples = 64 * 63
+    output = run(model, noise(1, 2, samples)) * torch.hann_window(samples)
+    spectrum = torch.fft.rfft(output, dim=-1).abs()
+    edge = spectrum.shape[-1] // 2
+    # The STFT window leaks two of 129 bins across the edge; an eighth of what lies above is 8.
+    above = spectrum[..., edge + edge // 8 :].max()
+    assert above < 1e-3 * spectrum[..., :edge].max()
+
+
+def test_without_transformers_and_tdf_a_band_sees_only_itself() -> None:
+    split = small_model().encoder_blocks[0].split1
+    x = noise(1, 8, 32, 12)
+    changed = x.clone()
+    changed[:, 2:4] += 1  # the second of four bands of two channels
+    moved = (split(x) - split(changed)).abs().amax(dim=(0, 2, 3)) > 0
+    assert not moved[[0, 1, 4, 5, 6, 7]].any()
+    assert moved[[2, 3]].any()
+
+
+def test_kernels_of_0_1_0_see_one_frame() -> None:
+    for name, frames in (("0.1.0", 1), ("0.1.5", 3)):
+        split = small_model(architecture=name).encoder_blocks[0].res
+        x = noise(1, 8, 32, 12)
+        changed = x.clone()
+        changed[..., 5] += 1
+        moved = (split.conv(x) - split.conv(changed)).abs().amax(dim=(0, 1, 2)) > 1e-6
+        assert moved.sum() == frames
+
+
+def test_a_mask_of_ones_returns_the_mixture_below_freq_dim() -> None:
+    model = small_model(freq_dim=128, sources=["all"])
+    nn.init.zeros_(model.final_conv.weight)
+    nn.init.ones_(model.final_conv.bias)
+    n = torch.arange(3000) / 44_100
+    mixture = torch.stack([torch.sin(2 * torch.pi * f * n) for f in (440.0, 6000.0)])[None]
+    output = run(model, mixture)[:, 0]
+    # The Nyquist bin alone is missing, and it holds next to nothing of the two sines.
+    assert torch.allclose(output[..., 256:-256], mixture[..., 256:-256], atol=1e-4)
+
+
+def test_masks_take_real_and_imaginary_parts_apart() -> None:
+    model = small_model(sources=["a"], audio_channels=1)
+    with torch.no_grad():
+        model.final_conv.weight.zero_()
+        model.final_conv.bias.copy_(torch.tensor([1.0, 0.0]).repeat(4))  # keep real, drop imaginary
+    mixture = noise(1, 1, 2000)
+    spec = model.stft(torch.nn.functional.pad(mixture, (0, model.padded_length(2000) - 2000)))
+    spec[..., 1] = 0
+    expected = model.istft(spec.unsqueeze(1))[..., :2000]
+    assert torch.allclose(run(model, mixture), expected, atol=1e-6)
+
+
+def test_skips_multiply() -> None:
+    model = small_model(n_dec=0)
+    x, skips = noise(1, 24, 32, 4), [noise(1, 8, 32, 16), torch.zeros(1, 16, 32, 8)]
+    with torch.no_grad():
+        last = model.dec_light_us[1](torch.zeros(1, 16, 32, 8)) * skips[0]
+        assert torch.allclose(model.decode(x, list(skips)), last, atol=1e-7)
+
+
+# ---- modes, gradients, precision
+
+
+def test_evaluation_leaves_batch_statistics_alone_and_training_moves_them() -> None:
+    model = small_model()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    assert sum("running_" in key for key in before) > 0
+    run(model, noise(2, 2, 1500))
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    run(model.train(), noise(2, 2, 1500))
+    moved = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
+    assert moved == {k for k in before if "running_" in k or "num_batches" in k}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURE_NAMES)
+def test_gradients_reach_every_trainable_parameter(architecture: str) -> None:
+    model = small_model(architecture=architecture).train()
+    for parameter in model.parameters():  # 0.1.0 starts attention at zero, which stops gradients
+        if parameter.requires_grad and not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    model(noise(2, 2, 1500)).square().mean().backward()
+    trainable = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    assert len(trainable) > 50
+    assert [n for n, p in trainable.items() if p.grad is None or not p.grad.any()] == []
+
+
+def test_no_gradient_passes_through_the_mixture_that_masks_multiply() -> None:
+    model = small_model(sources=["a"])
+    mixture = noise(1, 2, 1500).requires_grad_()
+    nn.init.zeros_(model.final_conv.weight)  # masks that do not depend on the mixture
+    model(mixture).square().sum().backward()
+    assert torch.equal(mixture.grad, torch.zeros_like(mixture))
+
+
+def test_the_auxiliary_output_is_an_empty_dictionary() -> None:
+    model, mixture = small_model(), noise(1, 2, 1500)
+    with torch.no_grad():
+        output, auxiliary = model(mixture, return_auxiliary_outputs=True)
+    assert auxiliary == {}
+    assert torch.equal(output, run(model, mixture))
+
+
+def test_autocast_keeps_the_fourier_transforms_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    for name in ("stft", "istft"):
+        original = getattr(torch, name)
+
+        def spy(x: Tensor, *args: Any, original: Any = original, **kwargs: Any) -> Tensor:
+            y = original(x, *args, **kwargs)
+            seen.extend([x.dtype, y.dtype])
+            return y
+
+        monkeypatch.setattr(torch, name, spy)
+    model, inside = small_model(), []
+    model.first_conv.register_forward_hook(lambda _m, _i, output: inside.append(output.dtype))
+    exact = run(model, noise(1, 2, 2000))
+    seen.clear(), inside.clear()
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = run(model, noise(1, 2, 2000))
+    assert seen == [torch.float32, torch.complex64, torch.complex64, torch.float32]
+    assert inside == [torch.bfloat16]
+    assert rough.dtype == torch.float32
+    assert 0 < (rough - exact).abs().max() < 0.05 * exact.abs().max()
+
+
+@pytest.mark.parametrize("flash", [True, False])
+def test_attention_does_not_leave_float32(flash: bool) -> None:
+    params = {**SMALL["transformer_params"], "flash_attn": flash}
+    model = small_model(transformer_params=params)
+    exact = run(model.double(), noise(1, 2, 2000).double())
+    assert exact.dtype == torch.float64
+    single = run(model.float(), noise(1, 2, 2000))
+    assert (single - exact).abs().max() < 1e-5 * exact.abs().max()
+
+
+def test_a_model_in_bfloat16_still_gives_float32_audio() -> None:
+    model, mixture = small_model(), noise(1, 2, 2000)
+    exact = run(model, mixture)
+    rough = run(model.bfloat16(), mixture)
+    assert rough.dtype == torch.float32
+    assert (rough - exact).abs().max() < 0.1 * exact.abs().max()
+
+
+def test_training_after_inference_mode_works() -> None:
+    model = small_model()
+    with torch.inference_mode():
+        model(noise(1, 2, 1500))
+    model.train()(noise(1, 2, 1500)).sum().backward()
+
+
+def test_attention_dropout_acts_in_training_alone() -> None:
+    for flash in (True, False):
+        params = {**SMALL["transformer_params"], "attn_dropout": 0.5, "flash_attn": flash}
+        model, mixture = (
+            small_model(transformer_params=params, norm_name="LayerNorm"),
+            noise(1, 2, 999),
+        )
+        assert torch.equal(run(model, mixture), run(model, mixture))
+        model.train()
+        assert not torch.equal(run(model, mixture), run(model, mixture))
+
+
+def test_rotation_is_that_of_the_rotary_library() -> None:
+    attention = small_model().bottleneck.rope_blocks[0].time_transformer.layers[0][0]
+    x = noise(3, 2, 50, 8)
+    expected = attention.rotary_embed.rotate_queries_or_keys(x)
+    assert torch.allclose(attention.rotate(x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("norm_name", NORM_NAMES)
+@pytest.mark.parametrize("act_name", ACT_NAMES)
+def test_every_norm_and_activation_trains(norm_name: str, act_name: str) -> None:
+    model = small_model(norm_name=norm_name, act_name=act_name, n_enc=1).train()
+    output = model(noise(2, 2, 700))
+    output.square().mean().backward()
+    assert output.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
