@@ -5,15 +5,18 @@ a virtual environment that is made in a temporary folder and deleted.
 """
 
 import argparse
+import cProfile
 import json
 import os
 import platform
+import pstats
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -50,22 +53,32 @@ def make_song(seconds: int) -> tuple[np.ndarray, np.ndarray]:
     return references, estimates
 
 
-def peak_gb() -> float:
-    """Largest resident size of this process so far, in GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+def usage() -> tuple[float, float]:
+    """CPU seconds so far and the largest resident size, in GB, of this process."""
+    so_far = resource.getrusage(resource.RUSAGE_SELF)
+    return so_far.ru_utime + so_far.ru_stime, so_far.ru_maxrss * 1024 / 1e9
+
+
+def timed(score: Callable[[], np.ndarray]) -> dict[str, object]:
+    """What a call that returns (ratio, stem, frame) took, and its result."""
+    (cpu, before_gb), start = usage(), time.perf_counter()
+    scores = score()
+    spent, (cpu_after, peak_gb) = time.perf_counter() - start, usage()
+    spans = {"seconds": spent, "cpu_seconds": cpu_after - cpu}
+    return spans | {"before_gb": before_gb, "peak_gb": peak_gb, "scores": scores.tolist()}
 
 
 def score_ours(seconds: int, threads: int, metrics: tuple[str, ...]) -> dict[str, object]:
     from mss_shared.metrics.bsseval import bsseval
 
-    references, estimates = make_song(seconds)
-    before, start = peak_gb(), time.perf_counter()
-    scores = bsseval(
-        references, estimates, window=RATE_HZ, hop=RATE_HZ, metrics=metrics, workers=threads
-    )
-    spent = time.perf_counter() - start
-    values = [getattr(scores, name.lower()).tolist() for name in NAMES]
-    return {"seconds": spent, "before_gb": before, "peak_gb": peak_gb(), "scores": values}
+    frames = {"window": RATE_HZ, "hop": RATE_HZ}
+    work = partial(bsseval, *make_song(seconds), **frames, metrics=metrics, workers=threads)
+
+    def score() -> np.ndarray:
+        scores = work()
+        return np.stack([getattr(scores, name.lower()) for name in NAMES])
+
+    return timed(score)
 
 
 def score_museval(seconds: int) -> dict[str, object]:
@@ -73,11 +86,18 @@ def score_museval(seconds: int) -> dict[str, object]:
 
     # museval takes (source, sample, channel) float64.
     audio = [np.ascontiguousarray(x.transpose(0, 2, 1), np.float64) for x in make_song(seconds)]
-    before, start = peak_gb(), time.perf_counter()
-    ratios = bss_eval(*audio, window=RATE_HZ, hop=RATE_HZ, framewise_filters=False)
-    spent = time.perf_counter() - start
-    values = [np.asarray(ratio).tolist() for ratio in ratios[:4]]
-    return {"seconds": spent, "before_gb": before, "peak_gb": peak_gb(), "scores": values}
+    frames = {"window": RATE_HZ, "hop": RATE_HZ}
+    return timed(lambda: np.stack(bss_eval(*audio, **frames, framewise_filters=False)[:4]))
+
+
+def profile_ours(seconds: int, threads: int) -> dict[str, object]:
+    """Seconds in each stage of ours."""
+    profile = cProfile.Profile()
+    found = profile.runcall(score_ours, seconds, threads, NAMES)
+    stages = ("checked", "_plan", "frame_levels", "correlate", "_filters", "add_energies")
+    rows = pstats.Stats(profile).stats.items()
+    spent = {name: row[3] for (_, _, name), row in rows if name in stages}
+    return {"seconds": found["seconds"], "stages": {name: spent[name] for name in stages}}
 
 
 def measure(python: str, tool: str, seconds: int, threads: int) -> dict[str, object]:
@@ -102,27 +122,34 @@ def build_museval(folder: str) -> str:
     return python
 
 
-def compare(python: str, lengths: list[int], alone: list[int], threads: int) -> list[str]:
-    """Rows of the table, printed as they come."""
+def compare(python: str, lengths: list[int], alone: list[int], threads: int) -> None:
+    """Print the table, row by row: wall seconds, and CPU seconds in brackets."""
     heads = ["song", "museval", "ours", "ratio", "ours, SDR only", "museval peak", "ours peak"]
-    heads += ["of it audio", "max difference SDR", "ISR, SIR, SAR"]
-    rows = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
-    print("\n".join(rows))
+    heads += ["of it before the call", "largest SDR difference", "ISR, SIR, SAR"]
+    print(f"| {' | '.join(heads)} |\n{'| --- ' * len(heads)}|", flush=True)
     for seconds in sorted({*lengths, *alone}):
         ours = measure(sys.executable, "ours", seconds, threads)
         sdr = measure(sys.executable, "sdr", seconds, threads)
-        cells = ["-", f"{ours['seconds']:.2f} s", "-", f"{sdr['seconds']:.2f} s", "-"]
+        cells = ["-", spans(ours), "-", spans(sdr), "-"]
         cells += [f"{ours['peak_gb']:.2f} GB", f"{ours['before_gb']:.2f} GB", "-", "-"]
         if seconds in lengths:
             theirs = measure(python, "museval", seconds, threads)
             away = np.abs(np.subtract(theirs["scores"], ours["scores"])).max(axis=(1, 2))
-            cells[0] = f"{theirs['seconds']:.1f} s"
+            cells[0], cells[4] = spans(theirs), f"{theirs['peak_gb']:.2f} GB"
             cells[2] = f"{theirs['seconds'] / ours['seconds']:.0f}"
-            cells[4] = f"{theirs['peak_gb']:.2f} GB"
             cells[7:] = [f"{away[0]:.0e} dB", f"{away[1:].max():.0e} dB"]
-        rows.append(f"| {seconds} s | {' | '.join(cells)} |")
-        print(rows[-1], flush=True)
-    return rows
+        print(f"| {seconds} s | {' | '.join(cells)} |", flush=True)
+
+
+def spans(found: dict[str, object]) -> str:
+    return f"{found['seconds']:.2f} s ({found['cpu_seconds']:.1f})"
+
+
+def print_stages(seconds: int, threads: int) -> None:
+    found = measure(sys.executable, "stages", seconds, threads)
+    print(f"\nour {found['seconds']:.2f} s of a {seconds} s song by stage:")
+    for name, spent in found["stages"].items():
+        print(f"- `{name}` {spent:.2f} s")
 
 
 def main() -> None:
@@ -131,11 +158,15 @@ def main() -> None:
     parser.add_argument("--alone", type=int, nargs="*", default=[480, 600], help="ours only, s")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--museval_python", help="a Python that has museval; else one is made")
-    parser.add_argument("--child", choices=("ours", "sdr", "museval"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--child", choices=("ours", "sdr", "stages", "museval"), help=argparse.SUPPRESS
+    )
     parser.add_argument("--seconds", type=int, default=10, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child == "museval":
         print(json.dumps(score_museval(options.seconds)))
+    elif options.child == "stages":
+        print(json.dumps(profile_ours(options.seconds, options.threads)))
     elif options.child:
         metrics = ("SDR",) if options.child == "sdr" else NAMES
         print(json.dumps(score_ours(options.seconds, options.threads, metrics)))
@@ -144,6 +175,7 @@ def main() -> None:
             python = options.museval_python or build_museval(folder)
             print(f"{platform.machine()}, {options.threads} threads, {', '.join(PINS)}\n")
             compare(python, options.lengths, options.alone, options.threads)
+            print_stages(max(options.lengths), options.threads)
 
 
 if __name__ == "__main__":

@@ -135,8 +135,9 @@ def report(root: Path, splits: tuple[str, ...]) -> None:
             tempo = json.loads((folder / "meta.json").read_text())["tempo_bpm"]
             print(
                 f"{split:5} {folder.name:20} {tempo:4.0f} bpm exact {found['exact']} "
-                f"peak {found['peak']} mix peak {found['mixture_peak']:.1f} rms {found['mixture_rms']:.1f} "
-                f"rms {four(stems[s]['rms'] for s in STEMS)} "
+                f"peak {found['peak']} mixture peak {found['mixture_peak']:.1f} "
+                f"rms {found['mixture_rms']:.1f} stems "
+                f"{four(stems[s]['rms'] for s in STEMS)} "
                 f"side {four(stems[s]['side'] for s in STEMS)} "
                 f"active {found['active']:.0f}% >4k {stems['vocals']['high']:.1f}% "
                 f"air {found['air']:.0f} bass<300 {stems['bass']['low']:.0f}% "
@@ -144,6 +145,8 @@ def report(root: Path, splits: tuple[str, ...]) -> None:
                 f"irm1 {four(found['irm1'])}"
             )
             results.append(found)
+        if not results:
+            continue
         for key in ("mixture_sdr", "irm2", "irm1"):
             values = np.stack([found[key] for found in results])
             kept = values[~np.isnan(values).any(axis=1)]

@@ -228,7 +228,7 @@ def test_stems_that_cancel_leave_no_accompaniment_and_keep_their_own_scores():
     four, two = bsseval_with_accompaniment(references, estimates, 0, window=400, hop=400, taps=4)
     for name in RATIOS:
         assert np.isnan(getattr(two, name)).all() and np.isnan(getattr(four, name)[0]).all()
-        assert np.isfinite(getattr(four, name)[1:]).all()
+        assert not np.isnan(getattr(four, name)[1:]).any()
 
 
 def test_a_reference_whose_estimate_is_silent_over_the_song_still_interferes():

@@ -175,8 +175,10 @@ def test_meta_tells_seed_tempo_parts_and_singer(tiny):
 
 def test_a_finished_set_is_returned_without_work(tiny, broken_workers):
     heard = []
+    written = (tiny / "manifest.json").stat().st_mtime_ns
     root = demo_root(TINY, cache=tiny.parent, progress=lambda *told: heard.append(told))
     assert root == tiny and heard == []
+    assert (tiny / "manifest.json").stat().st_mtime_ns == written
 
 
 def test_only_missing_and_outdated_songs_are_made_again(tiny, tmp_path):

@@ -223,6 +223,16 @@ def test_the_master_is_exact_unclipped_and_at_level_whatever_comes_in(seed, spre
         assert -26.0 <= rms_db(files[name], 32_768) <= -15.0
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_stem_with_long_pauses_is_raised_into_the_promised_range(seed):
+    # A level measured where the stem sounds would leave it near -19 - 10 * log10(6) = -27 dBFS.
+    stems = noisy_stems(seed, [1.0, 1.0, 1.0, 1.0])
+    stems["vocals"][:, RATE // 3 :] = 0
+    files = master(stems, np.random.default_rng(seed))
+    for name in ("vocals", "drums", "bass", "other"):
+        assert -26.0 <= rms_db(files[name], 32_768) <= -15.0
+
+
 def test_every_stem_gets_the_same_gain_curve():
     stems = noisy_stems(4, [1.0, 2.0, 0.5, 1.0])
     stems["other"] = 3.0 * stems["drums"]

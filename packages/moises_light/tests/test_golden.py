@@ -165,22 +165,31 @@ def check_gradients(model: MoisesLight, frozen: dict[str, float]) -> None:
 
 
 def test_training_mode_gives_the_frozen_loss_gradients_and_statistics() -> None:
+    # In float64, which the frozen float32 numbers are near: batch statistics amplify rounding so
+    # much that the reference itself, run again elsewhere, misses its gradient norms by 9e-4.
     golden = read_golden("single_source")
-    model = golden.model().train()
-    output = model(golden.tensors["input"])
-    # Batch statistics amplify rounding: float32 runs lie 2e-5 to 6e-5 from one another. In float64
-    # only the frozen output's own rounding remains.
-    frozen = golden.tensors["output.train_mode"]
-    exact = run(golden.model().double().train(), golden.tensors["input"].double())
-    assert worst(exact, frozen.double()) <= 3e-5
-    assert worst(output.detach(), frozen) <= 1e-4
+    model = golden.model().double().train()
+    output = model(golden.tensors["input"].double())
+    assert worst(output.detach(), golden.tensors["output.train_mode"].double()) <= 3e-5
     loss = (output - golden.tensors["target"]).abs().mean()
     loss.backward()
     assert loss.item() == pytest.approx(float(golden.metadata["train_l1"]), rel=1e-5)
     check_gradients(model, json.loads(golden.metadata["grad_norms"]))
+    statistics = json.loads((GOLDEN / "single_source_statistics.json").read_text())
+    assert model.first_conv.bn.num_batches_tracked == statistics["num_batches_tracked"]
     for key in ("running_mean", "running_var"):
-        ours = model.get_buffer(f"first_conv.bn.{key}")
-        assert worst(ours, golden.tensors[f"after_train.first_conv.bn.{key}"]) <= 1e-6
+        theirs = torch.tensor(statistics[key], dtype=torch.float64)
+        assert worst(model.get_buffer(f"first_conv.bn.{key}"), theirs) <= 1e-6
+        before = golden.weights[f"first_conv.bn.{key}"].double()
+        assert worst(before, theirs) > 1e-2  # the pass did move them
+
+
+def test_training_mode_in_float32_stays_near_the_frozen_output() -> None:
+    golden = read_golden("single_source")
+    output = run(golden.model().train(), golden.tensors["input"])
+    assert worst(output, golden.tensors["output.train_mode"]) <= 1e-4
+    loss = (output - golden.tensors["target"]).abs().mean().item()
+    assert loss == pytest.approx(float(golden.metadata["train_l1"]), rel=1e-4)
 
 
 def test_evaluation_mode_gives_the_frozen_loss_and_gradients() -> None:

@@ -70,7 +70,7 @@ def one_sentence_errors(program: str) -> Iterator[None]:
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         raise SystemExit(130) from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"{program}: error: {sentence(error)}", file=sys.stderr)
         raise SystemExit(2) from None
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as pl
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
@@ -26,6 +29,7 @@ from mss_shared.datasets.tracks import track_fingerprint
 from mss_shared.fit_callbacks import (
     VALIDATION_LOSS,
     Checkpoints,
+    EarlyStop,
     MetricsFile,
     Progress,
     SeedEpoch,
@@ -91,22 +95,21 @@ def fit(
     model = paper.build_model(recipe)
     check_dataset(dataset, recipe.data.stems, model)
     module = paper.build_training(model, recipe)
+    scores.write_text(out / "recipe.digest", loaded.digest)
     scores.write_text(out / "recipe.yaml", loaded.text)
     began = time.monotonic()
     trainer = _trainer(out, loop, machine, model, seed)
     last = out / "last.ckpt"
     examples = Examples(dataset, recipe.data, loop, model.stems, seed, machine.workers)
-    trainer.fit(
-        module,
-        examples,
-        ckpt_path=str(last) if resume and last.is_file() else None,
-        weights_only=True if resume else None,
-    )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    with _interruptible(trainer):
+        trainer.fit(
+            module,
+            examples,
+            ckpt_path=str(last) if resume and last.is_file() else None,
+            weights_only=True if resume else None,
+        )
     if trainer.is_global_zero:
-        if loop.keep == "best":
-            _take_best(module, out / "best.ckpt")
+        _take_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
         training = describe_training(dataset, trainer.global_step, seed)
         _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
     return out
@@ -159,7 +162,6 @@ def _check_folder(out: Path, recipe: Any, resume: bool) -> None:
         raise ValueError(f"{out} already holds a run: continue it with --resume, or choose --out")
     if resume and kept.is_file() and kept.read_text() != recipe_digest(recipe):
         raise ValueError(f"{out} holds a run of another recipe: resume it with that one")
-    scores.write_text(kept, recipe_digest(recipe))
 
 
 def _trainer(
@@ -171,7 +173,7 @@ def _trainer(
     if loop.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
     if loop.early_stop_epochs is not None:
-        callbacks.append(EarlyStopping(VALIDATION_LOSS, patience=loop.early_stop_epochs))
+        callbacks.append(EarlyStop(loop.early_stop_epochs))
     callbacks.append(Checkpoints(out, keep_best=loop.keep == "best"))
     trainer = pl.Trainer(
         accelerator=accelerator,
@@ -201,9 +203,8 @@ def accumulation(batch: int, micro_batch: int | None, world: int, model: nn.Modu
     Raises:
         ValueError: if the parts do not multiply to the batch, or batch norm forbids smaller parts.
     """
-    micro = micro_batch or max(1, batch // world)
-    passes, rest = divmod(batch, micro * world)
-    if rest or not passes:
+    micro = max(1, batch // world) if micro_batch is None else micro_batch
+    if micro < 1 or batch % (micro * world):
         raise ValueError(
             f"a batch of {batch} can't be made of {world} devices x {micro} examples: choose "
             f"--micro_batch so that devices times examples divides {batch}"
@@ -214,7 +215,7 @@ def accumulation(batch: int, micro_batch: int | None, world: int, model: nn.Modu
             f"the model has batch norm and {micro} examples at a time would change its statistics "
             f"of {batch}: use one device and no --micro_batch"
         )
-    return passes
+    return batch // (micro * world)
 
 
 def _precision(wanted: str, accelerator: str) -> Any:
@@ -226,7 +227,25 @@ def _precision(wanted: str, accelerator: str) -> Any:
     return wanted
 
 
-def _take_best(module: nn.Module, path: Path) -> None:
+@contextmanager
+def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
+    """Pass Ctrl-C on: Lightning turns it into exit code 1, and ignores it from then on."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
+
+
+def _take_weights(module: nn.Module, path: Path) -> None:
+    """Load the weights of a checkpoint, which are the moving average if there is one.
+
+    They are not read off the module: Lightning leaves the average there only after an epoch, and
+    a resumed run that was complete has none.
+    """
     state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state, strict=True)
 

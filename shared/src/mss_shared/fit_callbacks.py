@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as pl
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from mss_shared import console, scores
 
@@ -91,6 +91,22 @@ class Checkpoints(Callback):
         trainer.save_checkpoint(beside)
         if trainer.is_global_zero:
             beside.replace(self.folder / name)
+
+
+class EarlyStop(EarlyStopping):
+    """Lightning's early stopping, for runs that are resumed.
+
+    Lightning's own counts an epoch after ``Checkpoints`` has saved the count, and on resuming
+    forgets that it had stopped.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__(VALIDATION_LOSS, patience=epochs, check_on_train_epoch_end=False)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Train no further if the checkpoint's run was over."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
 
 class Progress(Callback):

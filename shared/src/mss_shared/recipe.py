@@ -162,8 +162,10 @@ def load_recipe(
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no recipe file {path}: check --recipe")
-    text = path.read_text(encoding="utf-8")
+    text = _read_text(path)
     _check_keys(recipe_type, _parse_yaml(text, path), path)
+    for word in overrides:
+        _check_override(recipe_type, word)
     original = _instantiate(recipe_type, path, ())
     recipe = _instantiate(recipe_type, path, overrides) if overrides else original
     verbatim = recipe == original
@@ -228,13 +230,59 @@ def count_sources(text: str) -> dict[str, int]:
     }
 
 
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not text, byte {error.start} is no UTF-8: save it as UTF-8"
+        ) from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """PyYAML's safe loader, which takes the last of two equal keys; this one takes none."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that the mapping already has."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                mark = node.value[number][0].start_mark
+                raise yaml.MarkedYAMLError(problem=f"two keys {key}", problem_mark=mark)
+        return cast(dict[Any, Any], super().construct_mapping(node, deep))
+
+
 def _parse_yaml(text: str, path: Path) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _UniqueKeys)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise ValueError(f"{path} is not YAML{where}: mend the file") from None
+        what = getattr(error, "problem", None) or "a character YAML forbids"
+        raise ValueError(f"{path} is not YAML{where} ({what}): mend the file") from None
+    except (ValueError, RecursionError) as error:  # a date that does not exist, endless brackets
+        raise ValueError(f"{path} is not YAML ({error}): mend the file") from None
+
+
+def _check_override(recipe_type: Any, word: str) -> None:
+    """Only a single value can be changed: a section given whole would hide what differs."""
+    name = word.removeprefix("--recipe.").partition("=")[0]
+    kind: Any = recipe_type
+    for part in name.split("."):
+        if not dataclasses.is_dataclass(kind):
+            return  # below a leaf that is itself a mapping
+        names = [field.name for field in dataclasses.fields(kind)]
+        if part not in names:
+            raise ValueError(
+                f"there is no --recipe.{name}, {part!r} is unknown: choose from {', '.join(names)}"
+            )
+        kind = _type_hints(kind)[part]
+    if dataclasses.is_dataclass(kind):
+        names = [field.name for field in dataclasses.fields(kind)]
+        raise ValueError(
+            f"--recipe.{name} is a section, not a value: choose one of --recipe.{name}."
+            f"{{{','.join(names)}}}"
+        )
 
 
 def _check_keys(kind: Any, values: Any, path: Path, prefix: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Protocol
@@ -89,6 +90,8 @@ def separate_blocks(
     Yields:
         (stem, channel, sample) on the CPU; in order, and together as long as the track.
     """
+    if batch < 1:
+        raise ValueError(f"batch is {batch}: give at least one piece per pass")
     starts, size = plan_pieces(samples, config, model.sample_rate)
     weight = _triangle(size)
     done = 0
@@ -120,12 +123,17 @@ def plan_pieces(samples: int, config: InferenceConfig, sample_rate: int) -> tupl
     """
     if not 0.0 <= config.overlap < 1.0:
         raise ValueError(f"overlap is {config.overlap}: give at least 0 and less than 1")
-    if config.chunk_seconds < 0.0:
+    if not 0.0 <= config.chunk_seconds < math.inf:
         raise ValueError(
             f"chunk_seconds is {config.chunk_seconds}: give a length, or 0.0 for the whole song"
         )
-    size = round(config.chunk_seconds * sample_rate) or samples
-    size = min(size, samples)
+    size = round(config.chunk_seconds * sample_rate)
+    if config.chunk_seconds and not size:
+        raise ValueError(
+            f"chunk_seconds is {config.chunk_seconds}, less than a sample at {sample_rate} Hz: "
+            f"give more, or 0.0 for the whole song"
+        )
+    size = min(size or samples, samples)
     hop = max(1, round(size * (1.0 - config.overlap)))
     return [*range(0, samples - size, hop), samples - size], size
 

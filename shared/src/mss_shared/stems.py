@@ -15,6 +15,9 @@ from mss_shared.separate import Separator, separate
 
 Report = Callable[[str, int, int], None]
 
+# What a file's stems are written as; PCM_16 where the input had less, or was lossy.
+_SUBTYPES = {"PCM_24": "PCM_24", "PCM_32": "PCM_24", "FLOAT": "FLOAT", "DOUBLE": "FLOAT"}
+
 
 def separate_file(
     model: Separator,
@@ -28,7 +31,8 @@ def separate_file(
     """Separate one file into ``out/<file's name>/<stem>.wav`` of its own rate, length and channels.
 
     A mono file goes through a stereo model as two equal channels and comes back as their mean.
-    Files are written in the input's sample format, in float if a stem would clip in it.
+    Files are written in the input's sample format or the nearest of ours, in float if a stem would
+    clip in it.
 
     Raises:
         FileNotFoundError, ValueError: if the file can't be read or has too many channels.
@@ -38,14 +42,15 @@ def separate_file(
     estimates = separate(
         model, torch.from_numpy(mixture), inference, batch=batch, progress=progress
     ).numpy()
-    subtype = about.subtype if about.subtype in audio.SUBTYPES else "PCM_16"
-    if np.abs(estimates).max(initial=0.0) > 1.0 and subtype != "FLOAT":
+    finals = [_to_file(estimate, about, model) for estimate in estimates]
+    subtype = _SUBTYPES.get(about.subtype, "PCM_16")
+    if subtype != "FLOAT" and any(np.abs(stem).max(initial=0.0) > 1.0 for stem in finals):
         console.say(f"{path.name}: a stem exceeds full scale, written as 32-bit float")
         subtype = "FLOAT"
     written = []
-    for stem, estimate in zip(model.stems, estimates, strict=True):
+    for stem, final in zip(model.stems, finals, strict=True):
         target = out / path.stem / f"{stem}.wav"
-        audio.write(target, _to_file(estimate, about, model), about.sample_rate, subtype)
+        audio.write(target, final, about.sample_rate, subtype)
         written.append(target)
     return written
 

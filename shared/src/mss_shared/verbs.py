@@ -83,6 +83,7 @@ def fit(
 
 def separate(paper: Paper, arguments: argparse.Namespace) -> None:
     """Split files into stems; one bad file does not stop the others."""
+    _check_names(arguments.inputs, arguments.out)
     checkpoints = _load(paper, arguments)
     model = _together(checkpoints).to(_device(arguments.device))
     inference = _inference(checkpoints[0].recipe.inference, arguments)
@@ -138,6 +139,17 @@ def check_format(dataset: Dataset, model: Any) -> None:
                 raise ValueError(
                     f"track {track.name} of {dataset.root} has no {stem}.wav: the model estimates "
                     f"{', '.join(model.stems)}"
+                )
+
+
+def _check_names(inputs: Sequence[Path], out: Path) -> None:
+    """Raise ValueError if two files' stems would be written to one folder."""
+    for number, path in enumerate(inputs):
+        for other in inputs[:number]:
+            if other.stem == path.stem:
+                raise ValueError(
+                    f"{other} and {path} would both be written to {out / path.stem}: separate "
+                    f"them apart, each with its own --out"
                 )
 
 

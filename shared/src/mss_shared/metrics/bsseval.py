@@ -11,6 +11,9 @@ as in museval. With silent="nan" that stem is NaN in all frames and the others a
 - beside an audible reference, an estimate silent over the whole song does not count in the rule
   for frames; its reference does, and stays a regressor.
 
+Dependence. Equal or opposite channels change nothing. If a reference is otherwise a filtered copy
+of another, filters are not unique, and ratios of frames shorter than the song depend on rounding.
+
 Infinities. A denominator of exactly 0 gives +inf: the SDR of a perfect estimate.
 
 Permutation. One undefined SIR hides the mean of every order; the given order is then kept.

@@ -60,9 +60,7 @@ def _work(
         done.put((plan, _ask(process, request)))
 
 
-def _stop(
-    processes: Sequence[subprocess.Popen[str]], threads: Sequence[threading.Thread]
-) -> None:
+def _stop(processes: Sequence[subprocess.Popen[str]], threads: Sequence[threading.Thread]) -> None:
     """End every worker, whatever it is doing, then the threads that listened to it."""
     for process in processes:
         process.kill()

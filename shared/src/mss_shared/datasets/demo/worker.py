@@ -8,6 +8,7 @@ A request has plan (the fields of SongPlan), folder (where to write) and version
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def main() -> None:
             print(json.dumps(answer(line)), file=replies, flush=True)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # The builder was killed; closing the pipe at exit would complain a second time.
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,76 @@
+"""The repository keeps its own rules: layout, names, every package registered everywhere."""
+
+import configparser
+import csv
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOP = {"README.md", "LICENSE", "CHANGELOG.md", "packages", "shared", "experiments", "results"}
+PAPERS = sorted(path.name for path in (ROOT / "packages").iterdir() if (path / "src").is_dir())
+COMMAND = re.compile(r"^(?:pip install tox && )?tox -e (\S+)", re.MULTILINE)
+
+
+def tracked(*patterns: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", *patterns], capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout: the tracked files can't be listed")
+    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def ini(name: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / name)
+    return parser
+
+
+def test_the_top_level_holds_the_prescribed_entries_alone() -> None:
+    found = {path.relative_to(ROOT).parts[0] for path in tracked()}
+    assert {name for name in found if not name.startswith(".")} == TOP | {"tox.ini"}
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_paper_is_registered_wherever_papers_are_listed(paper: str) -> None:
+    tox = ini("tox.ini")
+    assert f"testenv:{paper}" in tox
+    assert f"testenv:test-{paper}" in tox or any(paper in section for section in tox if "{" in section)
+    contracts = ini(".importlinter")
+    assert paper in contracts["importlinter"]["root_packages"].split()
+    assert paper in contracts["importlinter:contract:papers"]["forbidden_modules"].split()
+    assert f"{paper}.model" in contracts["importlinter:contract:models"]["source_modules"].split()
+    with (ROOT / "results" / "papers.csv").open(encoding="utf-8", newline="") as file:
+        assert any(row["recipe"].startswith(f"{paper}/") for row in csv.DictReader(file))
+    assert f"packages/{paper}/README.md" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_there_is_a_paper() -> None:
+    assert PAPERS
+
+
+def test_the_readme_names_only_environments_that_exist() -> None:
+    named = COMMAND.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(named) >= 5
+    assert {f"testenv:{name}" for name in named} <= set(ini("tox.ini").sections())
+
+
+def test_modules_stay_short_and_say_what_they_know() -> None:
+    modules = tracked("*.py")
+    assert len(modules) > 50
+    for path in modules:
+        limit = 600 if path.name == "model.py" else 400
+        if "tests" not in path.parts:
+            lines = len(path.read_text(encoding="utf-8").splitlines())
+            assert lines <= limit, f"{path.relative_to(ROOT)} has {lines} lines"
+        assert path.stem not in ("utils", "misc", "common", "helpers"), path
+
+
+def test_a_papers_share_of_frozen_vectors_stays_below_eight_megabytes() -> None:
+    for paper in PAPERS:
+        files = tracked(f"packages/{paper}/tests")
+        assert files
+        assert sum(path.stat().st_size for path in files) < 8e6
