@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def open_dataset(data_root: str | Path, progress: Progress | None = None) -> Dat
         return _open_generated(root)
     if musdb18.holds_stem_files(root):
         return musdb18.name_validation(folders.read(musdb18.decode(root, progress), "musdb18"))
-    return musdb18.name_validation(folders.read(root, root.resolve().name))
+    name = re.sub(r"[^A-Za-z0-9.+@-]+", "_", root.resolve().name) or "folder"
+    return musdb18.name_validation(folders.read(root, name))
 
 
 def _open_demo(text: str, progress: Progress | None) -> Dataset:
