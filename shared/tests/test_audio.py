@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tiny_songs import noise, tone
@@ -42,6 +42,7 @@ shapes = st.tuples(st.integers(1, 8), st.sampled_from([0, 1, 2, 3, 63, 64, 255, 
 def test_pcm_files_give_back_the_exact_integers(
     folder: Path, shape: tuple[int, int], subtype: str, suffix: str, rate: int, seed: int
 ) -> None:
+    assume(shape[1] or suffix == "wav")  # libsndfile opens no flac without samples
     full = FULL_SCALE[subtype]
     values = integers(seed, *shape, full)
     path = folder / f"round.{suffix}"
@@ -131,7 +132,7 @@ def test_an_unknown_sample_format_is_refused_with_the_choices(tmp_path: Path) ->
 def test_a_container_that_cannot_hold_the_format_is_refused_by_name(
     tmp_path: Path, name: str, subtype: str
 ) -> None:
-    with pytest.raises(ValueError, match=f"{name} can't hold {subtype}: .*wav"):
+    with pytest.raises(ValueError, match=f"{name} can't hold {subtype} by its name: .*wav"):
         audio.write(tmp_path / name, noise(0, samples=4), 8_000, subtype)
     assert not list(tmp_path.iterdir())
 

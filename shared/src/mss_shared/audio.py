@@ -89,12 +89,15 @@ def write(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16") -
     integer of full scale 2**(bits-1), without dither, so that reading gives them back.
 
     Raises:
-        ValueError: for NaN or infinity, an unknown subtype, or samples beyond full scale in PCM.
+        ValueError: for NaN or infinity, an unknown subtype, one that the container does not have,
+            or samples beyond full scale in PCM.
         OSError: if the disk refuses, with nothing left behind.
     """
     check_finite(audio, str(path))
     if subtype not in SUBTYPES:
         raise ValueError(f"unknown sample format {subtype!r}: choose from {', '.join(SUBTYPES)}")
+    if not soundfile.check_format(path.suffix[1:], subtype):
+        raise ValueError(f"{path} can't hold {subtype} by its name: name it .wav")
     values = _quantise(path, audio, subtype) if subtype in _PCM_BITS else audio
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, beside = tempfile.mkstemp(suffix=path.suffix, prefix=".part-", dir=path.parent)

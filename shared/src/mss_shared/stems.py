@@ -65,7 +65,7 @@ def _to_model(mixture: Audio, about: audio.AudioInfo, path: Path, model: Separat
             f"first"
         )
     at_rate = audio.resample(mixture, about.sample_rate, model.sample_rate)
-    return np.ascontiguousarray(np.broadcast_to(at_rate, (model.channels, at_rate.shape[1])))
+    return np.broadcast_to(at_rate, (model.channels, at_rate.shape[1])).copy()
 
 
 def _to_file(estimate: Audio, about: audio.AudioInfo, model: Separator) -> Audio:

@@ -85,7 +85,7 @@ class TransformerParams:
             return cls(
                 4, 32, 2, attn_dropout=0.0, proj_dropout=0.0, ff_dropout=0.0, flash_attn=True
             )
-        gaps = {"heads": 8, "dim_head": 64, "ff_mult": 4, "flash_attn": True}
+        gaps: dict[str, Any] = {"heads": 8, "dim_head": 64, "ff_mult": 4, "flash_attn": True}
         gaps |= {"attn_dropout": 0.1, "proj_dropout": 0.1, "ff_dropout": 0.1}
         unknown = sorted(set(given) - set(gaps))
         if unknown:
@@ -130,9 +130,11 @@ class ModelConfig:
         **rest: Any,
     ) -> "ModelConfig":
         """Fill in what the architecture decides."""
+        if isinstance(sources, str):  # a sequence, but of letters
+            raise ValueError(f"sources is {sources!r}: it must list at least one stem name")
         variant = ARCHITECTURES.get(architecture, ARCHITECTURES["0.1.5"])  # else refused below
         return cls(
-            sources=sources if isinstance(sources, str) else tuple(sources),
+            sources=tuple(sources),
             architecture=architecture,
             bn_factor=variant.bn_factor if bn_factor is None else bn_factor,
             edge_kernel_size=(
@@ -148,7 +150,7 @@ class ModelConfig:
         self.check_bands()
 
     def check_names(self) -> None:
-        if isinstance(self.sources, str) or not self.sources:
+        if not self.sources:
             raise ValueError(f"sources is {self.sources!r}: it must list at least one stem name")
         if len(set(self.sources)) < len(self.sources):
             raise ValueError(f"sources are {list(self.sources)}: every stem name must be unique")

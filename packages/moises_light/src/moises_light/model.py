@@ -180,11 +180,10 @@ class Attention(nn.Module):
         self.norm = RMSNorm(dim)
         self.to_qkv = nn.Linear(dim, 3 * inner, bias=False)
         self.to_gates = nn.Linear(dim, params.heads)
-        self.to_out = nn.Sequential(
-            nn.Linear(inner, dim, bias=False), nn.Dropout(params.proj_dropout)
-        )
+        projection = nn.Linear(inner, dim, bias=False)
         if config.variant.zero_init_attention:
-            nn.init.zeros_(self.to_out[0].weight)
+            nn.init.zeros_(projection.weight)
+        self.to_out = nn.Sequential(projection, nn.Dropout(params.proj_dropout))
 
     def forward(self, x: Tensor) -> Tensor:
         """(sequence, position, c) -> (sequence, position, c)."""
@@ -249,9 +248,9 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(sequence, position, c) -> (sequence, position, c)."""
-        for attention, feed_forward in self.layers:
-            x = x + attention(x)
-            x = x + feed_forward(x)
+        for layer in self.layers:
+            for part in layer.children():
+                x = x + part(x)
         return x
 
 
@@ -261,6 +260,9 @@ class DualPath(nn.Module):
     All bands share the positions of the frequency axis: they lie in the channels (paper: RoPE
     transformers in place of the dual-path recurrent network).
     """
+
+    time_transformer: Transformer
+    freq_transformer: Transformer
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
         super().__init__()
@@ -340,6 +342,8 @@ class MoisesLight(nn.Module):
     """
 
     sample_rate = 44_100
+    stft_window: Tensor
+    freq_pad: Tensor
 
     def __init__(
         self,
@@ -400,13 +404,13 @@ class MoisesLight(nn.Module):
         self.dec_light_us = nn.ModuleList(TimeUpsample(config, c, down) for c, down in light)
         c_out, kernel = config.n_bands * parts, config.edge_kernel_size
         if config.variant.final_norm_act:
-            self.final_conv = SplitModule(config, config.G, c_out, kernel)
+            self.final_conv: nn.Module = SplitModule(config, config.G, c_out, kernel)
         else:
             self.final_conv = nn.Conv2d(
                 config.G, c_out, kernel, padding=kernel // 2, groups=config.n_bands
             )
         if len(self.stems) > 1 or config.variant.head_for_one_stem:
-            self.source_head = nn.Conv2d(parts, len(self.stems) * parts, 1)
+            self.source_head: nn.Module = nn.Conv2d(parts, len(self.stems) * parts, 1)
         else:
             self.source_head = nn.Identity()
 
@@ -440,7 +444,6 @@ class MoisesLight(nn.Module):
         std = spec.std(dim=(1, 2, 3, 4), keepdim=True)
         out = self.network(((spec - mean) / (std + 1e-5)).to(self.stft_window.dtype))
         with torch.autocast(spec.device.type, enabled=False):
-            out = out.to(spec.dtype)
             if self.config.use_mask:
                 # Masks see the mixture as data: no gradient reaches the input through it.
                 out = spec.detach().unsqueeze(1) * out
