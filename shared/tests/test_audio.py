@@ -42,7 +42,8 @@ shapes = st.tuples(st.integers(1, 8), st.sampled_from([0, 1, 2, 3, 63, 64, 255, 
 def test_pcm_files_give_back_the_exact_integers(
     folder: Path, shape: tuple[int, int], subtype: str, suffix: str, rate: int, seed: int
 ) -> None:
-    assume(shape[1] or suffix == "wav")  # libsndfile opens no flac without samples
+    # libsndfile opens no flac without samples, and its header has no room for higher rates.
+    assume(suffix == "wav" or (shape[1] and rate < 2**16))
     full = FULL_SCALE[subtype]
     values = integers(seed, *shape, full)
     path = folder / f"round.{suffix}"

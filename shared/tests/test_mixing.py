@@ -1,167 +1,290 @@
-from dataclasses import replace
+"""Training examples: pure in their number, sums of their stems, each augmentation by its effect."""
+
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mss_shared import audio
-from mss_shared.datasets import Track
-from mss_shared.datasets.folders import read_track
-from mss_shared.mixing import ConsecutiveChunks, RandomMixes, draw_stems
-from mss_shared.recipe import DataConfig
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_songs import RATE, STEMS, make_track, noise, plain_data, tone
 from torch.utils.data import DataLoader
 
-RATE = 1000
-PLAIN = DataConfig(
-    stems=("vocals", "bass"),
-    chunk_seconds=0.5,
-    chunk_grid_seconds=0.0,
-    examples_per_epoch=8,
-    random_mix_odds=0.0,
-    time_shift_seconds=0.0,
-    mixup_odds=(),
-    gain_range=(1.0, 1.0),
-    channel_swap_odds=0.0,
-    polarity_odds=0.0,
-    silent_stem_odds=0.0,
-    pitch_shift_odds=0.0,
-    pitch_shift_semitones=0.0,
-)
+from mss_shared.datasets import Track
+from mss_shared.mixing import ConsecutiveChunks, RandomMixes
+
+SIZE = RATE // 10
+EVERYTHING = {
+    "random_mix_odds": 0.5,
+    "time_shift_seconds": 0.05,
+    "mixup_odds": (0.5, 0.5),
+    "gain_range": (0.25, 1.25),
+    "channel_swap_odds": 0.5,
+    "polarity_odds": 0.5,
+    "silent_stem_odds": 0.2,
+    "pitch_shift_odds": 0.5,
+    "pitch_shift_semitones": 2.0,
+}
 
 
-def make_track(folder: Path, number: int, samples: int = 4000) -> Track:
-    """Left counts samples, right the same plus a half: any excerpt tells where it is from.
+def constant(value: float, samples: int = RATE) -> np.ndarray:
+    return np.full((2, samples), value, np.float32)
 
-    The fraction number / 64 tells the track; the bass is negative.
-    """
-    count = np.arange(samples) / 8192 + number / 64 / 8192
-    ramp = np.stack([count, count + 0.25]).astype(np.float32)
-    for stem, sign in (("vocals", 1), ("bass", -1)):
-        audio.write(folder / f"{number}" / f"{stem}.wav", sign * ramp, RATE, "FLOAT")
-    return read_track(folder / f"{number}")
+
+def ramp(step: float = 2.0**-14, samples: int = RATE) -> np.ndarray:
+    """Sample n holds n steps, the right channel its negative: a value says where it was read."""
+    up = np.arange(samples, dtype=np.float32) * step
+    return np.stack([up, -up])
 
 
 @pytest.fixture(scope="module")
-def tracks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Track, ...]:
-    folder = tmp_path_factory.mktemp("tracks")
-    return tuple(make_track(folder, number) for number in range(1, 6))
+def songs(tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
+    """Three songs of noise."""
+    root = tmp_path_factory.mktemp("songs")
+    return [
+        make_track(root / f"song{n}", {s: noise(10 * n + i) for i, s in enumerate(STEMS)})
+        for n in range(3)
+    ]
 
 
-def place(excerpt: np.ndarray) -> tuple[int, int]:
-    """(track number, start) of an unaltered excerpt."""
-    position = abs(float(excerpt[0, 0])) * 8192
-    return round((position % 1) * 64), int(position)
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
+    """Eight songs whose every sample tells its song and stem: song / 32 + stem / 512."""
+    root = tmp_path_factory.mktemp("levels")
+    return [
+        make_track(
+            root / f"song{n}",
+            {s: constant((n + 1) / 32 + i / 512) for i, s in enumerate(STEMS)},
+        )
+        for n in range(8)
+    ]
 
 
-def draw(tracks: tuple[Track, ...], seed: int, **changes: object) -> np.ndarray:
-    config = replace(PLAIN, **changes)  # type: ignore[arg-type]
-    return draw_stems(tracks, config, np.random.default_rng(seed))
+@pytest.fixture(scope="module")
+def ramps(tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
+    root = tmp_path_factory.mktemp("ramps")
+    return [make_track(root / "song", {"vocals": ramp(), "drums": ramp()})]
 
 
-def test_without_random_mixing_stems_share_track_and_place(tracks: tuple[Track, ...]) -> None:
-    places = {(place(v), place(b)) for v, b in (draw(tracks, seed) for seed in range(80))}
-    assert all(vocals == bass for vocals, bass in places)
-    assert len({track for (track, _), _ in places}) == 5
+def starts(example: dict[str, torch.Tensor], step: float = 2.0**-14) -> list[int]:
+    """First sample of each stem's excerpt of a ramp."""
+    return [round(float(stem[0, 0]) / step) for stem in example["stems"]]
 
 
-def test_with_random_mixing_stems_come_from_places_of_their_own(tracks: tuple[Track, ...]) -> None:
-    drawn = [draw(tracks, seed, random_mix_odds=1.0) for seed in range(20)]
-    assert sum(place(vocals) == place(bass) for vocals, bass in drawn) == 0
-    assert any(place(vocals)[0] != place(bass)[0] for vocals, bass in drawn)
-
-
-def test_an_example_depends_on_seed_and_number_alone(tracks: tuple[Track, ...]) -> None:
-    config = replace(PLAIN, random_mix_odds=1.0, gain_range=(0.5, 1.5))
-    examples = RandomMixes(tracks, config, ("bass",), seed=3)
-    numbers = [7, 0, 5, 2]
-    alone = torch.stack([examples[n]["mixture"] for n in numbers])
-    for workers in (0, 2):
-        loader = DataLoader(examples, 2, sampler=numbers, num_workers=workers)
-        assert torch.equal(torch.cat([batch["mixture"] for batch in loader]), alone)
-    other = RandomMixes(tracks, config, ("bass",), seed=4)
-    assert not torch.equal(other[7]["mixture"], examples[7]["mixture"])
-
-
-def test_the_mixture_holds_all_stems_also_those_that_are_no_targets(
-    tracks: tuple[Track, ...],
+@settings(max_examples=30, deadline=None)
+@given(number=st.integers(0, 2**40), seed=st.integers(0, 2**31))
+def test_an_example_depends_on_seed_and_number_alone(
+    songs: list[Track], number: int, seed: int
 ) -> None:
-    config = replace(PLAIN, random_mix_odds=1.0)
-    whole = RandomMixes(tracks, config, ("vocals", "bass"), 0)[4]
-    part = RandomMixes(tracks, config, ("bass",), 0)[4]
-    assert torch.equal(part["mixture"], whole["stems"].sum(dim=0))
-    assert torch.equal(part["stems"], whole["stems"][1:])
+    data = plain_data(**EVERYTHING)
+    first, second = (RandomMixes(songs, data, STEMS, seed) for _ in range(2))
+    second[number + 1], second[0]  # what was drawn before must not matter
+    for key in ("mixture", "stems"):
+        assert torch.equal(first[number][key], second[number][key])
 
 
-def test_the_gain_is_drawn_per_stem_within_its_range(tracks: tuple[Track, ...]) -> None:
-    gains = []
-    for seed in range(40):
-        stems = draw(tracks, seed, gain_range=(0.5, 1.5))
-        gains.append((stems[:, 1] - stems[:, 0])[:, 0] / np.array([0.25, -0.25]))
-    found = np.array(gains)
-    assert 0.5 <= found.min() < 0.7 and 1.3 < found.max() <= 1.5
-    assert np.abs(found[:, 0] - found[:, 1]).max() > 0.1
+def test_other_numbers_and_other_seeds_give_other_examples(songs: list[Track]) -> None:
+    data = plain_data()
+    mixes = RandomMixes(songs, data, STEMS, 0)
+    drawn = [mixes[0], mixes[1], RandomMixes(songs, data, STEMS, 1)[0]]
+    for left, right in ((0, 1), (0, 2), (1, 2)):
+        assert not torch.equal(drawn[left]["stems"], drawn[right]["stems"])
 
 
-def test_channel_swap_polarity_and_silence_act_at_odds_of_one(tracks: tuple[Track, ...]) -> None:
-    plain = draw(tracks, 0)
-    assert np.array_equal(draw(tracks, 0, channel_swap_odds=1.0), plain[:, ::-1])
-    assert np.array_equal(draw(tracks, 0, polarity_odds=1.0), -plain)
-    assert not draw(tracks, 0, silent_stem_odds=1.0).any()
+def test_two_workers_draw_what_the_main_process_draws(songs: list[Track]) -> None:
+    mixes = RandomMixes(songs, plain_data(**EVERYTHING), STEMS, 3)
+    alone, shared = (
+        list(DataLoader(mixes, batch_size=2, sampler=range(4), num_workers=workers))
+        for workers in (0, 2)
+    )
+    assert len(alone) == len(shared) == 2
+    for left, right in zip(alone, shared, strict=True):
+        assert torch.equal(left["stems"], right["stems"])
+        assert torch.equal(left["mixture"], right["mixture"])
 
 
-def test_starts_lie_on_the_grid(tracks: tuple[Track, ...]) -> None:
-    starts = {place(draw(tracks, seed, chunk_grid_seconds=0.7)[0])[1] for seed in range(60)}
-    assert starts == {0, 700, 1400, 2100, 2800, 3500}
+def test_the_mixture_is_the_sum_of_all_stems_also_when_one_alone_is_a_target(
+    songs: list[Track],
+) -> None:
+    data = plain_data(**EVERYTHING)
+    for number in range(8):
+        both = RandomMixes(songs, data, STEMS, 0)[number]
+        one = RandomMixes(songs, data, ("drums",), 0)[number]
+        assert both["stems"].shape == (2, 2, SIZE) and both["stems"].dtype == torch.float32
+        assert torch.equal(both["mixture"], both["stems"].sum(dim=0))
+        assert torch.equal(one["mixture"], both["mixture"])
+        assert torch.equal(one["stems"], both["stems"][1:])
 
 
-def test_any_start_is_possible_and_the_last_one_is_drawn(tmp_path: Path) -> None:
-    short = (make_track(tmp_path, 1, samples=503),)
-    assert {place(draw(short, seed)[0])[1] for seed in range(60)} == {0, 1, 2, 3}
+def test_targets_come_in_the_models_order(songs: list[Track]) -> None:
+    forth = RandomMixes(songs, plain_data(), STEMS, 0)[0]["stems"]
+    back = RandomMixes(songs, plain_data(), STEMS[::-1], 0)[0]["stems"]
+    assert torch.equal(forth, back.flip(0))
 
 
-def test_a_time_shift_moves_stems_apart_within_its_bound(tracks: tuple[Track, ...]) -> None:
-    apart = []
-    for seed in range(40):
-        vocals, bass = draw(tracks, seed, time_shift_seconds=0.1)
-        assert place(vocals)[0] == place(bass)[0]
-        apart.append(place(vocals)[1] - place(bass)[1])
-    assert 100 < max(np.abs(apart)) <= 200
+def songs_of(example: dict[str, torch.Tensor]) -> list[float]:
+    """Which song each stem of an example of ``levels`` comes from."""
+    return [round((float(s[0, 0]) - i / 512) * 32, 6) for i, s in enumerate(example["stems"])]
 
 
-def test_mixup_adds_an_excerpt_of_the_same_stem(tracks: tuple[Track, ...]) -> None:
-    once, twice = (draw(tracks, 1, mixup_odds=odds) for odds in ((), (1.0,)))
-    assert float((twice[0, 1] - twice[0, 0])[0]) == pytest.approx(0.5, abs=1e-6)
-    assert float((once[0, 1] - once[0, 0])[0]) == pytest.approx(0.25, abs=1e-6)
-    assert (twice[1] <= 0).all()
+def test_a_random_mix_takes_its_stems_from_different_songs(levels: list[Track]) -> None:
+    mixes = RandomMixes(levels, plain_data(random_mix_odds=1.0), STEMS, 0)
+    different = sum(len(set(songs_of(mixes[n]))) == 2 for n in range(200))
+    assert 150 <= different <= 195  # seven of eight times
 
 
-def test_a_pitch_shift_moves_a_tone_and_keeps_the_length(tmp_path: Path) -> None:
-    tone = np.sin(2 * np.pi * 100 * np.arange(4000) / RATE).astype(np.float32)[None]
-    for stem in ("vocals", "bass"):
-        audio.write(tmp_path / "t" / f"{stem}.wav", tone, RATE, "FLOAT")
-    track = (read_track(tmp_path / "t"),)
-    shifts = []
-    for seed in range(12):
-        drawn = draw(track, seed, pitch_shift_odds=1.0, pitch_shift_semitones=4.0)
-        assert drawn.shape == (2, 1, 500)
-        spectrum = np.abs(np.fft.rfft(drawn[0, 0] * np.hanning(500), 8000))
-        shifts.append(12 * np.log2(spectrum.argmax() * RATE / 8000 / 100))
-    assert -4.1 <= min(shifts) < -1 and 1 < max(shifts) <= 4.1
+def test_without_random_mixing_all_stems_come_from_one_place_of_one_song(
+    levels: list[Track], ramps: list[Track]
+) -> None:
+    found = {tuple(songs_of(RandomMixes(levels, plain_data(), STEMS, 0)[n])) for n in range(100)}
+    assert found == {(float(n), float(n)) for n in range(1, 9)}
+    mixes = RandomMixes(ramps, plain_data(), STEMS, 0)
+    places = [starts(mixes[n]) for n in range(20)]
+    assert all(one == other for one, other in places) and len({p[0] for p in places}) > 10
 
 
-def test_a_track_shorter_than_an_example_is_padded_with_silence(tmp_path: Path) -> None:
-    short = (make_track(tmp_path, 1, samples=300),)
-    drawn = draw(short, 0)
-    assert drawn.shape == (2, 2, 500)
-    assert drawn[..., :300].any() and not drawn[..., 300:].any()
+def test_a_random_mix_takes_its_stems_from_different_places(ramps: list[Track]) -> None:
+    mixes = RandomMixes(ramps, plain_data(random_mix_odds=1.0), STEMS, 0)
+    assert all(one != other for one, other in (starts(mixes[n]) for n in range(20)))
 
 
-def test_consecutive_chunks_hold_every_sample_once_and_pad_the_last(tmp_path: Path) -> None:
-    track = make_track(tmp_path, 1, samples=1203)
-    chunks = ConsecutiveChunks([track, track], PLAIN, ("bass",))
-    assert len(chunks) == 6
-    joined = torch.cat([chunks[n]["stems"][0] for n in range(3)], dim=-1)
-    assert np.array_equal(joined[:, :1203].numpy(), track.read_stem("bass"))
-    assert not joined[:, 1203:].any()
-    total = track.read_stem("bass") + track.read_stem("vocals")
-    assert np.allclose(chunks[3]["mixture"].numpy(), total[:, :500])
+def test_excerpts_are_whole_and_reach_both_ends_of_the_song(tmp_path: Path) -> None:
+    track = make_track(tmp_path / "song", {"vocals": ramp(samples=SIZE + 3)})
+    mixes = RandomMixes([track], plain_data(stems=("vocals",)), ("vocals",), 0)
+    assert {starts(mixes[n])[0] for n in range(100)} == {0, 1, 2, 3}
+    assert float(mixes[0]["stems"][0, 0, -1]) * 2**14 == starts(mixes[0])[0] + SIZE - 1
+
+
+def test_the_grid_holds_every_start_and_reaches_the_last(tmp_path: Path) -> None:
+    track = make_track(tmp_path / "song", {"vocals": ramp(samples=2_000)})
+    data = plain_data(stems=("vocals",), chunk_grid_seconds=0.05)
+    mixes = RandomMixes([track], data, ("vocals",), 0)
+    assert {starts(mixes[n])[0] for n in range(100)} == {0, 400, 800, 1_200}
+
+
+def test_a_time_shift_parts_the_stems_by_at_most_twice_its_length(ramps: list[Track]) -> None:
+    mixes = RandomMixes(ramps, plain_data(time_shift_seconds=0.01), STEMS, 0)
+    apart = [abs(one - other) for one, other in (starts(mixes[n]) for n in range(200))]
+    assert 80 < max(apart) <= 160 and len(set(apart)) > 50
+
+
+def test_a_time_shift_stays_inside_the_song(tmp_path: Path) -> None:
+    track = make_track(tmp_path / "song", {"vocals": ramp(samples=SIZE + 2)})
+    data = plain_data(stems=("vocals",), time_shift_seconds=0.5)
+    mixes = RandomMixes([track], data, ("vocals",), 0)
+    assert {starts(mixes[n])[0] for n in range(50)} >= {0, 2}
+    assert max(starts(mixes[n])[0] for n in range(50)) == 2
+
+
+def test_gains_fill_their_range_and_do_not_leave_it(levels: list[Track]) -> None:
+    mixes = RandomMixes(levels[:1], plain_data(gain_range=(0.25, 1.25)), STEMS, 0)
+    gains = [[float(stem[0, 0]) for stem in mixes[n]["stems"]] for n in range(200)]
+    vocals = np.array(gains)[:, 0] * 32
+    drums = np.array(gains)[:, 1] / (1 / 32 + 1 / 512)
+    for drawn in (vocals, drums):
+        assert 0.25 <= drawn.min() < 0.3 and 1.2 < drawn.max() <= 1.25
+    assert abs(np.corrcoef(vocals, drums)[0, 1]) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 1.0),
+        ({"polarity_odds": 1.0}, -1.0),
+        ({"silent_stem_odds": 1.0}, 0.0),
+        ({"gain_range": (0.5, 0.5)}, 0.5),
+        ({"gain_range": (0.5, 0.5), "polarity_odds": 1.0}, -0.5),
+    ],
+)
+def test_odds_of_one_always_act_and_odds_of_zero_never(
+    ramps: list[Track], changes: dict[str, object], expected: float
+) -> None:
+    plain = RandomMixes(ramps, plain_data(), STEMS, 0)
+    changed = RandomMixes(ramps, plain_data(**changes), STEMS, 0)
+    for number in range(20):
+        assert torch.equal(changed[number]["stems"], expected * plain[number]["stems"])
+
+
+def test_a_channel_swap_turns_the_channels_round_and_changes_nothing_else(
+    ramps: list[Track],
+) -> None:
+    plain = RandomMixes(ramps, plain_data(), STEMS, 0)
+    swapped = RandomMixes(ramps, plain_data(channel_swap_odds=1.0), STEMS, 0)
+    for number in range(20):
+        assert torch.equal(swapped[number]["stems"], plain[number]["stems"].flip(-2))
+
+
+def test_odds_of_one_half_act_on_about_half_of_the_stems(levels: list[Track]) -> None:
+    mixes = RandomMixes(levels, plain_data(silent_stem_odds=0.5), STEMS, 0)
+    silent = sum(not bool(stem.any()) for n in range(100) for stem in mixes[n]["stems"])
+    assert 75 <= silent <= 125
+
+
+def test_mixup_adds_excerpts_of_the_same_stem(levels: list[Track]) -> None:
+    data = plain_data(mixup_odds=(1.0, 1.0))
+    mixes = RandomMixes(levels[:1], data, STEMS, 0)
+    for index, stem in enumerate(mixes[0]["stems"]):
+        assert torch.equal(stem, torch.full((2, SIZE), 3 * (1 / 32 + index / 512)))
+    some = RandomMixes(levels[:1], plain_data(mixup_odds=(0.5,)), STEMS, 0)
+    counts = [round(float(some[n]["stems"][0, 0, 0]) * 32) for n in range(100)]
+    assert set(counts) == {1, 2} and 35 <= counts.count(2) <= 65
+
+
+def dominant_hz(signal: torch.Tensor) -> float:
+    """Frequency of the highest peak, from the spectrum's phase-free parabola."""
+    padded = torch.fft.rfft(signal * torch.hann_window(len(signal)), 2**18).abs()
+    return float(padded.argmax()) * RATE / 2**18
+
+
+def test_a_pitch_shift_moves_a_tone_within_its_semitones_and_keeps_the_length(
+    tmp_path: Path,
+) -> None:
+    track = make_track(tmp_path / "song", {"vocals": tone(440.0)})
+    data = plain_data(
+        stems=("vocals",), chunk_seconds=0.5, pitch_shift_odds=1.0, pitch_shift_semitones=3.0
+    )
+    mixes = RandomMixes([track], data, ("vocals",), 0)
+    moved = [mixes[n]["stems"][0] for n in range(40)]
+    assert {stem.shape for stem in moved} == {(2, RATE // 2)}
+    semitones = np.array([12 * np.log2(dominant_hz(stem[0]) / 440.0) for stem in moved])
+    assert -3.01 <= semitones.min() < -2.0 and 2.0 < semitones.max() <= 3.01
+    assert np.abs([float(stem[:, 100:-100].abs().max()) for stem in moved]).min() > 0.48
+
+
+@pytest.mark.parametrize("samples", [1, SIZE - 1])
+def test_a_song_shorter_than_a_chunk_is_padded_with_zeros_at_its_end(
+    tmp_path: Path, samples: int
+) -> None:
+    signals = {stem: noise(i, samples=samples) for i, stem in enumerate(STEMS)}
+    track = make_track(tmp_path / "song", signals)
+    for chunks in (
+        RandomMixes([track], plain_data(), STEMS, 0),
+        ConsecutiveChunks([track], plain_data(), STEMS),
+    ):
+        stems = chunks[0]["stems"].numpy()
+        assert stems.shape == (2, 2, SIZE)
+        np.testing.assert_array_equal(stems[..., :samples], np.stack([*signals.values()]))
+        assert not stems[..., samples:].any()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(1, 3 * SIZE), min_size=1, max_size=3))
+def test_consecutive_chunks_hold_every_sample_of_every_song_once(
+    tmp_path_factory: pytest.TempPathFactory, lengths: list[int]
+) -> None:
+    root = tmp_path_factory.mktemp("chunks")
+    songs = [{s: noise(i, samples=n) for i, s in enumerate(STEMS)} for n in lengths]
+    tracks = [make_track(root / str(n), song) for n, song in enumerate(songs)]
+    chunks = ConsecutiveChunks(tracks, plain_data(**EVERYTHING), STEMS[1:])
+    assert len(chunks) == sum(-(-length // SIZE) for length in lengths)
+    found = [chunks[n] for n in range(len(chunks))]
+    first = 0
+    for length, song in zip(lengths, songs, strict=True):
+        count = -(-length // SIZE)
+        parts = found[first : first + count]
+        first += count
+        drums = torch.cat([part["stems"][0] for part in parts], dim=-1).numpy()
+        mixture = torch.cat([part["mixture"] for part in parts], dim=-1).numpy()
+        np.testing.assert_array_equal(drums[:, :length], song["drums"])
+        np.testing.assert_array_equal(mixture[:, :length], song["vocals"] + song["drums"])
+        assert not mixture[:, length:].any()

@@ -1,101 +1,261 @@
+"""Overlap-add: a model that returns its input is passed through, whatever the cut."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
 import pytest
+import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_songs import noise
+from torch import Tensor, nn
+
+from mss_shared import audio
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import plan_pieces, separate, separate_blocks
-from torch import Tensor
+from mss_shared.stems import separate_file
 
-RATE = 1000
-
-
-class Halves:
-    """Two stems, each half of the mixture; remembers the length of every piece it saw."""
-
-    stems = ("vocals", "other")
-    sample_rate = RATE
-    channels = 2
-
-    def __init__(self) -> None:
-        self.lengths: list[int] = []
-
-    def __call__(self, mixture: Tensor) -> Tensor:
-        self.lengths.append(mixture.shape[-1])
-        return torch.stack([mixture / 2, mixture / 2], dim=1)
+RATE = 1_000
 
 
-@settings(deadline=None, max_examples=60)
-@given(
-    samples=st.integers(1, 3000),
-    chunk=st.integers(0, 900),
-    overlap=st.sampled_from([0.0, 0.25, 0.5, 0.75, 0.9]),
-    batch=st.integers(1, 5),
+class Through(nn.Module):
+    """Returns its input as the first stem and its negative half as the second."""
+
+    def __init__(self, channels: int = 2, sample_rate: int = RATE) -> None:
+        super().__init__()
+        self.stems = ("vocals", "drums")
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.seen: list[tuple[int, ...]] = []
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        self.seen.append(tuple(mixture.shape))
+        return self.gain * torch.stack([mixture, -0.5 * mixture], dim=1)
+
+
+def signal(samples: int, channels: int = 2) -> Tensor:
+    return torch.randn(channels, samples, generator=torch.Generator().manual_seed(samples))
+
+
+configs = st.builds(
+    InferenceConfig,
+    chunk_seconds=st.sampled_from([0.0, 0.001, 0.002, 0.017, 0.1, 0.256, 5.0]),
+    overlap=st.sampled_from([0.0, 0.25, 0.5, 0.75, 0.9]) | st.floats(0.0, 0.95),
 )
-def test_a_linear_model_is_passed_through_at_every_sample(
-    samples: int, chunk: int, overlap: float, batch: int
+
+
+@settings(max_examples=60, deadline=None)
+@given(samples=st.integers(1, 700), config=configs, batch=st.integers(1, 5))
+def test_a_model_that_returns_its_input_is_passed_through(
+    samples: int, config: InferenceConfig, batch: int
 ) -> None:
-    mixture = torch.randn(2, samples)
-    model = Halves()
-    found = separate(model, mixture, InferenceConfig(chunk / RATE, overlap), batch=batch)
-    assert found.shape == (2, 2, samples)
-    torch.testing.assert_close(found, torch.stack([mixture, mixture]) / 2, atol=1e-6, rtol=0)
-    assert set(model.lengths) == {min(chunk or samples, samples)}
+    mixture = signal(samples)
+    estimates = separate(Through(), mixture, config, batch=batch)
+    assert estimates.shape == (2, 2, samples) and estimates.dtype == torch.float32
+    torch.testing.assert_close(estimates[0], mixture, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(estimates[1], -0.5 * mixture, rtol=1e-5, atol=1e-6)
 
 
-def test_blocks_come_in_order_and_hold_only_what_is_final() -> None:
-    mixture = torch.randn(2, 2500)
-    config = InferenceConfig(0.4, 0.5)
-    asked: list[tuple[int, int]] = []
-
-    def read(start: int, samples: int) -> Tensor:
-        asked.append((start, samples))
-        return mixture[:, start : start + samples]
-
-    blocks = list(separate_blocks(Halves(), read, 2500, config))
-    assert [block.shape[-1] for block in blocks] == [200] * 10 + [100] + [400]
-    assert asked == [(start, 400) for start in [*range(0, 2100, 200), 2100]]
-    torch.testing.assert_close(torch.cat(blocks, dim=-1)[0], mixture / 2)
-
-
-def test_a_piece_counts_most_in_its_middle() -> None:
-    """Two pieces that disagree cross over: each alone at its outer end, equal in the middle."""
-
-    class Numbered(Halves):
-        def __call__(self, mixture: Tensor) -> Tensor:
-            self.lengths.append(mixture.shape[-1])
-            return torch.full((1, 2, 2, mixture.shape[-1]), float(len(self.lengths)))
-
-    found = separate(Numbered(), torch.zeros(2, 600), InferenceConfig(0.4, 0.5))[0, 0]
-    assert found[:200].tolist() == [1.0] * 200 and found[400:].tolist() == [2.0] * 200
-    assert bool((found[200:400].diff() > 0).all())
-    assert found[299:301].mean().item() == pytest.approx(1.5)
+@settings(max_examples=40, deadline=None)
+@given(samples=st.integers(1, 700), config=configs, batch=st.integers(1, 5))
+def test_the_model_sees_pieces_of_one_length_and_at_most_a_batch_of_them(
+    samples: int, config: InferenceConfig, batch: int
+) -> None:
+    model = Through()
+    separate(model, signal(samples), config, batch=batch)
+    size = min(round(config.chunk_seconds * RATE) or samples, samples)
+    assert {shape[1:] for shape in model.seen} == {(2, size)}
+    assert all(shape[0] <= batch for shape in model.seen)
+    starts, planned = plan_pieces(samples, config, RATE)
+    assert planned == size and sum(shape[0] for shape in model.seen) == len(starts)
 
 
-def test_the_whole_song_is_one_piece_when_no_length_is_given() -> None:
-    assert plan_pieces(12_345, InferenceConfig(0.0, 0.5), RATE) == ([0], 12_345)
+@settings(max_examples=40, deadline=None)
+@given(samples=st.integers(1, 700), config=configs, batch=st.integers(1, 5))
+def test_blocks_read_piece_by_piece_are_together_the_whole_bit_for_bit(
+    samples: int, config: InferenceConfig, batch: int
+) -> None:
+    mixture = signal(samples)
+    reads: list[tuple[int, int]] = []
+
+    def read(start: int, count: int) -> Tensor:
+        reads.append((start, count))
+        assert 0 <= start and start + count <= samples
+        return mixture[:, start : start + count]
+
+    blocks = list(separate_blocks(Through(), read, samples, config, batch=batch))
+    whole = separate(Through(), mixture, config, batch=batch)
+    assert torch.equal(torch.cat(blocks, dim=-1), whole)
+    covered = np.zeros(samples, bool)
+    for start, count in reads:
+        covered[start : start + count] = True
+    assert covered.all()
 
 
-@pytest.mark.parametrize("overlap", [-0.1, 1.0, 1.5])
-def test_an_overlap_outside_of_its_range_is_refused(overlap: float) -> None:
-    with pytest.raises(ValueError, match=f"overlap is {overlap}: give at least 0"):
-        plan_pieces(100, InferenceConfig(1.0, overlap), RATE)
+def test_blocks_come_as_soon_as_their_piece_is_read() -> None:
+    reads = []
 
+    def read(start: int, count: int) -> Tensor:
+        reads.append(start)
+        return torch.zeros(2, count)
 
-def test_a_negative_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="chunk_seconds is -1.0"):
-        plan_pieces(100, InferenceConfig(-1.0, 0.5), RATE)
-
-
-@pytest.mark.parametrize("shape", [(1, 100), (100,), (2, 0), (1, 2, 100)])
-def test_a_mixture_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"the model takes \(2, sample\)"):
-        separate(Halves(), torch.zeros(shape), InferenceConfig(1.0, 0.5))
-
-
-def test_progress_counts_pieces() -> None:
-    seen: list[tuple[int, int]] = []
-    config = InferenceConfig(0.5, 0.5)
-    separate(
-        Halves(), torch.zeros(2, 1000), config, progress=lambda _, done, n: seen.append((done, n))
+    blocks: Iterator[Tensor] = separate_blocks(
+        Through(), read, 100_000, InferenceConfig(0.1, 0.5), batch=3
     )
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    for number, block in enumerate(blocks):
+        assert len(reads) <= 3 * (number // 3 + 1)  # never more than the current batch ahead
+        assert block.shape[-1] <= 100
+    assert len(reads) == number + 1 == len(range(0, 100_000 - 100, 50)) + 1
+
+
+def test_the_batch_changes_nothing_but_speed() -> None:
+    mixture, config = signal(997), InferenceConfig(0.1, 0.5)
+    one, four = (separate(Through(), mixture, config, batch=batch) for batch in (1, 4))
+    assert torch.equal(one, four)
+
+
+def test_pieces_are_weighted_by_a_triangle_where_they_overlap() -> None:
+    class Counting(Through):
+        def forward(self, mixture: Tensor) -> Tensor:
+            self.seen.append(tuple(mixture.shape))
+            return torch.full((1, 2, *mixture.shape[1:]), float(len(self.seen) - 1))
+
+    estimate = separate(Counting(), signal(6), InferenceConfig(0.004, 0.5))[0, 0]
+    # Weights 1 2 2 1 of piece 0 on samples 0 to 3 and of piece 1 on samples 2 to 5.
+    assert estimate.tolist() == pytest.approx([0.0, 0.0, 1 / 3, 2 / 3, 1.0, 1.0])
+
+
+def test_progress_counts_the_pieces() -> None:
+    told: list[tuple[str, int, int]] = []
+    separate(
+        Through(),
+        signal(1_000),
+        InferenceConfig(0.1, 0.0),
+        batch=4,
+        progress=lambda *words: told.append(words),
+    )
+    assert told == [("", done, 10) for done in range(1, 11)]
+
+
+@pytest.mark.parametrize("overlap", [-0.1, 1.0, 1.5, float("nan")])
+def test_an_overlap_outside_its_range_is_refused(overlap: float) -> None:
+    with pytest.raises(ValueError, match=r"overlap is .*: give at least 0 and less than 1"):
+        separate(Through(), signal(10), InferenceConfig(0.1, overlap))
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("inf"), float("nan"), 1e-9])
+def test_a_piece_without_a_usable_length_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"chunk_seconds is .*: give .* 0\.0 for the whole song"):
+        separate(Through(), signal(10), InferenceConfig(seconds, 0.5))
+
+
+@pytest.mark.parametrize("batch", [0, -2])
+def test_a_batch_below_one_is_refused(batch: int) -> None:
+    with pytest.raises(ValueError, match=f"batch is {batch}: give at least one"):
+        separate(Through(), signal(10), InferenceConfig(0.0, 0.5), batch=batch)
+
+
+@pytest.mark.parametrize("shape", [(10,), (1, 10), (3, 10), (2, 0), (1, 2, 10)])
+def test_a_mixture_of_another_shape_is_refused_with_both(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=rf"is \({shape[0]}.*the model takes \(2, sample\): pass"):
+        separate(Through(), torch.zeros(shape), InferenceConfig(0.0, 0.0))
+
+
+# Files
+
+
+WHOLE = InferenceConfig(0.0, 0.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    samples=st.integers(1, 400),
+    rate=st.sampled_from([RATE, 2 * RATE, 441, 3_000]),
+    channels=st.integers(1, 2),
+    suffix=st.sampled_from(["wav", "flac"]),
+)
+def test_stems_of_a_file_have_its_length_rate_and_channels(
+    tmp_path_factory: pytest.TempPathFactory, samples: int, rate: int, channels: int, suffix: str
+) -> None:
+    if round(samples * RATE / rate) == 0:
+        return  # nothing is left at the model's rate
+    folder = tmp_path_factory.mktemp("file")
+    audio.write(folder / f"song.{suffix}", noise(0, channels, samples, 0.05), rate)
+    written = separate_file(Through(), folder / f"song.{suffix}", folder / "out", WHOLE)
+    assert [path.name for path in written] == ["vocals.wav", "drums.wav"]
+    for path in written:
+        found = audio.info(path)
+        assert (found.samples, found.sample_rate, found.channels) == (samples, rate, channels)
+
+
+def test_a_file_at_the_models_rate_comes_back_exactly(tmp_path: Path) -> None:
+    for channels in (1, 2):
+        song = noise(0, channels, 300)
+        audio.write(tmp_path / "song.wav", song, RATE)
+        separate_file(Through(), tmp_path / "song.wav", tmp_path, WHOLE)
+        np.testing.assert_array_equal(audio.read(tmp_path / "song/vocals.wav"), song)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("PCM_U8", "PCM_16"),
+        ("PCM_16", "PCM_16"),
+        ("PCM_24", "PCM_24"),
+        ("PCM_32", "PCM_24"),
+        ("FLOAT", "FLOAT"),
+        ("DOUBLE", "FLOAT"),
+    ],
+)
+def test_stems_are_written_in_the_nearest_sample_format(
+    tmp_path: Path, theirs: str, ours: str
+) -> None:
+    soundfile.write(tmp_path / "song.wav", noise(0, samples=100).T, RATE, subtype=theirs)
+    written = separate_file(Through(), tmp_path / "song.wav", tmp_path, WHOLE)
+    assert {audio.info(path).subtype for path in written} == {ours}
+
+
+def test_a_stem_beyond_full_scale_is_written_in_float_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Through()
+    nn.init.constant_(model.gain, 3.0)
+    song = np.full((2, 100), 0.5, np.float32)
+    audio.write(tmp_path / "song.wav", song, RATE)
+    separate_file(model, tmp_path / "song.wav", tmp_path, WHOLE)
+    assert "song.wav: a stem exceeds full scale, written as 32-bit float" in capsys.readouterr().out
+    np.testing.assert_allclose(audio.read(tmp_path / "song/vocals.wav"), 3 * song, rtol=1e-6)
+
+
+def test_a_stem_that_resampling_lifts_beyond_full_scale_is_written_in_float(
+    tmp_path: Path,
+) -> None:
+    # A full-scale square wave overshoots once its highest partials are gone.
+    square = np.sign(np.sin(2 * np.pi * 50 * np.arange(4_000) / 2_000 + 0.1))
+    audio.write(tmp_path / "song.wav", np.tile(square, (2, 1)).astype(np.float32), 2_000)
+
+    class Bounded(Through):
+        def forward(self, mixture: Tensor) -> Tensor:
+            return super().forward(mixture).clamp(-1.0, 1.0)
+
+    written = separate_file(Bounded(), tmp_path / "song.wav", tmp_path, WHOLE)
+    assert len(written) == 2
+    assert np.abs(audio.read(written[0])).max() > 1.0
+
+
+def test_a_file_without_samples_or_with_too_many_channels_is_refused(tmp_path: Path) -> None:
+    audio.write(tmp_path / "none.wav", np.zeros((2, 0), np.float32), RATE)
+    with pytest.raises(ValueError, match=r"none\.wav has no samples: give a file with sound"):
+        separate_file(Through(), tmp_path / "none.wav", tmp_path, WHOLE)
+    audio.write(tmp_path / "six.wav", noise(0, 6, 10), RATE)
+    with pytest.raises(ValueError, match=r"six\.wav has 6 channels, the model takes 2: mix it"):
+        separate_file(Through(), tmp_path / "six.wav", tmp_path, WHOLE)
+
+
+def test_inference_options_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        WHOLE.overlap = 0.5  # type: ignore[misc]

@@ -62,7 +62,7 @@ def from_json(text: str, what: str) -> TrackScores:
             ]
             for target in targets
         }
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{what} is not a score file in museval's format: replace it") from None
 
 

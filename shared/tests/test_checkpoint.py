@@ -1,0 +1,143 @@
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mss_shared.checkpoint import StemsTogether, load_checkpoint, save_model
+from mss_shared.recipe import to_yaml
+from tiny_paper.__main__ import PAPER
+from tiny_songs import demo_recipe
+
+STATE = PAPER.build_model(demo_recipe().recipe).state_dict()
+
+
+def save_foreign(path: Path, found: Any) -> str:
+    torch.save(found, path)
+    return str(path)
+
+
+def save_ours(path: Path, paper: str = "tiny_paper") -> Any:
+    loaded = demo_recipe()
+    model = PAPER.build_model(loaded.recipe)
+    header = {
+        "paper": paper,
+        "recipe": to_yaml(loaded.recipe),
+        "recipe_name": "demo",
+        "verbatim": "true",
+        "leaf_sources": '{"paper": 1}',
+        "training": '{"seed": 3}',
+    }
+    save_model(path, model, header)
+    return model
+
+
+def test_our_file_brings_its_recipe_and_gives_the_same_output(tmp_path: Path) -> None:
+    model = save_ours(tmp_path / "model.safetensors").eval()
+    mixture = torch.randn(1, 2, 700)
+    for source in (tmp_path, tmp_path / "model.safetensors"):
+        found = load_checkpoint(PAPER, str(source))
+        assert torch.equal(found.model(mixture), model(mixture))
+        assert found.recipe == demo_recipe().recipe
+        assert (found.verbatim, found.training) == (True, {"seed": 3})
+        assert not found.model.training
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        STATE,
+        {"state_dict": STATE, "epoch": 3},
+        {"state_dict": {f"module.{key}": value for key, value in STATE.items()}},
+        {"model": {f"model.{key}": value for key, value in STATE.items()}},
+        {"state": {f"module.model.{key}": value for key, value in STATE.items()}},
+    ],
+    ids=["plain", "wrapped", "parallel", "lightning", "both"],
+)
+def test_others_files_load_strictly_by_a_named_recipe(found: Any, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(PAPER, save_foreign(tmp_path / "x.ckpt", found), "demo")
+    for key, value in checkpoint.model.state_dict().items():
+        assert torch.equal(value, STATE[key])
+    assert checkpoint.verbatim is None and checkpoint.training is None
+    prefixed = any(note.startswith("removed the prefix") for note in checkpoint.notes)
+    assert prefixed != (set(found) == set(STATE) or "epoch" in found)
+
+
+class Harmful:
+    """Unpickling this would write a file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.path}",)
+
+
+def test_a_file_that_holds_code_is_refused_and_not_executed(tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    torch.save({"state_dict": STATE, "extra": Harmful(str(tmp_path / "harm"))}, path)
+    with pytest.raises(ValueError, match="can't be read as plain weights"):
+        load_checkpoint(PAPER, str(path), "demo")
+    path.write_bytes(pickle.dumps(Harmful(str(tmp_path / "harm")), protocol=2))
+    with pytest.raises(ValueError, match="can't be read as plain weights"):
+        load_checkpoint(PAPER, str(path), "demo")
+    assert not (tmp_path / "harm").exists()
+
+
+def changed(**entries: Any) -> dict[str, Any]:
+    state = {**STATE, **entries}
+    return {key: value for key, value in state.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    "found, message",
+    [
+        (changed(**{"encode.bias": None}), r"lacks encode.bias \(1 such keys of"),
+        (changed(extra=torch.zeros(1)), r"has the unknown key extra \(1 such keys"),
+        (changed(**{"encode.bias": torch.zeros(9)}), r"encode.bias of shape \(9,\), the recipe's"),
+        ({"state_dict": 3}, "holds no state dict"),
+        ([1, 2], "holds no state dict"),
+    ],
+    ids=["missing", "unknown", "shape", "number", "list"],
+)
+def test_weights_that_do_not_fit_are_refused(found: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_checkpoint(PAPER, save_foreign(tmp_path / "x.th", found), "demo")
+
+
+def test_a_foreign_file_needs_a_recipe(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not say which recipe made it: name it"):
+        load_checkpoint(PAPER, save_foreign(tmp_path / "x.pt", STATE))
+
+
+def test_another_papers_file_is_refused_by_its_name(tmp_path: Path) -> None:
+    save_ours(tmp_path / "model.safetensors", paper="open_unmix")
+    with pytest.raises(ValueError, match="holds a open_unmix model"):
+        load_checkpoint(PAPER, str(tmp_path))
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint .*nope"):
+        load_checkpoint(PAPER, str(tmp_path / "nope"))
+    for name, message in (("x.bin", "is no checkpoint"), ("x.safetensors", "not a safetensors")):
+        (tmp_path / name).write_bytes(b"garbage")
+        with pytest.raises(ValueError, match=message):
+            load_checkpoint(PAPER, str(tmp_path / name), "demo")
+
+
+def test_models_of_different_stems_act_as_one() -> None:
+    models = [
+        PAPER.build_model(demo_recipe(model={"stems": (stem,)}).recipe).eval() for stem in "ab"
+    ]
+    together = StemsTogether(models).eval()
+    mixture = torch.randn(2, 2, 500)
+    assert together.stems == ("a", "b")
+    expected = torch.cat([model(mixture) for model in models], dim=1)
+    assert torch.equal(together(mixture), expected)
+    with pytest.raises(ValueError, match="give a, a: give one checkpoint per stem"):
+        StemsTogether([models[0], models[0]])
+    other = PAPER.build_model(demo_recipe(model={"stems": ("c",), "sample_rate": 9000}).recipe)
+    with pytest.raises(ValueError, match="differ in sample rate"):
+        StemsTogether([models[0], other])

@@ -1,0 +1,232 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from mss_shared import fit as engine
+from mss_shared.checkpoint import load_checkpoint
+from mss_shared.datasets import Dataset, open_dataset
+from mss_shared.fit import Machine, accumulation, fit
+from mss_shared.fit_callbacks import Checkpoints
+from mss_shared.recipe import LoadedRecipe
+from mss_shared.testing import check_package, make_dataset
+from tiny_paper.__main__ import PAPER
+from tiny_paper.training import Training
+from tiny_songs import RATE, STEMS, demo_recipe
+
+CPU = Machine(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    root = make_dataset(tmp_path_factory.mktemp("songs"), STEMS, (RATE, 2), seconds=1.0)
+    return open_dataset(root)
+
+
+def train(
+    dataset: Dataset, out: Path, loaded: LoadedRecipe[Any] | None = None, **options: Any
+) -> tuple[bytes, str]:
+    """Fit; returns metrics.csv and the digest of the weights."""
+    machine = options.pop("machine", CPU)
+    fit(PAPER, loaded or demo_recipe(), dataset, out, machine, **options)
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    return (out / "metrics.csv").read_bytes(), record["weights_digest"]
+
+
+def test_the_tiny_paper_keeps_the_promises_of_all_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "tiny"))
+    check_package(PAPER, tmp_path)
+
+
+def test_one_seed_writes_the_same_bytes_whatever_the_workers(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    first = train(dataset, tmp_path / "a")
+    assert train(dataset, tmp_path / "b") == first
+    workers = Machine(device="cpu", workers=2)
+    assert train(dataset, tmp_path / "c", machine=workers) == first
+    assert train(dataset, tmp_path / "d", seed=1) != first
+    assert len(first[0].splitlines()) == 5
+
+
+class StopsAfter(Exception):
+    """Stands for a machine that goes down."""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"plateau_factor": 0.5, "plateau_patience": 0, "lr": 0.5},
+        {"ema_decay": 0.9, "keep": "best"},
+        {"early_stop_epochs": 1, "keep": "best", "lr": 1.0},
+    ],
+    ids=["dropout", "plateau", "average", "early-stop"],
+)
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_a_resumed_run_equals_one_that_never_stopped(
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    epoch: int,
+) -> None:
+    loaded = demo_recipe(training=changes)
+    whole = train(dataset, tmp_path / "whole", loaded)
+
+    saved = Checkpoints.on_train_epoch_end
+
+    def fails(self: Checkpoints, trainer: Any, pl_module: Any) -> None:
+        saved(self, trainer, pl_module)
+        if trainer.current_epoch == epoch:
+            raise StopsAfter
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "on_train_epoch_end", fails)
+        try:
+            train(dataset, tmp_path / "parts", loaded)
+        except StopsAfter:
+            pass
+    assert train(dataset, tmp_path / "parts", loaded, resume=True) == whole
+
+
+def test_a_run_that_stops_early_has_fewer_epochs_and_keeps_the_best(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    loaded = demo_recipe(
+        training={"early_stop_epochs": 1, "keep": "best", "lr": 2.0, "epochs": 30}
+    )
+    metrics, _ = train(dataset, tmp_path, loaded)
+    rows = [line.split(",") for line in metrics.decode().splitlines()]
+    losses = [float(row[rows[0].index("val/loss")]) for row in rows[1:]]
+    assert len(losses) < 30 and losses[-1] >= min(losses)
+    model = load_checkpoint(PAPER, str(tmp_path)).model
+    found = validation_loss(model, loaded, dataset)
+    assert found == pytest.approx(min(losses), rel=1e-5)
+    assert found != pytest.approx(losses[-1], rel=1e-5)
+
+
+def validation_loss(model: Any, loaded: LoadedRecipe[Any], dataset: Dataset) -> float:
+    """The mean validation loss of a model, by the paper's own loss."""
+    from mss_shared.mixing import ConsecutiveChunks
+
+    chunks = ConsecutiveChunks(dataset.valid, loaded.recipe.data, model.stems)
+    module = Training(model, loaded.recipe.training)
+    seen: list[float] = []
+    module.log = lambda name, value, **_: seen.append(float(value))  # type: ignore[assignment]
+    for number in range(len(chunks)):
+        batch = {key: value[None] for key, value in chunks[number].items()}
+        with torch.no_grad():
+            module.validation_step(batch, number)
+    return sum(seen) / len(seen)
+
+
+def test_a_clipped_gradient_moves_the_weights_otherwise(dataset: Dataset, tmp_path: Path) -> None:
+    plain = train(dataset, tmp_path / "plain")
+    clipped = train(dataset, tmp_path / "clipped", demo_recipe(training={"clip_norm": 1e-9}))
+    assert plain[1] != clipped[1]
+
+
+def test_passes_of_one_example_make_the_step_of_the_whole_batch(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    loaded = demo_recipe(model={"dropout": 0.0})
+    train(dataset, tmp_path / "whole", loaded)
+    train(dataset, tmp_path / "parts", loaded, machine=Machine(device="cpu", micro_batch=1))
+    whole, parts = (load_checkpoint(PAPER, str(tmp_path / p)).model for p in ("whole", "parts"))
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_batch_norm_refuses_a_split_batch() -> None:
+    model = torch.nn.Sequential(torch.nn.BatchNorm1d(2))
+    assert accumulation(4, None, 1, model) == 1
+    with pytest.raises(ValueError, match="batch norm and 2 examples at a time .* of 4"):
+        accumulation(4, 2, 1, model)
+    with pytest.raises(ValueError, match="batch norm and 2 examples"):
+        accumulation(4, None, 2, model)
+
+
+@pytest.mark.parametrize("micro, world", [(3, 1), (4, 2), (8, 1), (1, 3)])
+def test_parts_that_do_not_make_the_batch_are_refused(micro: int, world: int) -> None:
+    with pytest.raises(ValueError, match=f"batch of 4 can't be made of {world} devices x {micro}"):
+        accumulation(4, micro, world, torch.nn.Linear(1, 1))
+
+
+def test_an_epoch_must_be_whole_batches(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="examples_per_epoch is 6 and batch 4"):
+        train(dataset, tmp_path, demo_recipe(data={"examples_per_epoch": 6}))
+
+
+def test_a_training_track_among_the_test_tracks_is_refused(tmp_path: Path) -> None:
+    root = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=0.5)
+    (root / "test" / "another name").mkdir()
+    for path in (root / "train" / "train-1").iterdir():
+        (root / "test" / "another name" / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(ValueError, match="training track train-1 is also a test track"):
+        train(open_dataset(root), tmp_path / "out")
+
+
+def test_a_missing_stem_and_another_rate_are_refused(tmp_path: Path) -> None:
+    root = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=0.5)
+    wanted = demo_recipe(data={"stems": (*STEMS, "bass")})
+    with pytest.raises(ValueError, match=r"track train-1 of .* has no bass\.wav"):
+        train(open_dataset(root), tmp_path / "out", wanted)
+    other = make_dataset(tmp_path / "other", STEMS, (16_000, 1), seconds=0.5)
+    with pytest.raises(ValueError, match="1 channels at 16000 Hz, the model takes 2 at 8000 Hz"):
+        train(open_dataset(other), tmp_path / "out")
+
+
+def test_a_folder_with_a_run_is_left_alone(dataset: Dataset, tmp_path: Path) -> None:
+    train(dataset, tmp_path)
+    with pytest.raises(ValueError, match="already holds a run: continue it with --resume"):
+        train(dataset, tmp_path)
+    with pytest.raises(ValueError, match="holds a run of another recipe"):
+        train(dataset, tmp_path, demo_recipe(training={"lr": 1e-4}), resume=True)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Training.training_step
+    monkeypatch.setattr(
+        Training, "training_step", lambda self, batch, n: step(self, batch, n) * float("nan")
+    )
+    with pytest.raises(ValueError, match="training loss is nan at step 1: lower the learning rate"):
+        train(dataset, tmp_path)
+
+
+def test_an_interrupt_reaches_the_caller(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupts(Callback):
+        def __init__(self, *_: Any, **__: Any) -> None:
+            super().__init__()
+
+        def on_train_batch_end(self, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "MetricsFile", Interrupts)
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, tmp_path)
+
+
+def test_the_record_says_what_made_the_weights(dataset: Dataset, tmp_path: Path) -> None:
+    fit(PAPER, demo_recipe(), dataset, tmp_path, CPU, seed=5, command="tiny fit")
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert record["training"] == {
+        "dataset": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "tracks": ["train-1", "train-2"],
+        "extra_data": False,
+        "steps": 8,
+        "seed": 5,
+    }
+    assert record["verbatim"] is True and record["command"] == "tiny fit"
+    assert record["leaf_sources"]["paper"] == 2
+    assert (tmp_path / "recipe.yaml").read_text() == demo_recipe().text
+    assert list((tmp_path / "tensorboard").glob("events*"))

@@ -1,0 +1,271 @@
+"""Recipes: complete, typed, nothing unread; overrides; sources; any text ends in one sentence."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_paper.recipe import Recipe
+
+from mss_shared.recipe import (
+    LoadedRecipe,
+    count_sources,
+    find_recipe,
+    leaf_lines,
+    load_recipe,
+    recipe_digest,
+    recipe_from_text,
+    shipped_recipes,
+    to_yaml,
+)
+
+DEMO = find_recipe("tiny_paper", "demo")
+TEXT = DEMO.read_text(encoding="utf-8")
+LEAVES = 35
+
+
+def load(folder: Path, text: str | bytes, *overrides: str) -> LoadedRecipe[Recipe]:
+    path = folder / "row.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return load_recipe(Recipe, path, overrides)
+
+
+def changed(old: str, new: str) -> str:
+    assert TEXT.count(old) == 1
+    return TEXT.replace(old, new)
+
+
+def test_a_recipe_gives_typed_values(tmp_path: Path) -> None:
+    loaded = load(tmp_path, TEXT)
+    recipe = loaded.recipe
+    assert recipe.reproduces is None and recipe.data.stems == ("vocals", "drums")
+    assert recipe.training.lr == 0.005 and recipe.training.epochs == 4
+    assert recipe.data.gain_range == (0.5, 1.5) and recipe.model.batch_norm is False
+    assert (loaded.name, loaded.text, loaded.verbatim) == ("row", TEXT, True)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        recipe.training.lr = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs: 4 ", "epohs: 4 ", r"unknown key training\.epohs: choose from batch, epochs"),
+        ("reproduces: null", "reproduces: null\nmore: 1", "unknown key more: choose from repr"),
+        ("  epochs: 4  # ours\n", "", r"lacks training\.epochs: a recipe states every value"),
+        ("  ema_decay: null  # ours\n", "", r"lacks training\.ema_decay: a recipe states"),
+        ("reproduces: null  # ours: no paper\n", "", "lacks reproduces: a recipe states"),
+        ("epochs: 4 ", "epochs: 4.5 ", r"recipe row: training\.epochs: .*int.*4\.5"),
+        ("epochs: 4 ", "epochs: four ", r"recipe row: training\.epochs: .*int.*four"),
+        ("ema_decay: null", "ema_decay: slow", r"recipe row: training\.ema_decay: .*slow"),
+        ("epochs: 4 ", "epochs: null ", r"recipe row: .*training\.epochs"),
+        ("keep: last", "keep: 3", r"recipe row: training\.keep: .*str.*3"),
+        ("batch_norm: false", "batch_norm: 0.5", r"recipe row: model\.batch_norm: .*bool.*0\.5"),
+        ("[0.5, 1.5]", "[0.5]", r"recipe row: data\.gain_range: .*2 elements.*0\.5"),
+        ("epochs: 4 ", "epochs: 4\n  epochs: 5 ", r"not YAML in line \d+ \(two keys epochs\)"),
+        ("inference:", "inference: [", r"is not YAML in line \d+"),
+        ("reproduces: null", "reproduces: 2001-99-99", r"is not YAML \(month must be in 1..12\)"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_with_the_place(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        load(tmp_path, changed(old, new))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "3", "[1, 2]", "text", "data"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match="row.yaml: the recipe must be a mapping of keys"):
+        load(tmp_path, text)
+
+
+def test_a_section_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    start = TEXT.index("inference:")
+    with pytest.raises(ValueError, match="row.yaml: inference must be a mapping of keys"):
+        load(tmp_path, TEXT[:start] + "inference: other.yaml\nevaluation: {protocols: [usdr]}\n")
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe\x00", b"reproduces: \xe9"])
+def test_a_file_that_is_no_utf8_is_refused(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"row\.yaml is not text, byte \d+ is no UTF-8: save it"):
+        load(tmp_path, text)
+
+
+def test_endless_brackets_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"row\.yaml is not YAML"):
+        load(tmp_path, "[" * 5_000)
+
+
+def test_a_missing_recipe_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no recipe file .*gone\.yaml: check --recipe"):
+        load_recipe(Recipe, tmp_path / "gone.yaml")
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("5e-4", 5e-4), ("5.0e-4", 5e-4), ("5E-4", 5e-4), ("1", 1.0), (".5", 0.5)],
+)
+def test_a_number_stays_a_number_however_it_is_written(
+    tmp_path: Path, written: str, value: float
+) -> None:
+    lr = load(tmp_path, changed("lr: 5.0e-3", f"lr: {written}")).recipe.training.lr
+    assert type(lr) is float and lr == value
+
+
+@pytest.mark.parametrize("written", ["abc", "true", "[1.0]", "1.0.0"])
+def test_a_learning_rate_that_is_no_number_is_refused(tmp_path: Path, written: str) -> None:
+    with pytest.raises(ValueError, match=r"training\.lr: Expected a <class 'float'>"):
+        load(tmp_path, changed("lr: 5.0e-3", f"lr: {written}"))
+
+
+# Overrides
+
+
+@pytest.mark.parametrize(
+    ("word", "section", "field", "value"),
+    [
+        ("--recipe.training.lr=1.0e-3", "training", "lr", 1e-3),
+        ("--recipe.training.lr=1e-3", "training", "lr", 1e-3),
+        ("--recipe.training.ema_decay=0.9", "training", "ema_decay", 0.9),
+        ("--recipe.data.gain_range=[1,2]", "data", "gain_range", (1.0, 2.0)),
+        ("--recipe.model.batch_norm=true", "model", "batch_norm", True),
+        ("--recipe.data.stems=[a,b]", "data", "stems", ("a", "b")),
+    ],
+)
+def test_an_override_changes_its_value_the_text_and_the_digest(
+    tmp_path: Path, word: str, section: str, field: str, value: object
+) -> None:
+    plain, other = load(tmp_path, TEXT), load(tmp_path, TEXT, word)
+    assert getattr(getattr(other.recipe, section), field) == value
+    assert not other.verbatim and other.digest != plain.digest
+    assert recipe_from_text(Recipe, other.text, "row") == other.recipe
+    assert other.leaf_sources == plain.leaf_sources
+    rest = dataclasses.replace(
+        getattr(other.recipe, section), **{field: getattr(getattr(plain.recipe, section), field)}
+    )
+    assert dataclasses.replace(other.recipe, **{section: rest}) == plain.recipe
+
+
+@pytest.mark.parametrize("value", ["5.0e-3", "5e-3", "0.005", "0.0050"])
+def test_an_override_with_the_value_it_has_stays_verbatim(tmp_path: Path, value: str) -> None:
+    loaded = load(tmp_path, TEXT, f"--recipe.training.lr={value}")
+    assert loaded.verbatim and loaded.text == TEXT
+    assert loaded.digest == load(tmp_path, TEXT).digest
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("--recipe.training=x.yaml", r"--recipe\.training is a section, not a value: choose one"),
+        ("--recipe.training={}", r"--recipe\.training is a section, not a value: choose one"),
+        ("--recipe.training.l=3", r"no --recipe\.training\.l, 'l' is unknown: choose .*lr"),
+        ("--recipe.train.lr=3", r"no --recipe\.train\.lr, 'train' is unknown: choose .*training"),
+        ("--recipe.=3", "'' is unknown"),
+        ("--recipe.data.stems+=x", r"no --recipe\.data\.stems\+"),
+        ("--recipe.training.lr=fast", r"recipe row: training\.lr: .*fast"),
+        ("--recipe.training.lr=", r"recipe row: training\.lr"),
+        ("--recipe.training.lr.x=3", r"recipe row: training\.lr: .*float"),
+    ],
+)
+def test_a_wrong_override_is_refused_by_name(tmp_path: Path, word: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path, TEXT, word)
+
+
+# Digest and sources
+
+
+def test_the_digest_ignores_comments_and_order_and_sees_every_value(tmp_path: Path) -> None:
+    digest = load(tmp_path, TEXT).digest
+    values = yaml.safe_load(TEXT)
+    turned = {
+        key: dict(reversed(value.items())) if isinstance(value, dict) else value
+        for key, value in reversed(values.items())
+    }
+    assert load(tmp_path, yaml.safe_dump(turned, sort_keys=False)).digest == digest
+    recipe = load(tmp_path, TEXT).recipe
+    digests = {digest}
+    for name in ("data", "training", "inference"):
+        section: Any = getattr(recipe, name)
+        for field in dataclasses.fields(section):
+            other = dataclasses.replace(section, **{field.name: "other"})
+            digests.add(recipe_digest(dataclasses.replace(recipe, **{name: other})))
+    assert len(digests) == 1 + 13 + 11 + 2
+
+
+def test_yaml_of_a_recipe_is_read_as_the_same_recipe(tmp_path: Path) -> None:
+    recipe = load(tmp_path, TEXT).recipe
+    assert load(tmp_path, to_yaml(recipe)).recipe == recipe
+
+
+def test_every_leaf_counts_for_the_source_its_comment_begins_with() -> None:
+    assert count_sources(TEXT) == {"paper": 2, "code": 1, "ours": LEAVES - 3}
+    assert len(list(leaf_lines(TEXT))) == LEAVES
+    text = "a: 1  # paper, sec. 2\nb:  # code\n  c: [x]  # code: y\nd: 2\ne: 3  # papers\n# ours\n"
+    assert count_sources(text) == {"paper": 1, "code": 1, "ours": 0}
+    assert [comment for _, comment in leaf_lines(text)] == ["paper, sec. 2", "code: y", "", "papers"]
+
+
+# Names
+
+
+def test_shipped_recipes_are_found_by_name_and_others_by_path() -> None:
+    assert shipped_recipes("tiny_paper") == [DEMO]
+    assert find_recipe("tiny_paper", "some/where.yaml") == Path("some/where.yaml")
+    assert find_recipe("tiny_paper", "where.yml") == Path("where.yml")
+    assert find_recipe("tiny_paper", "~/where.yaml") == Path.home() / "where.yaml"
+
+
+def test_an_unknown_recipe_name_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(ValueError, match="no recipe 'dmeo' in tiny_paper: choose from demo, or"):
+        find_recipe("tiny_paper", "dmeo")
+
+
+def test_a_package_that_is_not_installed_is_named() -> None:
+    with pytest.raises(ValueError, match="no_such_paper is not installed: pip install it"):
+        shipped_recipes("no_such_paper")
+
+
+# Anything
+
+
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.lists(st.integers() | st.text(max_size=3), max_size=3)
+)
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> str:
+    """The demo recipe with one value replaced, removed or added."""
+    values: dict[str, Any] = yaml.safe_load(TEXT)
+    section = draw(st.sampled_from(sorted(values)))
+    place = values[section] if draw(st.booleans()) else values
+    place = values if not isinstance(place, dict) else place
+    key = draw(st.sampled_from(sorted(place)) | st.text(max_size=3))
+    if draw(st.booleans()):
+        place[key] = draw(leaves | st.dictionaries(st.text(max_size=3), leaves, max_size=2))
+    else:
+        place.pop(key, None)
+    return str(yaml.safe_dump(values, allow_unicode=True))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text() | st.binary() | spoiled())
+def test_any_text_ends_in_a_recipe_or_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, text: str | bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    try:
+        assert isinstance(load(folder, data).recipe, Recipe)
+    except ValueError as error:
+        assert "row" in str(error)
