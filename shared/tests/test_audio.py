@@ -147,9 +147,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"hello, this is no sound at all", b"RIFF\0\0\0\0WAVE"])
 @pytest.mark.parametrize("name", ["a.wav", "a.raw", "a.mp3"])
-def test_a_file_without_sound_is_refused_by_name(
-    tmp_path: Path, name: str, content: bytes
-) -> None:
+def test_a_file_without_sound_is_refused_by_name(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=f"{name} is not a readable sound file .*: use wav"):
         audio.read(tmp_path / name)

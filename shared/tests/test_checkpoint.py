@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from mss_shared.checkpoint import StemsTogether, load_checkpoint, save_model
-from mss_shared.recipe import to_yaml
 from tiny_paper.__main__ import PAPER
 from tiny_songs import demo_recipe
+
+from mss_shared.checkpoint import StemsTogether, load_checkpoint, save_model
+from mss_shared.recipe import to_yaml
 
 STATE = PAPER.build_model(demo_recipe().recipe).state_dict()
 

@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from tiny_paper.__main__ import PAPER
+from tiny_paper.training import Training
+from tiny_songs import RATE, STEMS, demo_recipe
+
 from mss_shared import fit as engine
 from mss_shared.checkpoint import load_checkpoint
 from mss_shared.datasets import Dataset, open_dataset
@@ -12,9 +16,6 @@ from mss_shared.fit import Machine, accumulation, fit
 from mss_shared.fit_callbacks import Checkpoints
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.testing import check_package, make_dataset
-from tiny_paper.__main__ import PAPER
-from tiny_paper.training import Training
-from tiny_songs import RATE, STEMS, demo_recipe
 
 CPU = Machine(device="cpu")
 
@@ -97,9 +98,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
 def test_a_run_that_stops_early_has_fewer_epochs_and_keeps_the_best(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    loaded = demo_recipe(
-        training={"early_stop_epochs": 1, "keep": "best", "lr": 2.0, "epochs": 30}
-    )
+    loaded = demo_recipe(training={"early_stop_epochs": 1, "keep": "best", "lr": 2.0, "epochs": 30})
     metrics, _ = train(dataset, tmp_path, loaded)
     rows = [line.split(",") for line in metrics.decode().splitlines()]
     losses = [float(row[rows[0].index("val/loss")]) for row in rows[1:]]

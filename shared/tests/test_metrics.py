@@ -45,9 +45,7 @@ def test_the_frozen_values_hold_four_cases_of_stereo(
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_usdr_is_the_challenges_value(
-    signals: dict[str, tuple[Tensor, Tensor]], case: str
-) -> None:
+def test_usdr_is_the_challenges_value(signals: dict[str, tuple[Tensor, Tensor]], case: str) -> None:
     expected = VALUES[case]["mdx_usdr_eps1e-7_f64"]
     assert usdr(*signals[case]).item() == pytest.approx(expected, abs=1e-9)
 
@@ -62,9 +60,7 @@ def test_usdr_with_the_smaller_constant_is_two_other_toolboxes_value(
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_si_sdr_is_the_frozen_value(
-    signals: dict[str, tuple[Tensor, Tensor]], case: str
-) -> None:
+def test_si_sdr_is_the_frozen_value(signals: dict[str, tuple[Tensor, Tensor]], case: str) -> None:
     expected = VALUES[case]["seed_si_sdr_f64"]
     assert si_sdr(*signals[case]).item() == pytest.approx(expected, abs=1e-6)
 
@@ -155,7 +151,9 @@ def test_leading_dimensions_are_scored_one_by_one(metric: Any) -> None:
     found = metric(reference, estimate)
     assert found.shape == (3, 2)
     for place in ((0, 0), (2, 1)):
-        assert found[place].item() == pytest.approx(metric(reference[place], estimate[place]).item())
+        assert found[place].item() == pytest.approx(
+            metric(reference[place], estimate[place]).item()
+        )
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -207,7 +207,12 @@ def test_every_leaf_counts_for_the_source_its_comment_begins_with() -> None:
     assert len(list(leaf_lines(TEXT))) == LEAVES
     text = "a: 1  # paper, sec. 2\nb:  # code\n  c: [x]  # code: y\nd: 2\ne: 3  # papers\n# ours\n"
     assert count_sources(text) == {"paper": 1, "code": 1, "ours": 0}
-    assert [comment for _, comment in leaf_lines(text)] == ["paper, sec. 2", "code: y", "", "papers"]
+    assert [comment for _, comment in leaf_lines(text)] == [
+        "paper, sec. 2",
+        "code: y",
+        "",
+        "papers",
+    ]
 
 
 # Names

@@ -53,8 +53,8 @@ def test_the_text_is_musevals() -> None:
         (0.5**17, "1e-05"),  # 0.00000762939453125
         (2.5 + 0.5**6, "2.51562"),  # exactly 2.515625: the even digit below
         (2.5 + 3 * 0.5**6, "2.54688"),  # exactly 2.546875: the even digit above
-        (1.000005, "1.0"),  # the nearest double is 1.00000499999999991951
-        (1.000015, "1.00001"),  # 1.0000149999999998762
+        (1.000135, "1.00013"),  # the nearest double is 1.00013499999999999623
+        (1.000145, "1.00015"),  # 1.00014500000000006175
         (math.inf, "NaN"),
         (-math.inf, "NaN"),
         (math.nan, "NaN"),

@@ -27,7 +27,6 @@ from mss_shared.checkpoint import save_model
 from mss_shared.datasets import Dataset
 from mss_shared.datasets.tracks import track_fingerprint
 from mss_shared.fit_callbacks import (
-    VALIDATION_LOSS,
     Checkpoints,
     EarlyStop,
     MetricsFile,

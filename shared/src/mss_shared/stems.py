@@ -65,6 +65,7 @@ def _to_model(mixture: Audio, about: audio.AudioInfo, path: Path, model: Separat
             f"first"
         )
     at_rate = audio.resample(mixture, about.sample_rate, model.sample_rate)
+    at_rate = audio.fit_length(at_rate, max(1, at_rate.shape[1]))
     return np.broadcast_to(at_rate, (model.channels, at_rate.shape[1])).copy()
 
 

@@ -1,0 +1,193 @@
+import errno
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_paper.__main__ import PAPER
+from tiny_songs import RATE, STEMS, noise, tone
+
+from mss_shared import audio
+from mss_shared.cli import run
+from mss_shared.testing import make_dataset
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("songs"), STEMS, (RATE, 2), seconds=1.0)
+
+
+@pytest.fixture(scope="module")
+def trained(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "run"
+    run(PAPER, ["fit", "--recipe", "demo", "--data_root", str(songs), "--out", str(out)])
+    return out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
+    """Run, expect exit code 2, return the one sentence on stderr."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        run(PAPER, [str(word) for word in words])
+    assert end.value.code == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if "tiny-paper" in line]
+    assert len(lines) == 1 and "Traceback" not in lines[0]
+    return lines[0]
+
+
+def test_the_demo_leaves_model_stems_scores_and_prints_the_table(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "demo"
+    run(PAPER, ["demo", "--data_root", str(songs), "--out", str(out)])
+    printed = capsys.readouterr().out
+    for method in ("tiny_paper", "mixture", "irm"):
+        assert printed.count(f"\n{method} ") == 3
+    assert "SDR in dB, bsseval_v4@1" in printed and "SI-SDR in dB, si_sdr@1" in printed
+    assert (out / "model.safetensors").is_file()
+    assert {path.name for path in (out / "stems" / "test-0").iterdir()} == {
+        "vocals.wav",
+        "drums.wav",
+    }
+    [record] = (out / "scores").glob("*/tiny_paper/demo-seed0/run.json")
+    assert json.loads(record.read_text())["training"]["steps"] == 8
+    run(PAPER, ["demo", "--data_root", str(songs), "--out", str(out)])  # made anew
+
+
+def test_the_demo_leaves_a_folder_of_others_alone(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years")
+    said = refused(capsys, "demo", "--data_root", songs, "--out", tmp_path)
+    assert "is not empty and no run folder" in said and (tmp_path / "thesis.txt").is_file()
+
+
+def test_evaluate_writes_a_score_folder(songs: Path, trained: Path, tmp_path: Path) -> None:
+    words = ["evaluate", "--checkpoint", trained, "--data_root", songs, "--scores", tmp_path]
+    run(PAPER, [str(word) for word in [*words, "--protocol", "usdr", "--run", "mine"]])
+    [record] = tmp_path.glob("*/tiny_paper/mine/run.json")
+    found = json.loads(record.read_text())
+    assert list(found["protocols"]) == ["usdr"]
+    assert (
+        found["weights"]["digest"]
+        == json.loads((trained / "run.json").read_text())["weights_digest"]
+    )
+    assert [path.name for path in record.parent.rglob("test/*")] == ["test-0.json"]
+
+
+@pytest.mark.parametrize(
+    "rate, channels, samples", [(8000, 2, 999), (44_100, 1, 1), (11_025, 1, 5001)]
+)
+def test_a_file_comes_back_in_its_own_form(
+    rate: int, channels: int, samples: int, trained: Path, tmp_path: Path
+) -> None:
+    audio.write(tmp_path / "song.flac", 0.5 * noise(1, channels, samples), rate, "PCM_24")
+    words = [tmp_path / "song.flac", "--checkpoint", trained, "--out", tmp_path / "out"]
+    run(PAPER, [str(word) for word in words])
+    for stem in STEMS:
+        about = audio.info(tmp_path / "out" / "song" / f"{stem}.wav")
+        assert (about.sample_rate, about.channels, about.samples) == (rate, channels, samples)
+        assert about.subtype == "PCM_24"
+
+
+def test_one_bad_file_does_not_stop_the_others(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "c"):
+        audio.write(tmp_path / f"{name}.wav", tone(200.0), RATE)
+    (tmp_path / "b.wav").write_text("no sound")
+    inputs = [tmp_path / f"{name}.wav" for name in "abc"]
+    said = refused(capsys, "separate", *inputs, "--checkpoint", trained, "--out", tmp_path / "out")
+    assert "b.wav is not a readable sound file" in said
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["fit", "--recipe", "demo", "--data_root", "/nowhere"], "there is no folder /nowhere"),
+        (["fit", "--recipe", "nope", "--data_root", "demo"], "there is no recipe 'nope'"),
+        (["fit", "--recipe", "demo", "--data_root", "demo:huge"], "choose demo:tiny"),
+        (["fit", "--recipe", "demo", "--data_root", "X", "--dat", "3"], "unrecognized argument"),
+        (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.widht", "3"], "widht"),
+        (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.width"], "needs a value"),
+        (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.width", "x"], "width"),
+        (["separate", "x.wav", "--checkpoint", "nope"], "there is no checkpoint nope"),
+        (["evaluate", "--checkpoint", "nope", "--data_root", "demo"], "there is no checkpoint"),
+        (["separate", "--checkpoint", "nope"], "required: inputs"),
+        (["fti"], "invalid choice: 'fti'"),
+        ([], "required: verb"),
+    ],
+)
+def test_what_the_user_got_wrong_is_one_sentence(
+    words: list[str], message: str, songs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refused(capsys, *[str(songs) if word == "X" else word for word in words])
+
+
+def test_a_faulty_recipe_file_names_its_key(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.yaml").write_text("reproduces: null\ncolour: red\n")
+    said = refused(capsys, "fit", "--recipe", tmp_path / "x.yaml", "--data_root", songs)
+    assert "unknown key colour" in said
+
+
+def test_faulty_data_is_named(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate = ["evaluate", "--checkpoint", trained, "--scores", tmp_path / "s", "--data_root"]
+    root = make_dataset(tmp_path / "rate", STEMS, (16_000, 2), train=1, seconds=0.5)
+    assert "2 channels at 16000 Hz, the model takes 2 at 8000 Hz" in refused(
+        capsys, *evaluate, root
+    )
+    root = make_dataset(tmp_path / "stem", ("vocals",), (RATE, 2), train=1, seconds=0.5)
+    assert "has no drums.wav" in refused(capsys, *evaluate, root)
+    root = make_dataset(tmp_path / "bad", STEMS, (RATE, 2), train=1, seconds=0.5)
+    (root / "test" / "test-0" / "vocals.wav").write_bytes(b"RIFFgarbage")
+    assert "vocals.wav is not a readable sound file" in refused(capsys, *evaluate, root)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    audio.write(tmp_path / "song.wav", tone(200.0), RATE)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+    monkeypatch.setattr(soundfile, "write", full)
+    words = ["separate", tmp_path / "song.wav", "--checkpoint", trained, "--out", tmp_path / "out"]
+    assert "no space left on the disk of" in refused(capsys, *words)
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def test_a_stem_beyond_full_scale_is_written_in_float(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    from tiny_paper.model import TinyMask
+
+    monkeypatch.setattr(
+        TinyMask, "forward", lambda self, mixture: mixture[:, None].repeat(1, 2, 1, 1) * 3
+    )
+    audio.write(tmp_path / "song.wav", tone(200.0), RATE)
+    words = ["separate", tmp_path / "song.wav", "--checkpoint", trained, "--out", tmp_path / "out"]
+    run(PAPER, [str(word) for word in words])
+    assert "exceeds full scale, written as 32-bit float" in capsys.readouterr().out
+    found = audio.read(tmp_path / "out" / "song" / "vocals.wav")
+    assert np.abs(found).max() == pytest.approx(1.5, abs=0.01)
+
+
+def test_help_needs_no_torch() -> None:
+    """Held for real packages by check_package; here the parser alone."""
+    assert "mss_shared.cli" in sys.modules
+    with pytest.raises(SystemExit) as end:
+        run(PAPER, ["--help"])
+    assert end.value.code == 0

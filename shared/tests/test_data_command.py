@@ -1,0 +1,177 @@
+"""``mss-data check`` and ``mss-data info``: what they find, what they print, how they end."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_songs import noise, write_set, write_track
+
+from mss_shared import audio
+from mss_shared.datasets.__main__ import main
+from mss_shared.datasets.check import check_root
+
+ALL = ("vocals", "drums", "bass", "other")
+LENGTH = 64
+
+
+def sound_track(folder: Path, seed: int = 0) -> Path:
+    stems = {stem: noise(seed + n, samples=LENGTH) for n, stem in enumerate(ALL)}
+    write_track(folder, stems)
+    mixture = np.sum([*stems.values()], axis=0).astype(np.float32)
+    audio.write(folder / "mixture.wav", mixture, 8_000)
+    return folder
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr."""
+    monkeypatch.setattr("sys.argv", ["mss-data", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), out, err
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for place in ("train/a", "train/b", "test/x"):
+        sound_track(tmp_path / "set" / place, seed=len(place) + ord(place[-1]))
+    return tmp_path / "set"
+
+
+def faults(root: Path, track: str = "train/b") -> list[str]:
+    found = dict(check_root(root))
+    assert set(found) == {"train/a", "train/b", "test/x"}
+    assert not found["train/a"] and not found["test/x"]
+    return found[track]
+
+
+def test_a_sound_set_ends_with_0(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(monkeypatch, capsys, "check", str(root))
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "train/a: ok",
+        "train/b: ok",
+        "test/x: ok",
+        "3 tracks, 0 with faults",
+    ]
+
+
+def test_faults_end_with_1_and_are_listed_by_track(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "train/b/bass.wav").unlink()
+    code, out, _ = run(monkeypatch, capsys, "check", str(root))
+    assert code == 1
+    assert "train/b: no bass.wav" in out.splitlines()
+    assert out.splitlines()[-1] == "3 tracks, 1 with faults"
+
+
+def test_a_folder_of_track_folders_is_checked_as_well(tmp_path: Path) -> None:
+    sound_track(tmp_path / "a")
+    assert list(check_root(tmp_path)) == [("a", [])]
+
+
+def test_missing_files_are_faults(root: Path) -> None:
+    (root / "train/b/bass.wav").unlink()
+    (root / "train/b/mixture.wav").unlink()
+    assert faults(root) == ["no bass.wav", "no mixture.wav"]
+
+
+def test_an_unreadable_file_is_a_fault(root: Path) -> None:
+    (root / "train/b/bass.wav").write_bytes(b"nothing")
+    (fault,) = faults(root)
+    assert "bass.wav is not a readable sound file" in fault
+
+
+def test_a_truncated_file_is_a_fault(root: Path) -> None:
+    path = root / "train/b/bass.wav"
+    path.write_bytes(path.read_bytes()[:-101])
+    assert any("bass" in fault for fault in faults(root))
+
+
+def test_nan_is_a_fault(root: Path) -> None:
+    import soundfile
+
+    signal = np.zeros((LENGTH, 2), np.float32)
+    signal[9] = np.nan
+    soundfile.write(root / "train/b/bass.wav", signal, 8_000, subtype="FLOAT")
+    assert any("bass.wav holds NaN or infinity first at sample 9" in f for f in faults(root))
+
+
+@pytest.mark.parametrize(
+    ("signal", "rate", "fault"),
+    [
+        (noise(0, samples=LENGTH - 1), 8_000, "samples differ: bass 63, drums 64"),
+        (noise(0, samples=LENGTH), 7_000, "sample_rate differ: bass 7000, drums 8000"),
+        (noise(0, 1, LENGTH), 8_000, "channels differ: bass 1, drums 2"),
+    ],
+)
+def test_differing_files_are_a_fault_with_their_numbers(
+    root: Path, signal: audio.Audio, rate: int, fault: str
+) -> None:
+    audio.write(root / "train/b/bass.wav", signal, rate)
+    (found,) = faults(root)
+    assert found.startswith(fault)
+
+
+def test_a_silent_stem_is_a_fault_and_the_sum_is_checked_all_the_same(root: Path) -> None:
+    audio.write(root / "train/b/bass.wav", np.zeros((2, LENGTH), np.float32), 8_000)
+    silent, total = faults(root)
+    assert silent == "bass is silent"
+    assert total.startswith("stems do not sum to the mixture: largest difference 0.")
+
+
+@pytest.mark.parametrize(("steps", "sound"), [(1, True), (2, True), (3, False), (-3, False)])
+def test_two_steps_of_16_bits_are_rounding_and_three_are_a_fault(
+    root: Path, steps: int, sound: bool
+) -> None:
+    path = root / "train/b/mixture.wav"
+    mixture = audio.read(path)
+    mixture[1, 33] += steps / 32_768
+    audio.write(path, mixture, 8_000, "FLOAT")
+    assert (faults(root) == []) is sound
+
+
+@pytest.mark.parametrize("verb", ["check", "info"])
+@pytest.mark.parametrize(("place", "message"), [("gone", "no folder"), ("empty", "no track fold")])
+def test_what_the_user_got_wrong_ends_with_2_and_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+    place: str,
+    message: str,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    code, out, err = run(monkeypatch, capsys, verb, str(tmp_path / place))
+    assert (code, out) == (2, "")
+    assert err.startswith("mss-data: error: ") and message in err and err.count("\n") == 1
+
+
+def test_info_lists_splits_tracks_and_the_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_set(tmp_path / "mine", {"train/a": 0, "valid/b": 1, "test/c d": 2})
+    code, out, err = run(monkeypatch, capsys, "info", str(root))
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == f"mine  {root}" and lines[1].startswith("fingerprint ")
+    assert lines[2:] == [
+        "train: 1 tracks, 0.0 minutes",
+        "  a  0.0 s  8000 Hz  2 channels  drums vocals",
+        "valid: 1 tracks, 0.0 minutes",
+        "  b  0.0 s  8000 Hz  2 channels  drums vocals",
+        "test: 1 tracks, 0.0 minutes",
+        "  c d  0.0 s  8000 Hz  2 channels  drums vocals",
+    ]
+
+
+def test_an_unknown_verb_ends_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(monkeypatch, capsys, "chekc", "x")
+    assert code == 2 and "chekc" in err

@@ -1,0 +1,373 @@
+"""Data sets: layouts, splits, names, refusals, fingerprints."""
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_songs import STEMS, noise, write_set, write_track
+
+from mss_shared import audio
+from mss_shared.datasets import Dataset, folders, musdb18, open_dataset
+from mss_shared.datasets.tracks import track_fingerprint
+
+MUSDB_STEMS = ("vocals", "drums", "bass", "other")
+GOLDEN = Path(__file__).parent / "golden" / "metrics" / "musdb_sample_leak_estimate.json"
+SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "musdb18_sample"
+
+
+def names(dataset: Dataset) -> dict[str, list[str]]:
+    return {
+        split: [track.name for track in getattr(dataset, split)]
+        for split in ("train", "valid", "test")
+    }
+
+
+def songs(*places: str) -> dict[str, int]:
+    return {place: seed for seed, place in enumerate(places)}
+
+
+# Layouts
+
+
+def test_musdb18_hqs_layout_gives_every_split_by_name(tmp_path: Path) -> None:
+    write_set(tmp_path / "set", songs("train/b", "train/a", "valid/v", "test/y", "test/x"))
+    dataset = open_dataset(tmp_path / "set")
+    assert names(dataset) == {"train": ["a", "b"], "valid": ["v"], "test": ["x", "y"]}
+    assert (dataset.name, dataset.root) == ("set", tmp_path / "set")
+    assert set(dataset.train[0].stems) == set(STEMS) and dataset.train[0].mixture is None
+
+
+def test_without_a_valid_folder_every_tenth_training_track_is_held_out(tmp_path: Path) -> None:
+    write_set(tmp_path, songs(*(f"train/{n:02}" for n in range(21)), "test/x"))
+    found = names(open_dataset(tmp_path))
+    assert found["valid"] == ["00", "10", "20"]
+    assert sorted(found["train"] + found["valid"]) == [f"{n:02}" for n in range(21)]
+    assert len(found["train"]) == 18 and found["test"] == ["x"]
+
+
+def test_a_single_training_track_is_not_held_out(tmp_path: Path) -> None:
+    dataset = open_dataset(write_set(tmp_path, songs("train/a", "test/x")))
+    assert names(dataset) == {"train": ["a"], "valid": [], "test": ["x"]}
+    with pytest.raises(ValueError, match=r"has no valid tracks: --data_root must hold a valid/"):
+        dataset.split("valid")
+
+
+def test_a_folder_of_track_folders_is_test_tracks_alone(tmp_path: Path) -> None:
+    dataset = open_dataset(write_set(tmp_path, songs("b", "a")))
+    assert names(dataset) == {"train": [], "valid": [], "test": ["a", "b"]}
+
+
+def test_hidden_files_other_files_and_empty_folders_are_no_tracks(tmp_path: Path) -> None:
+    write_set(tmp_path, songs("test/a"))
+    (tmp_path / "test" / "empty").mkdir()
+    (tmp_path / "test" / "readme.txt").write_text("no track")
+    (tmp_path / "test" / "a" / "._vocals.wav").write_bytes(b"left by a file manager")
+    dataset = open_dataset(tmp_path)
+    assert names(dataset)["test"] == ["a"] and set(dataset.test[0].stems) == set(STEMS)
+
+
+def test_flac_is_read_and_wav_taken_first(tmp_path: Path) -> None:
+    folder = tmp_path / "test" / "a"
+    audio.write(folder / "vocals.flac", noise(1, samples=64), 8_000)
+    audio.write(folder / "drums.flac", noise(2, samples=64), 8_000)
+    audio.write(folder / "drums.wav", noise(3, samples=64), 8_000)
+    track = open_dataset(tmp_path).test[0]
+    np.testing.assert_array_equal(track.read_stem("vocals"), noise(1, samples=64))
+    np.testing.assert_array_equal(track.read_stem("drums"), noise(3, samples=64))
+
+
+def test_the_14_validation_tracks_are_held_out_where_all_are_there(tmp_path: Path) -> None:
+    assert len(set(musdb18.VALIDATION)) == 14
+    names_14 = [f"train/{name}" for name in musdb18.VALIDATION]
+    write_set(tmp_path / "all", songs(*names_14, "train/a", "train/z", "test/x"))
+    dataset = open_dataset(tmp_path / "all")
+    assert sorted(track.name for track in dataset.valid) == sorted(musdb18.VALIDATION)
+    assert names(dataset)["train"] == ["a", "z"] and dataset.name == "all"
+    write_set(tmp_path / "some", songs(*names_14[:-1], "train/a", "train/z", "test/x"))
+    assert len(open_dataset(tmp_path / "some").valid) == 2  # every tenth of fifteen
+
+
+def test_100_training_and_50_test_tracks_with_those_names_are_musdb18hq(tmp_path: Path) -> None:
+    rest = [f"train/song {n}" for n in range(86)]
+    places = [*(f"train/{n}" for n in musdb18.VALIDATION), *rest]
+    places += [f"test/song {n}" for n in range(50)]
+    write_set(tmp_path / "mine", songs(*places), stems=("vocals",))
+    dataset = open_dataset(tmp_path / "mine")
+    assert dataset.name == "musdb18hq"
+    assert (len(dataset.train), len(dataset.valid), len(dataset.test)) == (86, 14, 50)
+
+
+def test_the_14_names_are_musdbs_own() -> None:
+    try:
+        import musdb
+        import yaml
+    except (ImportError, RuntimeError) as reason:  # musdb raises without ffmpeg
+        pytest.skip(f"musdb can't be imported: {reason}")
+    listed = yaml.safe_load((Path(musdb.__file__).parent / "configs" / "mus.yaml").read_text())
+    assert sorted(listed["validation_tracks"]) == sorted(musdb18.VALIDATION)
+
+
+# Reading
+
+
+def test_a_track_reads_its_stems_in_the_order_asked_and_any_excerpt(tmp_path: Path) -> None:
+    signals = {stem: noise(n, samples=64) for n, stem in enumerate(STEMS)}
+    write_track(tmp_path / "a", signals)
+    track = open_dataset(tmp_path).test[0]
+    expected = np.stack([signals["drums"], signals["vocals"]])
+    np.testing.assert_array_equal(track.read_stems(("drums", "vocals")), expected)
+    np.testing.assert_array_equal(track.read_stems(("drums", "vocals"), 5, 9), expected[..., 5:14])
+    np.testing.assert_array_equal(track.read_mixture(5, 9), expected.sum(axis=0)[:, 5:14])
+
+
+def test_the_mixture_file_is_read_where_there_is_one(tmp_path: Path) -> None:
+    write_track(tmp_path / "a", {"vocals": noise(0), "mixture": noise(1)})
+    track = open_dataset(tmp_path).test[0]
+    np.testing.assert_array_equal(track.read_mixture(), noise(1))
+    assert set(track.stems) == {"vocals"}
+
+
+def test_a_stem_the_track_lacks_is_refused_with_those_it_has(tmp_path: Path) -> None:
+    track = open_dataset(write_set(tmp_path, songs("a"))).test[0]
+    with pytest.raises(ValueError, match="track a has no stem 'bass', only .*: add bass.wav or"):
+        track.read_stem("bass")
+
+
+# Refusals
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no folder .*gone: --data_root must be 'demo'"):
+        open_dataset(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("inside", [[], ["train", "test"], ["notes"]])
+def test_a_folder_without_tracks_is_refused(tmp_path: Path, inside: list[str]) -> None:
+    for name in inside:
+        (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match=r"no track folders under .*: --data_root must hold"):
+        open_dataset(tmp_path)
+
+
+def test_an_unknown_demo_size_is_refused_with_the_choices() -> None:
+    with pytest.raises(ValueError, match="no demo set 'huge': choose demo:.*demo:small"):
+        open_dataset("demo:huge")
+
+
+@pytest.mark.parametrize(
+    ("signal", "rate", "message"),
+    [
+        (noise(0, samples=65), 8_000, "65 samples at 8000 Hz in 2 channels"),
+        (noise(0, samples=64), 9_000, "64 samples at 9000 Hz in 2 channels"),
+        (noise(0, 1, 64), 8_000, "64 samples at 8000 Hz in 1 channels"),
+    ],
+)
+def test_files_of_a_track_that_differ_are_refused_with_both(
+    tmp_path: Path, signal: audio.Audio, rate: int, message: str
+) -> None:
+    write_set(tmp_path, songs("test/a"))
+    audio.write(tmp_path / "test/a/mixture.wav", signal, rate)
+    with pytest.raises(ValueError, match=f"a: mixture has {message}, .* has 64 samples .*: all"):
+        open_dataset(tmp_path)
+
+
+def test_an_unreadable_file_is_refused_by_name(tmp_path: Path) -> None:
+    write_set(tmp_path, songs("test/a"))
+    (tmp_path / "test/a/bass.wav").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"bass\.wav is not a readable sound file"):
+        open_dataset(tmp_path)
+
+
+def test_a_mixture_without_stems_is_refused(tmp_path: Path) -> None:
+    write_track(tmp_path / "test/a", {"mixture": noise(0)})
+    with pytest.raises(ValueError, match="a holds a mixture but no stems: add one wav file"):
+        open_dataset(tmp_path)
+
+
+# Fingerprints
+
+
+def test_the_fingerprint_is_that_of_the_content_not_of_the_place(tmp_path: Path) -> None:
+    places = songs("train/a", "train/b", "test/x")
+    marks = {
+        open_dataset(write_set(tmp_path / place, places)).fingerprint
+        for place in ("here", "there/below")
+    }
+    assert len(marks) == 1 and len(marks.pop()) == 64
+
+
+@settings(max_examples=15, deadline=None)
+@given(sample=st.integers(0, 63), channel=st.integers(0, 1), stem=st.sampled_from(STEMS))
+def test_one_other_sample_changes_the_fingerprint(
+    tmp_path_factory: pytest.TempPathFactory, sample: int, channel: int, stem: str
+) -> None:
+    root = write_set(tmp_path_factory.mktemp("mark"), songs("train/a", "train/b", "test/x"))
+    before = open_dataset(root)
+    kept = before.fingerprint, track_fingerprint(before.test[0])
+    path = root / "test/x" / f"{stem}.wav"
+    signal = audio.read(path)
+    signal[channel, sample] += 1 / 32_768
+    audio.write(path, signal, 8_000)
+    after = open_dataset(root)
+    assert after.fingerprint != kept[0] and track_fingerprint(after.test[0]) != kept[1]
+
+
+def test_a_sample_in_the_middle_of_a_long_file_changes_the_fingerprint(tmp_path: Path) -> None:
+    signals = {"vocals": noise(0, samples=100_000)}
+    write_track(tmp_path / "a", signals)
+    before = open_dataset(tmp_path).fingerprint
+    signals["vocals"][0, 50_000] += 1 / 32_768
+    write_track(tmp_path / "a", signals)
+    assert open_dataset(tmp_path).fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("train/b", "train/c"), ("train/b", "test/b"), ("train/b", "valid/b")]
+)
+def test_another_name_or_split_changes_the_fingerprint(tmp_path: Path, old: str, new: str) -> None:
+    root = write_set(tmp_path, songs("train/a", "train/b", "train/d", "test/x"))
+    before = open_dataset(root).fingerprint
+    (root / new).parent.mkdir(exist_ok=True)
+    (root / old).rename(root / new)
+    assert open_dataset(root).fingerprint != before
+
+
+def test_a_tracks_fingerprint_ignores_its_name_so_that_copies_are_found(tmp_path: Path) -> None:
+    signals = {stem: noise(n, samples=64) for n, stem in enumerate(STEMS)}
+    for name in ("a", "copy of a"):
+        write_track(tmp_path / name, signals)
+    write_track(tmp_path / "b", {**signals, "vocals": noise(9, samples=64)})
+    a, b, copy = open_dataset(tmp_path).test
+    assert copy.name == "copy of a"
+    assert track_fingerprint(a) == track_fingerprint(copy) != track_fingerprint(b)
+
+
+# MUSDB18's stem.mp4
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: folder / name)
+    return folder
+
+
+@pytest.fixture
+def fake_musdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """A musdb with one track per split; ``reads`` counts what it decoded."""
+    reads: list[str] = []
+
+    class FakeTrack:
+        rate = 8_000.0
+
+        def __init__(self, subset: str, name: str, seed: int) -> None:
+            self.subset, self.name, self.seed = subset, name, seed
+
+        @property
+        def sources(self) -> dict[str, Any]:
+            reads.append(self.name)
+            return {
+                stem: SimpleNamespace(audio=noise(self.seed + n, samples=64).T.astype(np.float64))
+                for n, stem in enumerate(MUSDB_STEMS)
+            }
+
+        @property
+        def audio(self) -> Any:
+            return noise(self.seed + 9, samples=64).T.astype(np.float64)
+
+    tracks = [FakeTrack("train", "a", 0), FakeTrack("test", "x", 50)]
+    fake = SimpleNamespace(DB=lambda root: tracks, reads=reads)
+    monkeypatch.setitem(sys.modules, "musdb", fake)
+    monkeypatch.setattr("shutil.which", lambda tool: f"/bin/{tool}")
+    for track in tracks:
+        path = tmp_path / "musdb" / track.subset / f"{track.name}.stem.mp4"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    yield fake
+
+
+def test_stem_mp4_files_are_decoded_once_into_the_cache(
+    tmp_path: Path, cache: Path, fake_musdb: SimpleNamespace
+) -> None:
+    told: list[tuple[str, int, int]] = []
+    dataset = open_dataset(tmp_path / "musdb", lambda *words: told.append(words))
+    assert dataset.name == "musdb18" and told == [("a", 0, 2), ("x", 1, 2)]
+    assert names(dataset) == {"train": ["a"], "valid": [], "test": ["x"]}
+    np.testing.assert_array_equal(dataset.test[0].read_stem("bass"), noise(52, samples=64))
+    np.testing.assert_array_equal(dataset.test[0].read_mixture(), noise(59, samples=64))
+    assert cache in dataset.root.parents and dataset.test[0].info.sample_rate == 8_000
+    fake_musdb.reads.clear()
+    assert open_dataset(tmp_path / "musdb").fingerprint == dataset.fingerprint
+    assert not fake_musdb.reads
+
+
+def test_a_track_whose_decoding_failed_is_decoded_again(
+    tmp_path: Path, cache: Path, fake_musdb: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Path] = []
+    write = audio.write
+
+    def failing(path: Path, *rest: Any) -> None:
+        calls.append(path)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        write(path, *rest)
+
+    monkeypatch.setattr(audio, "write", failing)
+    with pytest.raises(OSError, match="No space left"):
+        open_dataset(tmp_path / "musdb")
+    monkeypatch.setattr(audio, "write", write)
+    dataset = open_dataset(tmp_path / "musdb")
+    assert set(dataset.train[0].stems) == set(MUSDB_STEMS)
+    assert not [path for path in cache.rglob(".part-*")]
+
+
+def test_stem_mp4_files_without_ffmpeg_are_refused_with_what_to_install(
+    tmp_path: Path, fake_musdb: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda tool: None)
+    with pytest.raises(ValueError, match="ffmpeg and ffprobe can't be found: install ffmpeg"):
+        open_dataset(tmp_path / "musdb")
+
+
+def test_stem_mp4_files_without_musdb_are_refused_with_what_to_install(
+    tmp_path: Path, fake_musdb: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "musdb", None)
+    with pytest.raises(ValueError, match=r'\.stem\.mp4 files: pip install "mss-shared\[data\]"'):
+        open_dataset(tmp_path / "musdb")
+
+
+def test_the_sample_track_of_musdb18_decodes_to_the_frozen_integers(cache: Path) -> None:
+    import json
+
+    if not SAMPLE.is_dir():
+        pytest.skip("there is no musdb18_sample folder in shared/data beside the repository")
+    try:
+        dataset = open_dataset(SAMPLE)
+    except ValueError as reason:
+        pytest.skip(str(reason))
+    expected = json.loads(GOLDEN.read_text())
+    (track,) = dataset.train
+    assert track.info.samples == expected["n_samples"]
+    found = {}
+    for stem in MUSDB_STEMS:
+        values, _ = soundfile.read(track.stems[stem], dtype="int16", always_2d=True)
+        found[stem] = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+    assert found == expected["decoded_int16_sha256"]
+
+
+def test_stem_mp4_files_are_looked_for_in_train_and_test_only(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    assert not musdb18.holds_stem_files(tmp_path)
+    (tmp_path / "train" / "a.stem.mp4").touch()
+    assert musdb18.holds_stem_files(tmp_path)
+    assert not folders.track_folders(tmp_path / "train")
