@@ -63,24 +63,38 @@ class MetricsFile(Callback):
 
 
 class Checkpoints(Callback):
-    """Write ``last.ckpt`` after every epoch, and ``best.ckpt`` when the validation loss fell."""
+    """Write ``last.ckpt`` after every epoch, and ``best.ckpt`` when the validation loss fell.
+
+    Lightning lets plateau schedules see an epoch's loss only after its last callback, when the
+    checkpoint is written; a resumed run makes up for that step when it starts.
+    """
 
     def __init__(self, folder: Path, keep_best: bool) -> None:
         self.folder = folder
         self.keep_best = keep_best
         self.lowest = math.inf
+        self.metrics: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The loss to beat, kept in the checkpoint."""
-        return {"lowest": self.lowest}
+        """The loss to beat and the epoch's metrics, kept in the checkpoint."""
+        return {"lowest": self.lowest, "metrics": self.metrics}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the loss to beat from a checkpoint."""
+        """Take the loss to beat and the last epoch's metrics from a checkpoint."""
         self.lowest = state_dict["lowest"]
+        self.metrics = state_dict["metrics"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the plateau schedules the loss that the checkpoint was too early for."""
+        for config in trainer.lr_scheduler_configs:
+            due = config.interval == "epoch" and trainer.current_epoch % config.frequency == 0
+            if self.metrics and config.reduce_on_plateau and due:
+                config.scheduler.step(self.metrics[str(config.monitor)])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, each file beside its place and then renamed."""
-        loss = float(trainer.callback_metrics[VALIDATION_LOSS])
+        self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        loss = self.metrics[VALIDATION_LOSS]
         if self.keep_best and loss < self.lowest:
             self.lowest = loss
             self._save(trainer, "best.ckpt")

@@ -1,0 +1,58 @@
+"""What commands print: one sentence per mistake, exit codes, progress lines without a terminal."""
+
+import errno
+
+import pytest
+
+from mss_shared import console
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("a\n  b:\tc"), "a b: c"),
+        (OSError(errno.ENOSPC, "No space", "/a/b"), "no space left on the disk of /a/b: free some"),
+        (OSError(errno.ENOSPC, "No space"), "no space left on the disk of the output folder: fre"),
+        (PermissionError(errno.EACCES, "Permission denied", "/a"), "Permission denied (/a): check"),
+        (FileNotFoundError("there is no file x: check"), "there is no file x: check"),
+    ],
+)
+def test_an_error_becomes_one_line(error: OSError | ValueError, text: str) -> None:
+    said = console.sentence(error)
+    assert said.startswith(text) and "\n" not in said and "None" not in said
+
+
+@pytest.mark.parametrize("error", [ValueError("x: y"), FileNotFoundError("x: y")])
+def test_a_users_mistake_ends_with_2(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end, console.one_sentence_errors("tool"):
+        raise error
+    assert end.value.code == 2 and capsys.readouterr() == ("", "tool: error: x: y\n")
+
+
+def test_an_interrupt_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, console.one_sentence_errors("tool"):
+        raise KeyboardInterrupt
+    assert end.value.code == 130 and capsys.readouterr().err == "tool: interrupted\n"
+
+
+def test_our_own_mistakes_keep_their_traceback() -> None:
+    with pytest.raises(AssertionError), console.one_sentence_errors("tool"):
+        raise AssertionError
+
+
+def test_without_a_terminal_progress_is_a_line_every_ten_seconds_and_at_the_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([100.0, 101.0, 111.0, 112.0, 122.5, 123.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    with console.progress("work") as report:
+        for done in range(1, 6):
+            report("song", done, 5)
+    out, err = capsys.readouterr()
+    assert out == "" and err.splitlines() == [
+        "work: 2/5 song (11 s)",
+        "work: 4/5 song (22 s)",
+        "work: 5/5 song (23 s)",
+    ]

@@ -1,0 +1,271 @@
+"""Evaluation: a complete record, digests of the files, oracles that bound the board."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_paper.__main__ import PAPER
+from tiny_songs import RATE, STEMS, demo_recipe, noise, tone, write_track
+
+from mss_shared import scores
+from mss_shared.audio import Audio
+from mss_shared.checkpoint import Checkpoint
+from mss_shared.datasets import Dataset, Track, open_dataset
+from mss_shared.evaluate import (
+    Estimator,
+    count_gmac,
+    evaluate,
+    model_estimator,
+    oracle_estimator,
+)
+from mss_shared.oracles import ORACLES, ideal_ratio_mask, mixture_as_estimate
+from mss_shared.protocols import PROTOCOLS
+from mss_shared.provenance import weights_digest
+
+SAMPLES = RATE * 5 // 2
+ALL = tuple(PROTOCOLS)
+FIELDS = {
+    *("schema", "kind", "method", "run", "dataset", "recipe", "recipe_digest", "verbatim"),
+    *("leaf_sources", "reproduces", "training", "stems", "protocols", "weights", "cost", "seed"),
+    *("commit", "versions", "command", "machine"),
+}
+TRAINING = {"dataset": "mine", "fingerprint": "0", "tracks": ["t"], "steps": 3, "seed": 7}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Two test songs: a tone of its own per stem, in a little noise."""
+    root = tmp_path_factory.mktemp("songs") / "mine"
+    for name, hz in (("x", 300.0), ("y", 500.0)):
+        signals = {
+            stem: tone(hz * (n + 1), SAMPLES) * 0.5 + noise(n, samples=SAMPLES, scale=0.01)
+            for n, stem in enumerate(STEMS)
+        }
+        write_track(root / "test" / name, signals)
+    return open_dataset(root)
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    loaded = demo_recipe()
+    torch.manual_seed(0)
+    model = PAPER.build_model(loaded.recipe).eval()
+    return Checkpoint(model, loaded.recipe, "demo", True, loaded.leaf_sources, TRAINING, ())
+
+
+def method(estimate: Any, name: str = "mine") -> Estimator:
+    return oracle_estimator(name, "oracle", estimate, STEMS)
+
+
+def perfect(track: Track, stems: tuple[str, ...]) -> Audio:
+    return track.read_stems(stems)
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    return found
+
+
+def assert_files_match(folder: Path, protocols: Mapping[str, Any]) -> None:
+    """Every digest is its file's, and there are no other files."""
+    listed = {"run.json"}
+    for name, about in protocols.items():
+        assert about["id"] == PROTOCOLS[name].id
+        for place, digest in about["files"].items():
+            content = (folder / name / place).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == digest
+            listed.add(f"{name}/{place}")
+    found = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    assert found == listed
+
+
+def test_a_models_record_is_complete(
+    dataset: Dataset, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    inference = checkpoint.recipe.inference
+    estimator = model_estimator("tiny_paper", checkpoint, checkpoint.model, inference)
+    folder, summary = evaluate(estimator, dataset, ALL, tmp_path, "run-1", command="words typed")
+    assert folder == tmp_path / "mine" / "tiny_paper" / "run-1"
+    run = read_run(folder)
+    assert set(run) == FIELDS and run["schema"] == 1
+    assert (run["kind"], run["method"], run["run"]) == ("model", "tiny_paper", "run-1")
+    assert (run["recipe"], run["verbatim"], run["reproduces"]) == ("demo", True, None)
+    assert run["recipe_digest"] == demo_recipe().digest
+    assert run["leaf_sources"] == demo_recipe().leaf_sources
+    assert run["dataset"] == {
+        "name": "mine",
+        "split": "test",
+        "tracks": ["x", "y"],
+        "fingerprint": dataset.fingerprint,
+    }
+    assert run["training"] == TRAINING and run["seed"] == 7 and run["command"] == "words typed"
+    assert run["stems"] == list(STEMS)
+    assert run["weights"] == {
+        "digest": weights_digest(checkpoint.model.state_dict()),
+        "parameters": 2 * 4 * 5 + 4 + 4 * 4 * 5 + 4,
+    }
+    assert set(run["cost"]) == {"gmac_per_second", "real_time_factor", "peak_memory_bytes"}
+    assert run["cost"]["real_time_factor"] > 0 and run["cost"]["peak_memory_bytes"] > 1e6
+    assert {"python", "torch", "numpy"} <= set(run["versions"])
+    assert_files_match(folder, run["protocols"])
+    assert list(summary) == [PROTOCOLS[name].id for name in ALL]
+
+
+@pytest.mark.parametrize("name", sorted(ORACLES))
+def test_an_oracles_record_has_the_same_fields_with_null_where_nothing_was_trained(
+    dataset: Dataset, tmp_path: Path, name: str
+) -> None:
+    kind, oracle = ORACLES[name]
+    estimator = oracle_estimator(name, kind, oracle, STEMS)
+    folder, _ = evaluate(estimator, dataset, ("usdr",), tmp_path, "both")
+    run = read_run(folder)
+    assert set(run) == FIELDS
+    assert run["kind"] == {"mixture": "baseline", "irm": "oracle"}[name]
+    for field in ("recipe", "verbatim", "training", "weights", "seed", "reproduces"):
+        assert run[field] is None
+    assert set(run["cost"].values()) == {None}
+    assert_files_match(folder, run["protocols"])
+
+
+def test_the_protocols_say_how_their_files_become_one_number(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    folder, summary = evaluate(method(mixture_as_estimate), dataset, ALL, tmp_path, "run")
+    described = read_run(folder)["protocols"]
+    assert set(described) == set(ALL)
+    for name, about in described.items():
+        assert set(about) == {"id", "metrics", "frames", "tracks", "silence", "files"}
+        rules = {"median": np.nanmedian, "mean": np.nanmean}
+        frames, tracks = rules[about["frames"]], rules[about["tracks"]]
+        for stem in STEMS:
+            per_track = []
+            for place in about["files"]:
+                text = (folder / name / place).read_text()
+                values = [f.metrics[about["metrics"][0]] for f in scores.from_json(text, "")[stem]]
+                per_track.append(frames(values))
+            expected = float(tracks(per_track))
+            found = summary[about["id"]][stem][about["metrics"][0]]
+            assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_perfect_estimate_is_above_any_other(dataset: Dataset, tmp_path: Path) -> None:
+    _, summary = evaluate(method(perfect), dataset, ALL, tmp_path, "run")
+    for stem in STEMS:
+        # The energy of 2.5 s, over a constant: 80 dB and more.
+        assert summary["usdr@1"][stem]["uSDR"] > 80.0
+        assert summary["si_sdr@1"][stem]["SI-SDR"] > 80.0
+        assert summary["bsseval_v4@1"][stem]["SDR"] == math.inf
+
+
+def test_the_ideal_mask_beats_the_mixture_by_far_on_tones(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    found = {}
+    for name in ORACLES:
+        estimator = oracle_estimator(name, ORACLES[name][0], ORACLES[name][1], STEMS)
+        _, summary = evaluate(estimator, dataset, ("usdr",), tmp_path, "run")
+        found[name] = summary["usdr@1"]
+    for stem in STEMS:
+        # Equal tones: the other stem is the mixture's error, as strong as the stem.
+        assert found["mixture"][stem]["uSDR"] == pytest.approx(0.0, abs=0.2)
+        assert found["irm"][stem]["uSDR"] > 15.0
+
+
+def test_ideal_masks_share_the_mixture_among_the_stems(dataset: Dataset) -> None:
+    track = dataset.test[0]
+    estimates = ideal_ratio_mask(track, STEMS)
+    assert estimates.shape == (2, 2, SAMPLES) and estimates.dtype == np.float32
+    np.testing.assert_allclose(estimates.sum(axis=0), track.read_mixture(), atol=1e-5)
+    assert mixture_as_estimate(track, STEMS).shape == (2, 2, SAMPLES)
+
+
+def test_the_ideal_mask_of_silence_is_silence(tmp_path: Path) -> None:
+    silent = {stem: np.zeros((2, 5_001), np.float32) for stem in STEMS}
+    write_track(tmp_path / "test" / "x", silent)
+    assert not ideal_ratio_mask(open_dataset(tmp_path).test[0], STEMS).any()
+
+
+def test_estimates_are_handed_over_and_progress_told(dataset: Dataset, tmp_path: Path) -> None:
+    kept: list[tuple[str, bool]] = []
+    told: list[tuple[str, int, int]] = []
+    evaluate(
+        method(perfect),
+        dataset,
+        ("usdr",),
+        tmp_path,
+        "run",
+        keep=lambda track, e: kept.append((track.name, bool((e == track.read_stems(STEMS)).all()))),
+        progress=lambda *words: told.append(words),
+    )
+    assert kept == [("x", True), ("y", True)] and told == [("x", 1, 2), ("y", 2, 2)]
+
+
+def test_the_clock_runs_while_estimating(dataset: Dataset) -> None:
+    estimator = method(perfect)
+    assert math.isnan(estimator.real_time_factor)
+    for track in dataset.test:
+        estimator(track)
+    assert estimator.audio_seconds == 5.0 and estimator.seconds > 0.0
+    assert estimator.real_time_factor == estimator.seconds / 5.0
+
+
+def test_an_unknown_protocol_is_refused_before_anything_is_estimated(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    def never(*_: Any) -> Audio:
+        raise AssertionError("estimated")
+
+    with pytest.raises(ValueError, match="there is no protocol 'sdr': choose from"):
+        evaluate(method(never), dataset, ("usdr", "sdr"), tmp_path, "run")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda e: e[..., :-1], r"track x: the estimates are \(2, 2, 19999\), the references"),
+        (lambda e: e[:1], r"track x: the estimates are \(1, 2, 20000\), the references"),
+        (lambda e: np.where(np.arange(SAMPLES) == 5, np.nan, e), "of stem 0 is no number at sampl"),
+        (lambda e: np.where(np.arange(SAMPLES) == 9, np.inf, e), "no number at sample 9: the wei"),
+    ],
+)
+def test_estimates_that_are_none_are_refused_and_nothing_is_written(
+    dataset: Dataset, tmp_path: Path, spoil: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        evaluate(method(lambda t, s: spoil(perfect(t, s))), dataset, ALL, tmp_path, "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_set_without_test_tracks_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    empty = Dataset("mine", tmp_path, dataset.test, (), ())
+    with pytest.raises(ValueError, match="has no test tracks: --data_root must hold a test/"):
+        evaluate(method(perfect), empty, ("usdr",), tmp_path, "run")
+
+
+def test_operations_are_those_of_the_convolutions() -> None:
+    model = PAPER.build_model(demo_recipe(model={"width": 400, "sample_rate": 9_000}).recipe)
+    # Each sample: 2 channels x 400 features x 5 taps, then 400 x 4 outputs x 5 taps.
+    assert count_gmac(model) == pytest.approx((4_000 + 8_000) * 9_000 / 1e9)
+
+
+def test_the_weights_digest_sees_names_shapes_types_and_bits_but_not_the_order() -> None:
+    state = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}
+    digest = weights_digest(state)
+    assert weights_digest(dict(reversed(state.items()))) == digest
+    assert weights_digest({**state, "a": state["a"].T.contiguous().T}) == digest
+    changes: list[dict[str, torch.Tensor]] = [
+        {**state, "a": state["a"].reshape(3, 2)},
+        {**state, "b": torch.ones(2, dtype=torch.float64)},
+        {**state, "b": torch.nextafter(state["b"], torch.zeros(2))},
+        {"a": state["a"], "c": state["b"]},
+        {"a": state["a"]},
+        {"a": -state["a"].abs(), "b": state["b"]},
+    ]
+    assert len({digest, *(weights_digest(change) for change in changes)}) == 1 + len(changes)

@@ -1,0 +1,169 @@
+"""Resuming at the awkward moments: after the end, after an early stop, after Ctrl-C."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch.callbacks import Callback
+from tiny_paper.__main__ import PAPER
+from tiny_songs import RATE, STEMS, demo_recipe
+
+from mss_shared import fit as engine
+from mss_shared.datasets import Dataset, open_dataset
+from mss_shared.fit import Machine, accumulation, fit
+from mss_shared.fit_callbacks import Checkpoints, MetricsFile
+from mss_shared.recipe import LoadedRecipe
+from mss_shared.testing import make_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    root = make_dataset(tmp_path_factory.mktemp("songs"), STEMS, (RATE, 2), seconds=1.0)
+    return open_dataset(root)
+
+
+def train(
+    dataset: Dataset, out: Path, loaded: LoadedRecipe[Any], resume: bool = False
+) -> tuple[bytes, str, int]:
+    """Fit; returns metrics.csv, the digest of the weights, the steps of the record."""
+    fit(PAPER, loaded, dataset, out, Machine(device="cpu"), resume=resume)
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    metrics = (out / "metrics.csv").read_bytes()
+    return metrics, record["weights_digest"], record["training"]["steps"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"ema_decay": 0.5},
+        {"ema_decay": 0.5, "keep": "best"},
+        {"early_stop_epochs": 1, "lr": 1.0, "epochs": 9},
+        {"early_stop_epochs": 1, "lr": 1.0, "epochs": 9, "ema_decay": 0.5, "keep": "best"},
+    ],
+    ids=["plain", "average", "best-average", "early-stop", "early-stop-average"],
+)
+def test_resuming_a_run_that_was_complete_changes_nothing(
+    dataset: Dataset, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    loaded = demo_recipe(training=changes)
+    complete = train(dataset, tmp_path, loaded)
+    epochs = len(complete[0].splitlines()) - 1
+    assert epochs < 9 and complete[2] == 2 * epochs
+    assert train(dataset, tmp_path, loaded, resume=True) == complete
+
+
+def interrupt_at(
+    monkeypatch: pytest.MonkeyPatch, callback: type[Callback], hook: str, epoch: int
+) -> None:
+    """Press Ctrl-C when a callback's hook has run in an epoch."""
+    plain = getattr(callback, hook)
+
+    def pressed(self: Any, trainer: Any, *rest: Any) -> None:
+        plain(self, trainer, *rest)
+        if trainer.current_epoch == epoch:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(callback, hook, pressed)
+
+
+@pytest.mark.parametrize(
+    ("callback", "hook", "epoch"),
+    [
+        (engine.SeedEpoch, "on_train_epoch_start", 0),
+        (engine.Progress, "on_train_batch_end", 1),
+        (MetricsFile, "on_train_epoch_end", 1),
+        (Checkpoints, "on_train_epoch_end", 3),
+    ],
+    ids=["first-epoch", "inside-an-epoch", "before-the-checkpoint", "after-the-last-epoch"],
+)
+def test_a_run_that_was_interrupted_anywhere_ends_as_if_it_had_not(
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    callback: type[Callback],
+    hook: str,
+    epoch: int,
+) -> None:
+    changes = {"ema_decay": 0.5, "keep": "best", "plateau_factor": 0.5, "lr": 0.5}
+    loaded = demo_recipe(model={"batch_norm": True}, training=changes)
+    whole = train(dataset, tmp_path / "whole", loaded)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, callback, hook, epoch)
+        with pytest.raises(KeyboardInterrupt):
+            train(dataset, tmp_path / "parts", loaded)
+    assert not (tmp_path / "parts" / "run.json").exists()
+    assert train(dataset, tmp_path / "parts", loaded, resume=True) == whole
+
+
+def test_ctrl_c_works_again_after_an_interrupted_run(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    interrupt_at(monkeypatch, engine.Progress, "on_train_batch_end", 0)
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, tmp_path, demo_recipe())
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_interrupted_run_leaves_no_half_written_file(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_at(monkeypatch, MetricsFile, "on_train_epoch_end", 1)
+    with pytest.raises(KeyboardInterrupt):
+        train(dataset, tmp_path, demo_recipe())
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {"recipe.digest", "recipe.yaml", "metrics.csv", "last.ckpt", "tensorboard"}
+
+
+def test_the_learning_rate_falls_on_a_plateau(dataset: Dataset, tmp_path: Path) -> None:
+    changes = {"plateau_factor": 0.5, "plateau_patience": 0, "lr": 0.5, "epochs": 6}
+    metrics, _, _ = train(dataset, tmp_path, demo_recipe(training=changes))
+    rows = [line.split(",") for line in metrics.decode().splitlines()]
+    rates = [float(row[rows[0].index("lr")]) for row in rows[1:]]
+    losses = [float(row[rows[0].index("val/loss")]) for row in rows[1:]]
+    expected, lowest = [0.5], float("inf")
+    for loss in losses[:-1]:
+        expected.append(expected[-1] if loss < lowest * (1 - 1e-4) else expected[-1] / 2)
+        lowest = min(lowest, loss)
+    assert rates == expected and rates[-1] < 0.5
+
+
+def test_a_run_of_wrong_data_leaves_no_folder(tmp_path: Path) -> None:
+    root = make_dataset(tmp_path / "songs", STEMS, (16_000, 2), seconds=0.5)
+    with pytest.raises(ValueError, match="at 16000 Hz, the model takes 2 at 8000 Hz"):
+        train(open_dataset(root), tmp_path / "out", demo_recipe())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("micro", [0, -1])
+def test_a_micro_batch_below_one_is_refused(micro: int) -> None:
+    import torch
+
+    with pytest.raises(ValueError, match=f"can't be made of 1 devices x {micro} examples"):
+        accumulation(4, micro, 1, torch.nn.Linear(1, 1))
+
+
+def test_a_tiny_clip_norm_bounds_the_step_of_plain_descent(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from tiny_paper.training import Training
+
+    monkeypatch.setattr(
+        Training,
+        "configure_optimizers",
+        lambda self: torch.optim.SGD(self.model.parameters(), lr=1.0),
+    )
+    loaded = demo_recipe(training={"clip_norm": 1e-3, "epochs": 1})
+    torch.manual_seed(0)
+    engine.pl.seed_everything(0, verbose=False)
+    before = torch.cat([p.flatten() for p in PAPER.build_model(loaded.recipe).parameters()])
+    train(dataset, tmp_path, loaded)
+    from mss_shared.checkpoint import load_checkpoint
+
+    model = load_checkpoint(PAPER, str(tmp_path)).model
+    after = torch.cat([p.flatten() for p in model.parameters()])
+    assert 0.0 < float((after - before).detach().norm()) <= 2 * 1e-3 + 1e-6  # two steps
