@@ -1,4 +1,4 @@
-"""What a quarter of the mixture scores as the estimate of every stem: quieter, separated not at all."""
+"""What a quarter of the mixture scores for every stem: quieter, and separated not at all."""
 
 import numpy as np
 

@@ -108,14 +108,14 @@ def compare(setting: str, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("settings", nargs="*", choices=list(SETTINGS))
+    parser.add_argument("settings", nargs="*", default="all", choices=[*SETTINGS, "all"])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     print("| setting | undone | ratio | least s, undone | least s, as it is | outputs apart |")
     print("|---|---|---|---|---|---|")
-    for setting in given.settings or SETTINGS:
+    for setting in SETTINGS if "all" in given.settings else given.settings:
         compare(setting, given.rounds)
 
 

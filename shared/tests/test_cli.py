@@ -105,6 +105,17 @@ def test_one_bad_file_does_not_stop_the_others(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c"]
 
 
+def test_two_files_of_one_name_are_refused_before_one_overwrites_the_other(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place in ("a/song.wav", "b/song.flac"):
+        audio.write(tmp_path / place, tone(200.0), RATE)
+    inputs = [tmp_path / "a/song.wav", tmp_path / "b/song.flac"]
+    said = refused(capsys, "separate", *inputs, "--checkpoint", trained, "--out", tmp_path / "out")
+    assert "song.wav and" in said and "would both be written to" in said
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     "words, message",
     [

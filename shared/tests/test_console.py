@@ -23,9 +23,7 @@ def test_an_error_becomes_one_line(error: OSError | ValueError, text: str) -> No
 
 
 @pytest.mark.parametrize("error", [ValueError("x: y"), FileNotFoundError("x: y")])
-def test_a_users_mistake_ends_with_2(
-    error: Exception, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_users_mistake_ends_with_2(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end, console.one_sentence_errors("tool"):
         raise error
     assert end.value.code == 2 and capsys.readouterr() == ("", "tool: error: x: y\n")

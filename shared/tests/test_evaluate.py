@@ -163,9 +163,7 @@ def test_a_perfect_estimate_is_above_any_other(dataset: Dataset, tmp_path: Path)
         assert summary["bsseval_v4@1"][stem]["SDR"] == math.inf
 
 
-def test_the_ideal_mask_beats_the_mixture_by_far_on_tones(
-    dataset: Dataset, tmp_path: Path
-) -> None:
+def test_the_ideal_mask_beats_the_mixture_by_far_on_tones(dataset: Dataset, tmp_path: Path) -> None:
     found = {}
     for name in ORACLES:
         estimator = oracle_estimator(name, ORACLES[name][0], ORACLES[name][1], STEMS)

@@ -10,6 +10,7 @@ import json
 import logging
 import signal
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,7 +101,9 @@ def fit(
     trainer = _trainer(out, loop, machine, model, seed)
     last = out / "last.ckpt"
     examples = Examples(dataset, recipe.data, loop, model.stems, seed, machine.workers)
-    with _interruptible(trainer):
+    with _interruptible(trainer), warnings.catch_warnings():
+        # Lightning 2.6 calls a function that torch 2.13 deprecates; users can do nothing about it.
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
         trainer.fit(
             module,
             examples,

@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as pl
 from lightning.pytorch.callbacks import Callback, EarlyStopping
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from mss_shared import console, scores
 
@@ -86,9 +87,9 @@ class Checkpoints(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the plateau schedules the loss that the checkpoint was too early for."""
-        for config in trainer.lr_scheduler_configs:
+        for config in trainer.lr_scheduler_configs if self.metrics else ():
             due = config.interval == "epoch" and trainer.current_epoch % config.frequency == 0
-            if self.metrics and config.reduce_on_plateau and due:
+            if due and isinstance(config.scheduler, ReduceLROnPlateau):
                 config.scheduler.step(self.metrics[str(config.monitor)])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
