@@ -82,11 +82,8 @@ def _cross_spectra(
     hop = size - taps + 1
     blocks = min(BLOCKS_AT_ONCE, -(-(bounds[1] - start) // hop))
     stop = start + blocks * hop + taps - 1
-    lanes = np.zeros((2, *references.shape[:2], stop - start))
-    last = min(stop, bounds[1])
-    for lane, signals in zip(lanes, (references, estimates), strict=True):
-        lane[..., : last - start] = signals[..., start:last]
-    lanes = lanes.reshape(-1, stop - start)
+    both = [excerpt(signals, start, stop, bounds) for signals in (references, estimates)]
+    lanes = np.concatenate(both).reshape(-1, stop - start)
     ahead = block_spectra(lanes, size, hop)
     padded = block_spectra(lanes[: len(lanes) // 2, : blocks * hop], size, hop, keep=hop)
     product: NDArray[np.complex128] = np.matmul(np.conj(padded, out=padded), ahead.swapaxes(1, 2))

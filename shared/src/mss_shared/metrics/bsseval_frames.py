@@ -131,10 +131,9 @@ def _piece_levels(
     found = []
     for task in tasks:
         stems = [task.scenario.mix(signals) for signals in given]
+        reference, estimate = stems[0][task.second], stems[1][task.first]
         heard = [audible(signals) for signals in stems]
-        loud = [energy(stems[0][j]) for _, j in task.pairs]
-        wrong = [energy(stems[1][i] - stems[0][j]) for i, j in task.pairs]
-        found.append(Levels(np.array(loud), np.array(wrong), *heard))
+        found.append(Levels(energy(reference), energy(estimate - reference), *heard))
     return found
 
 
@@ -210,17 +209,15 @@ def _piece_energies(
     found = []
     for task, (joint, own) in zip(tasks, bank.project(given), strict=True):
         mixed = [task.scenario.mix(signals) for signals in blocked]
-        # Pair by pair, so that what is subtracted stays in the cache.
-        energies = [
-            (
-                energy(alone),
-                energy(joint[i]),
-                energy(alone - mixed[0][j]),
-                energy(joint[i] - alone),
-                energy(mixed[1][i] - joint[i]),
-                energy(mixed[1][i] - alone),
-            )
-            for (i, j), alone in zip(task.pairs, own, strict=True)
-        ]
-        found.append(np.array(energies).reshape(-1, len(Energies._fields)).T)
+        reference, estimate = mixed[0][task.second], mixed[1][task.first]
+        everywhere = joint[task.first]
+        energies = Energies(
+            own=energy(own),
+            joint=energy(everywhere),
+            spatial=energy(own - reference),
+            interference=energy(everywhere - own),
+            artifacts=energy(estimate - everywhere),
+            residual=energy(estimate - own),
+        )
+        found.append(np.stack(energies))
     return found
