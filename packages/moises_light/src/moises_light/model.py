@@ -49,7 +49,7 @@ def lay_out(x: Tensor) -> Tensor:
     """Put (batch, c, f, t) into the memory order in which the device convolves fastest.
 
     On a CPU that is channels last (experiments/2026-11-moises-light-speed). Evaluation agrees to
-    rounding; in training torch's batch norm sums less exactly in this order, to 1e-5 of an output.
+    rounding; in training torch's batch norm is less exact in this order, by up to 7e-5 there.
     """
     cpu = x.device.type == "cpu"
     return x.contiguous(memory_format=torch.channels_last if cpu else torch.contiguous_format)
