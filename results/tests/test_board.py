@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from conftest import four_stems
+from score_folders import four_stems
 
 from mss_results.board import build_boards
 from mss_results.claims import read_claims

@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-from conftest import PAPERS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from score_folders import PAPERS
 
 from mss_results.claims import read_claims
 

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import four_stems
+from score_folders import four_stems
 
 from mss_results.__main__ import main
 

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import ScoreFolders, four_stems, museval_json, sha256
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from score_folders import ScoreFolders, four_stems, museval_json, sha256
 
 from mss_results.read import read_runs
 

@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
-from conftest import PAPERS, four_stems
+from score_folders import PAPERS, four_stems
 
 from mss_results.board import build_boards
 from mss_results.build import Places, plan

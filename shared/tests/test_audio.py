@@ -166,14 +166,34 @@ def test_no_bytes_make_reading_fail_other_than_by_a_value_error(
         assert str(path) in str(error) and ": " in str(error)
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac"])
-def test_a_truncated_file_is_refused_and_never_padded(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"a.{suffix}"
-    audio.write(path, noise(2, samples=20_000), 8_000)
+@pytest.mark.parametrize("share", [0.5, 0.99])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.wav", r"holds \d+ of the 80000 bytes of sound its header promises: the file is cut"),
+        ("a.aiff", r"holds \d+ of the 80008 bytes of sound its header promises: the file is cut"),
+        ("a.flac", r"can't be decoded \(.*\): replace the file"),
+        ("a.mp3", r"ends after \d+ of the 20000 samples its header promises: the file is cut"),
+    ],
+)
+def test_a_truncated_file_is_refused_and_never_taken_for_a_shorter_one(
+    tmp_path: Path, name: str, message: str, share: float
+) -> None:
+    path = tmp_path / name
+    soundfile.write(path, noise(2, samples=20_000).T, 16_000)
+    assert audio.read(path).shape == (2, 20_000)
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=f"a.{suffix} (is not|can't|ends|has)"):
-        audio.read(path, 0, 20_000)
+    path.write_bytes(whole[: round(share * len(whole))])
+    with pytest.raises(ValueError, match=f"{name} {message}"):
+        audio.read(path)
+
+
+def test_a_wav_file_from_a_pipe_whose_length_was_not_known_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    audio.write(path, noise(2, samples=500), 8_000)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40] + b"\xff\xff\xff\xff" + whole[44:])
+    np.testing.assert_array_equal(audio.read(path), noise(2, samples=500))
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])

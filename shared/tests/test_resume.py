@@ -98,6 +98,23 @@ def test_a_run_that_was_interrupted_anywhere_ends_as_if_it_had_not(
     assert train(dataset, tmp_path / "parts", loaded, resume=True) == whole
 
 
+def test_a_run_is_resumed_with_its_own_recipe_data_and_seed_alone(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    machine = Machine(device="cpu")
+    loaded = demo_recipe(training={"epochs": 1})
+    complete = train(dataset, tmp_path / "run", loaded)
+    songs = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=1.1)
+    message = "holds a run of another recipe, data set or seed: resume it with its own"
+    with pytest.raises(ValueError, match=message):
+        fit(PAPER, loaded, dataset, tmp_path / "run", machine, seed=1, resume=True)
+    with pytest.raises(ValueError, match=message):
+        train(open_dataset(songs), tmp_path / "run", loaded, resume=True)
+    with pytest.raises(ValueError, match=message):
+        train(dataset, tmp_path / "run", demo_recipe(training={"epochs": 2}), resume=True)
+    assert train(dataset, tmp_path / "run", loaded, resume=True) == complete
+
+
 def test_ctrl_c_works_again_after_an_interrupted_run(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,10 +15,12 @@ def main() -> None:
         ["fit", "--help"],
         ["fit", "--recipe", "demo", "--data_root", "demo:tiny", "--out", "run", *short],
         ["evaluate", "--checkpoint", "run", "--data_root", "demo:tiny", "--scores", "scores"],
+        ["demo", "--data_root", "demo:tiny", "--out", "demo_run"],
     ):
         print("moises-light", *words, flush=True)
         subprocess.run(["moises-light", *words], check=True)
     assert Path("run/model.safetensors").is_file()
+    assert list(Path("demo_run/scores").glob("*/moises_light/demo-seed0/run.json"))
     assert list(Path("scores").glob("*/moises_light/*/run.json"))
 
 

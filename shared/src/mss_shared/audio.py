@@ -6,6 +6,7 @@ Audio in memory is always ``(channel, sample)`` float32 with full scale at 1.0.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,11 @@ Audio = NDArray[np.float32]
 # whose writer scales by 2**(bits-1) - 1 while every reader divides by 2**(bits-1).
 _PCM_BITS = {"PCM_16": (16, np.int16), "PCM_24": (24, np.int32)}
 SUBTYPES = (*_PCM_BITS, "FLOAT")
+
+# libsndfile reads what is left of a wav or aiff file that was cut short and says so only in its
+# log. Programs that write to a pipe can't know the length and promise 2 GiB or more.
+_CUT_SHORT = re.compile(r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE)
+_UNKNOWN_BYTES = 0x7FFF0000
 
 
 @dataclass(frozen=True)
@@ -152,13 +158,21 @@ def _open(path: Path) -> soundfile.SoundFile:
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file {path}: check its name")
     try:
-        return soundfile.SoundFile(path)
+        file = soundfile.SoundFile(path)
     except (soundfile.LibsndfileError, TypeError) as error:
         reason = getattr(error, "error_string", str(error))
         raise ValueError(
             f"{path} is not a readable sound file ({reason.rstrip('.')}): use wav, flac, ogg, "
             f"aiff or mp3"
         ) from None
+    cut = _CUT_SHORT.search(file.extra_info)
+    if cut and int(cut[2]) < int(cut[1]) < _UNKNOWN_BYTES:
+        file.close()
+        raise ValueError(
+            f"{path} holds {cut[2]} of the {cut[1]} bytes of sound its header promises: the file "
+            f"is cut short, replace it"
+        )
+    return file
 
 
 def _quantise(path: Path, audio: Audio, subtype: str) -> NDArray[np.signedinteger]:

@@ -90,12 +90,12 @@ def fit(
     """
     recipe, loop = loaded.recipe, loaded.recipe.training
     seed = loop.seed if seed is None else seed
-    _check_folder(out, recipe, resume)
+    _check_folder(out, _identity(recipe, dataset, seed), resume)
     pl.seed_everything(seed, verbose=False)
     model = paper.build_model(recipe)
     check_dataset(dataset, recipe.data.stems, model)
     module = paper.build_training(model, recipe)
-    scores.write_text(out / "recipe.digest", loaded.digest)
+    scores.write_text(out / "recipe.digest", _identity(recipe, dataset, seed))
     scores.write_text(out / "recipe.yaml", loaded.text)
     began = time.monotonic()
     trainer = _trainer(out, loop, machine, model, seed)
@@ -158,12 +158,19 @@ def describe_training(dataset: Dataset, steps: int, seed: int) -> dict[str, Any]
     }
 
 
-def _check_folder(out: Path, recipe: Any, resume: bool) -> None:
+def _identity(recipe: Any, dataset: Dataset, seed: int) -> str:
+    """What a run folder belongs to: the digests of recipe and data, and the seed, a line each."""
+    return f"{recipe_digest(recipe)}\n{dataset.fingerprint}\n{seed}\n"
+
+
+def _check_folder(out: Path, identity: str, resume: bool) -> None:
     kept = out / "recipe.digest"
     if not resume and (out / "metrics.csv").exists():
         raise ValueError(f"{out} already holds a run: continue it with --resume, or choose --out")
-    if resume and kept.is_file() and kept.read_text() != recipe_digest(recipe):
-        raise ValueError(f"{out} holds a run of another recipe: resume it with that one")
+    if resume and kept.is_file() and kept.read_text(encoding="utf-8") != identity:
+        raise ValueError(
+            f"{out} holds a run of another recipe, data set or seed: resume it with its own"
+        )
 
 
 def _trainer(

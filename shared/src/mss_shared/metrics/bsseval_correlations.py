@@ -8,7 +8,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mss_shared.metrics.bsseval_signals import Array, Scenario, Signals, excerpt, in_order
+from mss_shared.metrics.bsseval_signals import Array, Scenario, Signals, in_order
 
 BLOCK = 4096  # transform length; the fastest of 2048 ... 16384 for 512 taps (experiments)
 BLOCKS_AT_ONCE = 12  # bounds the memory of a batch to 20 MB with four stereo stems
@@ -32,19 +32,15 @@ class Correlations:
         return Correlations(*(np.einsum("ga,hb,acbdl->gchdl", w, w, x) for x in both))
 
 
-def block_spectra(
-    signals: Array, size: int, hop: int, keep: int | None = None
-) -> NDArray[np.complex128]:
-    """(lane, sample) -> (bin, lane, block) spectra of overlapping blocks.
+def overlapping(signals: Array, size: int, hop: int) -> Array:
+    """(lane, sample) -> (lane, block, size), a view; the last block ends with the signals."""
+    return sliding_window_view(signals, size, axis=-1)[:, ::hop]
 
-    Args:
-        size: transform length in samples; the last block must end with the signals.
-        hop: samples from block to block.
-        keep: samples of each block to keep, the rest of it counting as zero.
-    """
-    blocks = sliding_window_view(signals, keep or size, axis=-1)[:, ::hop]
+
+def block_spectra(blocks: Array) -> NDArray[np.complex128]:
+    """(lane, block, sample) -> (bin, lane, block)."""
     # Bins outermost, since what follows is one small matrix product per bin.
-    spectra: NDArray[np.complex128] = scipy.fft.rfft(np.moveaxis(blocks, -1, 0), n=size, axis=0)
+    spectra: NDArray[np.complex128] = scipy.fft.rfft(np.moveaxis(blocks, -1, 0), axis=0)
     return spectra
 
 
@@ -82,9 +78,14 @@ def _cross_spectra(
     hop = size - taps + 1
     blocks = min(BLOCKS_AT_ONCE, -(-(bounds[1] - start) // hop))
     stop = start + blocks * hop + taps - 1
-    both = [excerpt(signals, start, stop, bounds) for signals in (references, estimates)]
-    lanes = np.concatenate(both).reshape(-1, stop - start)
-    ahead = block_spectra(lanes, size, hop)
-    padded = block_spectra(lanes[: len(lanes) // 2, : blocks * hop], size, hop, keep=hop)
-    product: NDArray[np.complex128] = np.matmul(np.conj(padded, out=padded), ahead.swapaxes(1, 2))
+    lanes = np.zeros((2, *references.shape[:2], stop - start))
+    last = min(stop, bounds[1])
+    for lane, signals in zip(lanes, (references, estimates), strict=True):
+        lane[..., : last - start] = signals[..., start:last]
+    lanes = lanes.reshape(-1, stop - start)
+    ahead = block_spectra(overlapping(lanes, size, hop))
+    padded = np.zeros((len(lanes) // 2, blocks, size))
+    padded[..., :hop] = lanes[: len(padded), : blocks * hop].reshape(len(padded), blocks, hop)
+    behind = block_spectra(padded)
+    product: NDArray[np.complex128] = np.matmul(np.conj(behind, out=behind), ahead.swapaxes(1, 2))
     return product

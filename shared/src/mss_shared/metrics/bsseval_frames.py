@@ -9,7 +9,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from mss_shared.metrics.bsseval_correlations import block_spectra
+from mss_shared.metrics.bsseval_correlations import block_spectra, overlapping
 from mss_shared.metrics.bsseval_signals import (
     CHUNK,
     Array,
@@ -131,9 +131,10 @@ def _piece_levels(
     found = []
     for task in tasks:
         stems = [task.scenario.mix(signals) for signals in given]
-        reference, estimate = stems[0][task.second], stems[1][task.first]
         heard = [audible(signals) for signals in stems]
-        found.append(Levels(energy(reference), energy(estimate - reference), *heard))
+        loud = [energy(stems[0][j]) for _, j in task.pairs]
+        wrong = [energy(stems[1][i] - stems[0][j]) for i, j in task.pairs]
+        found.append(Levels(np.array(loud), np.array(wrong), *heard))
     return found
 
 
@@ -160,7 +161,7 @@ class FilterBank:
         or pair, channel, block, sample), each block `hop` samples long.
         """
         lanes = references.reshape(self.stems * self.channels, -1)
-        spectra = np.matmul(self.spectra, block_spectra(lanes, self.size, self.hop))
+        spectra = np.matmul(self.spectra, block_spectra(overlapping(lanes, self.size, self.hop)))
         waves = scipy.fft.irfft(np.moveaxis(spectra, 0, -1), self.size)[..., self.taps - 1 :]
         waves = waves.reshape(-1, self.channels, *waves.shape[1:])
         ends = np.cumsum([count for pair in self.counts for count in pair])
@@ -209,15 +210,17 @@ def _piece_energies(
     found = []
     for task, (joint, own) in zip(tasks, bank.project(given), strict=True):
         mixed = [task.scenario.mix(signals) for signals in blocked]
-        reference, estimate = mixed[0][task.second], mixed[1][task.first]
-        everywhere = joint[task.first]
-        energies = Energies(
-            own=energy(own),
-            joint=energy(everywhere),
-            spatial=energy(own - reference),
-            interference=energy(everywhere - own),
-            artifacts=energy(estimate - everywhere),
-            residual=energy(estimate - own),
-        )
-        found.append(np.stack(energies))
+        # Pair by pair, so that what is subtracted stays in the cache.
+        energies = [
+            (
+                energy(alone),
+                energy(joint[i]),
+                energy(alone - mixed[0][j]),
+                energy(joint[i] - alone),
+                energy(mixed[1][i] - joint[i]),
+                energy(mixed[1][i] - alone),
+            )
+            for (i, j), alone in zip(task.pairs, own, strict=True)
+        ]
+        found.append(np.array(energies).reshape(-1, len(Energies._fields)).T)
     return found
