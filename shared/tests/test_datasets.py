@@ -371,3 +371,10 @@ def test_stem_mp4_files_are_looked_for_in_train_and_test_only(tmp_path: Path) ->
     (tmp_path / "train" / "a.stem.mp4").touch()
     assert musdb18.holds_stem_files(tmp_path)
     assert not folders.track_folders(tmp_path / "train")
+
+
+def test_held_out_names_replace_an_earlier_hold_out_and_lose_no_track(tmp_path: Path) -> None:
+    write_set(tmp_path, {f"train/{n}": n for n in range(6)})
+    found = folders.hold_out(folders.read(tmp_path, "x"), ("4", "5"))
+    assert [track.name for track in found.train] == ["0", "1", "2", "3"]
+    assert [track.name for track in found.valid] == ["4", "5"]

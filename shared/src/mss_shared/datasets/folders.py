@@ -43,9 +43,10 @@ def read(root: Path, name: str) -> Dataset:
 
 
 def hold_out(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
-    """Move the named training tracks to the validation split."""
-    valid = tuple(track for track in dataset.train if track.name in names)
-    train = tuple(track for track in dataset.train if track.name not in names)
+    """Make the named tracks the validation split, and all others of train and valid train."""
+    tracks = sorted((*dataset.train, *dataset.valid), key=lambda track: track.name)
+    valid = tuple(track for track in tracks if track.name in names)
+    train = tuple(track for track in tracks if track.name not in names)
     return replace(dataset, train=train, valid=valid)
 
 
