@@ -24,7 +24,7 @@ def markdown(board: Board, method: str | None = None) -> str:
         blocks.append(f"{_escape(method)}: not run.")
     for title, part in _parts(rows):
         for metric in board.metrics:
-            blocks.append(f"{title}{metric} in dB, higher is better:")
+            blocks.append(f"{title}{metric} {_unit(board)}, higher is better:")
             blocks.append(_pipes(_grid(board, part, metric, sources)))
     below = [f"- {_escape(line)}" for line in _below(rows)]
     blocks += ["\n".join(below)] if below else []
@@ -32,6 +32,11 @@ def markdown(board: Board, method: str | None = None) -> str:
         lines = [f"{number}. {_escape(source)}" for source, number in sources.items()]
         blocks.append("Sources:\n\n" + "\n".join(lines))
     return "\n\n".join(blocks) + "\n"
+
+
+def _unit(board: Board) -> str:
+    unit = board.definitions[0].unit if board.definitions else "dB"
+    return "in dB" if unit == "dB" else unit
 
 
 def page(board: Board) -> str:
@@ -45,7 +50,7 @@ def terminal(board: Board) -> str:
     lines = [f"{board.dataset}, {board.protocol}", *_about(board)]
     for title, part in _parts(board.rows):
         for metric in board.metrics:
-            lines += ["", f"{title}{metric} in dB, higher is better:"]
+            lines += ["", f"{title}{metric} {_unit(board)}, higher is better:"]
             lines += _aligned(_grid(board, part, metric, sources))
     numbered = [f"{number}. {source}" for source, number in sources.items()]
     for part_lines in (_below(board.rows), numbered):
