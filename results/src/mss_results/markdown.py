@@ -15,17 +15,20 @@ AS_LISTED = (
 _LISTED_TRACKS = 5
 
 
-def markdown(board: Board, method: str | None = None) -> str:
-    """The board without a heading; with a method, its rows and the oracle and baseline rows."""
+def markdown(board: Board, method: str | None = None, metric: str | None = None) -> str:
+    """The board without a heading; with a method, its rows and the oracle and baseline rows.
+
+    With a metric, its table alone.
+    """
     rows = _chosen(board, method)
     sources = _sources(rows)
     blocks = [_escape(line) for line in _about(board)]
     if method is not None and not any(row.method == method for row in rows):
         blocks.append(f"{_escape(method)}: not run.")
     for title, part in _parts(rows):
-        for metric in board.metrics:
-            blocks.append(f"{title}{metric} {_unit(board)}, higher is better:")
-            blocks.append(_pipes(_grid(board, part, metric, sources)))
+        for each in (metric,) if metric else board.metrics:
+            blocks.append(f"{title}{each} {_unit(board)}, higher is better:")
+            blocks.append(_pipes(_grid(board, part, each, sources)))
     below = [f"- {_escape(line)}" for line in _below(rows)]
     blocks += ["\n".join(below)] if below else []
     if sources:

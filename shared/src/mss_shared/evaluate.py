@@ -20,7 +20,7 @@ from mss_shared.recipe import InferenceConfig, recipe_digest
 from mss_shared.record import METHOD_FIELDS, describe_protocol, write_record
 from mss_shared.scores import TrackScores, write_track
 from mss_shared.separate import Separator, separate
-from mss_shared.song_scores import Song
+from mss_shared.song_scores import OURS, Engine, Song
 
 COST_SECONDS = 6.0  # of audio, over which operations are counted
 
@@ -110,6 +110,7 @@ def evaluate(
     *,
     command: str = "",
     keep: Callable[[Track, Audio], None] | None = None,
+    engine: Engine = OURS,
     progress: Report | None = None,
 ) -> tuple[Path, Summary]:
     """Score every test track under every protocol.
@@ -122,10 +123,11 @@ def evaluate(
         run: the run's name.
         command: what the user typed, for the record.
         keep: called with each track and its estimates, to write them somewhere.
+        engine: who computes BSSEval.
         progress: called with (track, done, all).
 
     Returns:
-        The score folder, and protocol id -> stem -> metric -> dB.
+        The score folder, and protocol id -> stem -> metric -> value.
 
     Raises:
         ValueError: for an unknown protocol, a track without a stem, or estimates that are no
@@ -144,12 +146,14 @@ def evaluate(
         mixture, rate = track.read_mixture()[None], track.info.sample_rate
         song = Song(track.name, estimator.stems, references, estimates, mixture, rate)
         for protocol in chosen:
-            found = protocol(song)
+            found = protocol(song, engine)
             digests[protocol.label][track.name] = write_track(folder, protocol.label, found)
             results[protocol.label].append(found)
         if progress is not None:
             progress(track.name, done + 1, len(tracks))
-    described = {p.label: describe_protocol(p, results[p.label], digests[p.label]) for p in chosen}
+    described = {
+        p.label: describe_protocol(p, results[p.label], digests[p.label], engine) for p in chosen
+    }
     write_record(
         folder,
         run,

@@ -248,4 +248,5 @@ def log_wmse_values(reference: Tensor, estimate: Tensor, song: Song) -> dict[str
     from mss_shared.metrics.logwmse import log_wmse
 
     mixture = torch.from_numpy(samples(song.mixture, 0, song.samples)[0]).double()
-    return {"logWMSE": float(log_wmse(mixture, reference, estimate, sample_rate=song.sample_rate))}
+    pair = reference[None], estimate[None]
+    return {"logWMSE": float(log_wmse(mixture, *pair, sample_rate=song.sample_rate))}

@@ -212,7 +212,7 @@ def _score(song: Song, names: Sequence[str], engine: Engine) -> _Result | str:
             ours = tuple(protocol(song, Engine(workers=engine.workers)) for protocol in protocols)
             differences = _differences(found, ours)
         return _Result(found, differences)
-    except (ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError, ImportError, MemoryError) as error:
         return console.sentence(error) or "not enough memory: run again with fewer --jobs"
 
 
