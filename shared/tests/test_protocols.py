@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from tiny_songs import noise
 
 from mss_shared.audio import Audio
+from mss_shared.metrics.bleedfull import bleedless_fullness
 from mss_shared.metrics.bsseval import bsseval
+from mss_shared.metrics.l1freq import l1_freq
+from mss_shared.metrics.logwmse import log_wmse
 from mss_shared.metrics.sdr import usdr
 from mss_shared.metrics.sisdr import si_sdr
 from mss_shared.protocols import PROTOCOLS, Protocol, aggregate, find_protocol
@@ -168,6 +171,25 @@ def test_whole_track_protocols_have_one_frame_with_the_float64_value(
             torch.from_numpy(estimates[index]).double(),
         )
         assert frames == [Frame(0.0, 2.5, {protocol.metrics[0]: value.item()})]
+
+
+def test_the_perceptual_protocols_give_their_metrics_values() -> None:
+    pytest.importorskip("log_wmse_audio_quality")
+    references, estimates = noisy(2, samples=30_000)
+    track = song(references, estimates, "vocals", "drums", rate=44_100)
+    found = {
+        name: find_protocol(name).on(track.stems)(track).targets["drums"]
+        for name in ("l1_freq", "bleed", "log_wmse")
+    }
+    pair = [torch.from_numpy(side[1]).double() for side in (references, estimates)]
+    bleed = bleedless_fullness(*pair, sample_rate=44_100)
+    mixture = torch.from_numpy(references.sum(axis=0))
+    heard = log_wmse(mixture, *(side[None] for side in pair), sample_rate=44_100)
+    assert {name: dict(frame.metrics) for name, (frame,) in found.items()} == {
+        "l1_freq": {"L1Freq": l1_freq(*pair).item()},
+        "bleed": {"bleedless": bleed.bleedless.item(), "fullness": bleed.fullness.item()},
+        "log_wmse": {"logWMSE": heard.item()},
+    }
 
 
 def test_csdr_is_the_ratio_of_every_whole_second() -> None:

@@ -199,6 +199,7 @@ _LOG_WMSE = replace(
     _USDR,
     name="log_wmse",
     metrics=("logWMSE",),
+    unit="of 73.7",
     silence="a silent stem scores by the level of its estimate against the mixture's",
     score=whole_track(log_wmse_values),
 )
