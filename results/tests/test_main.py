@@ -90,8 +90,8 @@ def test_verify_accepts_what_build_wrote(repo, capsys):
     [
         (
             "results/leaderboard.csv",
-            ",5.000,",
-            ",5.001,",
+            ",SDR,5.000,",
+            ",SDR,5.001,",
             r"leaderboard.csv: line \d+, column value reads '5.001', the inputs give '5.000'",
         ),
         (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from mss_results.aggregate import Cell, aggregate, average_cell
 from mss_results.claims import Claim
+from mss_results.ranks import Candidate, Rank, rank
 from mss_results.read import AVERAGE, KNOWN_STEMS, STEMS, Cost, Protocol, Run, ScoreSet
 
 # A score over fewer tracks is not the number a paper prints.
@@ -14,11 +15,15 @@ _METRIC_ORDER = ("SDR", "ISR", "SIR", "SAR", "uSDR", "cSDR", "SI-SDR")
 _COMPUTED = "; mean of the four stems computed here"
 
 
+def is_whole_test_set(dataset: str, tracks: Sequence[str]) -> bool:
+    return len(tracks) == TEST_TRACKS.get(dataset, len(tracks))
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of a board: a claimed table row, or one run.
 
-    `cells` and `claimed` are keyed by (stem, metric), in dB. `contaminated` names the test tracks
+    `cells`, `claimed` and `ranks` are keyed by (stem, metric). `contaminated` names the test tracks
     the model was trained on; None where the training tracks are not known.
     """
 
@@ -40,10 +45,21 @@ class Row:
     tracks: tuple[str, ...]
     sources: tuple[str, ...]
     notes: tuple[str, ...]
+    ranks: Mapping[tuple[str, str], Rank]
 
     @property
     def is_variant(self) -> bool:
         return self.verbatim is False
+
+    @property
+    def id(self) -> str:
+        """Names a run among those of its board."""
+        return f"{self.method}/{self.run}"
+
+    def is_ranked_on(self, dataset: str) -> bool:
+        """Measured by us on all test tracks, verbatim, and trained on none of them."""
+        clean = self.kind == "measured" and not self.is_variant and not self.contaminated
+        return clean and is_whole_test_set(dataset, self.tracks)
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,11 @@ class Board:
     @property
     def name(self) -> str:
         return f"{self.dataset}--{self.protocol}"
+
+    def lead(self, metric: str) -> tuple[str, str]:
+        """The column a board is read by: the average, or the first stem if no row has one."""
+        scored = {key for row in self.rows for key in row.cells}
+        return next((stem, metric) for stem in (AVERAGE, *self.stems) if (stem, metric) in scored)
 
 
 def build_boards(runs: Sequence[Run], claims: Sequence[Claim]) -> tuple[Board, ...]:
@@ -143,6 +164,7 @@ def _claimed_row(group: Sequence[Claim]) -> Row:
         tracks=(),
         sources=_distinct(claim.source for claim in group),
         notes=_distinct(part for claim in group for part in claim.note.split("; ") if part),
+        ranks={},
     )
 
 
@@ -166,6 +188,7 @@ def _measured_row(run: Run, scores: ScoreSet) -> Row:
         tracks=run.tracks,
         sources=(run.id,),
         notes=(),
+        ranks={},
     )
 
 
@@ -199,13 +222,14 @@ def _board(
     keys = {key for row in rows for key in row.cells}
     metrics = tuple(sorted({metric for _, metric in keys}, key=_metric_rank))
     shown = {stem for stem, _ in keys} | set(STEMS)
+    ranked = _ranked(dataset, _beside(dataset, rows))
     return Board(
         dataset=dataset,
         protocol=protocol,
         definitions=tuple(sorted(definitions, key=lambda one: (one.silence, one.metrics))),
         metrics=metrics,
         stems=(*(stem for stem in KNOWN_STEMS if stem in shown), AVERAGE),
-        rows=tuple(sorted(_beside(dataset, rows), key=lambda row: _rank(row, metrics[0]))),
+        rows=tuple(sorted(ranked, key=lambda row: _order(row, metrics[0]))),
     )
 
 
@@ -231,18 +255,32 @@ def _beside(dataset: str, rows: Sequence[Row]) -> list[Row]:
 
 def _reproduces(row: Row, dataset: str) -> bool:
     """A variant, or a run over fewer tracks than the paper's, is no reproduction."""
-    full = len(row.tracks) == TEST_TRACKS.get(dataset, len(row.tracks))
+    full = is_whole_test_set(dataset, row.tracks)
     return bool(row.reproduces) and not row.is_variant and full
 
 
-def _rank(row: Row, metric: str) -> tuple[object, ...]:
-    """Best average first; rows without one follow, by their stems; names break ties."""
+def _ranked(dataset: str, rows: Sequence[Row]) -> list[Row]:
+    eligible = [
+        Candidate(row.id, row.cells, row.fingerprint, row.tracks)
+        for row in rows
+        if row.is_ranked_on(dataset)
+    ]
+    ranks = rank(eligible)
+    return [replace(row, ranks=ranks.get(row.id, {})) if row.run else row for row in rows]
+
+
+def _order(row: Row, metric: str) -> tuple[object, ...]:
+    """Best average first; rows without one follow, by their stems; names break ties.
+
+    Contaminated rows stand below, then oracles, then baselines.
+    """
     values: list[tuple[bool, float]] = []
     for stem in (AVERAGE, *KNOWN_STEMS):
         cell = row.cells.get((stem, metric))
         missing = cell is None or math.isnan(cell.value)
         values.append((missing, 0.0 if cell is None or missing else -cell.value))
-    group = {"oracle": 1, "baseline": 2}.get(row.kind, int(row.extra_data == "oracle"))
+    group = {"oracle": 2, "baseline": 3}.get(row.kind, 2 * int(row.extra_data == "oracle"))
+    group = group or int(bool(row.contaminated))
     return (group, *values, row.method, row.recipe, row.extra_data, row.run)
 
 

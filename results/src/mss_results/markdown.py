@@ -1,16 +1,21 @@
 """Boards as text: Markdown for files and READMEs, aligned columns for the terminal."""
 
-import math
 import re
 from collections.abc import Sequence
 
 from mss_results.board import TEST_TRACKS, Board, Row
+from mss_results.bootstrap import LEVEL
 from mss_results.tables import difference, fixed, run_cell, whole
 
 DEMO = "Generated demo set: not comparable with MUSDB18-HQ."
 AS_LISTED = (
     "The sources do not define the SDR they list: "
     "not comparable with the boards of a defined protocol."
+)
+RANKS = (
+    "rank: = marks a group within which no neighbours differ (paired Wilcoxon test over tracks, "
+    "Holm correction, 0.05); claims, variants, contaminated rows, oracles, baselines, parts of a "
+    "test set and rows without a rival on the same data are not ranked."
 )
 _LISTED_TRACKS = 5
 
@@ -102,14 +107,23 @@ def _about(board: Board) -> list[str]:
 def _grid(
     board: Board, rows: Sequence[Row], metric: str, sources: dict[str, int]
 ) -> list[list[str]]:
-    header = ["method", "recipe", "kind", "run", "extra data", *board.stems]
+    header = ["rank", "method", "recipe", "kind", "run", "extra data", *board.stems]
     lines = [[*header, "tracks", "parameters", "ours", "source"]]
+    lead = board.lead(metric)
     for row in rows:
-        cells = [_cell(row, (stem, metric)) for stem in board.stems]
+        cells = [_cell(row, (stem, metric), (stem, metric) == lead) for stem in board.stems]
         marked = row.method + (" (contaminated)" if row.contaminated else "")
         numbers = ", ".join(str(sources[one]) for one in row.sources if one in sources)
         lines.append(
-            [marked, row.recipe, row.kind, run_cell(row), row.extra_data, *cells]
+            [
+                rank_text(row, lead),
+                marked,
+                row.recipe,
+                row.kind,
+                run_cell(row),
+                row.extra_data,
+                *cells,
+            ]
             + [_tracks(board, row), _millions(row.parameters), whole(row.ours_leaves), numbers]
         )
     return _without_empty_columns(lines, keep=("method", *board.stems))
@@ -121,11 +135,19 @@ def _without_empty_columns(grid: list[list[str]], keep: Sequence[str]) -> list[l
     return [list(line) for line in zip(*kept, strict=True)]
 
 
-def _cell(row: Row, key: tuple[str, str]) -> str:
+def rank_text(row: Row, key: tuple[str, str]) -> str:
+    """The rank, with = in front if it is shared; empty for unranked rows."""
+    rank = row.ranks.get(key)
+    return "" if rank is None else f"{'=' if rank.tied else ''}{rank.place}"
+
+
+def _cell(row: Row, key: tuple[str, str], with_interval: bool) -> str:
     cell = row.cells.get(key)
-    if cell is None or math.isnan(cell.value):
+    if cell is None or not cell.is_scored:
         return ""
     text = fixed(cell.value, 2)
+    if with_interval and cell.interval:
+        text += " [{}, {}]".format(*(fixed(end, 2) for end in cell.interval))
     gap = difference(row, key)
     if gap is None:
         return text
@@ -147,7 +169,13 @@ def _millions(parameters: int | None) -> str:
 
 def _below(rows: Sequence[Row]) -> list[str]:
     """What has to be known to read the rows."""
-    return [*_legend(rows), *_contamination(rows), *_data_versions(rows), *_notes(rows)]
+    return [
+        *_legend(rows),
+        *_missing(rows),
+        *_contamination(rows),
+        *_data_versions(rows),
+        *_notes(rows),
+    ]
 
 
 def _legend(rows: Sequence[Row]) -> list[str]:
@@ -159,11 +187,28 @@ def _legend(rows: Sequence[Row]) -> list[str]:
         )
     if any(row.not_run for row in rows):
         lines.append("not run: a row that a recipe of ours stands for, without a score of ours.")
+    if any(cell.interval for row in rows for cell in row.cells.values()):
+        lines.append(
+            f"in square brackets: {LEVEL:.0%} bootstrap interval over tracks; those of the other "
+            f"columns are in the CSV table."
+        )
+    if any(row.ranks for row in rows):
+        lines.append(RANKS)
     if any(key in row.cells for row in rows for key in row.claimed):
-        lines.append("in brackets: the claimed value, and measured minus claimed.")
+        lines.append("in round brackets: the claimed value, and measured minus claimed.")
     if any(row.ours_leaves for row in rows):
         lines.append("ours: how many values of the recipe neither paper nor code states.")
     return lines
+
+
+def _missing(rows: Sequence[Row]) -> list[str]:
+    """A score says little without the best and the cheapest one possible beside it."""
+    kinds = {row.kind for row in rows}
+    if "measured" not in kinds:
+        return []
+    wanted = {"oracle": "an oracle", "baseline": "the mixture as every stem"}
+    absent = " and ".join(text for kind, text in wanted.items() if kind not in kinds)
+    return [f"missing on this board: {absent}."] if absent else []
 
 
 def _contamination(rows: Sequence[Row]) -> list[str]:
