@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mss_results.build import Places, plan, read_boards, write
 from mss_results.markdown import terminal
+from mss_results.recheck import recheck
 from mss_results.verify import verify
 
 
@@ -19,7 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.verb == "build":
             _build(places)
         elif chosen.verb == "verify":
-            print(f"{verify(places)} files are what the inputs give")
+            files = verify(places)
+            cells = recheck(places.leaderboard, places.scores, chosen.cells, chosen.seed)
+            print(f"{files} files are what the inputs give; {cells} cells recomputed from JSON")
         else:
             _show(places, chosen.dataset, chosen.protocol)
     except BrokenPipeError:
@@ -98,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("--protocol", help="only boards of this protocol id")
         else:
             _add_outputs(verb)
+        if name == "verify":
+            verb.add_argument(
+                "--cells", type=int, default=200, help="measured cells to recompute (200)"
+            )
+            verb.add_argument("--seed", type=int, default=0, help="which cells: another draw (0)")
     return parser
 
 

@@ -23,6 +23,10 @@ class Places:
     out: Path
     readmes: tuple[Path, ...]
 
+    @property
+    def leaderboard(self) -> Path:
+        return self.out / "leaderboard.csv"
+
 
 def read_boards(places: Places) -> tuple[Board, ...]:
     """Read all inputs into boards; errors as in read_runs, read_claims and build_boards."""
@@ -36,7 +40,7 @@ def plan(places: Places) -> dict[Path, bytes]:
         FileNotFoundError, ValueError: as the readers and splice do.
     """
     boards = read_boards(places)
-    texts = {places.out / "leaderboard.csv": leaderboard_csv(boards)}
+    texts = {places.leaderboard: leaderboard_csv(boards)}
     for board in boards:
         texts[places.out / "tables" / f"{board.name}.csv"] = wide_csv(board)
         texts[places.out / "tables" / f"{board.name}.md"] = page(board)
