@@ -82,6 +82,7 @@ def _places(chosen: argparse.Namespace) -> Places:
         papers=chosen.papers or results / "papers.csv",
         out=chosen.out or results,
         readmes=tuple(readmes),
+        cache=chosen.cache or results / ".cache",
     )
 
 
@@ -117,6 +118,9 @@ def _add_inputs(verb: argparse.ArgumentParser) -> None:
         "--scores", type=Path, nargs="+", metavar="DIR", help="(REPO/results/scores if there)"
     )
     verb.add_argument("--papers", type=Path, metavar="FILE", help="(REPO/results/papers.csv)")
+    verb.add_argument(
+        "--cache", type=Path, metavar="DIR", help="parsed scores by content (REPO/results/.cache)"
+    )
 
 
 def _add_outputs(verb: argparse.ArgumentParser) -> None:

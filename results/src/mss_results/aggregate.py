@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mss_results.bootstrap import Values, interval, resample
-from mss_results.read import AVERAGE, STEMS, Protocol, TrackScores
+from mss_results.track_file import AVERAGE, STEMS, Protocol, TrackScores
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,17 @@ class Cell:
         return not math.isnan(self.value)
 
 
-def combine(values: Sequence[float], how: str) -> float:
+def combine(values: Sequence[float] | Values, how: str) -> float:
     """Median or mean of the values that are not NaN; NaN if there are none."""
-    present = [value for value in values if not math.isnan(value)]
-    if not present:
+    present = np.asarray(values, dtype=np.float64)
+    present = present[~np.isnan(present)]
+    if not len(present):
         return math.nan
     if how == "median":
         return float(np.median(present))
     assert how == "mean", how
     # fsum rounds once, so the mean does not depend on the order of the tracks.
-    return math.fsum(present) / len(present)
+    return math.fsum(present.tolist()) / len(present)
 
 
 def track_values(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from mss_results.aggregate import Cell, aggregate, average_cell
 from mss_results.claims import Claim
 from mss_results.ranks import Candidate, Rank, rank
-from mss_results.read import AVERAGE, KNOWN_STEMS, STEMS, Cost, Protocol, Run, ScoreSet
+from mss_results.read import Cost, Run, ScoreSet
+from mss_results.track_file import AVERAGE, KNOWN_STEMS, STEMS, Protocol
 
 # A score over fewer tracks is not the number a paper prints.
 TEST_TRACKS = {"musdb18": 50, "musdb18hq": 50}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mss_results.board import Board, build_boards
+from mss_results.cache import Cache
 from mss_results.claims import read_claims
 from mss_results.markdown import page
 from mss_results.read import read_runs
@@ -16,12 +17,13 @@ from mss_results.tables import leaderboard_csv, wide_csv
 
 @dataclass(frozen=True)
 class Places:
-    """Where inputs are read and outputs belong."""
+    """Where inputs are read, what was read before is kept, and outputs belong."""
 
     scores: tuple[Path, ...]
     papers: Path
     out: Path
     readmes: tuple[Path, ...]
+    cache: Path | None = None
 
     @property
     def leaderboard(self) -> Path:
@@ -30,7 +32,8 @@ class Places:
 
 def read_boards(places: Places) -> tuple[Board, ...]:
     """Read all inputs into boards; errors as in read_runs, read_claims and build_boards."""
-    return build_boards(read_runs(places.scores), read_claims(places.papers))
+    runs = read_runs(places.scores, Cache(places.cache))
+    return build_boards(runs, read_claims(places.papers))
 
 
 def plan(places: Places) -> dict[Path, bytes]:
