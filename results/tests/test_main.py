@@ -9,7 +9,9 @@ from mss_results.__main__ import main
 
 
 def contents(repo):
-    return {file: file.read_bytes() for file in sorted(repo.rglob("*")) if file.is_file()}
+    """Every file but those of the cache, which are no output."""
+    files = [file for file in sorted(repo.rglob("*")) if ".cache" not in file.parts]
+    return {file: file.read_bytes() for file in files if file.is_file()}
 
 
 def build(repo):

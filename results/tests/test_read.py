@@ -75,7 +75,11 @@ def test_a_run_json_that_is_no_object_is_named(folders, content):
     [
         (("schema",), 2, "field schema is 2: this version reads 1"),
         (("schema",), True, "field schema is true: it must be an integer"),
-        (("kind",), "guess", "field kind is 'guess': it must be one of model, baseline, oracle"),
+        (
+            ("kind",),
+            "guess",
+            "field kind is 'guess': it must be one of model, blind, baseline, oracle",
+        ),
         (("method",), "theirs", "field method is 'theirs', its folder is 'ours'"),
         (("run",), "seed1", "field run is 'seed1', its folder is 'seed0'"),
         (("run",), "a--b", "field run is 'a--b': use letters"),

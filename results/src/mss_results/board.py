@@ -171,7 +171,7 @@ def _claimed_row(group: Sequence[Claim]) -> Row:
 
 def _measured_row(run: Run, scores: ScoreSet) -> Row:
     return Row(
-        kind="measured" if run.kind == "model" else run.kind,
+        kind="measured" if run.kind in ("model", "blind") else run.kind,
         method=run.method,
         recipe=run.recipe or "",
         run=run.name,
@@ -185,7 +185,7 @@ def _measured_row(run: Run, scores: ScoreSet) -> Row:
         cost=run.cost,
         ours_leaves=run.ours_leaves,
         not_run=False,
-        fingerprint=run.fingerprint,
+        fingerprint=run.fingerprint or "",
         tracks=run.tracks,
         sources=(run.id,),
         notes=(),
@@ -202,12 +202,15 @@ def _extra_data(run: Run) -> str:
 
 
 def _contaminated(run: Run) -> tuple[str, ...] | None:
-    if run.training is None:
+    training = run.training
+    if training is None:
         return None if run.kind == "model" else ()
-    same = run.training.fingerprint == run.fingerprint
-    if not same and _songs(run.training.dataset) != _songs(run.dataset):
+    if training.dataset is None or training.tracks is None:
+        return None
+    same = training.fingerprint is not None and training.fingerprint == run.fingerprint
+    if not same and _songs(training.dataset) != _songs(run.dataset):
         return ()
-    return tuple(sorted(set(run.training.tracks) & set(run.tracks)))
+    return tuple(sorted(set(training.tracks) & set(run.tracks)))
 
 
 def _songs(dataset: str) -> str:

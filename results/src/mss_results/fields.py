@@ -108,6 +108,9 @@ class Fields:
             raise ValueError(f"{self.where(name)} names an entry twice: list each entry once")
         return tuple(values)
 
+    def texts_or_none(self, name: str) -> tuple[str, ...] | None:
+        return None if self._is_null(name) else self.texts(name)
+
     def inner(self, name: str) -> "Fields":
         """The JSON object under a name."""
         values = self._take(name, (dict,), "a JSON object")

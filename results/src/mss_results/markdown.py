@@ -222,6 +222,12 @@ def _contamination(rows: Sequence[Row]) -> list[str]:
                 f"its {len(row.tracks)} test tracks: {listed}"
                 + (f" and {more} more." if more > 0 else ".")
             )
+    unknown = [f"{row.method} {row.run}" for row in rows if row.run and row.contaminated is None]
+    if unknown:
+        lines.append(
+            f"training tracks not known, so not checked against the test tracks: "
+            f"{', '.join(unknown)}."
+        )
     return lines
 
 

@@ -16,7 +16,7 @@ from mss_results.track_file import (
 )
 
 SCHEMA = 1
-KINDS = ("model", "baseline", "oracle")
+KINDS = ("model", "blind", "baseline", "oracle")
 WAYS = ("median", "mean")
 NO_CACHE = Cache(None)
 
@@ -31,13 +31,13 @@ class ScoreSet:
 
 @dataclass(frozen=True)
 class Training:
-    """What a model was fitted on."""
+    """What a model was fitted on; None where nobody wrote it down."""
 
-    dataset: str
-    fingerprint: str
-    tracks: tuple[str, ...]
+    dataset: str | None
+    fingerprint: str | None
+    tracks: tuple[str, ...] | None
     extra_data: bool
-    steps: int
+    steps: int | None
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Run:
     verbatim: bool | None
     ours_leaves: int | None
     reproduces: str | None
-    fingerprint: str
+    fingerprint: str | None
     tracks: tuple[str, ...]
     stems: tuple[str, ...]
     training: Training | None
@@ -138,7 +138,7 @@ def _read_run(folder: Path, cache: Cache) -> Run:
         verbatim=fields.flag_or_none("verbatim"),
         ours_leaves=None if leaves is None else leaves.count("ours"),
         reproduces=fields.text_or_none("reproduces"),
-        fingerprint=dataset.text("fingerprint"),
+        fingerprint=dataset.text_or_none("fingerprint"),
         tracks=tuple(sorted(tracks)),
         stems=stems,
         training=_training(fields.inner_or_none("training")),
@@ -169,11 +169,11 @@ def _training(fields: Fields | None) -> Training | None:
     if fields is None:
         return None
     return Training(
-        dataset=fields.text("dataset"),
-        fingerprint=fields.text("fingerprint"),
-        tracks=fields.texts("tracks"),
+        dataset=fields.text_or_none("dataset"),
+        fingerprint=fields.text_or_none("fingerprint"),
+        tracks=fields.texts_or_none("tracks"),
         extra_data=fields.flag("extra_data"),
-        steps=fields.count("steps"),
+        steps=fields.count_or_none("steps"),
     )
 
 
