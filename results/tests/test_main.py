@@ -34,7 +34,7 @@ def test_build_writes_leaderboard_tables_and_readme(repo):
     assert tables == [
         f"{name}--bsseval_v4@1.{kind}"
         for name in ("demo_small", "musdb18hq")
-        for kind in ("csv", "md")
+        for kind in ("csv", "md", "tex")
     ]
     readme = (repo / "README.md").read_text()
     assert readme.startswith("# Title\n") and readme.endswith("<!-- results:end -->\nlast\n")
@@ -47,7 +47,7 @@ def test_building_twice_changes_nothing_and_leaves_no_partial_file(repo, capsys)
     capsys.readouterr()
     build(repo)
     assert contents(repo) == first
-    assert capsys.readouterr().out == "6 files are up to date\n"
+    assert capsys.readouterr().out == "8 files are up to date\n"
 
 
 def test_readmes_of_packages_are_spliced_and_others_left_alone(repo):
@@ -85,7 +85,7 @@ def test_verify_accepts_what_build_wrote(repo, capsys):
     capsys.readouterr()
     assert main(["verify", "--repo", str(repo)]) == 0
     assert capsys.readouterr().out == (
-        "6 files are what the inputs give; 15 cells recomputed from JSON\n"
+        "8 files are what the inputs give; 15 cells recomputed from JSON\n"
     )
 
 
@@ -202,7 +202,7 @@ def test_outputs_go_where_they_are_sent(repo, tmp_path):
     out = tmp_path / "out"
     before = contents(repo)
     assert main(["build", "--repo", str(repo), "--out", str(out), "--splice"]) == 0
-    assert len(list(out.rglob("*.*"))) == 5
+    assert len(list(out.rglob("*.*"))) == 7
     assert {file: content for file, content in contents(repo).items() if out not in file.parents}
     assert all(contents(repo)[file] == content for file, content in before.items())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from mss_results.board import Board, build_boards
 from mss_results.cache import Cache
 from mss_results.claims import read_claims
+from mss_results.latex import latex
 from mss_results.markdown import page
 from mss_results.read import read_runs
 from mss_results.splice import splice
@@ -47,6 +48,7 @@ def plan(places: Places) -> dict[Path, bytes]:
     for board in boards:
         texts[places.out / "tables" / f"{board.name}.csv"] = wide_csv(board)
         texts[places.out / "tables" / f"{board.name}.md"] = page(board)
+        texts[places.out / "tables" / f"{board.name}.tex"] = latex(board)
     by_name = {board.name: board for board in boards}
     for readme in places.readmes:
         texts[readme] = splice(_read(readme), readme, by_name)
