@@ -107,6 +107,7 @@ def _places(chosen: argparse.Namespace) -> Places:
         out=chosen.out or results,
         readmes=tuple(readmes),
         cache=chosen.cache or results / ".cache",
+        audio=chosen.audio,
     )
 
 
@@ -121,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
         _add_inputs(verb)
         if name == "show":
-            verb.set_defaults(splice=(), out=None)
+            verb.set_defaults(splice=(), out=None, audio=None)
             verb.add_argument("--dataset", help="only boards of this data set")
             verb.add_argument("--protocol", help="only boards of this protocol id")
         else:
@@ -174,6 +175,12 @@ def _add_outputs(verb: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="FILE",
         help="READMEs with markers (REPO/README.md and REPO/packages/*/README.md)",
+    )
+    verb.add_argument(
+        "--audio",
+        type=Path,
+        metavar="DIR",
+        help="estimates for the page to play: DIR/<dataset>/<method>/<run>/<track>/<stem>.wav",
     )
 
 

@@ -25,7 +25,8 @@ class Row:
     """One line of a board: a claimed table row, or one run.
 
     `cells`, `claimed` and `ranks` are keyed by (stem, metric). `contaminated` names the test tracks
-    the model was trained on; None where the training tracks are not known.
+    the model was trained on; None where the training tracks are not known. `made_by` and `scores`
+    are what a measured row was computed from.
     """
 
     kind: str
@@ -47,6 +48,8 @@ class Row:
     sources: tuple[str, ...]
     notes: tuple[str, ...]
     ranks: Mapping[tuple[str, str], Rank]
+    made_by: Run | None
+    scores: ScoreSet | None
 
     @property
     def is_variant(self) -> bool:
@@ -166,6 +169,8 @@ def _claimed_row(group: Sequence[Claim]) -> Row:
         sources=_distinct(claim.source for claim in group),
         notes=_distinct(part for claim in group for part in claim.note.split("; ") if part),
         ranks={},
+        made_by=None,
+        scores=None,
     )
 
 
@@ -190,6 +195,8 @@ def _measured_row(run: Run, scores: ScoreSet) -> Row:
         sources=(run.id,),
         notes=(),
         ranks={},
+        made_by=run,
+        scores=scores,
     )
 
 
@@ -263,13 +270,17 @@ def _reproduces(row: Row, dataset: str) -> bool:
     return bool(row.reproduces) and not row.is_variant and full
 
 
-def _ranked(dataset: str, rows: Sequence[Row]) -> list[Row]:
-    eligible = [
+def candidates(dataset: str, rows: Sequence[Row]) -> list[Candidate]:
+    """The rows that may be ranked."""
+    return [
         Candidate(row.id, row.cells, row.fingerprint, row.tracks)
         for row in rows
         if row.is_ranked_on(dataset)
     ]
-    ranks = rank(eligible)
+
+
+def _ranked(dataset: str, rows: Sequence[Row]) -> list[Row]:
+    ranks = rank(candidates(dataset, rows))
     return [replace(row, ranks=ranks.get(row.id, {})) if row.run else row for row in rows]
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from mss_results.aggregate import Cell
-from mss_results.significance import LEVEL, compare, holm
+from mss_results.significance import LEVEL, Comparison, compare, holm
 
 Key = tuple[str, str]
 
@@ -58,8 +59,28 @@ def pools(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
     return [found[key] for key in sorted(found)]
 
 
+def compare_all(
+    candidates: Sequence[Candidate], key: Key
+) -> list[tuple[str, str, Comparison, float]]:
+    """Every pair of rows on the same tracks: ids, comparison, p after Holm over all pairs."""
+    pairs = [
+        (one, two, compare(one.cells[key].by_track, two.cells[key].by_track))
+        for pool in pools(candidates)
+        for one, two in combinations([one for one in pool if _has(one, key)], 2)
+    ]
+    corrected = holm([comparison.p for _, _, comparison in pairs])
+    return [
+        (one.id, two.id, comparison, p)
+        for (one, two, comparison), p in zip(pairs, corrected, strict=True)
+    ]
+
+
+def _has(one: Candidate, key: Key) -> bool:
+    return key in one.cells and one.cells[key].is_scored
+
+
 def _rank_column(pool: Sequence[Candidate], key: Key) -> Iterator[tuple[str, Rank]]:
-    scored = [one for one in pool if key in one.cells and one.cells[key].is_scored]
+    scored = [one for one in pool if _has(one, key)]
     scored.sort(key=lambda one: (-one.cells[key].value, one.id))
     if len(scored) < 2:
         return

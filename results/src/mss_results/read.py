@@ -23,10 +23,15 @@ NO_CACHE = Cache(None)
 
 @dataclass(frozen=True)
 class ScoreSet:
-    """All tracks of one run under one protocol, sorted by track name."""
+    """All tracks of one run under one protocol, sorted by track name.
 
+    label: the protocol's folder in that of the run; digests: track to SHA-256 of its file.
+    """
+
+    label: str
     protocol: Protocol
     tracks: tuple[TrackScores, ...]
+    digests: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,23 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run.json with its scores."""
+class Provenance:
+    """What made the numbers; None where nobody wrote it down."""
 
+    command: str | None
+    commit: str | None
+    machine: str | None
+    versions: Mapping[str, str]
+    seed: int | None
+    recipe_digest: str | None
+    weights_digest: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.json with its scores; `folder` holds it."""
+
+    folder: Path
     dataset: str
     method: str
     name: str
@@ -67,6 +86,7 @@ class Run:
     training: Training | None
     parameters: int | None
     cost: Cost
+    provenance: Provenance
     scores: tuple[ScoreSet, ...]
 
     @property
@@ -130,6 +150,7 @@ def _read_run(folder: Path, cache: Cache) -> Run:
     leaves = fields.inner_or_none("leaf_sources")
     weights = fields.inner_or_none("weights")
     return Run(
+        folder=folder,
         dataset=dataset.text("name"),
         method=fields.text("method"),
         name=fields.text("run"),
@@ -144,6 +165,7 @@ def _read_run(folder: Path, cache: Cache) -> Run:
         training=_training(fields.inner_or_none("training")),
         parameters=None if weights is None else weights.count("parameters"),
         cost=_cost(fields.inner("cost")),
+        provenance=_provenance(fields, weights),
         scores=_score_sets(folder, fields, tracks, cache),
     )
 
@@ -185,6 +207,19 @@ def _cost(fields: Fields) -> Cost:
     )
 
 
+def _provenance(fields: Fields, weights: Fields | None) -> Provenance:
+    versions = fields.inner("versions")
+    return Provenance(
+        command=fields.text_or_none("command"),
+        commit=fields.text_or_none("commit"),
+        machine=fields.text_or_none("machine"),
+        versions={name: versions.text(name) for name in sorted(versions.values)},
+        seed=fields.count_or_none("seed"),
+        recipe_digest=fields.text_or_none("recipe_digest"),
+        weights_digest=None if weights is None else weights.text("digest"),
+    )
+
+
 def _score_sets(
     folder: Path, fields: Fields, tracks: tuple[str, ...], cache: Cache
 ) -> tuple[ScoreSet, ...]:
@@ -202,7 +237,9 @@ def _score_sets(
             raise ValueError(f"{entry.where('id')} is {protocol.id!r} twice: use each id once")
         files = _digests(folder / name, entry, tracks)
         absent = _absent(entry, tracks)
-        sets[protocol.id] = ScoreSet(protocol, _tracks(files, protocol, absent, cache))
+        digests = {track: digest for track, _, digest in files}
+        scores = _tracks(files, protocol, absent, cache)
+        sets[protocol.id] = ScoreSet(name, protocol, scores, digests)
     return tuple(sets[id] for id in sorted(sets))
 
 
