@@ -38,32 +38,33 @@ def recheck(leaderboard: Path, scores: Sequence[Path], cells: int, seed: int) ->
             if line["kind"] != "claimed"
         ]
     chosen = random.Random(seed).sample(lines, min(cells, len(lines)))
-    found = [
-        _differs(leaderboard, number, line, scores) for number, line in sorted(chosen, key=_at)
-    ]
-    if any(found):
-        raise ValueError("\n".join(sentence for sentence in found if sentence))
+    by_run: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = {}
+    for numbered in sorted(chosen, key=lambda numbered: numbered[0]):
+        run = numbered[1]["source"], numbered[1]["protocol"]
+        by_run.setdefault(run, []).append(numbered)
+    found: list[str] = []
+    for (source, protocol), group in by_run.items():
+        folder = _folder(source, scores)
+        values = _recompute(folder, protocol, [(line["stem"], line["metric"]) for _, line in group])
+        for (number, line), result in zip(group, values, strict=True):
+            found += _differs(f"{leaderboard}: line {number}", line, folder, *result)
+    if found:
+        raise ValueError("\n".join(found))
     return len(chosen)
 
 
-def _at(numbered: tuple[int, Mapping[str, str]]) -> int:
-    return numbered[0]
-
-
 def _differs(
-    leaderboard: Path, number: int, line: Mapping[str, str], scores: Sequence[Path]
-) -> str:
-    folder = _folder(line["source"], scores)
-    value, tracks = _recompute(folder, line["protocol"], line["stem"], line["metric"])
+    where: str, line: Mapping[str, str], folder: Path, value: float, tracks: int
+) -> list[str]:
     printed = float(line["value"]) if line["value"] else math.nan
     same = math.isnan(value) if math.isnan(printed) else abs(value - printed) <= _ROUNDING
     if same and line["tracks"] == str(tracks):
-        return ""
-    return (
-        f"{leaderboard}: line {number} has {line['value']} over {line['tracks']} tracks for "
-        f"{line['stem']} {line['metric']}, its files in {folder} give {value:.3f} over {tracks}: "
+        return []
+    return [
+        f"{where} has {line['value']} over {line['tracks']} tracks for {line['stem']} "
+        f"{line['metric']}, its files in {folder} give {value:.3f} over {tracks}: "
         f"run mss-results build, and report the fault if it stays"
-    )
+    ]
 
 
 def _folder(source: str, scores: Sequence[Path]) -> Path:
@@ -73,20 +74,32 @@ def _folder(source: str, scores: Sequence[Path]) -> Path:
     raise FileNotFoundError(f"no run {source} in any score folder: run mss-results build")
 
 
-def _recompute(folder: Path, protocol: str, stem: str, metric: str) -> tuple[float, int]:
+def _recompute(
+    folder: Path, protocol: str, cells: Sequence[tuple[str, str]]
+) -> list[tuple[float, int]]:
+    """Value and number of scored tracks of each (stem, metric); every file is read once."""
     record = json.loads((folder / "run.json").read_bytes())
     ((label, entry),) = (
         (label, entry) for label, entry in record["protocols"].items() if entry["id"] == protocol
     )
-    stems = _AVERAGED if stem == "average" else (stem,)
-    tracks: dict[str, list[float]] = {each: [] for each in stems}
+    parts = [[(each, metric) for each in _stems(stem)] for stem, metric in cells]
+    tracks: dict[tuple[str, str], list[float]] = {key: [] for keys in parts for key in keys}
     for name, digest in entry["files"].items():
         targets = _targets(folder / label / name, digest)
-        for each in stems:
-            frames = [frame["metrics"][metric] for frame in targets.get(each, [])]
-            tracks[each] += _scored([_reduce(_scored(frames), entry["frames"])])
-    values = [_reduce(tracks[each], entry["tracks"]) for each in stems]
-    return statistics.fmean(values), min(len(tracks[each]) for each in stems)
+        for (stem, metric), values in tracks.items():
+            frames = [frame["metrics"][metric] for frame in targets.get(stem, [])]
+            values += _scored([_reduce(_scored(frames), entry["frames"])])
+    return [
+        (
+            statistics.fmean(_reduce(tracks[key], entry["tracks"]) for key in keys),
+            min(len(tracks[key]) for key in keys),
+        )
+        for keys in parts
+    ]
+
+
+def _stems(stem: str) -> tuple[str, ...]:
+    return _AVERAGED if stem == "average" else (stem,)
 
 
 def _targets(file: Path, digest: str) -> dict[str, list[Any]]:
