@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +26,24 @@ def separate_file(
     out: Path,
     inference: InferenceConfig,
     *,
+    part_seconds: tuple[float, float | None] = (0.0, None),
     batch: int = 1,
     progress: Report | None = None,
 ) -> list[Path]:
     """Separate one file into ``out/<file's name>/<stem>.wav`` of its own rate, length and channels.
+
+    ``part_seconds`` is where to start and how much to take, None for all that follows.
 
     A mono file goes through a stereo model as two equal channels and comes back as their mean.
     Files are written in the input's sample format or the nearest of ours, in float if a stem would
     clip in it.
 
     Raises:
-        FileNotFoundError, ValueError: if the file can't be read or has too many channels.
+        FileNotFoundError, ValueError: if the file can't be read, has too many channels, or ends
+            before the part starts.
     """
-    about = audio.info(path)
-    mixture = _to_model(audio.read(path), about, path, model)
+    start, about = _part(path, audio.info(path), part_seconds)
+    mixture = _to_model(audio.read(path, start, about.samples), about, path, model)
     estimates = separate(
         model, torch.from_numpy(mixture), inference, batch=batch, progress=progress
     ).numpy()
@@ -53,6 +58,27 @@ def separate_file(
         audio.write(target, final, about.sample_rate, subtype)
         written.append(target)
     return written
+
+
+def _part(
+    path: Path, about: audio.AudioInfo, part_seconds: tuple[float, float | None]
+) -> tuple[int, audio.AudioInfo]:
+    """First sample of a part, and the file's header as if the part were all of it."""
+    start_seconds, seconds = part_seconds
+    if start_seconds < 0 or (seconds is not None and seconds <= 0):
+        raise ValueError(
+            f"a part of {seconds} s from {start_seconds} s: give --start of 0 or more and "
+            f"--duration above 0"
+        )
+    start = round(start_seconds * about.sample_rate)
+    if start and start >= about.samples:
+        raise ValueError(
+            f"{path} lasts {about.seconds:.1f} s and the part starts at {start_seconds} s: give an "
+            f"earlier --start"
+        )
+    left = about.samples - start
+    samples = left if seconds is None else min(left, round(seconds * about.sample_rate))
+    return start, replace(about, samples=samples)
 
 
 def _to_model(mixture: Audio, about: audio.AudioInfo, path: Path, model: Separator) -> Audio:

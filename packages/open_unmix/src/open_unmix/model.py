@@ -259,7 +259,7 @@ class OpenUnmix(nn.Module):
         return torch.cat([embedded, self.lstm(embedded)[0]], dim=-1)
 
     def mask(self, features: Tensor) -> Tensor:
-        """(frame, batch, 2 feature) -> (frame, batch, channel, bin) from zero up, frame by frame."""
+        """(frame, batch, 2 feature) -> (frame, batch, channel, bin), zero or more, by frames."""
         frames, batch = features.shape[:2]
         x = F.relu(self.bn2(self.fc2(features.reshape(frames * batch, -1))))
         x = self.bn3(self.fc3(x)).reshape(frames, batch, self.nb_channels, self.nb_bins)

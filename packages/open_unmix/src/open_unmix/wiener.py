@@ -1,9 +1,9 @@
 """Multichannel Wiener filter by expectation maximisation, as fast as the memory it touches allows.
 
 A window of frames is what statistics are estimated over. It is read as pieces, short runs of
-frames, once per iteration, so that a window may be a whole song. The algorithm is the authors' (norbert and
-its torch version): an estimate has the magnitude of its network and the phase of the mixture;
-spatial covariances R_j(bin) come from the estimates, and every frame is filtered by
+frames, once per iteration, so that a window may be a whole song. The algorithm is the authors'
+(norbert and its torch version): an estimate has the magnitude of its network and the phase of the
+mixture; spatial covariances R_j(bin) come from the estimates, and every frame is filtered by
 v_j R_j (sum_j v_j R_j)^-1. Real and imaginary parts are kept apart, which a CPU likes better.
 
 Axis letters: b batch, s stem, c d channel, f bin, t frame.
