@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -64,6 +63,13 @@ def read_published(package: str) -> dict[str, tuple[Published, ...]]:
     return {}
 
 
+def find_published(package: str, name: str) -> tuple[Published, ...]:
+    """The files that a name stands for, or the one of a recipe's name; none if there are none."""
+    published = read_published(package)
+    every = (entry for entries in published.values() for entry in entries)
+    return published.get(name) or tuple(entry for entry in every if entry.recipe == name)
+
+
 def _entry(values: dict[str, Any], path: Path, name: str) -> Published:
     wanted = [field.name for field in fields(Published)]
     if sorted(values) != sorted(wanted):
@@ -101,15 +107,24 @@ def cached(entry: Published) -> Path:
     return platformdirs.user_cache_path("mss") / "checkpoints" / entry.file_name
 
 
+def matches(path: Path, entry: Published) -> bool:
+    """Whether a file has the published digest, as far as it is known."""
+    return _digest(path).startswith(entry.sha256)
+
+
 def check(path: Path, entry: Published) -> None:
     """Raise ValueError unless the file has the published digest."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(entry.sha256):
+    if not matches(path, entry):
         raise ValueError(
-            f"{path} has {os.path.getsize(path)} bytes with SHA-256 {digest[:16]}..., {entry.url} "
-            f"should have {_size(entry)} with {entry.sha256[:16]}: delete it and download it again"
+            f"{path} has {path.stat().st_size} bytes with SHA-256 {_digest(path)[:16]}, "
+            f"{entry.url} should have {_size(entry)} with {entry.sha256[:16]}: delete it and "
+            f"download it again"
         )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download(entry: Published, path: Path) -> None:

@@ -1,7 +1,7 @@
 """``open-unmix`` and ``python -m open_unmix``."""
 
 from mss_shared.cli import run
-from mss_shared.paper import Option, Paper
+from mss_shared.paper import Option, Paper, Verb
 from open_unmix.recipe import Recipe
 
 FILTER = (
@@ -19,6 +19,19 @@ OUTPUT = (
     Option("aggregate", 'sums of stems as JSON: {"karaoke": ["drums", "bass", "other"]}'),
 )
 
+EXPORT = Verb(
+    "export",
+    "write networks as files that other programs read",
+    (
+        Option("checkpoint", "as for separate", several=True, required=True),
+        Option("out", "folder to write to", required=True),
+        Option(
+            "format", "the authors' layout (umx, if not given) or onnx", choices=("umx", "onnx")
+        ),
+    ),
+    "open_unmix.export:export",
+)
+
 PAPER = Paper(
     name="open_unmix",
     recipe=Recipe,
@@ -30,6 +43,11 @@ PAPER = Paper(
     options=FILTER,
     separate_options=OUTPUT,
     demo_variants=({"niter": 0},),
+    adapt="open_unmix.checkpoints:adapt",
+    open_folder="open_unmix.checkpoints:open_folder",
+    default_checkpoint="umxhq",
+    checkpoint_flags=("--checkpoint", "--model"),
+    verbs=(EXPORT,),
 )
 
 

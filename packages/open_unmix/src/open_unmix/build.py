@@ -98,10 +98,9 @@ def _collect(models: Sequence[Separator]) -> dict[str, OpenUnmix]:
                 f"the checkpoints' transforms (n_fft, hop, rate, channels) are "
                 f"{_transform(models[0])} and {_transform(model)}: use networks of one kind"
             )
-        for stem, network in model.target_models.items():
+        for stem, network in zip(model.targets, model.networks(), strict=True):
             if stem in networks:
                 raise ValueError(f"two checkpoints estimate {stem}: give one per stem")
-            assert isinstance(network, OpenUnmix)
             networks[stem] = network
     return networks
 

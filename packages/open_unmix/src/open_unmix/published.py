@@ -110,6 +110,17 @@ def target_network(size: Size) -> OpenUnmix:
     )
 
 
+def pretrained_network(name: str, target: str) -> OpenUnmix:
+    """One target's network with its published weights, downloaded once and always checked."""
+    from mss_shared.checkpoint import load_checkpoints
+    from open_unmix.__main__ import PAPER
+
+    [checkpoint] = load_checkpoints(PAPER, f"{name}_{target}")
+    [network] = checkpoint.model.networks()
+    assert isinstance(network, OpenUnmix)
+    return network
+
+
 def _separator(
     name: str,
     targets: Sequence[str] | None,
@@ -126,8 +137,12 @@ def _separator(
             raise ValueError(
                 f"{name} has no target {target!r}: choose from {', '.join(size.targets)}"
             )
+    networks = {
+        target: pretrained_network(name, target) if pretrained else target_network(size)
+        for target in targets
+    }
     separator = Separator(
-        {target: target_network(size) for target in targets},
+        networks,
         niter=niter,
         residual=residual,
         sample_rate=size.sample_rate,

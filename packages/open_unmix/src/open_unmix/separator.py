@@ -148,11 +148,12 @@ class Separator(nn.Module):
         embedded: list[list[Tensor]] = [[] for _ in self.target_models]
         for start, stop in self._runs(0, frames):
             magnitude = self.complexnorm(self.stft.frames(padded, start, stop)).permute(3, 0, 1, 2)
-            for parts, network in zip(embedded, self._networks(), strict=True):
+            for parts, network in zip(embedded, self.networks(), strict=True):
                 parts.append(network.embed(magnitude))
-        return [network.recur(torch.cat(embedded.pop(0))) for network in self._networks()]
+        return [network.recur(torch.cat(embedded.pop(0))) for network in self.networks()]
 
-    def _networks(self) -> Iterator[OpenUnmix]:
+    def networks(self) -> Iterator[OpenUnmix]:
+        """The targets' networks, in order."""
         for network in self.target_models.values():
             assert isinstance(network, OpenUnmix)
             yield network
@@ -171,7 +172,7 @@ class Separator(nn.Module):
             magnitude = self.complexnorm(mixture).permute(3, 0, 1, 2)
             estimates = [
                 network.mask(feature[start:stop]) * magnitude
-                for feature, network in zip(features, self._networks(), strict=True)
+                for feature, network in zip(features, self.networks(), strict=True)
             ]
             if self.pipeline == "1.0.0":
                 mixture = mixture.to(torch.complex128)

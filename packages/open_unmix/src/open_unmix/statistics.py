@@ -19,7 +19,7 @@ LEAST_SCALE = 1e-4  # of the largest standard deviation
 def set_statistics(model: Separator, dataset: Dataset, recipe: Recipe) -> None:
     """Give every network the statistics of the training set, as the authors' script does."""
     mean, scale = input_statistics(dataset.split("train"), recipe.model.n_fft, recipe.model.n_hop)
-    for network in model.target_models.values():
+    for network in model.networks():
         network.set_statistics(mean, scale)
 
 

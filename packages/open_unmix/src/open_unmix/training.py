@@ -41,10 +41,11 @@ class Training(pl.LightningModule):
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """The mean squared error of the target's magnitudes; of several targets, the sum."""
         mixture = self.magnitude(batch["mixture"])
-        networks = self.model.target_models.values()
         errors = [
             mse_loss(network(mixture), self.magnitude(stem))
-            for network, stem in zip(networks, batch["stems"].unbind(dim=1), strict=True)
+            for network, stem in zip(
+                self.model.networks(), batch["stems"].unbind(dim=1), strict=True
+            )
         ]
         return torch.stack(errors).sum()
 
