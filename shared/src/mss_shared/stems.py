@@ -47,15 +47,15 @@ def separate_file(
     estimates = separate(
         model, torch.from_numpy(mixture), inference, batch=batch, progress=progress
     ).numpy()
-    finals = [_to_file(estimate, about, model) for estimate in estimates]
+    del mixture  # a long song's stems fill the memory by themselves
     subtype = _SUBTYPES.get(about.subtype, "PCM_16")
-    if subtype != "FLOAT" and any(np.abs(stem).max(initial=0.0) > 1.0 for stem in finals):
+    if subtype != "FLOAT" and any(_peak(e, about, model) > 1.0 for e in estimates):
         console.say(f"{path.name}: a stem exceeds full scale, written as 32-bit float")
         subtype = "FLOAT"
     written = []
-    for stem, final in zip(model.stems, finals, strict=True):
+    for stem, estimate in zip(model.stems, estimates, strict=True):
         target = out / path.stem / f"{stem}.wav"
-        audio.write(target, final, about.sample_rate, subtype)
+        audio.write(target, _to_file(estimate, about, model), about.sample_rate, subtype)
         written.append(target)
     return written
 
@@ -93,6 +93,12 @@ def _to_model(mixture: Audio, about: audio.AudioInfo, path: Path, model: Separat
     at_rate = audio.resample(mixture, about.sample_rate, model.sample_rate)
     at_rate = audio.fit_length(at_rate, max(1, at_rate.shape[1]))
     return np.broadcast_to(at_rate, (model.channels, at_rate.shape[1])).copy()
+
+
+def _peak(estimate: Audio, about: audio.AudioInfo, model: Separator) -> float:
+    """Largest magnitude of what would be written of a stem."""
+    final = _to_file(estimate, about, model)
+    return float(max(final.max(initial=0.0), -final.min(initial=0.0)))
 
 
 def _to_file(estimate: Audio, about: audio.AudioInfo, model: Separator) -> Audio:
