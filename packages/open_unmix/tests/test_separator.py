@@ -10,6 +10,7 @@ from open_unmix import separator as separator_module
 from open_unmix import umx, umxhq, umxl, umxse
 from open_unmix.model import OpenUnmix
 from open_unmix.separator import Aggregated, Separator
+from open_unmix.wiener import filter_window
 
 NAMES = ("niter0", "niter1", "niter1_softmask", "niter2_residual", "mono")
 MADE = {"umx": umx, "umxhq": umxhq, "umxl": umxl, "umxse": umxse}
@@ -74,6 +75,27 @@ def test_the_2019_pipeline_gives_the_authors_output(golden: Any) -> None:
                     assert not estimate[:, wanted.shape[1] :].any()
                     compared += 1
     assert compared == 16
+
+
+def test_the_2019_pipeline_filters_in_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = []
+
+    def watched(pieces: Any, settings: Any) -> Any:
+        kinds.extend(mixture.dtype for _, mixture in pieces())
+        return filter_window(pieces, settings)
+
+    monkeypatch.setattr(separator_module, "filter_window", watched)
+    run(small(niter=1, pipeline="1.0.0"), torch.randn(1, 2, 500))
+    run(small(niter=1), torch.randn(1, 2, 500))
+    assert kinds == [torch.complex128, torch.complex64]
+
+
+def test_batch_norm_in_training_sees_all_frames_at_once() -> None:
+    separator = small().train()
+    separator(torch.randn(1, 2, 16 * 200))
+    for network in separator.networks():
+        for norm in (network.bn1, network.bn2, network.bn3):
+            assert norm.num_batches_tracked == 1
 
 
 def test_the_pipelines_differ_in_epsilon_window_and_end(golden: Any) -> None:

@@ -151,6 +151,12 @@ def test_exact_zeros_of_the_mixture_stay_and_differ_from_the_authors_there_alone
     wanted = estimates(found["niter0.residual1"], 3)
     heard = ~silent[:, None].expand_as(wanted)
     assert_close(result[heard], wanted[heard], rtol=1e-5, atol=1e-5)
+    first = wiener(magnitudes, mixture, Wiener(0))  # the estimates alone agree in silence too
+    assert_close(first, estimates(found["niter0.residual0"], 3), rtol=1e-5, atol=1e-5)
+    filtered = wiener(magnitudes, mixture, Wiener(1))
+    heard = ~silent.any(dim=1)[:, None, None].expand_as(filtered)  # channels mix in the filter
+    wanted_filtered = estimates(found["niter1.residual0"], 3)
+    assert_close(filtered[heard], wanted_filtered[heard], rtol=1e-5, atol=1e-5)
     # The authors' mixture became 1+0j there; ours is zero, and so is the sum of all stems.
     assert not result.sum(dim=1)[silent].abs().gt(1e-5).any()
     assert (wanted.sum(dim=1)[silent].real - 1.0).abs().max() < 1e-5
@@ -164,12 +170,15 @@ def test_silence_is_filtered_to_silence() -> None:
 
 
 @pytest.mark.parametrize("niter", [1, 2])
-def test_two_equal_channels_do_not_break_the_filter(niter: int) -> None:
+@pytest.mark.parametrize("level", [1.0, 0.37])
+def test_channels_that_differ_in_level_alone_do_not_break_the_filter(
+    level: float, niter: int
+) -> None:
     """Their covariance is singular and, in float32, the floor is lost in it."""
     torch.manual_seed(0)
     mono = 300.0 * torch.randn(1, 1, 33, 50, dtype=torch.complex128)
-    mixture = mono.expand(-1, 2, -1, -1)
-    magnitudes = (torch.rand(1, 4, 1, 33, 50) * mono.abs()[:, None]).double()
+    mixture = torch.cat([mono, level * mono], dim=1)
+    magnitudes = (torch.rand(1, 4, 1, 33, 50) * mixture.abs()[:, None]).double()
     exact = wiener(magnitudes, mixture, Wiener(niter))
     single = wiener(magnitudes.float(), mixture.to(torch.complex64), Wiener(niter))
     assert single.isfinite().all()

@@ -33,12 +33,10 @@ def _one(magnitudes: Tensor, mixture: Tensor, settings: Wiener) -> Tensor:
     norbert = _norbert()
     alpha = settings.alpha if settings.softmask else 1.0
     v = magnitudes.permute(3, 2, 1, 0).cpu().numpy() ** alpha
-    x = mixture.permute(2, 1, 0).cpu().numpy().astype(np.complex128)
+    x = mixture.permute(2, 1, 0).cpu().numpy().astype(np.complex128)  # a copy: it is divided
     if settings.residual == "magnitude":
         v = norbert.residual_model(v, x, alpha)
-    y = norbert.wiener(
-        v, x.copy(), settings.niter, use_softmask=settings.softmask, eps=settings.eps
-    )
+    y = norbert.wiener(v, x, settings.niter, use_softmask=settings.softmask, eps=settings.eps)
     return torch.from_numpy(np.asarray(y)).permute(3, 2, 1, 0)
 
 
