@@ -252,6 +252,14 @@ def test_sisec_takes_vocals_from_the_pair_and_the_rest_from_the_four() -> None:
             np.testing.assert_allclose(values, getattr(result, metric.lower())[row], atol=1e-6)
 
 
+def test_sisec_gives_reasons_for_what_it_took_alone() -> None:
+    references, estimates = noisy(4, samples=2_000)
+    references[1, :, :1_000] = references[2, :, 1_000:] = 0.0  # never all four, always the pair
+    found = find_protocol("sisec18").on(FOUR)(song(references, estimates, *FOUR))
+    assert set(found.notes) == {"drums", "bass", "other"}
+    assert not math.isnan(found.targets["vocals"][0].metrics["SDR"])
+
+
 def vocals_and_rest(signals: Audio) -> np.ndarray:
     exact = signals.astype(np.float64)
     return np.stack([exact[1], exact[[0, 2, 3]].sum(axis=0)])
