@@ -274,6 +274,17 @@ def test_sisec_takes_the_accompaniment_that_was_estimated() -> None:
     assert [f.metrics["SIR"] for f in found.targets["accompaniment"]] == plain.sir[1].tolist()
 
 
+def test_sisec_scores_an_estimated_accompaniment_beside_its_parts() -> None:
+    references, estimates = noisy(5)
+    references[4] = references[1:4].sum(axis=0)
+    estimates[4] = 0.5 * references[4]
+    stems = (*FOUR, "accompaniment")
+    found = find_protocol("sisec18").on(stems)(song(references, estimates, *stems))
+    assert list(found.targets) == ["drums", "bass", "other", "vocals", "accompaniment"]
+    values = [frame.metrics["SDR"] for frame in found.targets["accompaniment"]]
+    assert values == pytest.approx([20 * math.log10(2)] * 2, abs=1e-6)
+
+
 @pytest.mark.parametrize("stems", [("vocals",), ("vocals", "drums"), ("drums", "bass", "other")])
 def test_sisec_without_vocals_or_their_accompaniment_is_refused(stems: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="sisec18 needs vocals and accompaniment, or all of voca"):
