@@ -274,6 +274,14 @@ def test_sisec_takes_the_accompaniment_that_was_estimated() -> None:
     assert [f.metrics["SIR"] for f in found.targets["accompaniment"]] == plain.sir[1].tolist()
 
 
+def test_accompaniment_is_the_sum_of_all_but_vocals() -> None:
+    references, estimates = noisy(3)
+    pair = song(references, estimates, "bass", "vocals", "drums").pair(("accompaniment", "vocals"))
+    for found, signals in zip(pair, (references, estimates), strict=True):
+        assert isinstance(found, np.ndarray)
+        np.testing.assert_array_equal(found, [signals[0] + signals[2], signals[1]])
+
+
 def test_sisec_scores_an_estimated_accompaniment_beside_its_parts() -> None:
     references, estimates = noisy(5)
     references[4] = references[1:4].sum(axis=0)
