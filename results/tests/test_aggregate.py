@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mss_results.aggregate import aggregate, combine, track_values
-from mss_results.read import Protocol, TrackScores
+from mss_results.read import STEMS, Protocol, TrackScores
 
 NAN = math.nan
-MEDIANS = Protocol("bsseval_v4@1", ("SDR",), "median", "median", "silent frames are NaN")
-MEANS = Protocol("usdr@1", ("SDR",), "mean", "mean", "silent songs count")
+MEDIANS = Protocol(
+    "bsseval_v4@1", ("SDR",), "dB", STEMS, "median", "median", "silent frames are NaN"
+)
+MEANS = Protocol("usdr@1", ("SDR",), "dB", STEMS, "mean", "mean", "silent songs count")
 decibels = st.floats(-200, 200)
 
 
@@ -40,7 +42,7 @@ def test_the_mean_over_tracks_skips_nan():
 
 
 def test_frames_and_tracks_are_brought_together_each_in_its_own_way():
-    mixed = Protocol("mixed@1", ("SDR",), "median", "mean", "silent frames are NaN")
+    mixed = Protocol("mixed@1", ("SDR",), "dB", STEMS, "median", "mean", "silent frames are NaN")
     tracks = [
         track("a", "mixed@1", vocals=[0.0, 0.0, 9.0]),  # median 0
         track("b", "mixed@1", vocals=[1.0]),

@@ -93,6 +93,12 @@ def test_a_run_json_that_is_no_object_is_named(folders, content):
         (("leaf_sources",), [1], "field leaf_sources is .*: it must be a JSON object"),
         (("protocols",), {}, "field protocols is empty"),
         (("protocols", "bsseval_v4", "id"), "a/b", "protocols.bsseval_v4.id is 'a/b': use letters"),
+        (
+            ("protocols", "bsseval_v4", "targets"),
+            ["voice"],
+            "targets names the unknown stem 'voice'",
+        ),
+        (("protocols", "bsseval_v4", "unit"), 3, "protocols.bsseval_v4.unit is 3: it must be"),
         (("protocols", "bsseval_v4", "frames"), "mode", "frames is 'mode': it must be one of med"),
     ],
 )
@@ -111,6 +117,14 @@ def test_a_missing_field_of_run_json_is_named(folders, path):
     folders.edit(folder, *path, drop=True)
     with pytest.raises(ValueError, match=rf"run\.json: field {'.'.join(path)} is missing"):
         read_runs([folders.root])
+
+
+def test_a_protocol_may_score_sums_of_what_was_estimated(folders):
+    folder = folders.write({"a": {"vocals": [1.0], "accompaniment": [2.0]}}, protocol="sisec18@1")
+    folders.edit(folder, "stems", value=["vocals", "drums", "bass", "other"])
+    (run,) = read_runs([folders.root])
+    assert run.scores[0].protocol.targets == ("accompaniment", "vocals")
+    assert run.scores[0].tracks[0].frames["accompaniment", "SDR"] == (2.0,)
 
 
 def test_one_changed_digit_in_a_score_file_is_found(folders):

@@ -33,6 +33,16 @@ def test_a_method_is_passed_on():
     assert "Other Net: not run." in text and "| Net |" not in text
 
 
+def test_a_metric_is_passed_on():
+    names = ("SDR", "SIR")
+    claims = [Claim("Net", "", "d", "p@1", "no", "vocals", n, 7.0, None, "A", "") for n in names]
+    boards = {board.name: board for board in build_boards([], claims)}
+    both = splice(f"<!-- results:begin d--p@1 -->\n{END}\n", FILE, boards)
+    one = splice(f"<!-- results:begin d--p@1 metric=SIR method=Net -->\n{END}\n", FILE, boards)
+    assert "SDR in dB" in both and "SIR in dB" in both
+    assert "SDR in dB" not in one and "SIR in dB" in one and "| Net |" in one
+
+
 def test_line_ends_of_the_file_are_kept():
     text = splice(f"a\r\n{BEGIN}\r\n{END}\r\n", FILE, BOARDS)
     assert text.count("\n") == text.count("\r\n") > 5
@@ -51,6 +61,7 @@ def test_text_without_markers_stays_as_it_is(text):
         (f"a\n{END}\n", "line 2 ends what no marker began"),
         ("<!-- results:begin -->\n", "line 1 is '<!-- results:begin -->': write"),
         ("<!-- results:start x -->\n", "line 1 is '<!-- results:start x -->': write"),
+        (f"{BEGIN[:-4]} metric=SIR -->\n{END}\n", "line 1 asks for the metric 'SIR': .* uSDR"),
         (f"<!-- results:begin x--y -->\n{END}\n", "board 'x--y': there are musdb18hq--usdr@1"),
     ],
 )

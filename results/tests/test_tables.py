@@ -111,6 +111,15 @@ def test_each_metric_has_its_own_table_and_columns(folders, papers):
     assert "| 11.00 | 12.00 |" in sdr and "| 1.00 | 2.00 |" in sir
 
 
+def test_a_unit_that_is_no_decibel_is_named(repo, folders):
+    folders.write(
+        {"a": {"vocals": [9.0]}}, protocol="l1_freq@1", metric="L1Freq", unit="of 100", run="b"
+    )
+    board = boards_of(repo)["demo_small--l1_freq@1"]
+    for text in (markdown(board), terminal(board)):
+        assert "L1Freq of 100, higher is better:" in text
+
+
 def test_a_demo_board_says_that_it_is_no_musdb_board(repo):
     boards = boards_of(repo)
     sentence = "Generated demo set: not comparable with MUSDB18-HQ."

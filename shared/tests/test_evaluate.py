@@ -24,16 +24,23 @@ from mss_shared.evaluate import (
     model_estimator,
     oracle_estimator,
 )
+from mss_shared.metrics.bsseval import bsseval
 from mss_shared.oracles import ORACLES, ideal_ratio_mask, mixture_as_estimate
-from mss_shared.protocols import PROTOCOLS
+from mss_shared.protocols import find_protocol
 from mss_shared.provenance import weights_digest
+from mss_shared.song_scores import Engine
 
 SAMPLES = RATE * 5 // 2
-ALL = tuple(PROTOCOLS)
+ALL = ("bsseval_v4", "bsseval_v3", "usdr", "csdr", "si_sdr", "l1_freq")
+CHOSEN = {p.label: p for p in (find_protocol(name).on(STEMS) for name in ALL)}
 FIELDS = {
     *("schema", "kind", "method", "run", "dataset", "recipe", "recipe_digest", "verbatim"),
     *("leaf_sources", "reproduces", "training", "stems", "protocols", "weights", "cost", "seed"),
     *("commit", "versions", "command", "machine"),
+}
+ABOUT = {
+    *("id", "metrics", "unit", "targets", "window", "frames", "tracks", "silence"),
+    *("computed_by", "notes", "files"),
 }
 TRAINING = {"dataset": "mine", "fingerprint": "0", "tracks": ["t"], "steps": 3, "seed": 7}
 
@@ -76,7 +83,7 @@ def assert_files_match(folder: Path, protocols: Mapping[str, Any]) -> None:
     """Every digest is its file's, and there are no other files."""
     listed = {"run.json"}
     for name, about in protocols.items():
-        assert about["id"] == PROTOCOLS[name].id
+        assert about["id"] == CHOSEN[name].id
         for place, digest in about["files"].items():
             content = (folder / name / place).read_bytes()
             assert hashlib.sha256(content).hexdigest() == digest
@@ -114,7 +121,8 @@ def test_a_models_record_is_complete(
     assert run["cost"]["real_time_factor"] > 0 and run["cost"]["peak_memory_bytes"] > 1e6
     assert {"python", "torch", "numpy"} <= set(run["versions"])
     assert_files_match(folder, run["protocols"])
-    assert list(summary) == [PROTOCOLS[name].id for name in ALL]
+    assert list(summary) == [protocol.id for protocol in CHOSEN.values()]
+    assert "bsseval_v4.vocals+drums@1" in summary
 
 
 @pytest.mark.parametrize("name", sorted(ORACLES))
@@ -138,20 +146,53 @@ def test_the_protocols_say_how_their_files_become_one_number(
 ) -> None:
     folder, summary = evaluate(method(mixture_as_estimate), dataset, ALL, tmp_path, "run")
     described = read_run(folder)["protocols"]
-    assert set(described) == set(ALL)
+    assert set(described) == set(CHOSEN)
     for name, about in described.items():
-        assert set(about) == {"id", "metrics", "frames", "tracks", "silence", "files"}
+        assert set(about) == ABOUT and about["targets"] == list(STEMS)
+        assert about["computed_by"] == "mss-shared" and about["notes"] == {}
         rules = {"median": np.nanmedian, "mean": np.nanmean}
         frames, tracks = rules[about["frames"]], rules[about["tracks"]]
         for stem in STEMS:
             per_track = []
             for place in about["files"]:
                 text = (folder / name / place).read_text()
-                values = [f.metrics[about["metrics"][0]] for f in scores.from_json(text, "")[stem]]
+                read = scores.from_json(text, place).targets[stem]
+                values = [frame.metrics[about["metrics"][0]] for frame in read]
                 per_track.append(frames(values))
             expected = float(tracks(per_track))
             found = summary[about["id"]][stem][about["metrics"][0]]
             assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_museval_computes_if_it_is_asked_to_and_the_record_says_so(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def instead(*pair: Any, framewise_filters: bool, **frames: Any) -> Any:
+        asked.append(framewise_filters)
+        return bsseval(*pair, framewise_filters=framewise_filters, **frames)
+
+    monkeypatch.setattr("mss_shared.metrics.museval.bsseval", instead)
+    protocols = ("bsseval_v4", "bsseval_v3", "usdr")
+    folder, _ = evaluate(
+        method(perfect), dataset, protocols, tmp_path, "run", engine=Engine(museval=True)
+    )
+    described = read_run(folder)["protocols"].values()
+    assert [about["computed_by"] for about in described] == ["museval", "museval", "mss-shared"]
+    assert asked == [False, True, False, True]  # for each of two tracks
+
+
+def test_a_silent_stem_is_nan_with_the_reason_and_the_other_is_scored(tmp_path: Path) -> None:
+    quiet = {"vocals": np.zeros((2, SAMPLES), np.float32), "drums": noise(0, samples=SAMPLES)}
+    write_track(tmp_path / "songs" / "test" / "x", quiet)
+    songs = open_dataset(tmp_path / "songs")
+    folder, summary = evaluate(method(mixture_as_estimate), songs, ("bsseval_v4",), tmp_path, "run")
+    (about,) = read_run(folder)["protocols"].values()
+    reason = "the reference is silent over the whole track"
+    assert about["notes"] == {"x": {"vocals": reason}}
+    (values,) = summary.values()
+    assert math.isnan(values["vocals"]["SDR"]) and values["drums"]["SDR"] == math.inf
 
 
 def test_a_perfect_estimate_is_above_any_other(dataset: Dataset, tmp_path: Path) -> None:
@@ -160,7 +201,7 @@ def test_a_perfect_estimate_is_above_any_other(dataset: Dataset, tmp_path: Path)
         # The energy of 2.5 s, over a constant: 80 dB and more.
         assert summary["usdr@1"][stem]["uSDR"] > 80.0
         assert summary["si_sdr@1"][stem]["SI-SDR"] > 80.0
-        assert summary["bsseval_v4@1"][stem]["SDR"] == math.inf
+        assert summary["bsseval_v4.vocals+drums@1"][stem]["SDR"] == math.inf
 
 
 def test_the_ideal_mask_beats_the_mixture_by_far_on_tones(dataset: Dataset, tmp_path: Path) -> None:

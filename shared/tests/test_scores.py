@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mss_shared import scores
-from mss_shared.scores import Frame
+from mss_shared.scores import Frame, TrackScores
 
 # museval's own text for these numbers, as its TrackStore writes it with indentation.
 TEXT = """{
@@ -24,33 +24,40 @@ TEXT = """{
           "time": 0.0,
           "duration": 1.0,
           "metrics": {
-            "SDR": 5.12346,
+            "SDR": 5.12340,
             "ISR": NaN
           }
         }
       ]
+    },
+    {
+      "name": "drums",
+      "frames": []
     }
   ]
-}
-"""
+}"""
+
+SONG = TrackScores(
+    "A - Song é",
+    {"vocals": [Frame(0.0, 1.0, {"SDR": 5.123401, "ISR": math.nan})], "drums": []},
+)
 
 
 def one(value: float) -> Any:
-    text = scores.to_json({"vocals": [Frame(0.0, 1.0, {"SDR": value})]})
+    text = scores.to_json(TrackScores("x", {"vocals": [Frame(0.0, 1.0, {"SDR": value})]}))
     return text.split('"SDR": ')[1].split("\n")[0]
 
 
 def test_the_text_is_musevals() -> None:
-    metrics = {"SDR": 5.1234567, "ISR": math.nan}
-    assert scores.to_json({"vocals": [Frame(0.0, 1.0, metrics)]}) == TEXT
+    assert scores.to_json(SONG) == TEXT
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (1.0, "1.0"),
+        (1.0, "1.00000"),
         (-0.123456, "-0.12346"),
-        (0.5**17, "1e-05"),  # 0.00000762939453125
+        (0.5**17, "0.00001"),  # 0.00000762939453125
         (2.5 + 0.5**6, "2.51562"),  # exactly 2.515625: the even digit below
         (2.5 + 3 * 0.5**6, "2.54688"),  # exactly 2.546875: the even digit above
         (1.000135, "1.00013"),  # the nearest double is 1.00013499999999999623
@@ -83,26 +90,28 @@ frames = st.builds(
 
 
 @given(st.dictionaries(names, st.lists(frames, max_size=3), max_size=3))
-def test_what_was_written_is_read_again(track: scores.TrackScores) -> None:
-    assert scores.from_json(scores.to_json(track), "here") == track
+def test_what_was_written_is_read_again_and_is_json(targets: dict[str, list[Frame]]) -> None:
+    track = TrackScores("x", targets, protocol="usdr@1")
+    text = scores.to_json(track)
+    assert scores.from_json(text, "x", "usdr@1") == track
+    assert text == json.dumps(json.loads(text), indent=2) or any(targets.values())
 
 
 @given(st.text() | st.recursive(st.none() | st.integers(), st.lists).map(json.dumps))
 def test_other_text_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="x.json is not a score file in museval's format: replace"):
-        scores.from_json(text, "x.json")
+        scores.from_json(text, "x", what="x.json")
 
 
 def test_deep_nesting_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="x.json is not a score file"):
-        scores.from_json("[" * 100_000, "x.json")
+        scores.from_json("[" * 100_000, "x", what="x.json")
 
 
 def test_a_track_is_written_where_museval_looks_and_its_digest_is_the_files(
     tmp_path: Path,
 ) -> None:
-    track = {"vocals": [Frame(0.0, 1.0, {"SDR": 5.1234567, "ISR": math.nan})]}
-    digest = scores.write_track(tmp_path / "run", "usdr", "A - Song é", track)
+    digest = scores.write_track(tmp_path / "run", "usdr", SONG)
     path = tmp_path / "run" / "usdr" / "test" / "A - Song é.json"
     assert path.read_text(encoding="utf-8") == TEXT
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()

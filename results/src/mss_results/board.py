@@ -10,7 +10,7 @@ from mss_results.read import AVERAGE, KNOWN_STEMS, STEMS, Cost, Protocol, Run, S
 
 # A score over fewer tracks is not the number a paper prints.
 TEST_TRACKS = {"musdb18": 50, "musdb18hq": 50}
-_METRIC_ORDER = ("SDR", "ISR", "SIR", "SAR", "uSDR", "SI-SDR")
+_METRIC_ORDER = ("SDR", "ISR", "SIR", "SAR", "uSDR", "cSDR", "SI-SDR")
 _COMPUTED = "; mean of the four stems computed here"
 
 

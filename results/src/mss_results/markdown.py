@@ -15,23 +15,31 @@ AS_LISTED = (
 _LISTED_TRACKS = 5
 
 
-def markdown(board: Board, method: str | None = None) -> str:
-    """The board without a heading; with a method, its rows and the oracle and baseline rows."""
+def markdown(board: Board, method: str | None = None, metric: str | None = None) -> str:
+    """The board without a heading; with a method, its rows and the oracle and baseline rows.
+
+    With a metric, its table alone.
+    """
     rows = _chosen(board, method)
     sources = _sources(rows)
     blocks = [_escape(line) for line in _about(board)]
     if method is not None and not any(row.method == method for row in rows):
         blocks.append(f"{_escape(method)}: not run.")
     for title, part in _parts(rows):
-        for metric in board.metrics:
-            blocks.append(f"{title}{metric} in dB, higher is better:")
-            blocks.append(_pipes(_grid(board, part, metric, sources)))
+        for each in (metric,) if metric else board.metrics:
+            blocks.append(f"{title}{each} {_unit(board)}, higher is better:")
+            blocks.append(_pipes(_grid(board, part, each, sources)))
     below = [f"- {_escape(line)}" for line in _below(rows)]
     blocks += ["\n".join(below)] if below else []
     if sources:
         lines = [f"{number}. {_escape(source)}" for source, number in sources.items()]
         blocks.append("Sources:\n\n" + "\n".join(lines))
     return "\n\n".join(blocks) + "\n"
+
+
+def _unit(board: Board) -> str:
+    unit = board.definitions[0].unit if board.definitions else "dB"
+    return "in dB" if unit == "dB" else unit
 
 
 def page(board: Board) -> str:
@@ -45,7 +53,7 @@ def terminal(board: Board) -> str:
     lines = [f"{board.dataset}, {board.protocol}", *_about(board)]
     for title, part in _parts(board.rows):
         for metric in board.metrics:
-            lines += ["", f"{title}{metric} in dB, higher is better:"]
+            lines += ["", f"{title}{metric} {_unit(board)}, higher is better:"]
             lines += _aligned(_grid(board, part, metric, sources))
     numbered = [f"{number}. {source}" for source, number in sources.items()]
     for part_lines in (_below(board.rows), numbered):

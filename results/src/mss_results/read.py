@@ -17,10 +17,15 @@ WAYS = ("median", "mean")
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a number means: its metrics and how frames and tracks are brought together."""
+    """What a number means: its metrics and how frames and tracks are brought together.
+
+    targets: the stems scored, which may be sums of what was estimated, as the accompaniment is.
+    """
 
     id: str
     metrics: tuple[str, ...]
+    unit: str
+    targets: tuple[str, ...]
     frames: str
     tracks: str
     silence: str
@@ -156,7 +161,7 @@ def _read_run(folder: Path) -> Run:
         training=_training(fields.inner_or_none("training")),
         parameters=None if weights is None else weights.count("parameters"),
         cost=_cost(fields.inner("cost")),
-        scores=_score_sets(folder, fields, stems, tracks),
+        scores=_score_sets(folder, fields, tracks),
     )
 
 
@@ -202,9 +207,7 @@ def _cost(fields: Fields) -> Cost:
     )
 
 
-def _score_sets(
-    folder: Path, fields: Fields, stems: tuple[str, ...], tracks: tuple[str, ...]
-) -> tuple[ScoreSet, ...]:
+def _score_sets(folder: Path, fields: Fields, tracks: tuple[str, ...]) -> tuple[ScoreSet, ...]:
     protocols = fields.inner("protocols")
     if not protocols.values:
         raise ValueError(f"{fields.where('protocols')} is empty: a run needs at least one")
@@ -220,7 +223,7 @@ def _score_sets(
         sets[protocol.id] = ScoreSet(
             protocol,
             tuple(
-                _track(track, file, digest, protocol, stems)
+                _track(track, file, digest, protocol)
                 for track, file, digest in _digests(folder / name, entry, tracks)
             ),
         )
@@ -228,9 +231,14 @@ def _score_sets(
 
 
 def _protocol(entry: Fields) -> Protocol:
+    targets = entry.texts("targets")
+    for stem in targets:
+        _check_stem(stem, KNOWN_STEMS, entry.where("targets"))
     return Protocol(
         id=check_name(entry.text("id"), entry.where("id")),
         metrics=entry.texts("metrics"),
+        unit=entry.text("unit"),
+        targets=targets,
         frames=entry.choice("frames", WAYS),
         tracks=entry.choice("tracks", WAYS),
         silence=entry.text("silence"),
@@ -257,9 +265,7 @@ def _digests(folder: Path, entry: Fields, tracks: tuple[str, ...]) -> list[tuple
     ]
 
 
-def _track(
-    track: str, file: Path, digest: str, protocol: Protocol, stems: tuple[str, ...]
-) -> TrackScores:
+def _track(track: str, file: Path, digest: str, protocol: Protocol) -> TrackScores:
     content = file.read_bytes()
     actual = hashlib.sha256(content).hexdigest()
     if actual != digest:
@@ -270,13 +276,13 @@ def _track(
     frames: dict[tuple[str, str], tuple[float, ...]] = {}
     for target in parse_object(content, file).items("targets"):
         stem = target.text("name")
-        _check_stem(stem, stems, target.where("name"))
+        _check_stem(stem, protocol.targets, target.where("name"))
         if (stem, protocol.metrics[0]) in frames:
             raise ValueError(f"{target.where('name')} is {stem!r} twice: list each stem once")
         scores = [frame.inner("metrics") for frame in target.items("frames")]
         for metric in protocol.metrics:
             frames[stem, metric] = tuple(score.number(metric) for score in scores)
-    for stem in stems:
+    for stem in protocol.targets:
         if (stem, protocol.metrics[0]) not in frames:
             raise ValueError(f"{file}: field targets lacks the stem {stem!r}: run.json lists it")
     return TrackScores(protocol.id, track, frames)

@@ -1,6 +1,6 @@
 """Boards between markers in README files.
 
-<!-- results:begin <dataset>--<protocol> [method=NAME] -->
+<!-- results:begin <dataset>--<protocol> [metric=NAME] [method=NAME] -->
 <!-- results:end -->
 """
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from mss_results.board import Board
 from mss_results.markdown import markdown
 
-_BEGIN = re.compile(r"<!-- results:begin (?P<board>\S+)( method=(?P<method>.+?))? -->")
+_BEGIN = re.compile(
+    r"<!-- results:begin (?P<board>\S+)( metric=(?P<metric>\S+))?( method=(?P<method>.+?))? -->"
+)
 _END = "<!-- results:end -->"
 _ANY = "<!-- results:"
 
@@ -59,8 +61,8 @@ def _render(marker: str, where: str, boards: Mapping[str, Board]) -> str:
     match = _BEGIN.fullmatch(marker)
     if match is None:
         raise ValueError(
-            f"{where} is {marker!r}: write <!-- results:begin DATASET--PROTOCOL method=NAME -->, "
-            f"method being optional, or {_END}"
+            f"{where} is {marker!r}: write <!-- results:begin DATASET--PROTOCOL metric=NAME "
+            f"method=NAME -->, the last two being optional, or {_END}"
         )
     board = boards.get(match["board"])
     if board is None:
@@ -68,5 +70,10 @@ def _render(marker: str, where: str, boards: Mapping[str, Board]) -> str:
             f"{where} asks for the board {match['board']!r}: "
             f"there are {', '.join(sorted(boards)) or 'none'}"
         )
+    if match["metric"] and match["metric"] not in board.metrics:
+        raise ValueError(
+            f"{where} asks for the metric {match['metric']!r}: the board has "
+            f"{', '.join(board.metrics)}"
+        )
     # Without blank lines around it a table would join the comment's HTML block.
-    return f"\n{markdown(board, match['method'])}\n"
+    return f"\n{markdown(board, match['method'], match['metric'])}\n"

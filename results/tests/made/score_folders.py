@@ -56,6 +56,7 @@ class ScoreFolders:
         run: str = "seed0",
         protocol: str = "bsseval_v4@1",
         metric: str = "SDR",
+        unit: str = "dB",
         ways: tuple[str, str] = ("median", "median"),
         fingerprint: str = "f" * 64,
         **changes: object,
@@ -98,6 +99,8 @@ class ScoreFolders:
                 name: {
                     "id": protocol,
                     "metrics": metric.split(),
+                    "unit": unit,
+                    "targets": sorted({stem for stems in scores.values() for stem in stems}),
                     "frames": ways[0],
                     "tracks": ways[1],
                     "silence": "silent frames are NaN",

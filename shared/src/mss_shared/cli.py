@@ -141,6 +141,9 @@ def _evaluate_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
     verb.add_argument("--scores", type=Path, default=Path("results/scores"))
     verb.add_argument("--run", help="name of the score folder; the recipe's and seed if not given")
     verb.add_argument("--protocol", nargs="+", help="instead of the recipe's")
+    verb.add_argument(
+        "--bsseval", choices=("ours", "museval"), default="ours", help="who computes BSSEval"
+    )
     verb.add_argument("--estimates", type=Path, help="write the estimates to this folder as well")
     _model_options(verb, paper, None)
     _own_options(verb, paper.options)

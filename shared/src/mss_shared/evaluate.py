@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from mss_shared import provenance, scores
+from mss_shared import provenance
 from mss_shared.audio import Audio
 from mss_shared.checkpoint import Checkpoint
 from mss_shared.datasets import Dataset, Track
-from mss_shared.protocols import Protocol, aggregate, find_protocol
+from mss_shared.protocols import aggregate, find_protocol
 from mss_shared.recipe import InferenceConfig, recipe_digest
-from mss_shared.scores import TrackScores
+from mss_shared.record import METHOD_FIELDS, describe_protocol, write_record
+from mss_shared.scores import TrackScores, write_track
 from mss_shared.separate import Separator, separate
+from mss_shared.song_scores import OURS, Engine, Song
 
 COST_SECONDS = 6.0  # of audio, over which operations are counted
 
@@ -95,8 +97,7 @@ def oracle_estimator(
 ) -> Estimator:
     """An estimator that looks at the references, or at nothing but the mixture."""
     about = {"kind": kind, "method": name, "gmac_per_second": None}
-    nothing = ("recipe", "recipe_digest", "verbatim", "leaf_sources", "reproduces")
-    about |= dict.fromkeys((*nothing, "training", "weights"))
+    about |= dict.fromkeys(METHOD_FIELDS)
     return Estimator(stems, lambda track: oracle(track, stems), about)
 
 
@@ -109,6 +110,7 @@ def evaluate(
     *,
     command: str = "",
     keep: Callable[[Track, Audio], None] | None = None,
+    engine: Engine = OURS,
     progress: Report | None = None,
 ) -> tuple[Path, Summary]:
     """Score every test track under every protocol.
@@ -121,51 +123,48 @@ def evaluate(
         run: the run's name.
         command: what the user typed, for the record.
         keep: called with each track and its estimates, to write them somewhere.
+        engine: who computes BSSEval.
         progress: called with (track, done, all).
 
     Returns:
-        The score folder, and protocol id -> stem -> metric -> dB.
+        The score folder, and protocol id -> stem -> metric -> value.
 
     Raises:
         ValueError: for an unknown protocol, a track without a stem, or estimates that are no
             numbers, before anything of this track is written.
     """
-    chosen = [find_protocol(name) for name in protocols]
+    chosen = [find_protocol(name).on(estimator.stems) for name in protocols]
     folder = scores_root / dataset.name / estimator.about["method"] / run
-    results: dict[str, list[TrackScores]] = {protocol.name: [] for protocol in chosen}
-    files: dict[str, dict[str, str]] = {protocol.name: {} for protocol in chosen}
+    results: dict[str, list[TrackScores]] = {protocol.label: [] for protocol in chosen}
+    digests: dict[str, dict[str, str]] = {protocol.label: {} for protocol in chosen}
     tracks = dataset.split("test")
     for done, track in enumerate(tracks):
-        references = track.read_stems(estimator.stems)
-        estimates = estimator(track)
+        references, estimates = track.read_stems(estimator.stems), estimator(track)
         check_estimates(track, references, estimates)
         if keep is not None:
             keep(track, estimates)
+        mixture, rate = track.read_mixture()[None], track.info.sample_rate
+        song = Song(track.name, estimator.stems, references, estimates, mixture, rate)
         for protocol in chosen:
-            found = protocol.score(references, estimates, estimator.stems, track.info.sample_rate)
-            digest = scores.write_track(folder, protocol.name, track.name, found)
-            files[protocol.name][f"test/{track.name}.json"] = digest
-            results[protocol.name].append(found)
+            found = protocol(song, engine)
+            digests[protocol.label][track.name] = write_track(folder, protocol.label, found)
+            results[protocol.label].append(found)
         if progress is not None:
             progress(track.name, done + 1, len(tracks))
-    described = [_describe_protocol(protocol, files[protocol.name]) for protocol in chosen]
-    about = dict(estimator.about)
-    record = {
-        **{key: about.pop(key) for key in ("kind", "method")},
-        "run": run,
-        "dataset": _describe_dataset(dataset),
-        "stems": list(estimator.stems),
-        "protocols": dict(zip(results, described, strict=True)),
-        "cost": _describe_cost(estimator, about.pop("gmac_per_second")),
-        **about,
-        "seed": about["training"]["seed"] if about["training"] else None,
-        "commit": provenance.commit(),
-        "versions": provenance.versions(),
-        "command": command,
-        "machine": provenance.machine(),
+    described = {
+        p.label: describe_protocol(p, results[p.label], digests[p.label], engine) for p in chosen
     }
-    scores.write_run(folder, record)
-    return folder, {p.id: aggregate(results[p.name], p) for p in chosen}
+    write_record(
+        folder,
+        run,
+        estimator.about,
+        _describe_dataset(dataset),
+        estimator.stems,
+        described,
+        _describe_cost(estimator),
+        command,
+    )
+    return folder, {p.id: aggregate(results[p.label], p) for p in chosen}
 
 
 def check_estimates(track: Track, references: Audio, estimates: Audio) -> None:
@@ -209,22 +208,11 @@ def _describe_dataset(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _describe_protocol(protocol: Protocol, files: dict[str, str]) -> dict[str, Any]:
-    return {
-        "id": protocol.id,
-        "metrics": list(protocol.metrics),
-        "frames": protocol.frames,
-        "tracks": protocol.tracks,
-        "silence": protocol.silence,
-        "files": files,
-    }
-
-
-def _describe_cost(estimator: Estimator, gmac: float | None) -> dict[str, Any]:
+def _describe_cost(estimator: Estimator) -> dict[str, Any]:
     is_model = estimator.about["kind"] == "model"
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return {
-        "gmac_per_second": gmac,
+        "gmac_per_second": estimator.about["gmac_per_second"],
         "real_time_factor": round(estimator.real_time_factor, 4) if is_model else None,
         "peak_memory_bytes": provenance.peak_memory_bytes(device) if is_model else None,
     }

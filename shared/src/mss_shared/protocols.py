@@ -1,23 +1,46 @@
-"""Named, versioned protocols: which metric, on which frames, silence how, averaged how.
+"""Named, versioned protocols: which metric of which stems, on which frames, silence how,
+averaged how.
 
 A number without its protocol's id means nothing, and two ids never share an average.
+
+BSSEval scores the stems of a track together: where one is silent no other counts, and SIR depends
+on what else is there. So the stems belong to the id: ``bsseval_v4@1`` is that of vocals, drums,
+bass and other; any other choice is named, as in ``bsseval_v4.vocals+accompaniment@1``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from mss_shared.metrics.bsseval import bsseval
-from mss_shared.metrics.sdr import usdr
-from mss_shared.metrics.sisdr import si_sdr
-from mss_shared.scores import Frame, TrackScores
+from mss_shared.datasets.tracks import STEMS
+from mss_shared.scores import TrackScores
+from mss_shared.song_scores import (
+    ACCOMPANIMENT,
+    BSSEVAL_METRICS,
+    OURS,
+    Engine,
+    Score,
+    Song,
+    bleed_values,
+    csdr_values,
+    every_second,
+    l1_freq_values,
+    log_wmse_values,
+    score_bsseval,
+    score_bsseval_v3,
+    score_sisec,
+    si_sdr_values,
+    usdr_values,
+    whole_track,
+)
 
-Signals = NDArray[np.float32]
+_ORDER = (*STEMS, ACCOMPANIMENT)
+_SILENT_SONG = "a stem whose reference or estimate is silent over the whole track is NaN"
+_SILENT_FRAME = "a frame in which a stem's reference or estimate is silent is NaN for all stems"
+_BSSEVAL_SILENCE = f"{_SILENT_FRAME}; {_SILENT_SONG} and does not make the others so"
 
 
 @dataclass(frozen=True)
@@ -25,93 +48,167 @@ class Protocol:
     """What a number under this id is.
 
     Attributes:
-        name, version: together the id; any change of the definition is a new version.
+        name, version: with ``targets`` the id; any change of the definition is a new version.
         metrics: names of the metrics a frame holds.
+        unit: of all of them.
+        window: which frames there are.
         frames, tracks: how frames of a track, and tracks of a set, become one number.
         silence: what happens where a reference or an estimate is silent.
-        score: (references, estimates, stems, sample_rate) -> TrackScores, arrays being
-            (stem, channel, sample).
+        choose: the stems a method estimates -> those that are scored, in the files' order;
+            ValueError if the protocol can't be applied to them.
+        score: (song, targets, engine) -> frames of every target, and why a target has no score.
+        joint: whether one stem's score depends on which others are there.
+        targets: what is scored; empty until ``on`` has chosen.
     """
 
     name: str
     version: int
     metrics: tuple[str, ...]
+    unit: str
+    window: str
     frames: str
     tracks: str
     silence: str
-    score: Callable[[Signals, Signals, Sequence[str], int], TrackScores]
+    choose: Callable[[Sequence[str]], tuple[str, ...]]
+    score: Score
+    joint: bool = False
+    targets: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The id without its version: the name of the protocol's folder."""
+        if not self.joint or set(self.targets) in (set(), set(STEMS)):
+            return self.name
+        return f"{self.name}.{'+'.join(self.targets)}"
 
     @property
     def id(self) -> str:
-        """``name@version``."""
-        return f"{self.name}@{self.version}"
+        """``name@version``, with the stems in between where they matter and are not the four."""
+        return f"{self.label}@{self.version}"
+
+    def on(self, stems: Sequence[str]) -> Protocol:
+        """The protocol for a method that estimates these stems."""
+        return replace(self, targets=self.choose(stems))
+
+    def __call__(self, song: Song, engine: Engine = OURS) -> TrackScores:
+        """Score one track; the result carries the id.
+
+        Args:
+            song: the track.
+            engine: who computes BSSEval.
+        """
+        assert self.targets, "choose the stems first"
+        return replace(self.score(song, self.targets, engine), protocol=self.id)
 
 
-def _score_bsseval(
-    references: Signals, estimates: Signals, stems: Sequence[str], sample_rate: int
-) -> TrackScores:
-    window = min(sample_rate, references.shape[-1])
-    scores = bsseval(references, estimates, window=window, hop=sample_rate, metrics=("SDR",))
-    seconds = window / sample_rate
-    return {
-        stem: [Frame(float(t), seconds, {"SDR": float(v)}) for t, v in enumerate(values)]
-        for stem, values in zip(stems, scores.sdr, strict=True)
-    }
+def in_order(stems: Sequence[str]) -> tuple[str, ...]:
+    """Vocals, drums, bass, other, accompaniment as far as they are there, then all others."""
+    known = tuple(stem for stem in _ORDER if stem in stems)
+    return known + tuple(sorted(set(stems) - set(known)))
 
 
-def _score_whole(
-    name: str, metric: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-) -> Callable[[Signals, Signals, Sequence[str], int], TrackScores]:
-    """A protocol with one frame, the whole track; computed in float64."""
-
-    def score(
-        references: Signals, estimates: Signals, stems: Sequence[str], sample_rate: int
-    ) -> TrackScores:
-        seconds = references.shape[-1] / sample_rate
-        scores = {}
-        for stem, reference, estimate in zip(stems, references, estimates, strict=True):
-            value = metric(
-                torch.from_numpy(reference).double(), torch.from_numpy(estimate).double()
-            )
-            scores[stem] = [Frame(0.0, seconds, {name: float(value)})]
-        return scores
-
-    return score
+def _together(stems: Sequence[str]) -> tuple[str, ...]:
+    """Without the accompaniment if its parts are there: it would be the sum of other references."""
+    chosen = in_order(stems)
+    parts = [stem for stem in chosen if stem not in ("vocals", ACCOMPANIMENT)]
+    return tuple(stem for stem in chosen if stem != ACCOMPANIMENT or not parts)
 
 
-PROTOCOLS = {
-    protocol.name: protocol
-    for protocol in (
-        Protocol(
-            "bsseval_v4",
-            1,
-            ("SDR",),
-            frames="median",
-            tracks="median",
-            silence="a frame with a silent stem counts for no stem; a stem silent throughout is "
-            "left out",
-            score=_score_bsseval,
-        ),
-        Protocol(
-            "usdr",
-            1,
-            ("uSDR",),
-            frames="mean",
-            tracks="mean",
-            silence="a silent stem scores 1e-7 over the energy of its estimate",
-            score=_score_whole("uSDR", usdr),
-        ),
-        Protocol(
-            "si_sdr",
-            1,
-            ("SI-SDR",),
-            frames="mean",
-            tracks="mean",
-            silence="a silent stem scores 1e-8 over the energy of its estimate",
-            score=_score_whole("SI-SDR", si_sdr),
-        ),
-    )
-}
+def _sisec(stems: Sequence[str]) -> tuple[str, ...]:
+    four = set(STEMS) <= set(stems)
+    if not four and not {"vocals", ACCOMPANIMENT} <= set(stems):
+        raise ValueError(
+            f"protocol sisec18 needs vocals and accompaniment, or all of {', '.join(STEMS)}, and "
+            f"there is only {', '.join(stems)}: choose bsseval_v4"
+        )
+    return (*(STEMS[1:] if four else ()), "vocals", ACCOMPANIMENT)
+
+
+_BSSEVAL = Protocol(
+    "bsseval_v4",
+    1,
+    BSSEVAL_METRICS,
+    unit="dB",
+    window="1 s every 1 s, a last incomplete one dropped; filters of 512 taps from the whole track",
+    frames="median",
+    tracks="median",
+    silence=_BSSEVAL_SILENCE,
+    choose=_together,
+    score=score_bsseval,
+    joint=True,
+)
+_SISEC18 = replace(
+    _BSSEVAL,
+    name="sisec18",
+    window=f"{_BSSEVAL.window}; vocals and accompaniment against each other, drums, bass and other "
+    f"among the four stems",
+    choose=_sisec,
+    score=score_sisec,
+    joint=False,
+)
+_BSSEVAL_V3 = replace(
+    _BSSEVAL,
+    name="bsseval_v3",
+    window="1 s every 1 s, a last incomplete one dropped; filters of 512 taps from each frame",
+    score=score_bsseval_v3,
+)
+_USDR = Protocol(
+    "usdr",
+    1,
+    ("uSDR",),
+    unit="dB",
+    window="the whole track",
+    frames="mean",
+    tracks="mean",
+    silence="a silent stem scores 1e-7 over the energy of its estimate",
+    choose=in_order,
+    score=whole_track(usdr_values),
+)
+_CSDR = replace(
+    _USDR,
+    name="csdr",
+    metrics=("cSDR",),
+    window="1 s every 1 s, a last incomplete one dropped",
+    frames="median",
+    tracks="median",
+    silence="1e-7 is added to both energies; silent frames count",
+    score=every_second(csdr_values),
+)
+_SI_SDR = replace(
+    _USDR,
+    name="si_sdr",
+    metrics=("SI-SDR",),
+    silence="a silent stem scores 1e-8 over the energy of its estimate",
+    score=whole_track(si_sdr_values),
+)
+_L1_FREQ = replace(
+    _USDR,
+    name="l1_freq",
+    metrics=("L1Freq",),
+    unit="of 100",
+    silence="a silent stem scores by the level of its estimate",
+    score=whole_track(l1_freq_values),
+)
+_BLEED = replace(
+    _L1_FREQ,
+    name="bleed",
+    metrics=("bleedless", "fullness"),
+    score=whole_track(bleed_values),
+)
+_LOG_WMSE = replace(
+    _USDR,
+    name="log_wmse",
+    metrics=("logWMSE",),
+    unit="of 73.7",
+    silence="a silent stem scores by the level of its estimate against the mixture's",
+    score=whole_track(log_wmse_values),
+)
+
+_ALL = (
+    *(_BSSEVAL, _SISEC18, _BSSEVAL_V3),
+    *(_USDR, _CSDR, _SI_SDR, _L1_FREQ, _BLEED, _LOG_WMSE),
+)
+PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
 
 
 def find_protocol(name: str) -> Protocol:
@@ -122,22 +219,35 @@ def find_protocol(name: str) -> Protocol:
 
 
 def aggregate(tracks: Sequence[TrackScores], protocol: Protocol) -> dict[str, dict[str, float]]:
-    """Stem -> metric -> dB over a set of tracks, by the protocol's own rule; NaN is skipped.
+    """Stem -> metric -> value over a set of tracks, by the protocol's own rule; NaN is skipped.
 
     A number that no frame supports is NaN.
+
+    Raises:
+        ValueError: if a track was scored under another protocol id.
     """
-    stems = list(dict.fromkeys(stem for scores in tracks for stem in scores))
-    result: dict[str, dict[str, float]] = {}
-    for stem in stems:
-        result[stem] = {}
-        for metric in protocol.metrics:
-            per_track = [
-                _reduce([f.metrics[metric] for f in scores[stem]], protocol.frames)
-                for scores in tracks
-                if stem in scores
-            ]
-            result[stem][metric] = _reduce(per_track, protocol.tracks)
-    return result
+    for track in tracks:
+        if track.protocol != protocol.id:
+            raise ValueError(
+                f"track {track.name} was scored under {track.protocol}, the average is of "
+                f"{protocol.id}: score all tracks under one protocol id"
+            )
+    return {
+        stem: {
+            metric: _reduce(
+                [
+                    _reduce(
+                        [frame.metrics[metric] for frame in track.targets[stem]], protocol.frames
+                    )
+                    for track in tracks
+                    if stem in track.targets
+                ],
+                protocol.tracks,
+            )
+            for metric in protocol.metrics
+        }
+        for stem in dict.fromkeys(stem for track in tracks for stem in track.targets)
+    }
 
 
 def _reduce(values: Sequence[float], rule: str) -> float:

@@ -20,6 +20,7 @@ from mss_shared.evaluate import evaluate as score
 from mss_shared.oracles import ORACLES
 from mss_shared.paper import Option, Paper, Verb, find
 from mss_shared.recipe import InferenceConfig, find_recipe, load_recipe
+from mss_shared.song_scores import OURS, Engine
 from mss_shared.stems import separate_file
 
 
@@ -141,7 +142,14 @@ def evaluate(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
     keep = _keeper(arguments.estimates, estimator.stems) if arguments.estimates else None
     tables = {
         each.about["method"]: _score(
-            each, dataset, protocols, arguments.scores, name, command, kept
+            each,
+            dataset,
+            protocols,
+            arguments.scores,
+            name,
+            command,
+            kept,
+            Engine(museval=arguments.bsseval == "museval"),
         )
         for each, name, kept in [
             (estimator, run, keep),
@@ -273,10 +281,19 @@ def _score(
     run: str,
     command: str,
     keep: Any,
+    engine: Engine = OURS,
 ) -> Summary:
     with console.progress(f"scoring {estimator.about['method']}") as progress:
         folder, summary = score(
-            estimator, dataset, protocols, root, run, command=command, keep=keep, progress=progress
+            estimator,
+            dataset,
+            protocols,
+            root,
+            run,
+            command=command,
+            keep=keep,
+            engine=engine,
+            progress=progress,
         )
     console.say(f"scores: {folder}")
     return summary

@@ -23,17 +23,23 @@ SUFFIXES = (".wav", ".flac")
 SPLITS = ("train", "valid", "test")
 
 
-def read(root: Path, name: str) -> Dataset:
+def read(root: Path, name: str, faults: dict[str, str] | None = None) -> Dataset:
     """List the tracks of a folder by reading headers only.
+
+    Args:
+        root: the folder.
+        name: the data set's.
+        faults: if given, a broken test track is left out and its name and fault are put here.
 
     Raises:
         ValueError: if there is no track folder, a file is unreadable, or the files of one track
             differ in length, rate or channels.
     """
-    splits = {split: _read_split(root / split) for split in SPLITS}
-    if not any(splits.values()):
-        splits["test"] = _read_split(root)
-    if not any(splits.values()):
+    splits = {split: _read_split(root / split) for split in ("train", "valid")}
+    splits["test"] = _read_split(root / "test", faults)
+    if not any(splits.values()) and not faults:
+        splits["test"] = _read_split(root, faults)
+    if not any(splits.values()) and not faults:
         raise ValueError(
             f"no track folders under {root}: --data_root must hold train/ and test/ with one "
             f"folder per track, each with a wav file per stem"
@@ -42,16 +48,7 @@ def read(root: Path, name: str) -> Dataset:
 
 
 def with_validation(dataset: Dataset) -> Dataset:
-    """The data set; if it has no validation tracks, every tenth training track becomes one.
-
-    Raises:
-        ValueError: if it has no tracks at all.
-    """
-    if not (dataset.train or dataset.valid or dataset.test):
-        raise ValueError(
-            f"no tracks under {dataset.root}: --data_root must hold train/ and test/ with one "
-            f"folder per track or stem"
-        )
+    """The data set; if it has no validation tracks, every tenth training track becomes one."""
     if not dataset.valid and len(dataset.train) > 1:
         return hold_out(dataset, tuple(track.name for track in dataset.train[::10]))
     return dataset
@@ -87,8 +84,16 @@ def track_folders(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if path.is_dir() and stem_files(path)]
 
 
-def _read_split(folder: Path) -> tuple[Track, ...]:
-    return tuple(read_track(path) for path in track_folders(folder))
+def _read_split(folder: Path, faults: dict[str, str] | None = None) -> tuple[Track, ...]:
+    tracks = []
+    for path in track_folders(folder):
+        try:
+            tracks.append(read_track(path))
+        except ValueError as error:
+            if faults is None:
+                raise
+            faults[path.name] = " ".join(str(error).split())
+    return tuple(tracks)
 
 
 def read_track(folder: Path) -> Track:

@@ -22,7 +22,9 @@ LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
 }
 
 
-def open_dataset(data_root: str | Path, progress: Progress | None = None) -> Dataset:
+def open_dataset(
+    data_root: str | Path, progress: Progress | None = None, faults: dict[str, str] | None = None
+) -> Dataset:
     """Open a data set; generate the demo set or decode MUSDB18's mp4 files if need be.
 
     Args:
@@ -31,13 +33,14 @@ def open_dataset(data_root: str | Path, progress: Progress | None = None) -> Dat
             of track folders; a folder of track folders, which are then all test tracks; or
             ``aligned:``, ``sourcefolder:`` or ``trackfolder_var:`` and a folder of that layout.
         progress: called with (song, songs done, songs in all) while something is built.
+        faults: if given, broken test tracks are left out and put here, name to sentence.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
         ValueError: if it holds no tracks, or a demo size that does not exist is asked for.
     """
     if str(data_root).split(":")[0] == "demo":
-        return _open_demo(str(data_root), progress)
+        return _open_demo(str(data_root), progress, faults)
     layout, _, place = str(data_root).partition(":")
     root = Path(place if layout in LAYOUTS else data_root).expanduser()
     if not root.is_dir():
@@ -46,21 +49,34 @@ def open_dataset(data_root: str | Path, progress: Progress | None = None) -> Dat
             f"train/ and test/"
         )
     if layout in LAYOUTS:
-        return LAYOUTS[layout](root)
+        return _open_layout(layout, root)
     if (root / "manifest.json").is_file():
-        return _open_generated(root)
+        return _open_generated(root, faults)
+    name = folders.dataset_name(root)
     if musdb18.holds_stem_files(root):
-        return musdb18.name_validation(folders.read(musdb18.decode(root, progress), "musdb18"))
-    return musdb18.name_validation(folders.read(root, folders.dataset_name(root)))
+        root, name = musdb18.decode(root, progress), "musdb18"
+    dataset = folders.read(root, name, faults)
+    return musdb18.name_validation(dataset, broken=len(faults or ()))
 
 
-def _open_demo(text: str, progress: Progress | None) -> Dataset:
+def _open_layout(layout: str, root: Path) -> Dataset:
+    dataset = LAYOUTS[layout](root)
+    if not (dataset.train or dataset.valid or dataset.test):
+        raise ValueError(
+            f"no tracks under {root}: --data_root {layout}:... must hold train/ with one folder "
+            f"per {'stem' if layout == 'sourcefolder' else 'track'}"
+        )
+    return dataset
+
+
+def _open_demo(text: str, progress: Progress | None, faults: dict[str, str] | None) -> Dataset:
     size = text.partition(":")[2] or "small"
     if size not in SIZES:
         raise ValueError(f"there is no demo set {size!r}: choose demo:{', demo:'.join(SIZES)}")
-    return _open_generated(demo_root(SIZES[size], progress=progress))
+    return _open_generated(demo_root(SIZES[size], progress=progress), faults)
 
 
-def _open_generated(root: Path) -> Dataset:
+def _open_generated(root: Path, faults: dict[str, str] | None) -> Dataset:
     manifest = read_manifest(root)
-    return folders.hold_out(folders.read(root, manifest["name"]), tuple(manifest["validation"]))
+    dataset = folders.read(root, manifest["name"], faults)
+    return folders.hold_out(dataset, tuple(manifest["validation"]))

@@ -30,6 +30,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from mss_shared.metrics.bsseval_correlations import Correlations, correlate
 from mss_shared.metrics.bsseval_filters import equal_channels, independent, projection_filters
@@ -46,6 +47,7 @@ from mss_shared.metrics.bsseval_frames import (
 )
 from mss_shared.metrics.bsseval_signals import (
     Array,
+    Reader,
     Scenario,
     Signals,
     audible_somewhere,
@@ -64,6 +66,7 @@ class BssScores:
     sdr, isr, sir, sar: (stem, frame) float64; NaN where undefined or not asked for.
     permutation: (stem, 1), or (stem, frame) if filters are framewise: the estimate that was
         scored against each reference.
+    silent_references, silent_estimates: (stem,), whether it is silent over the whole song.
     """
 
     sdr: Array
@@ -71,6 +74,8 @@ class BssScores:
     sir: Array
     sar: Array
     permutation: NDArray[np.intp]
+    silent_references: NDArray[np.bool_]
+    silent_estimates: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -108,12 +113,17 @@ class _Options:
 class _Plan:
     """A scenario with what the whole song says about it.
 
-    references, stems: which references are audible, and which stems are so on both sides.
+    references, estimates: which of them are audible.
     """
 
     task: Task
     references: NDArray[np.bool_]
-    stems: NDArray[np.bool_]
+    estimates: NDArray[np.bool_]
+
+    @property
+    def stems(self) -> NDArray[np.bool_]:
+        """Which stems are audible on both sides."""
+        return self.references & self.estimates
 
     def valid(self, levels: Levels) -> NDArray[np.bool_]:
         """(frame,): whether all that counts is audible."""
@@ -123,8 +133,8 @@ class _Plan:
 
 
 def bsseval(
-    references: ArrayLike,
-    estimates: ArrayLike,
+    references: ArrayLike | Reader,
+    estimates: ArrayLike | Reader,
     *,
     window: float,
     hop: float,
@@ -139,7 +149,8 @@ def bsseval(
     """Score estimates against references; the module says what counts as silent.
 
     Args:
-        references, estimates: (stem, channel, sample), finite, of one shape.
+        references, estimates: (stem, channel, sample), finite, of one shape; an array, or a
+            `Reader` that reads them piece by piece, so that memory does not grow with the song.
         window, hop: samples per frame and from frame to frame, may be fractional or inf.
         metrics: which ratios to compute; SDR alone needs no filters.
         taps: length of the distortion filters in samples.
@@ -147,7 +158,7 @@ def bsseval(
         sources_version: ratios of `bss_eval_sources`: SDR = own projection over the rest, no ISR.
         permute: match estimates to references by the largest mean SIR.
         silent: whether a stem silent over the whole song is NaN or an error.
-        workers: threads, None for all CPUs of the process; the scores do not depend on it.
+        workers: threads, None for all CPUs of the process; no bit of the scores depends on it.
 
     Raises:
         ValueError: shapes differ, no or non-finite samples, an argument out of range, silence.
@@ -156,12 +167,12 @@ def bsseval(
         window, hop, metrics, taps, framewise_filters, sources_version, permute, silent, workers
     )
     pair = _checked_pair(references, estimates)
-    return _score(*pair, [Scenario.as_given(len(pair[0]))], options)[0]
+    return _score(*pair, [Scenario.as_given(pair[0].shape[0])], options)[0]
 
 
 def bsseval_with_accompaniment(
-    references: ArrayLike,
-    estimates: ArrayLike,
+    references: ArrayLike | Reader,
+    estimates: ArrayLike | Reader,
     vocals_index: int,
     *,
     window: float,
@@ -186,7 +197,7 @@ def bsseval_with_accompaniment(
     """
     options = _Options(window, hop, metrics, taps, framewise_filters, False, False, silent, workers)
     pair = _checked_pair(references, estimates)
-    stems = len(pair[0])
+    stems = pair[0].shape[0]
     if stems < 2 or not 0 <= vocals_index < stems:
         raise ValueError(
             f"vocals_index is {vocals_index} of {stems} stems: "
@@ -198,17 +209,28 @@ def bsseval_with_accompaniment(
     return first, second
 
 
-def _checked_pair(references: ArrayLike, estimates: ArrayLike) -> tuple[Signals, Signals]:
-    pair = np.asarray(references), np.asarray(estimates)
+def _checked_pair(
+    references: ArrayLike | Reader, estimates: ArrayLike | Reader
+) -> tuple[Signals, Signals]:
+    pair = checked(references, "references"), checked(estimates, "estimates")
     if pair[0].shape != pair[1].shape:
         raise ValueError(
             f"references have shape {pair[0].shape} and estimates {pair[1].shape}: "
             f"bring both to the same (stem, channel, sample)"
         )
-    return checked(pair[0], "references"), checked(pair[1], "estimates")
+    return pair
 
 
 def _score(
+    references: Signals, estimates: Signals, scenarios: Sequence[Scenario], options: _Options
+) -> list[BssScores]:
+    # One BLAS thread: rounding then does not depend on the machine's load or core count, and
+    # several songs at once do not fight over the cores.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _score_frames(references, estimates, scenarios, options)
+
+
+def _score_frames(
     references: Signals, estimates: Signals, scenarios: Sequence[Scenario], options: _Options
 ) -> list[BssScores]:
     frames = frame_bounds(references.shape[2], options.window, options.hop)
@@ -239,7 +261,7 @@ def _plan(references: Signals, estimates: Signals, scenario: Scenario, options: 
         pairs = tuple((estimate, reference) for reference in scored for estimate in scored)
     else:
         pairs = tuple((stem, stem) for stem in scored)
-    return _Plan(Task(scenario, pairs), heard[0], stems)
+    return _Plan(Task(scenario, pairs), *heard)
 
 
 def _filtered(
@@ -328,7 +350,7 @@ def _assemble(
     for name in set(METRICS) - set(options.metrics):
         picked[name] = np.full((stems, frames), np.nan)
     sdr, isr, sir, sar = (picked[name] for name in METRICS)
-    return BssScores(sdr, isr, sir, sar, order)
+    return BssScores(sdr, isr, sir, sar, order, ~plan.references, ~plan.estimates)
 
 
 def _best_order(sir: Array, framewise: bool) -> NDArray[np.intp]:

@@ -8,7 +8,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mss_shared.metrics.bsseval_signals import Array, Scenario, Signals, in_order
+from mss_shared.metrics.bsseval_signals import Array, Scenario, Signals, in_order, samples
 
 BLOCK = 4096  # transform length, eight times the usual 512 taps
 BLOCKS_AT_ONCE = 12  # bounds the memory of a batch to 20 MB with four stereo stems
@@ -81,7 +81,7 @@ def _cross_spectra(
     lanes = np.zeros((2, *references.shape[:2], stop - start))
     last = min(stop, bounds[1])
     for lane, signals in zip(lanes, (references, estimates), strict=True):
-        lane[..., : last - start] = signals[..., start:last]
+        lane[..., : last - start] = samples(signals, start, last)
     lanes = lanes.reshape(-1, stop - start)
     ahead = block_spectra(overlapping(lanes, size, hop))
     padded = np.zeros((len(lanes) // 2, blocks, size))

@@ -2,16 +2,35 @@
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Signals = NDArray[Any]  # (stem, channel, sample) as the caller holds it, any real dtype
 Array = NDArray[np.float64]
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Signals that are not in memory, such as files; read from several threads at once.
+
+    shape: (stem, channel, sample).
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """(stem, channel, stop - start) finite real samples; ValueError if they are not."""
+
+    def sums(self, groups: Sequence[Sequence[int]]) -> "Reader":
+        """Signals whose stems are sums of stems of these."""
+
+
+Signals = NDArray[Any] | Reader  # (stem, channel, sample), any real dtype
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -50,13 +69,18 @@ class Scenario:
         return spread
 
 
-def checked(signals: ArrayLike, name: str) -> Signals:
-    """The array itself, if it is real, (stem, channel, sample), not empty and finite."""
-    array: Signals = np.asarray(signals)
-    if array.ndim != 3 or array.size == 0:
+def checked(signals: ArrayLike | Reader, name: str) -> Signals:
+    """The signals themselves, if real, (stem, channel, sample), not empty and finite.
+
+    Readers are not walked through here: they check what they read.
+    """
+    array: NDArray[Any] | Reader = signals if isinstance(signals, Reader) else np.asarray(signals)
+    if len(array.shape) != 3 or 0 in array.shape:
         raise ValueError(
             f"{name} have shape {array.shape}: pass a non-empty (stem, channel, sample) array"
         )
+    if isinstance(array, Reader):
+        return array
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{name} have dtype {array.dtype}: pass real samples, float32 or float64")
     for start in range(0, array.shape[2], CHUNK):
@@ -81,8 +105,15 @@ def excerpt(signals: Signals, start: int, stop: int, bounds: tuple[int, int]) ->
     out = np.zeros((*signals.shape[:-1], stop - start))
     first, last = max(start, bounds[0]), min(stop, bounds[1])
     if first < last:
-        out[..., first - start : last - start] = signals[..., first:last]
+        out[..., first - start : last - start] = samples(signals, first, last)
     return out
+
+
+def samples(signals: Signals, start: int, stop: int) -> NDArray[Any]:
+    """(stem, channel, stop - start) as they are held or read."""
+    if isinstance(signals, Reader):
+        return signals.read(start, stop)
+    return signals[..., start:stop]
 
 
 def audible(signals: Array) -> NDArray[np.bool_]:

@@ -1,0 +1,66 @@
+"""logWMSE, through the published package of its author; it comes with `mss-shared[logwmse]`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mss_shared.metrics.sdr import check_shapes
+
+
+def log_wmse(mixture: Tensor, references: Tensor, estimates: Tensor, *, sample_rate: int) -> Tensor:
+    """Logarithm of the error's energy as heard, relative to the mixture's; higher is better.
+
+    Both pass a filter that follows the ear; a channel's error counts against the same channel of
+    the mixture, and channels count by the mean of their scores. Not differentiable.
+
+    Args:
+        mixture: (channel, sample) the song the stems are of.
+        references: (stem, channel, sample) true stems at the mixture's level.
+        estimates: (stem, channel, sample) separated stems.
+        sample_rate: of all three, in Hz; the package resamples to 44100.
+
+    Returns:
+        (stem,) float32, about as large as SDR in dB: 3 is poor, 30 very good, a perfect estimate
+        73.683. A silent stem is scored like any other. A silent channel of the mixture counts as
+        perfect, whatever the estimate.
+
+    Raises:
+        ValueError: if the shapes don't fit or there is no sample.
+        ModuleNotFoundError: without the package log-wmse-audio-quality.
+
+    Source: calculate_log_wmse of log-wmse-audio-quality 0.2.0 (Jordal), which gives the numbers of
+    older tables, those of torch-log-wmse 0.3; those of torch-log-wmse 1 differ in the fourth
+    decimal on ordinary stems.
+    """
+    check_shapes(references, estimates)
+    if mixture.shape != references.shape[1:] or mixture.ndim != 2 or mixture.shape[-1] < 1:
+        raise ValueError(
+            f"the mixture is {tuple(mixture.shape)}, the references {tuple(references.shape)}: "
+            f"pass (channel, sample) and (stem, channel, sample), at least one sample"
+        )
+    score = _published()
+    song, *stems = (_array(signals) for signals in (mixture, estimates, references))
+    pairs = zip(*stems, strict=True)
+    return torch.tensor([float(score(song, e, r, sample_rate)) for e, r in pairs])
+
+
+def _array(signals: Tensor) -> Any:
+    return signals.detach().to("cpu", torch.float32).numpy()
+
+
+def _published() -> Callable[..., Any]:
+    """The package's one function: (mixture, estimate, reference, sample_rate) -> score."""
+    try:
+        module = importlib.import_module("log_wmse_audio_quality")
+    except ImportError:
+        raise ModuleNotFoundError(
+            "logWMSE is measured by the package log-wmse-audio-quality, which is not installed: "
+            'pip install "mss-shared[logwmse]"'
+        ) from None
+    function: Callable[..., Any] = module.calculate_log_wmse
+    return function

@@ -1,0 +1,1 @@
+"""Scoring of separated files against references: ``mss-eval``."""

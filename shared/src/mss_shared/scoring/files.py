@@ -1,0 +1,56 @@
+"""Stem files as signals that are read piece by piece, so that memory does not grow with a song."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mss_shared import audio
+from mss_shared.audio import Audio
+
+
+@dataclass(frozen=True)
+class FileSignals:
+    """(stem, channel, sample) float32; a stem is the sum of one or more files.
+
+    Attributes:
+        stems: the files of each stem, all of one rate and channel count.
+        channels: that count.
+        length: in samples; shorter files are continued by zeros, longer ones cut.
+    """
+
+    stems: tuple[tuple[Path, ...], ...]
+    channels: int
+    length: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(stem, channel, sample)."""
+        return len(self.stems), self.channels, self.length
+
+    def read(self, start: int, stop: int) -> Audio:
+        """(stem, channel, stop - start) float32.
+
+        Raises:
+            FileNotFoundError, ValueError: if a file can't be read or holds NaN or infinity.
+        """
+        out = np.zeros((len(self.stems), self.channels, stop - start), np.float32)
+        for signal, files in zip(out, self.stems, strict=True):
+            for path in files:
+                end = min(stop, self._lengths[path])
+                if end > start:
+                    signal[:, : end - start] += audio.read(path, start, end - start)
+        return out
+
+    @cached_property
+    def _lengths(self) -> dict[Path, int]:
+        return {path: audio.info(path).samples for files in self.stems for path in files}
+
+    def sums(self, groups: Iterable[Sequence[int]]) -> FileSignals:
+        """Signals whose stems are sums of stems of these."""
+        stems = tuple(tuple(path for n in group for path in self.stems[n]) for group in groups)
+        return FileSignals(stems, self.channels, self.length)
