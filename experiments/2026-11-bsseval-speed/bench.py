@@ -101,11 +101,12 @@ def write_files(seconds: int, folder: Path) -> None:
 
 def score_files(seconds: int, threads: int, folder: Path) -> dict[str, object]:
     """As `score_ours`, but read piece by piece, as `mss-eval` does."""
+    from mss_shared.datasets.tracks import Sum
     from mss_shared.metrics.bsseval import bsseval
     from mss_shared.scoring.files import FileSignals
 
     sides = ("references", "estimates")
-    files = [tuple((folder / x / f"{n}.wav",) for n in range(STEMS)) for x in sides]
+    files = [tuple(Sum.of(folder / x / f"{n}.wav") for n in range(STEMS)) for x in sides]
     signals = [FileSignals(stems, CHANNELS, RATE_HZ * seconds) for stems in files]
 
     def score() -> np.ndarray:

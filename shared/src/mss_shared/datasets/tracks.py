@@ -26,6 +26,12 @@ class Sum:
 
     parts: tuple[tuple[float, Path], ...]
 
+    @classmethod
+    def of(cls, *sources: Path | Sum) -> Sum:
+        """Files and sums added."""
+        parts = (s.parts if isinstance(s, Sum) else ((1.0, s),) for s in sources)
+        return cls(tuple(part for several in parts for part in several))
+
 
 @dataclass(frozen=True)
 class Track:
