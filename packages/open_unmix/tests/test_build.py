@@ -24,6 +24,12 @@ def test_one_target_is_not_filtered_and_several_are() -> None:
         model("drums", "drums")
 
 
+def test_the_direction_and_layers_of_a_recipe_reach_the_network() -> None:
+    [network] = model("drums", unidirectional=True, nb_layers=2).networks()
+    assert not network.lstm.bidirectional and network.lstm.num_layers == 2
+    assert network.lstm.dropout == 0.4 and network.max_bin == 744
+
+
 def test_networks_of_several_checkpoints_share_one_filter() -> None:
     parts = [model("drums"), model("bass"), model("vocals", "other")]
     whole = join(parts, RECIPE, {})

@@ -127,7 +127,7 @@ class _Given(FirstEstimates):
     """First estimates as the fixture has them."""
 
     def __init__(self, estimate: Tensor, mixture: Tensor) -> None:
-        super().__init__(estimate.abs(), mixture)
+        super().__init__(estimate.abs(), mixture, mixture.abs())
         self.estimate = estimate
 
     def power(self) -> Tensor:
@@ -169,20 +169,19 @@ def test_silence_is_filtered_to_silence() -> None:
         assert not result.abs().any()
 
 
-@pytest.mark.parametrize("niter", [1, 2])
-@pytest.mark.parametrize("level", [1.0, 0.37])
+@pytest.mark.parametrize(("level", "tolerance"), [(1.0, 1e-4), (0.37, 1e-5)])
 def test_channels_that_differ_in_level_alone_do_not_break_the_filter(
-    level: float, niter: int
+    level: float, tolerance: float
 ) -> None:
     """Their covariance is singular and, in float32, the floor is lost in it."""
-    torch.manual_seed(0)
-    mono = 300.0 * torch.randn(1, 1, 33, 50, dtype=torch.complex128)
-    mixture = torch.cat([mono, level * mono], dim=1)
-    magnitudes = (torch.rand(1, 4, 1, 33, 50) * mixture.abs()[:, None]).double()
-    exact = wiener(magnitudes, mixture, Wiener(niter))
-    single = wiener(magnitudes.float(), mixture.to(torch.complex64), Wiener(niter))
-    assert single.isfinite().all()
-    assert_relative(single.to(exact.dtype), exact, 1e-4)
+    for seed in range(6):
+        torch.manual_seed(seed)
+        mono = 300.0 * torch.randn(1, 1, 33, 50, dtype=torch.complex128)
+        mixture = torch.cat([mono, level * mono], dim=1)
+        magnitudes = (10 * torch.rand(1, 4, 1, 33, 50) * mixture.abs()[:, None]).double()
+        exact = wiener(magnitudes, mixture, Wiener(1))
+        single = wiener(magnitudes.float(), mixture.to(torch.complex64), Wiener(1))
+        assert_relative(single.to(exact.dtype), exact, tolerance)
 
 
 @pytest.mark.parametrize("settings", [Wiener(1), Wiener(2, True), Wiener(1, residual="signal")])

@@ -12,7 +12,7 @@ Axis letters: b batch, s stem, c d channel, f bin, t frame.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,26 +71,31 @@ def filter_window(pieces: Pieces, settings: Wiener) -> Iterator[Tensor]:
     """Filter a window that is read piece by piece.
 
     Args:
-        pieces: gives the window's pieces anew at every call.
+        pieces: gives the window's pieces anew at every call; a list of them is called for once.
         settings: iterations and the rest.
 
     Yields:
         (batch, stem, channel, bin, frame) complex for each piece.
     """
     begin = _beginning(pieces, settings)
+    found = pieces()
+    kept = [begin(*piece) for piece in found] if isinstance(found, list) else None
+
+    def states() -> Iterable[State]:
+        return (begin(*piece) for piece in pieces()) if kept is None else kept
+
     models: list[Spatial] = []
     for _ in range(settings.niter):
-        states = (_advance(begin(*piece), models) for piece in pieces())
-        models.append(_fit(states, models, settings.eps))
-    for piece in pieces():
-        state = _advance(begin(*piece), models)
-        yield torch.complex(*state.planes())
+        models.append(_fit((_advance(s, models) for s in states()), models, settings.eps))
+    for state in states():
+        yield torch.complex(*_advance(state, models).planes())
 
 
 class State(Protocol):
     """Estimates of a piece, and the second moments that the filter is fitted to."""
 
     mixture: Tensor
+    level: Tensor  # magnitudes of the mixture
 
     def planes(self) -> Planes:
         """(b s c f t) twice."""
@@ -108,9 +113,8 @@ class FirstEstimates:
     Where the mixture is exactly zero its phase is zero, as a true arctangent has it.
     """
 
-    def __init__(self, amplitudes: Tensor, mixture: Tensor) -> None:
-        self.amplitudes, self.mixture = amplitudes, mixture
-        level = mixture.abs()
+    def __init__(self, amplitudes: Tensor, mixture: Tensor, level: Tensor) -> None:
+        self.amplitudes, self.mixture, self.level = amplitudes, mixture, level
         silent = level == 0
         level = torch.where(silent, 1.0, level)
         self.phase = (torch.where(silent, 1.0, mixture.real / level), mixture.imag / level)
@@ -136,8 +140,9 @@ class FirstEstimates:
 class FilteredEstimates:
     """What an iteration made of the mixture."""
 
-    def __init__(self, real: Tensor, imaginary: Tensor, mixture: Tensor) -> None:
-        self.real, self.imaginary, self.mixture = real, imaginary, mixture
+    def __init__(self, real: Tensor, imaginary: Tensor, before: State) -> None:
+        self.real, self.imaginary = real, imaginary
+        self.mixture, self.level = before.mixture, before.level
 
     def planes(self) -> Planes:
         """(b s c f t) twice."""
@@ -192,7 +197,8 @@ def _beginning(pieces: Pieces, settings: Wiener) -> Callable[[Tensor, Tensor], S
             rest = level - magnitudes.sum(dim=1)
             whole = magnitudes.expand(-1, -1, mixture.shape[1], -1, -1)
             magnitudes = torch.cat([whole, rest[:, None]], dim=1)
-        return FirstEstimates(magnitudes.expand(-1, -1, mixture.shape[1], -1, -1), mixture)
+        whole = magnitudes.expand(-1, -1, mixture.shape[1], -1, -1)
+        return FirstEstimates(whole, mixture, level)
 
     return begin
 
@@ -221,7 +227,7 @@ def _fit(states: Iterable[State], earlier: list[Spatial], eps: float) -> Spatial
         found = _moments(state)
         sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
         if not earlier:
-            highest = state.mixture.abs().amax(dim=(1, 2, 3))
+            highest = state.level.amax(dim=(1, 2, 3))
             peak = highest if peak is None else torch.maximum(peak, highest)
     real, imaginary = sums
     scale = earlier[0].scale if peak is None else (peak / SCALE).clamp(min=1.0).square()
@@ -255,11 +261,14 @@ def _filter(state: State, model: Spatial) -> State:
     for s in range(volume.shape[1]):
         real, imaginary = model.real[:, s, ..., None], model.imaginary[:, s, ..., None]
         parts = [_row(real[:, c], imaginary[:, c], white) for c in range(channels)]
-        stems.append(
-            [torch.stack(plane, dim=1) * volume[:, s, None] for plane in zip(*parts, strict=True)]
-        )
-    real, imaginary = (torch.stack(plane, dim=1) for plane in zip(*stems, strict=True))
-    return FilteredEstimates(real, imaginary, state.mixture)
+        stems.append([_stack(plane) * volume[:, s, None] for plane in zip(*parts, strict=True)])
+    real, imaginary = (_stack(plane) for plane in zip(*stems, strict=True))
+    return FilteredEstimates(real, imaginary, state)
+
+
+def _stack(parts: Sequence[Tensor]) -> Tensor:
+    """Stacked along a new axis 1, with the bins of a frame beside each other in memory."""
+    return torch.stack([part.transpose(-1, -2) for part in parts], dim=1).transpose(-1, -2)
 
 
 def _row(real: Tensor, imaginary: Tensor, white: Planes) -> Planes:
@@ -305,7 +314,7 @@ def _eliminate(level: Tensor, other: Tensor, cross: Planes, floor: Tensor, x: Te
     z = (z - turn * w + twist * u) * second
     u = u * first - turn * v + twist * z
     w = w * first - turn * z - twist * v
-    return torch.stack([u, v], dim=1), torch.stack([w, z], dim=1)
+    return _stack([u, v]), _stack([w, z])
 
 
 def _mix(volume: Tensor, weights: Tensor) -> Tensor:

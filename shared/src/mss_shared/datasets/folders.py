@@ -48,16 +48,7 @@ def read(root: Path, name: str, faults: dict[str, str] | None = None) -> Dataset
 
 
 def with_validation(dataset: Dataset) -> Dataset:
-    """The data set; if it has no validation tracks, every tenth training track becomes one.
-
-    Raises:
-        ValueError: if it has no tracks at all.
-    """
-    if not (dataset.train or dataset.valid or dataset.test):
-        raise ValueError(
-            f"no tracks under {dataset.root}: --data_root must hold train/ and test/ with one "
-            f"folder per track or stem"
-        )
+    """The data set; if it has no validation tracks, every tenth training track becomes one."""
     if not dataset.valid and len(dataset.train) > 1:
         return hold_out(dataset, tuple(track.name for track in dataset.train[::10]))
     return dataset

@@ -49,7 +49,7 @@ def open_dataset(
             f"train/ and test/"
         )
     if layout in LAYOUTS:
-        return LAYOUTS[layout](root)
+        return _open_layout(layout, root)
     if (root / "manifest.json").is_file():
         return _open_generated(root, faults)
     name = folders.dataset_name(root)
@@ -57,6 +57,16 @@ def open_dataset(
         root, name = musdb18.decode(root, progress), "musdb18"
     dataset = folders.read(root, name, faults)
     return musdb18.name_validation(dataset, broken=len(faults or ()))
+
+
+def _open_layout(layout: str, root: Path) -> Dataset:
+    dataset = LAYOUTS[layout](root)
+    if not (dataset.train or dataset.valid or dataset.test):
+        raise ValueError(
+            f"no tracks under {root}: --data_root {layout}:... must hold train/ with one folder "
+            f"per {'stem' if layout == 'sourcefolder' else 'track'}"
+        )
+    return dataset
 
 
 def _open_demo(text: str, progress: Progress | None, faults: dict[str, str] | None) -> Dataset:
