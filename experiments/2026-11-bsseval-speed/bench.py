@@ -90,6 +90,32 @@ def score_museval(seconds: int) -> dict[str, object]:
     return timed(lambda: np.stack(bss_eval(*audio, **frames, framewise_filters=False)[:4]))
 
 
+def write_files(seconds: int, folder: Path) -> None:
+    """The song as 32-bit float wav files, for `score_files`."""
+    from mss_shared import audio
+
+    for side, stems in zip(("references", "estimates"), make_song(seconds), strict=True):
+        for number, stem in enumerate(stems):
+            audio.write(folder / side / f"{number}.wav", stem, RATE_HZ, "FLOAT")
+
+
+def score_files(seconds: int, threads: int, folder: Path) -> dict[str, object]:
+    """As `score_ours`, but read piece by piece, as `mss-eval` does."""
+    from mss_shared.datasets.tracks import Sum
+    from mss_shared.metrics.bsseval import bsseval
+    from mss_shared.scoring.files import FileSignals
+
+    sides = ("references", "estimates")
+    files = [tuple(Sum.of(folder / x / f"{n}.wav") for n in range(STEMS)) for x in sides]
+    signals = [FileSignals(stems, CHANNELS, RATE_HZ * seconds) for stems in files]
+
+    def score() -> np.ndarray:
+        scores = bsseval(*signals, window=RATE_HZ, hop=RATE_HZ, workers=threads)
+        return np.stack([getattr(scores, name.lower()) for name in NAMES])
+
+    return timed(score)
+
+
 def profile_ours(seconds: int, threads: int) -> dict[str, object]:
     """Seconds in each stage of ours."""
     profile = cProfile.Profile()
@@ -100,11 +126,13 @@ def profile_ours(seconds: int, threads: int) -> dict[str, object]:
     return {"seconds": found["seconds"], "stages": {name: spent[name] for name in stages}}
 
 
-def measure(python: str, tool: str, seconds: int, threads: int) -> dict[str, object]:
+def measure(
+    python: str, tool: str, seconds: int, threads: int, folder: str = ""
+) -> dict[str, object]:
     """Run one measurement in its own process."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = os.environ | dict.fromkeys(names, str(threads))
-    command = [python, __file__, "--child", tool, "--seconds", str(seconds)]
+    command = [python, __file__, "--child", tool, "--seconds", str(seconds), "--folder", folder]
     done = subprocess.run(
         [*command, "--threads", str(threads)], env=environment, stdout=subprocess.PIPE, check=True
     )
@@ -124,20 +152,26 @@ def build_museval(folder: str) -> str:
 
 def compare(python: str, lengths: list[int], alone: list[int], threads: int) -> None:
     """Print the table, row by row: wall seconds, and CPU seconds in brackets."""
-    heads = ["song", "museval", "ours", "ratio", "ours, SDR only", "museval peak", "ours peak"]
-    heads += ["of it before the call", "largest SDR difference", "ISR, SIR, SAR"]
+    heads = ["song", "museval", "ours", "ratio", "from files", "SDR only", "museval peak"]
+    heads += ["ours peak", "of it before the call", "peak from files", "largest SDR difference"]
+    heads += ["ISR, SIR, SAR"]
     print(f"| {' | '.join(heads)} |\n{'| --- ' * len(heads)}|", flush=True)
     for seconds in sorted({*lengths, *alone}):
         ours = measure(sys.executable, "ours", seconds, threads)
         sdr = measure(sys.executable, "sdr", seconds, threads)
-        cells = ["-", spans(ours), "-", spans(sdr), "-"]
-        cells += [f"{ours['peak_gb']:.2f} GB", f"{ours['before_gb']:.2f} GB", "-", "-"]
+        with tempfile.TemporaryDirectory() as folder:
+            measure(sys.executable, "write", seconds, threads, folder)
+            files = measure(sys.executable, "files", seconds, threads, folder)
+        assert np.array_equal(files["scores"], ours["scores"])
+        cells = ["-", spans(ours), "-", spans(files), spans(sdr), "-"]
+        cells += [f"{ours['peak_gb']:.2f} GB", f"{ours['before_gb']:.2f} GB"]
+        cells += [f"{files['peak_gb']:.2f} GB", "-", "-"]
         if seconds in lengths:
             theirs = measure(python, "museval", seconds, threads)
             away = np.abs(np.subtract(theirs["scores"], ours["scores"])).max(axis=(1, 2))
-            cells[0], cells[4] = spans(theirs), f"{theirs['peak_gb']:.2f} GB"
+            cells[0], cells[5] = spans(theirs), f"{theirs['peak_gb']:.2f} GB"
             cells[2] = f"{theirs['seconds'] / ours['seconds']:.0f}"
-            cells[7:] = [f"{away[0]:.0e} dB", f"{away[1:].max():.0e} dB"]
+            cells[9:] = [f"{away[0]:.0e} dB", f"{away[1:].max():.0e} dB"]
         print(f"| {seconds} s | {' | '.join(cells)} |", flush=True)
 
 
@@ -159,14 +193,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--museval_python", help="a Python that has museval; else one is made")
     parser.add_argument(
-        "--child", choices=("ours", "sdr", "stages", "museval"), help=argparse.SUPPRESS
+        "--child",
+        choices=("ours", "sdr", "stages", "museval", "write", "files"),
+        help=argparse.SUPPRESS,
     )
+    parser.add_argument("--folder", default="", help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=int, default=10, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child == "museval":
         print(json.dumps(score_museval(options.seconds)))
     elif options.child == "stages":
         print(json.dumps(profile_ours(options.seconds, options.threads)))
+    elif options.child == "write":
+        write_files(options.seconds, Path(options.folder))
+        print("{}")
+    elif options.child == "files":
+        print(json.dumps(score_files(options.seconds, options.threads, Path(options.folder))))
     elif options.child:
         metrics = ("SDR",) if options.child == "sdr" else NAMES
         print(json.dumps(score_ours(options.seconds, options.threads, metrics)))

@@ -24,9 +24,11 @@ from mss_shared.evaluate import (
     model_estimator,
     oracle_estimator,
 )
+from mss_shared.metrics.bsseval import bsseval
 from mss_shared.oracles import ORACLES, ideal_ratio_mask, mixture_as_estimate
 from mss_shared.protocols import find_protocol
 from mss_shared.provenance import weights_digest
+from mss_shared.song_scores import Engine
 
 SAMPLES = RATE * 5 // 2
 ALL = ("bsseval_v4", "bsseval_v3", "usdr", "csdr", "si_sdr", "l1_freq")
@@ -160,6 +162,25 @@ def test_the_protocols_say_how_their_files_become_one_number(
             expected = float(tracks(per_track))
             found = summary[about["id"]][stem][about["metrics"][0]]
             assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_museval_computes_if_it_is_asked_to_and_the_record_says_so(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def instead(*pair: Any, framewise_filters: bool, **frames: Any) -> Any:
+        asked.append(framewise_filters)
+        return bsseval(*pair, framewise_filters=framewise_filters, **frames)
+
+    monkeypatch.setattr("mss_shared.metrics.museval.bsseval", instead)
+    protocols = ("bsseval_v4", "bsseval_v3", "usdr")
+    folder, _ = evaluate(
+        method(perfect), dataset, protocols, tmp_path, "run", engine=Engine(museval=True)
+    )
+    described = read_run(folder)["protocols"].values()
+    assert [about["computed_by"] for about in described] == ["museval", "museval", "mss-shared"]
+    assert asked == [False, True, False, True]  # for each of two tracks
 
 
 def test_a_silent_stem_is_nan_with_the_reason_and_the_other_is_scored(tmp_path: Path) -> None:

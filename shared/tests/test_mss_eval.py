@@ -19,6 +19,7 @@ from tiny_songs import RATE, noise, write_track
 from mss_shared import audio, scores
 from mss_shared.audio import Audio
 from mss_shared.datasets import open_dataset
+from mss_shared.datasets.tracks import Sum
 from mss_shared.metrics.bsseval import bsseval
 from mss_shared.protocols import find_protocol
 from mss_shared.scoring import batch
@@ -414,8 +415,9 @@ def test_files_read_piece_by_piece_are_the_files(
     whole = np.zeros((3, 2, 600), np.float32)
     for row, group in enumerate(([0], [1], [0, 1])):
         for n in group:
-            whole[row, :, : lengths[n]] += parts[n]
-    found = FileSignals(((paths[0],), (paths[1],)), 2, 600).sums([[0], [1], [0, 1]])
+            whole[row, :, : lengths[n]] += (1.0, -1.0)[n] * parts[n]
+    signals = FileSignals((Sum.of(paths[0]), Sum(((-1.0, paths[1]),))), 2, 600)
+    found = signals.sums([[0], [1], [0, 1]])
     assert found.shape == whole.shape
     np.testing.assert_array_equal(
         found.read(start, start + count), whole[..., start : start + count]

@@ -252,6 +252,14 @@ def test_sisec_takes_vocals_from_the_pair_and_the_rest_from_the_four() -> None:
             np.testing.assert_allclose(values, getattr(result, metric.lower())[row], atol=1e-6)
 
 
+def test_sisec_gives_reasons_for_what_it_took_alone() -> None:
+    references, estimates = noisy(4, samples=2_000)
+    references[1, :, :1_000] = references[2, :, 1_000:] = 0.0  # never all four, always the pair
+    found = find_protocol("sisec18").on(FOUR)(song(references, estimates, *FOUR))
+    assert set(found.notes) == {"drums", "bass", "other"}
+    assert not math.isnan(found.targets["vocals"][0].metrics["SDR"])
+
+
 def vocals_and_rest(signals: Audio) -> np.ndarray:
     exact = signals.astype(np.float64)
     return np.stack([exact[1], exact[[0, 2, 3]].sum(axis=0)])
@@ -264,6 +272,25 @@ def test_sisec_takes_the_accompaniment_that_was_estimated() -> None:
     plain = bsseval(references, estimates, window=RATE, hop=RATE)
     assert list(found.targets) == ["vocals", "accompaniment"]
     assert [f.metrics["SIR"] for f in found.targets["accompaniment"]] == plain.sir[1].tolist()
+
+
+def test_accompaniment_is_the_sum_of_all_but_vocals() -> None:
+    references, estimates = noisy(3)
+    pair = song(references, estimates, "bass", "vocals", "drums").pair(("accompaniment", "vocals"))
+    for found, signals in zip(pair, (references, estimates), strict=True):
+        assert isinstance(found, np.ndarray)
+        np.testing.assert_array_equal(found, [signals[0] + signals[2], signals[1]])
+
+
+def test_sisec_scores_an_estimated_accompaniment_beside_its_parts() -> None:
+    references, estimates = noisy(5)
+    references[4] = references[1:4].sum(axis=0)
+    estimates[4] = 0.5 * references[4]
+    stems = (*FOUR, "accompaniment")
+    found = find_protocol("sisec18").on(stems)(song(references, estimates, *stems))
+    assert list(found.targets) == ["drums", "bass", "other", "vocals", "accompaniment"]
+    values = [frame.metrics["SDR"] for frame in found.targets["accompaniment"]]
+    assert values == pytest.approx([20 * math.log10(2)] * 2, abs=1e-6)
 
 
 @pytest.mark.parametrize("stems", [("vocals",), ("vocals", "drums"), ("drums", "bass", "other")])

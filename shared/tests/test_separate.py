@@ -259,3 +259,41 @@ def test_a_file_without_samples_or_with_too_many_channels_is_refused(tmp_path: P
 def test_inference_options_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         WHOLE.overlap = 0.5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds", "kept"),
+    [
+        (0.0, None, (0, 800)),
+        (0.2, None, (200, 800)),
+        (0.4, 0.2, (400, 600)),
+        (0.72, 9.0, (720, 800)),
+    ],
+)
+def test_a_part_of_a_file_is_separated(
+    start: float, seconds: float | None, kept: tuple[int, int], tmp_path: Path
+) -> None:
+    signal = noise(3, samples=800)
+    audio.write(tmp_path / "song.wav", signal, RATE)
+    written = separate_file(
+        Through(), tmp_path / "song.wav", tmp_path, WHOLE, part_seconds=(start, seconds)
+    )
+    assert np.array_equal(audio.read(written[0]), signal[:, slice(*kept)])
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds", "message"),
+    [
+        (0.9, None, "lasts 0.8 s and the part starts at 0.9 s"),
+        (-1.0, None, "give --start of 0 or more"),
+        (0.0, 0.0, "--duration above 0"),
+    ],
+)
+def test_a_part_outside_the_file_is_refused(
+    start: float, seconds: float | None, message: str, tmp_path: Path
+) -> None:
+    audio.write(tmp_path / "song.wav", noise(3, samples=800), RATE)
+    with pytest.raises(ValueError, match=message):
+        separate_file(
+            Through(), tmp_path / "song.wav", tmp_path, WHOLE, part_seconds=(start, seconds)
+        )

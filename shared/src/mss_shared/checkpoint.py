@@ -14,7 +14,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from mss_shared.paper import Paper
+from mss_shared.paper import Paper, find
+from mss_shared.published import fetch, find_published, matches, read_published
 from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
 
 FOREIGN_SUFFIXES = (".pth", ".pt", ".ckpt", ".th")
@@ -66,6 +67,11 @@ class StemsTogether(nn.Module):
         return torch.cat([model(mixture) for model in self.models], dim=1)
 
 
+def stems_together(models: Sequence[Any], recipe: Any, given: Mapping[str, Any]) -> Any:
+    """One model for all stems: the only one, or all side by side; recipe and flags play no part."""
+    return models[0] if len(models) == 1 else StemsTogether(models).eval()
+
+
 def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:
     """Write weights and header; the file appears whole or not at all."""
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
@@ -93,14 +99,16 @@ def load_checkpoint(paper: Paper, source: str, recipe_name: str | None = None) -
     path = Path(source).expanduser()
     path = path / "model.safetensors" if path.is_dir() else path
     if not path.is_file():
+        names = ", ".join(read_published(paper.name))
         raise FileNotFoundError(
             f"there is no checkpoint {path}: give a run folder, a .safetensors file, or a "
             f"published {'/'.join(FOREIGN_SUFFIXES)} file"
+            + (f", or one of {names}" if names else "")
         )
     if path.suffix == ".safetensors":
         state, header = _read_safetensors(path)
     elif path.suffix in FOREIGN_SUFFIXES:
-        state, header = _read_foreign(path), {}
+        state, header = read_foreign(path), {}
     else:
         raise ValueError(
             f"{path} is no checkpoint: its name must end in .safetensors, "
@@ -108,9 +116,45 @@ def load_checkpoint(paper: Paper, source: str, recipe_name: str | None = None) -
         )
     if "recipe" in header:
         return _from_header(paper, path, state, header)
+    recipe_name = recipe_name or _recipe_of_published(paper, path)
     if recipe_name is None:
         raise ValueError(f"{path} does not say which recipe made it: name it with --recipe")
     return _from_recipe(paper, path, state, recipe_name)
+
+
+def load_checkpoints(paper: Paper, source: str, recipe_name: str | None = None) -> list[Checkpoint]:
+    """Load all the weights that a word of ``--checkpoint`` stands for.
+
+    Args:
+        paper: whose models they are.
+        source: what ``load_checkpoint`` takes; a name, or a recipe's name, of the package's
+            checkpoints.yaml; or a folder that the paper knows to open.
+        recipe_name: as in ``load_checkpoint``.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``load_checkpoint``, or if a download failed.
+    """
+    path = Path(source).expanduser()
+    if not path.exists():
+        entries = find_published(paper.name, source)
+        if entries:
+            return [
+                load_checkpoint(paper, str(fetch(entry)), recipe_name or entry.recipe)
+                for entry in entries
+            ]
+    if path.is_dir() and not (path / "model.safetensors").is_file() and paper.open_folder:
+        found: list[Checkpoint] = find(paper.open_folder)(path, recipe_name)
+        return found
+    return [load_checkpoint(paper, source, recipe_name)]
+
+
+def _recipe_of_published(paper: Paper, path: Path) -> str | None:
+    """The recipe of a published file under its own name and with its own digest."""
+    for entries in read_published(paper.name).values():
+        for entry in entries:
+            if entry.file_name == path.name and matches(path, entry):
+                return entry.recipe
+    return None
 
 
 def _from_header(
@@ -122,7 +166,7 @@ def _from_header(
         )
     recipe = recipe_from_text(paper.recipe, header["recipe"], header["recipe_name"])
     return Checkpoint(
-        model=_fill(paper.build_model(recipe), state, path),
+        model=fill(paper.build_model(recipe), state, path),
         recipe=recipe,
         recipe_name=header["recipe_name"],
         verbatim=json.loads(header["verbatim"]),
@@ -138,8 +182,11 @@ def _from_recipe(paper: Paper, path: Path, state: dict[str, Tensor], name: str) 
     state, stripped = _strip_prefixes(state, model.state_dict())
     notes = [f"{path}: {len(state)} tensors, read as recipe {loaded.name}"]
     notes += [f"removed the prefix {prefix!r} of every key" for prefix in stripped]
+    if paper.adapt is not None:
+        state, changes = find(paper.adapt)(state, model, path.name)
+        notes += changes
     return Checkpoint(
-        _fill(model, state, path), loaded.recipe, loaded.name, None, None, None, tuple(notes)
+        fill(model, state, path), loaded.recipe, loaded.name, None, None, None, tuple(notes)
     )
 
 
@@ -152,7 +199,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ValueError(f"{path} is not a safetensors file ({error}): replace it") from None
 
 
-def _read_foreign(path: Path) -> dict[str, Tensor]:
+def read_foreign(path: Path) -> dict[str, Tensor]:
     """The state dict inside a pickled file, read with ``weights_only=True``."""
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
@@ -181,7 +228,7 @@ def _strip_prefixes(
     return state, removed
 
 
-def _fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:
+def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:
     """Load strictly, or say in one sentence what does not fit."""
     wanted = model.state_dict()
     missing = [key for key in wanted if key not in state]

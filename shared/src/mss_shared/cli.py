@@ -7,10 +7,10 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mss_shared import console
-from mss_shared.paper import Paper
+from mss_shared.paper import Option, Paper
 from mss_shared.recipe import shipped_recipes
 
 VERBS = ("demo", "fit", "separate", "evaluate")
@@ -24,7 +24,8 @@ def run(paper: Paper, words: Sequence[str] | None = None) -> None:
     A first word that is a file separates it, as ``python -m bs_roformer song.wav`` does.
     """
     words = list(sys.argv[1:] if words is None else words)
-    if words and words[0] not in VERBS and Path(words[0]).is_file():
+    own = {verb.name: verb for verb in paper.verbs}
+    if words and words[0] not in (*VERBS, *own) and Path(words[0]).is_file():
         words = ["separate", *words]
     arguments, rest = _parser(paper).parse_known_args(words)
     overrides = _overrides(paper, arguments, rest)
@@ -38,8 +39,10 @@ def run(paper: Paper, words: Sequence[str] | None = None) -> None:
             verbs.fit(paper, arguments, overrides, command)
         elif arguments.verb == "separate":
             verbs.separate(paper, arguments)
-        else:
+        elif arguments.verb == "evaluate":
             verbs.evaluate(paper, arguments, command)
+        else:
+            verbs.own(paper, own[arguments.verb], arguments)
 
 
 def _overrides(paper: Paper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
@@ -77,8 +80,10 @@ def _parser(paper: Paper) -> _Parser:
     verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
     _demo_options(_verb(verbs, "demo", "train, separate and score on the generated demo set"))
     _fit_options(_verb(verbs, "fit", "train by a recipe"))
-    _separate_options(_verb(verbs, "separate", "split sound files into stems"))
-    _evaluate_options(_verb(verbs, "evaluate", "score a checkpoint on test tracks"))
+    _separate_options(_verb(verbs, "separate", "split sound files into stems"), paper)
+    _evaluate_options(_verb(verbs, "evaluate", "score a checkpoint on test tracks"), paper)
+    for own in paper.verbs:
+        _own_options(_verb(verbs, own.name, own.help), own.options)
     return parser
 
 
@@ -97,9 +102,18 @@ def _demo_options(verb: argparse.ArgumentParser) -> None:
 
 
 def _fit_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--recipe", required=True, help="name of a shipped recipe, or a YAML file")
+    verb.add_argument(
+        "--recipe",
+        required=True,
+        nargs="+",
+        help="name of a shipped recipe, or a YAML file; several are trained in turn",
+    )
     verb.add_argument("--data_root", required=True, help="demo, or a folder with train/ and test/")
-    verb.add_argument("--out", type=Path, help="run folder; runs/<recipe> if not given")
+    verb.add_argument(
+        "--out",
+        type=Path,
+        help="run folder, or with several recipes the folder of theirs; runs/<recipe> if not given",
+    )
     verb.add_argument("--resume", action="store_true", help="go on from OUT/last.ckpt")
     verb.add_argument("--seed", type=int, help="instead of the recipe's")
     verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
@@ -113,13 +127,16 @@ def _fit_options(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def _separate_options(verb: argparse.ArgumentParser) -> None:
+def _separate_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
     verb.add_argument("inputs", nargs="+", type=Path, help="sound files")
     verb.add_argument("--out", type=Path, default=Path("stems"), help="OUT/<song>/<stem>.wav")
-    _model_options(verb)
+    verb.add_argument("--start", type=float, default=0.0, help="skip so many seconds of a file")
+    verb.add_argument("--duration", type=float, help="separate so many seconds, not all")
+    _model_options(verb, paper, paper.default_checkpoint)
+    _own_options(verb, (*paper.options, *paper.separate_options))
 
 
-def _evaluate_options(verb: argparse.ArgumentParser) -> None:
+def _evaluate_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
     verb.add_argument("--data_root", required=True, help="demo, or a folder with test/")
     verb.add_argument("--scores", type=Path, default=Path("results/scores"))
     verb.add_argument("--run", help="name of the score folder; the recipe's and seed if not given")
@@ -128,15 +145,30 @@ def _evaluate_options(verb: argparse.ArgumentParser) -> None:
         "--bsseval", choices=("ours", "museval"), default="ours", help="who computes BSSEval"
     )
     verb.add_argument("--estimates", type=Path, help="write the estimates to this folder as well")
-    _model_options(verb)
+    _model_options(verb, paper, None)
+    _own_options(verb, paper.options)
 
 
-def _model_options(verb: argparse.ArgumentParser) -> None:
+def _own_options(verb: argparse.ArgumentParser, options: Sequence[Option]) -> None:
+    """The flags that only this paper has; they are None unless given."""
+    for option in options:
+        settings: dict[str, Any] = {"help": option.help, "required": option.required}
+        if option.type is bool:
+            settings |= {"action": "store_true", "default": None}
+        else:
+            settings |= {"type": option.type, "choices": option.choices}
+            settings |= {"nargs": "+"} if option.several else {}
+        verb.add_argument(f"--{option.name}", **settings)
+
+
+def _model_options(verb: argparse.ArgumentParser, paper: Paper, default: str | None) -> None:
     verb.add_argument(
-        "--checkpoint",
-        required=True,
+        *paper.checkpoint_flags,
+        required=default is None,
+        default=None if default is None else [default],
         nargs="+",
-        help="run folder or weights file; several for per-stem models",
+        help="run folder, weights file, or name of a published checkpoint; several for per-stem "
+        "models" + ("" if default is None else f"; {default} if not given"),
     )
     verb.add_argument("--recipe", help="for weights that do not carry their recipe")
     verb.add_argument("--chunk_seconds", type=float, help="instead of the recipe's")

@@ -34,8 +34,7 @@ from mss_shared.fit_callbacks import (
     Progress,
     SeedEpoch,
 )
-from mss_shared.fit_data import Examples
-from mss_shared.paper import Paper
+from mss_shared.paper import Paper, find
 from mss_shared.recipe import LoadedRecipe, LoopConfig, recipe_digest
 
 
@@ -94,13 +93,15 @@ def fit(
     pl.seed_everything(seed, verbose=False)
     model = paper.build_model(recipe)
     check_dataset(dataset, recipe.data.stems, model)
+    last = out / "last.ckpt"
+    if paper.prepare is not None and not (resume and last.is_file()):
+        find(paper.prepare)(model, dataset, recipe)
     module = paper.build_training(model, recipe)
     scores.write_text(out / "recipe.digest", _identity(recipe, dataset, seed))
     scores.write_text(out / "recipe.yaml", loaded.text)
     began = time.monotonic()
     trainer = _trainer(out, loop, machine, model, seed)
-    last = out / "last.ckpt"
-    examples = Examples(dataset, recipe.data, loop, model.stems, seed, machine.workers)
+    examples = find(paper.examples)(dataset, recipe.data, loop, model.stems, seed, machine.workers)
     with _interruptible(trainer), warnings.catch_warnings():
         # Lightning 2.6 calls a function that torch 2.13 deprecates; users can do nothing about it.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)

@@ -72,7 +72,7 @@ class Examples(pl.LightningDataModule):
         trainer = self._attached()
         return trainer.global_rank, trainer.world_size
 
-    def _loader(self, dataset: Any, numbers: Any) -> DataLoader[Example]:
+    def _loader(self, dataset: Any, numbers: Any, batch: int | None = None) -> DataLoader[Example]:
         trainer = self._attached()
         on_cpu = trainer.strategy.root_device.type == "cpu"
         workers = self.workers
@@ -80,7 +80,8 @@ class Examples(pl.LightningDataModule):
             workers = 0 if on_cpu else min(8, os.cpu_count() or 1)
         return DataLoader(
             dataset,
-            batch_size=self.batch // (trainer.world_size * trainer.accumulate_grad_batches),
+            batch_size=batch
+            or self.batch // (trainer.world_size * trainer.accumulate_grad_batches),
             sampler=numbers,
             num_workers=workers,
             pin_memory=not on_cpu,

@@ -63,7 +63,8 @@ def separate(
         batch=batch,
         progress=progress,
     )
-    return torch.cat(list(blocks), dim=-1)
+    parts = list(blocks)
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
 
 def separate_blocks(
@@ -93,6 +94,11 @@ def separate_blocks(
     if batch < 1:
         raise ValueError(f"batch is {batch}: give at least one piece per pass")
     starts, size = plan_pieces(samples, config, model.sample_rate)
+    if len(starts) == 1:  # nothing to add up: a song at once is in memory once
+        yield _run(model, read(0, size)[None])[0]
+        if progress is not None:
+            progress("", 1, 1)
+        return
     weight = _triangle(size)
     done = 0
     total, weights = torch.zeros(0), torch.zeros(size)

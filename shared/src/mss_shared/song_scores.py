@@ -130,11 +130,10 @@ def score_sisec(song: Song, targets: Sequence[str], engine: Engine = OURS) -> Tr
         four = [STEMS] if set(STEMS) <= set(song.stems) else []
         parts = [score_bsseval(song, each, engine) for each in (*four, pair)]
     # The pair comes last, so that its vocals count.
-    frames = {stem: found for part in parts for stem, found in part.targets.items()}
-    notes = {stem: note for part in parts for stem, note in part.notes.items()}
-    return TrackScores(
-        song.name, {s: frames[s] for s in targets}, {s: notes[s] for s in targets if s in notes}
-    )
+    source = {stem: part for part in parts for stem in part.targets}
+    frames = {stem: source[stem].targets[stem] for stem in targets}
+    notes = {s: source[s].notes[s] for s in targets if s in source[s].notes}
+    return TrackScores(song.name, frames, notes)
 
 
 def _from_bsseval(song: Song, targets: Sequence[str], found: BssScores) -> TrackScores:

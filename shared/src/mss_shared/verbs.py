@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ import torch
 
 from mss_shared import audio, console
 from mss_shared.audio import Audio
-from mss_shared.checkpoint import Checkpoint, StemsTogether, load_checkpoint
+from mss_shared.checkpoint import Checkpoint, load_checkpoints
 from mss_shared.datasets import Dataset, Track, open_dataset
 from mss_shared.evaluate import Estimator, Summary, model_estimator, oracle_estimator
 from mss_shared.evaluate import evaluate as score
 from mss_shared.oracles import ORACLES
-from mss_shared.paper import Paper
+from mss_shared.paper import Option, Paper, Verb, find
 from mss_shared.recipe import InferenceConfig, find_recipe, load_recipe
 from mss_shared.song_scores import OURS, Engine
 from mss_shared.stems import separate_file
@@ -36,17 +36,21 @@ def demo(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
     machine = Machine(device=arguments.device)
     console.say(f"training {paper.name} by its demo recipe in {out}")
     train(paper, loaded, dataset, out, machine, seed=arguments.seed, command=command)
-    checkpoint = load_checkpoint(paper, str(out))
-    model = checkpoint.model.to(_device(arguments.device))
-    inference = checkpoint.recipe.inference
-    estimator = model_estimator(paper.name, checkpoint, model, inference)
+    [checkpoint] = load_checkpoints(paper, str(out))
+    recipe = checkpoint.recipe
     root = arguments.scores or out / "scores"
-    estimators = [(estimator, f"demo-seed{_seed(checkpoint)}"), *_oracles(estimator.stems)]
     tables = {}
-    for each, run in estimators:
-        keep = _keeper(out / "stems", each.stems) if each is estimator else None
-        tables[each.about["method"]] = _score(
-            each, dataset, checkpoint.recipe.evaluation.protocols, root, run, command, keep
+    for given in ({}, *paper.demo_variants):
+        model = paper.join_models([checkpoint.model], recipe, given).to(_device(arguments.device))
+        estimator = model_estimator(paper.name, _varied(checkpoint, given), model, recipe.inference)
+        run = f"demo-seed{_seed(checkpoint)}{_suffix(given)}"
+        keep = None if given else _keeper(out / "stems", estimator.stems)
+        tables[f"{paper.name}{_suffix(given)}"] = _score(
+            estimator, dataset, recipe.evaluation.protocols, root, run, command, keep
+        )
+    for oracle, run in _oracles(estimator.stems):
+        tables[oracle.about["method"]] = _score(
+            oracle, dataset, recipe.evaluation.protocols, root, run, command, None
         )
     console.say(f"stems of the test songs: {out / 'stems'}")
     _print_tables(tables)
@@ -55,11 +59,15 @@ def demo(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
 def fit(
     paper: Paper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
 ) -> None:
-    """Train by a recipe."""
+    """Train by a recipe, or by several in turn, each in a run folder of its own."""
     from mss_shared.fit import Machine
     from mss_shared.fit import fit as train
 
-    loaded = load_recipe(paper.recipe, find_recipe(paper.name, arguments.recipe), overrides)
+    recipes = [
+        load_recipe(paper.recipe, find_recipe(paper.name, name), overrides)
+        for name in arguments.recipe
+    ]
+    folders = _run_folders([loaded.name for loaded in recipes], arguments.out)
     machine = Machine(
         arguments.device,
         arguments.devices,
@@ -67,33 +75,50 @@ def fit(
         arguments.workers,
         arguments.micro_batch,
     )
-    out = arguments.out or Path("runs") / loaded.name
     dataset = _open(arguments.data_root)
-    train(
-        paper,
-        loaded,
-        dataset,
-        out,
-        machine,
-        seed=arguments.seed,
-        resume=arguments.resume,
-        command=command,
-    )
-    console.say(f"model and record: {out}")
+    for loaded, out in zip(recipes, folders, strict=True):
+        train(
+            paper,
+            loaded,
+            dataset,
+            out,
+            machine,
+            seed=arguments.seed,
+            resume=arguments.resume,
+            command=command,
+        )
+        console.say(f"model and record: {out}")
+
+
+def _run_folders(names: Sequence[str], out: Path | None) -> list[Path]:
+    """``out`` for one recipe, folders of the recipes' names below it for several."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"the recipes {', '.join(names)} share a name: train each once")
+    if out is not None and len(names) == 1:
+        return [out]
+    return [(out or Path("runs")) / name for name in names]
 
 
 def separate(paper: Paper, arguments: argparse.Namespace) -> None:
     """Split files into stems; one bad file does not stop the others."""
     _check_names(arguments.inputs, arguments.out)
     checkpoints = _load(paper, arguments)
-    model = _together(checkpoints).to(_device(arguments.device))
+    given = _given((*paper.options, *paper.separate_options), arguments)
+    model = _join(paper, checkpoints, given).to(_device(arguments.device))
     inference = _inference(checkpoints[0].recipe.inference, arguments)
+    part = (arguments.start, arguments.duration)
     failures = []
     for path in arguments.inputs:
         try:
             with console.progress(path.name) as progress:
                 written = separate_file(
-                    model, path, arguments.out, inference, batch=arguments.batch, progress=progress
+                    model,
+                    path,
+                    arguments.out,
+                    inference,
+                    part_seconds=part,
+                    batch=arguments.batch,
+                    progress=progress,
                 )
             console.say(f"{path.name}: {len(written)} stems in {written[0].parent}")
         except (ValueError, OSError) as error:
@@ -105,14 +130,15 @@ def separate(paper: Paper, arguments: argparse.Namespace) -> None:
 def evaluate(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
     """Score a checkpoint, or per-stem checkpoints together, on the test tracks."""
     checkpoints = _load(paper, arguments)
-    first = checkpoints[0]
-    model = _together(checkpoints).to(_device(arguments.device))
+    given = _given(paper.options, arguments)
+    first = _varied(checkpoints[0], given)
+    model = _join(paper, checkpoints, given).to(_device(arguments.device))
     inference = _inference(first.recipe.inference, arguments)
     dataset = _open(arguments.data_root)
     check_format(dataset, model)
     estimator = model_estimator(paper.name, first, model, inference, arguments.batch)
     protocols = arguments.protocol or first.recipe.evaluation.protocols
-    run = arguments.run or f"{first.recipe_name}-seed{_seed(first)}"
+    run = arguments.run or f"{first.recipe_name}-seed{_seed(first)}{_suffix(given)}"
     keep = _keeper(arguments.estimates, estimator.stems) if arguments.estimates else None
     tables = {
         each.about["method"]: _score(
@@ -131,6 +157,11 @@ def evaluate(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
         ]
     }
     _print_tables(tables)
+
+
+def own(paper: Paper, verb: Verb, arguments: argparse.Namespace) -> None:
+    """A verb that only this paper has."""
+    find(verb.action)(paper, _given(verb.options, arguments))
 
 
 def check_format(dataset: Dataset, model: Any) -> None:
@@ -167,16 +198,40 @@ def _open(data_root: str) -> Dataset:
 
 
 def _load(paper: Paper, arguments: argparse.Namespace) -> list[Checkpoint]:
-    checkpoints = [load_checkpoint(paper, c, arguments.recipe) for c in arguments.checkpoint]
+    checkpoints = [
+        checkpoint
+        for source in arguments.checkpoint
+        for checkpoint in load_checkpoints(paper, source, arguments.recipe)
+    ]
     for checkpoint in checkpoints:
         for note in checkpoint.notes:
             console.say(note)
     return checkpoints
 
 
-def _together(checkpoints: Sequence[Checkpoint]) -> Any:
+def _join(paper: Paper, checkpoints: Sequence[Checkpoint], given: Mapping[str, Any]) -> Any:
     models = [checkpoint.model for checkpoint in checkpoints]
-    return models[0] if len(models) == 1 else StemsTogether(models).eval()
+    return paper.join_models(models, checkpoints[0].recipe, given)
+
+
+def _given(options: Sequence[Option], arguments: argparse.Namespace) -> dict[str, Any]:
+    """The paper's own flags that were given, by name."""
+    values = {option.name: getattr(arguments, option.name) for option in options}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _varied(checkpoint: Checkpoint, given: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint, no longer verbatim if a flag changed what its recipe says."""
+    return replace(checkpoint, verbatim=False) if given else checkpoint
+
+
+def _suffix(given: Mapping[str, Any]) -> str:
+    """What a run's name adds for the paper's own flags: ``-niter-0-softmask``."""
+    words = []
+    for name, value in given.items():
+        values = value if isinstance(value, list) else [value]
+        words.append("-".join([name, *map(str, values)]) if value is not True else name)
+    return "".join(f"-{word}" for word in words)
 
 
 def _inference(config: InferenceConfig, arguments: argparse.Namespace) -> InferenceConfig:

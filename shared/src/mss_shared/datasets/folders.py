@@ -5,11 +5,13 @@
     root/test/<track>/...
 
 The mixture file is optional, stems may be any names, files may be wav or flac. A root whose own
-children are track folders is read as test tracks alone.
+children are track folders is read as test tracks alone. Open-Unmix's users know it as
+``trackfolder_fix``.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,10 +44,19 @@ def read(root: Path, name: str, faults: dict[str, str] | None = None) -> Dataset
             f"no track folders under {root}: --data_root must hold train/ and test/ with one "
             f"folder per track, each with a wav file per stem"
         )
-    dataset = Dataset(name, root, **splits)
+    return with_validation(Dataset(name, root, **splits))
+
+
+def with_validation(dataset: Dataset) -> Dataset:
+    """The data set; if it has no validation tracks, every tenth training track becomes one."""
     if not dataset.valid and len(dataset.train) > 1:
         return hold_out(dataset, tuple(track.name for track in dataset.train[::10]))
     return dataset
+
+
+def dataset_name(root: Path) -> str:
+    """How tables call a folder."""
+    return re.sub(r"[^A-Za-z0-9.+@-]+", "_", root.resolve().name) or "folder"
 
 
 def hold_out(dataset: Dataset, names: tuple[str, ...]) -> Dataset:

@@ -17,18 +17,35 @@ STEMS = ("vocals", "drums", "bass", "other")
 
 
 @dataclass(frozen=True)
+class Sum:
+    """A stem that is no file of its own: files added, or subtracted by a factor of -1.
+
+    Attributes:
+        parts: (factor, file); no part is silence.
+    """
+
+    parts: tuple[tuple[float, Path], ...]
+
+    @classmethod
+    def of(cls, *sources: Path | Sum) -> Sum:
+        """Files and sums added."""
+        parts = (s.parts if isinstance(s, Sum) else ((1.0, s),) for s in sources)
+        return cls(tuple(part for several in parts for part in several))
+
+
+@dataclass(frozen=True)
 class Track:
     """One song: a sound file per stem, all of one length, rate and channel count.
 
     Attributes:
         name: the track's folder name.
-        stems: stem name to file.
+        stems: stem name to file, or to a sum of files.
         mixture: the mixture's file, or None if the mixture is the sum of the stems.
-        info: length, rate and channels, the same for every file.
+        info: length, rate and channels, the same for every file; files may be longer.
     """
 
     name: str
-    stems: Mapping[str, Path]
+    stems: Mapping[str, Path | Sum]
     mixture: Path | None
     info: AudioInfo
 
@@ -39,7 +56,14 @@ class Track:
                 f"track {self.name} has no stem {stem!r}, only {', '.join(self.stems)}: "
                 f"add {stem}.wav or leave the stem out of the recipe"
             )
-        return audio.read(self.stems[stem], start, samples)
+        samples = self.info.samples - start if samples is None else samples
+        source = self.stems[stem]
+        if isinstance(source, Path):
+            return audio.read(source, start, samples)
+        total = np.zeros((self.info.channels, samples), dtype=np.float32)
+        for factor, path in source.parts:
+            total += np.float32(factor) * audio.read(path, start, samples)
+        return total
 
     def read_stems(
         self, stems: tuple[str, ...], start: int = 0, samples: int | None = None
@@ -96,10 +120,14 @@ def track_fingerprint(track: Track) -> str:
     """SHA-256 over the stems' names, lengths and 64 KiB from the middle of each file."""
     digest = hashlib.sha256()
     for stem in sorted(track.stems):
-        path = track.stems[stem]
-        size = path.stat().st_size
-        digest.update(f"{stem} {track.info} {size}\n".encode())
-        with path.open("rb") as file:
-            file.seek(max(0, size // 2 - 32_768))
-            digest.update(file.read(65_536))
+        for path in _files(track.stems[stem]):
+            size = path.stat().st_size
+            digest.update(f"{stem} {track.info} {size}\n".encode())
+            with path.open("rb") as file:
+                file.seek(max(0, size // 2 - 32_768))
+                digest.update(file.read(65_536))
     return digest.hexdigest()
+
+
+def _files(source: Path | Sum) -> tuple[Path, ...]:
+    return (source,) if isinstance(source, Path) else tuple(path for _, path in source.parts)

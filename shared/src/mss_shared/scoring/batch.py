@@ -97,7 +97,7 @@ class Journal:
         lines = [protocol.id, *protocol.targets, *song.stems, str(self.engine.museval)]
         for signals in (song.references, song.estimates, song.mixture):
             assert isinstance(signals, FileSignals)
-            for path in (path for files in signals.stems for path in files):
+            for path in signals.files:
                 state = path.stat()
                 lines.append(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()

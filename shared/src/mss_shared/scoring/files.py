@@ -11,6 +11,7 @@ import numpy as np
 
 from mss_shared import audio
 from mss_shared.audio import Audio
+from mss_shared.datasets.tracks import Sum
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,12 @@ class FileSignals:
     """(stem, channel, sample) float32; a stem is the sum of one or more files.
 
     Attributes:
-        stems: the files of each stem, all of one rate and channel count.
+        stems: the files of each stem with their factors, all of one rate and channel count.
         channels: that count.
         length: in samples; shorter files are continued by zeros, longer ones cut.
     """
 
-    stems: tuple[tuple[Path, ...], ...]
+    stems: tuple[Sum, ...]
     channels: int
     length: int
 
@@ -39,18 +40,24 @@ class FileSignals:
             FileNotFoundError, ValueError: if a file can't be read or holds NaN or infinity.
         """
         out = np.zeros((len(self.stems), self.channels, stop - start), np.float32)
-        for signal, files in zip(out, self.stems, strict=True):
-            for path in files:
+        for signal, stem in zip(out, self.stems, strict=True):
+            for factor, path in stem.parts:
                 end = min(stop, self._lengths[path])
                 if end > start:
-                    signal[:, : end - start] += audio.read(path, start, end - start)
+                    part = audio.read(path, start, end - start)
+                    signal[:, : end - start] += np.float32(factor) * part
         return out
 
     @cached_property
     def _lengths(self) -> dict[Path, int]:
-        return {path: audio.info(path).samples for files in self.stems for path in files}
+        return {path: audio.info(path).samples for path in self.files}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them, in order of the stems."""
+        return tuple(path for stem in self.stems for _, path in stem.parts)
 
     def sums(self, groups: Iterable[Sequence[int]]) -> FileSignals:
         """Signals whose stems are sums of stems of these."""
-        stems = tuple(tuple(path for n in group for path in self.stems[n]) for group in groups)
-        return FileSignals(stems, self.channels, self.length)
+        parts = [tuple(part for n in group for part in self.stems[n].parts) for group in groups]
+        return FileSignals(tuple(map(Sum, parts)), self.channels, self.length)

@@ -10,6 +10,7 @@ from pathlib import Path
 from mss_shared import audio, console
 from mss_shared.audio import AudioInfo
 from mss_shared.datasets import Dataset, Track, folders
+from mss_shared.datasets.tracks import Sum
 from mss_shared.protocols import in_order
 from mss_shared.scoring.files import FileSignals
 from mss_shared.song_scores import ACCOMPANIMENT, Song
@@ -118,22 +119,22 @@ def _song(track: Track, files: Files, stems: Sequence[str], root: Path, fit_leng
         track.name,
         tuple(stems),
         FileSignals(tuple(_reference(track, stem) for stem in stems), *form),
-        FileSignals(tuple((files[stem],) for stem in stems), *form),
-        FileSignals((tuple(parts),), *form),
+        FileSignals(tuple(Sum.of(files[stem]) for stem in stems), *form),
+        FileSignals((Sum.of(*parts),), *form),
         track.info.sample_rate,
     )
 
 
-def _reference(track: Track, stem: str) -> tuple[Path, ...]:
+def _reference(track: Track, stem: str) -> Sum:
     if stem in track.stems:
-        return (track.stems[stem],)
-    parts = tuple(path for name, path in track.stems.items() if name != "vocals")
+        return Sum.of(track.stems[stem])
+    parts = [source for name, source in track.stems.items() if name != "vocals"]
     if stem != ACCOMPANIMENT or not parts:
         raise ValueError(
             f"track {track.name} has no reference of {stem}, only of {', '.join(track.stems)}: add "
             f"the file or leave {stem} out with --stems"
         )
-    return parts
+    return Sum.of(*parts)
 
 
 def _check_header(track: Track, stem: str, found: AudioInfo, fit_length: bool) -> None:

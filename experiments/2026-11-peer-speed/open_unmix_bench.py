@@ -1,0 +1,170 @@
+"""Our Separator against the authors' (openunmix 1.3.0): same weights, same input, one process.
+
+    python open_unmix_bench.py                   all settings, two threads: needs idle cores
+    python open_unmix_bench.py --seconds 6 --rounds 1 --threads 1     a smoke test
+
+The authors' package is installed without its dependencies into a temporary folder and leaves with
+it; torchaudio, which it imports and does not need here, is an empty module. The two take turns;
+printed are the median over rounds of (their seconds / our seconds), the least seconds of each, and
+the largest difference of the outputs. Peak memory is that of a process of its own for each.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from open_unmix import OpenUnmix, Separator
+
+STEMS = ("vocals", "drums", "bass", "other")
+SIZES = {"nb_bins": 2049, "nb_channels": 2, "hidden_size": 512, "max_bin": 1487}
+RATE = 44_100
+LONG_SECONDS = 600.0
+Separate = Callable[[Tensor], Tensor]
+
+
+def install(folder: str) -> None:
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder]
+    subprocess.run([*command, "openunmix==1.3.0"], check=True)
+
+
+def peer(folder: str) -> Any:
+    """The authors' module of networks and separator."""
+    sys.path.append(folder)
+    sys.modules.setdefault("torchaudio", ModuleType("torchaudio"))
+    import openunmix.model
+
+    return openunmix.model
+
+
+def build(network: Any, separator: Any, niter: int) -> nn.Module:
+    torch.manual_seed(0)
+    networks = {stem: network(**SIZES) for stem in STEMS}
+    made = separator(target_models=networks, niter=niter, n_fft=4096, n_hop=1024, nb_channels=2)
+    assert isinstance(made, nn.Module)
+    return made.eval()
+
+
+def noise(seconds: float) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return 0.1 * torch.randn(1, 2, round(seconds * RATE), generator=generator)
+
+
+def timed(act: Callable[[], Tensor]) -> tuple[float, Tensor]:
+    began = time.perf_counter()
+    found = act()
+    return time.perf_counter() - began, found.detach()
+
+
+def compare(
+    name: str, ours: Callable[[], Tensor], theirs: Callable[[], Tensor], rounds: int
+) -> None:
+    spent: dict[str, list[float]] = {"ours": [], "theirs": []}
+    outputs: dict[str, Tensor] = {}
+    for _ in range(rounds + 1):  # the first round warms up
+        for who, act in (("theirs", theirs), ("ours", ours)):
+            elapsed, outputs[who] = timed(act)
+            spent[who].append(elapsed)
+    ratio = median(t / o for t, o in zip(spent["theirs"][1:], spent["ours"][1:], strict=True))
+    apart = (outputs["ours"] - outputs["theirs"]).abs().max().item()
+    least = [min(spent[who][1:]) for who in ("theirs", "ours")]
+    print(f"| {name} | {ratio:.2f} | {least[0]:.2f} | {least[1]:.2f} | {apart:.0e} |", flush=True)
+
+
+def compare_inference(module: Any, niter: int, seconds: float, rounds: int) -> None:
+    theirs = build(module.OpenUnmix, module.Separator, niter)
+    ours = build(OpenUnmix, Separator, niter)
+    ours.load_state_dict(theirs.state_dict())
+    audio = noise(seconds)
+    with torch.inference_mode():
+        name = f"separate {seconds:.0f} s, niter {niter}"
+        compare(name, lambda: ours(audio), lambda: theirs(audio), rounds)
+
+
+def compare_training(module: Any, rounds: int) -> None:
+    """One network, batch 4 of 6 s, forward and backward; dropout off, to compare losses."""
+    torch.manual_seed(0)
+    networks = [kind(**SIZES).train() for kind in (OpenUnmix, module.OpenUnmix)]
+    networks[0].load_state_dict(networks[1].state_dict())
+    mixture, target = torch.rand(2, 4, 2, 2049, 255)
+
+    def step(network: Any) -> Callable[[], Tensor]:
+        network.lstm.dropout = 0.0
+
+        def act() -> Tensor:
+            network.zero_grad()
+            loss = nn.functional.mse_loss(network(mixture), target)
+            loss.backward()
+            return loss
+
+        return act
+
+    compare("training step, 4 x 6 s", step(networks[0]), step(networks[1]), rounds)
+
+
+def report_memory(who: str, seconds: float, folder: str) -> None:
+    """Separate once and print this process's peak; the interpreter and torch are part of it."""
+    module = peer(folder) if who == "theirs" else None
+    kinds = (OpenUnmix, Separator) if module is None else (module.OpenUnmix, module.Separator)
+    separator, audio = build(*kinds, niter=1), noise(seconds)
+    before = peak()
+    with torch.inference_mode():
+        separator(audio)
+    print(json.dumps({"before": before, "peak": peak()}))
+
+
+def peak() -> int:
+    """This program's own peak; getrusage would count its parent's, from before it was started."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    [line] = [line for line in lines if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+def compare_memory(folder: str, seconds: float, threads: int) -> None:
+    print("\n| peak memory, niter 1 | before | in all |\n|---|---|---|")
+    runs = [("theirs", seconds), ("ours", seconds), ("ours", LONG_SECONDS)]
+    for who, length in runs[: 2 if seconds < 60 else 3]:
+        words = ["--memory", who, "--seconds", str(length), "--peer", folder]
+        command = [sys.executable, __file__, *words, "--threads", str(threads)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        line = " | ".join(f"{found[key] / 1e9:.2f} GB" for key in ("before", "peak"))
+        print(f"| {who}, {length:.0f} s | {line} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--memory", choices=("ours", "theirs"), help="measure this one alone")
+    parser.add_argument("--peer", help="folder with the authors' package")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    if given.memory:
+        return report_memory(given.memory, given.seconds, given.peer)
+    with tempfile.TemporaryDirectory() as folder:
+        install(folder)
+        module = peer(folder)
+        print(f"torch {torch.__version__}, {given.threads} of {os.cpu_count()} cores\n")
+        print("| what | ratio | least s, theirs | least s, ours | outputs apart |")
+        print("|---|---|---|---|---|")
+        for niter in (1, 0):
+            compare_inference(module, niter, given.seconds, given.rounds)
+        compare_training(module, given.rounds)
+        compare_memory(folder, given.seconds, given.threads)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Training data: shared random mixes; validation on whole songs, as the authors' script does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from mss_shared.datasets import Dataset, Track
+from mss_shared.fit_data import Examples
+from mss_shared.mixing import Example
+from mss_shared.recipe import DataConfig, LoopConfig
+
+
+class WholeTracks(TorchDataset[Example]):
+    """Every track once, at full length, with its own mixture file."""
+
+    def __init__(self, tracks: Sequence[Track], targets: Sequence[str]) -> None:
+        self.tracks, self.targets = tuple(tracks), tuple(targets)
+
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def __getitem__(self, number: int) -> Example:
+        """{"mixture": (channel, sample), "stems": (stem, channel, sample)}, float32."""
+        track = self.tracks[number]
+        stems = torch.from_numpy(track.read_stems(self.targets))
+        return {"mixture": torch.from_numpy(track.read_mixture()), "stems": stems}
+
+
+class SongExamples(Examples):
+    """Random mixes for training, whole songs one at a time for validation."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: DataConfig,
+        loop: LoopConfig,
+        targets: Sequence[str],
+        seed: int,
+        workers: int | None,
+    ) -> None:
+        super().__init__(dataset, config, loop, targets, seed, workers)
+        self.songs = WholeTracks(dataset.valid, targets)
+
+    def val_dataloader(self) -> DataLoader[Example]:
+        """All validation songs, this rank's share."""
+        rank, world = self._rank()
+        return self._loader(self.songs, range(rank, len(self.songs), world), batch=1)

@@ -1,0 +1,72 @@
+"""Networks as files that other programs read: the authors' folder layout, or ONNX."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mss_shared import console
+from mss_shared.checkpoint import load_checkpoints
+from mss_shared.paper import Paper
+from mss_shared.scores import write_text
+from open_unmix.model import OpenUnmix
+from open_unmix.onnx_graph import write_onnx
+from open_unmix.separator import Separator
+
+
+def export(paper: Paper, given: Mapping[str, Any]) -> None:
+    """The verb ``export``: every network of the checkpoints, one file each."""
+    out = Path(given["out"])
+    kind = given.get("format", "umx")
+    for source in given["checkpoint"]:
+        for checkpoint in load_checkpoints(paper, source):
+            separator: Separator = checkpoint.model
+            for target, network in zip(separator.targets, separator.networks(), strict=True):
+                if kind == "umx":
+                    write_target(network, target, checkpoint.recipe, out)
+                else:
+                    write_onnx(network, out / f"{target}.onnx")
+                console.say(f"{target}: {out}")
+            if kind == "umx":
+                write_separator(separator, out)
+
+
+def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> None:
+    """``<target>.pth`` and ``<target>.json``, with the names the authors' loader looks for."""
+    out.mkdir(parents=True, exist_ok=True)
+    beside = out / f".part-{target}.pth"
+    try:
+        torch.save(network.state_dict(), beside)
+        beside.replace(out / f"{target}.pth")
+    finally:
+        beside.unlink(missing_ok=True)
+    arguments = {
+        "target": target,
+        "nfft": 2 * (network.nb_bins - 1),
+        "nhop": network.n_hop,
+        "nb_channels": network.nb_channels,
+        "hidden_size": network.hidden_size,
+        "nb_layers": network.nb_layers,
+        "unidirectional": network.unidirectional,
+        "bandwidth": recipe.model.bandwidth_hz,
+        "seq_dur": recipe.data.chunk_seconds,
+        "batch_size": recipe.training.batch,
+        "lr": recipe.training.lr,
+        "weight_decay": recipe.training.weight_decay,
+    }
+    write_text(out / f"{target}.json", json.dumps({"args": arguments}, indent=2) + "\n")
+
+
+def write_separator(separator: Separator, out: Path) -> None:
+    """``separator.json``: the transform all targets share."""
+    about = {
+        "nfft": separator.stft.n_fft,
+        "nhop": separator.stft.n_hop,
+        "sample_rate": float(separator.sample_rate),
+        "nb_channels": separator.channels,
+    }
+    write_text(out / "separator.json", json.dumps(about, indent=2) + "\n")

@@ -1,0 +1,154 @@
+"""Separators of the published sizes: `umx`, `umxhq`, `umxl`, `umxse`.
+
+Constructor arguments follow the authors' functions of these names; weights come through the
+package's checkpoints.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from open_unmix.model import OpenUnmix, bandwidth_to_max_bin
+from open_unmix.separator import Separator
+
+SONG = ("vocals", "drums", "bass", "other")
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the networks of one published model have in common; 16 kHz bandwidth in all."""
+
+    targets: tuple[str, ...] = SONG
+    hidden_size: int = 512
+    nb_channels: int = 2
+    sample_rate: float = 44100.0
+    n_fft: int = 4096
+    n_hop: int = 1024
+
+
+SIZES = {
+    "umx": Size(),
+    "umxhq": Size(),
+    "umxl": Size(hidden_size=1024),
+    "umxse": Size(("speech", "noise"), 256, 1, 16000.0, 1024, 512),
+}
+BANDWIDTH_HZ = 16000.0
+
+
+def umx(
+    targets: Sequence[str] | None = None,
+    residual: bool = False,
+    niter: int = 1,
+    device: str | torch.device = "cpu",
+    pretrained: bool = True,
+    wiener_win_len: int | None = 300,
+) -> Separator:
+    """The model trained on MUSDB18, compressed: 16 kHz bandwidth. See `umxhq` for arguments."""
+    return _separator("umx", targets, residual, niter, device, pretrained, wiener_win_len)
+
+
+def umxhq(
+    targets: Sequence[str] | None = None,
+    residual: bool = False,
+    niter: int = 1,
+    device: str | torch.device = "cpu",
+    pretrained: bool = True,
+    wiener_win_len: int | None = 300,
+) -> Separator:
+    """The model trained on MUSDB18-HQ.
+
+    Args:
+        targets: stems to estimate; all of the model's if None.
+        residual: add one more stem of what they leave.
+        niter: iterations of the Wiener filter.
+        device: where to put it.
+        pretrained: load the published weights, downloading them once; else initialise at random.
+        wiener_win_len: frames filtered together; None for the whole song.
+
+    Raises:
+        ValueError: for a target the model does not have, or one target to filter.
+        FileNotFoundError: if the weights can't be had, saying where to put them by hand.
+    """
+    return _separator("umxhq", targets, residual, niter, device, pretrained, wiener_win_len)
+
+
+def umxl(
+    targets: Sequence[str] | None = None,
+    residual: bool = False,
+    niter: int = 1,
+    device: str | torch.device = "cpu",
+    pretrained: bool = True,
+    wiener_win_len: int | None = 300,
+) -> Separator:
+    """The wider model trained on more, private data; weights not for commerce. See `umxhq`."""
+    return _separator("umxl", targets, residual, niter, device, pretrained, wiener_win_len)
+
+
+def umxse(
+    targets: Sequence[str] | None = None,
+    residual: bool = False,
+    niter: int = 1,
+    device: str | torch.device = "cpu",
+    pretrained: bool = True,
+    wiener_win_len: int | None = 300,
+) -> Separator:
+    """The model for speech in noise, 16 kHz mono. See `umxhq` for arguments."""
+    return _separator("umxse", targets, residual, niter, device, pretrained, wiener_win_len)
+
+
+def target_network(size: Size) -> OpenUnmix:
+    """One target's network of a published size, freshly initialised."""
+    return OpenUnmix(
+        nb_bins=size.n_fft // 2 + 1,
+        nb_channels=size.nb_channels,
+        hidden_size=size.hidden_size,
+        max_bin=bandwidth_to_max_bin(size.sample_rate, size.n_fft, BANDWIDTH_HZ),
+        n_hop=size.n_hop,
+    )
+
+
+def pretrained_network(name: str, target: str) -> OpenUnmix:
+    """One target's network with its published weights, downloaded once and always checked."""
+    from mss_shared.checkpoint import load_checkpoints
+    from open_unmix.__main__ import PAPER
+
+    [checkpoint] = load_checkpoints(PAPER, f"{name}_{target}")
+    [network] = checkpoint.model.networks()
+    assert isinstance(network, OpenUnmix)
+    return network
+
+
+def _separator(
+    name: str,
+    targets: Sequence[str] | None,
+    residual: bool,
+    niter: int,
+    device: str | torch.device,
+    pretrained: bool,
+    wiener_win_len: int | None,
+) -> Separator:
+    size = SIZES[name]
+    targets = size.targets if targets is None else targets
+    for target in targets:
+        if target not in size.targets:
+            raise ValueError(
+                f"{name} has no target {target!r}: choose from {', '.join(size.targets)}"
+            )
+    networks = {
+        target: pretrained_network(name, target) if pretrained else target_network(size)
+        for target in targets
+    }
+    separator = Separator(
+        networks,
+        niter=niter,
+        residual=residual,
+        sample_rate=size.sample_rate,
+        n_fft=size.n_fft,
+        n_hop=size.n_hop,
+        nb_channels=size.nb_channels,
+        wiener_win_len=wiener_win_len,
+    )
+    return separator.eval().to(device)

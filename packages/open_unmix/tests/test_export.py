@@ -1,0 +1,188 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from mss_shared.checkpoint import load_checkpoints
+from mss_shared.recipe import find_recipe, load_recipe
+from open_unmix.__main__ import PAPER
+from open_unmix.checkpoints import open_folder
+from open_unmix.export import write_separator, write_target
+from open_unmix.model import OpenUnmix
+from open_unmix.onnx_graph import write_onnx
+from open_unmix.recipe import Recipe
+from open_unmix.separator import Separator
+
+RECIPE = load_recipe(Recipe, find_recipe("open_unmix", "demo")).recipe
+
+
+def made(**changes: Any) -> OpenUnmix:
+    """A small network whose statistics are not those it starts with."""
+    torch.manual_seed(0)
+    sizes = {"nb_bins": 33, "hidden_size": 16, "nb_layers": 2, "max_bin": 20, "n_hop": 16}
+    network = OpenUnmix(**{**sizes, **changes})
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand_like(tensor) + (0.5 if "var" in name else -0.3))
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"unidirectional": True, "nb_layers": 1}, {"nb_channels": 1, "max_bin": None}]
+)
+def test_the_graph_gives_torchs_output_for_any_batch_and_frames(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    network = made(**changes)
+    write_onnx(network, tmp_path / "x" / "vocals.onnx")
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["vocals.onnx"]
+    session = ReferenceEvaluator(onnx.load(tmp_path / "x" / "vocals.onnx"))
+    for batch, frames in ((1, 1), (3, 21)):
+        mixture = torch.rand(batch, network.nb_channels, 33, frames)
+        [estimate] = session.run(None, {"mixture": mixture.numpy()})
+        with torch.no_grad():
+            assert_close(torch.from_numpy(estimate), network(mixture), rtol=1e-5, atol=1e-5)
+
+
+def exported(folder: Path) -> Separator:
+    """Two networks of other layers and direction in the authors' layout."""
+    networks = {"vocals": made(), "bass": made(unidirectional=True, nb_layers=1)}
+    separator = Separator(networks, niter=1, sample_rate=8000.0, n_fft=64, n_hop=16)
+    for target, network in networks.items():
+        write_target(network, target, RECIPE, folder)
+    write_separator(separator, folder)
+    return separator.eval()
+
+
+def test_what_is_exported_loads_again_and_sounds_the_same(tmp_path: Path) -> None:
+    separator = exported(tmp_path)
+    names = {"bass.json", "bass.pth", "separator.json", "vocals.json", "vocals.pth"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    checkpoints = load_checkpoints(PAPER, str(tmp_path))
+    assert [c.recipe.model.targets for c in checkpoints] == [("bass",), ("vocals",)]
+    assert [c.recipe.model.unidirectional for c in checkpoints] == [True, False]
+    given = {"targets": ["vocals", "bass"]}
+    joined = PAPER.join_models([c.model for c in checkpoints], checkpoints[0].recipe, given)
+    audio = torch.randn(1, 2, 700)
+    with torch.no_grad():
+        assert torch.equal(joined(audio), separator(audio))
+
+
+def test_the_files_hold_what_the_authors_loader_asks_for(tmp_path: Path, golden_json: Any) -> None:
+    exported(tmp_path)
+    state = torch.load(tmp_path / "vocals.pth", weights_only=True)
+    assert list(state) == [k for k in golden_json("umx.keys") if "_l2" not in k]
+    about = json.loads((tmp_path / "vocals.json").read_text(encoding="utf-8"))["args"]
+    assert {"nfft": 64, "nhop": 16, "hidden_size": 16, "nb_channels": 2}.items() <= about.items()
+    found = json.loads((tmp_path / "separator.json").read_text(encoding="utf-8"))
+    assert found == {"nfft": 64, "nhop": 16, "sample_rate": 8000.0, "nb_channels": 2}
+
+
+def test_names_with_a_digest_are_read_as_their_target(tmp_path: Path) -> None:
+    exported(tmp_path)
+    (tmp_path / "vocals.pth").rename(tmp_path / "vocals-b62c91ce.pth")
+    (tmp_path / "bass.pth").rename(tmp_path / "bass_f5e0d9f9.pth")
+    assert [c.model.stems for c in open_folder(tmp_path, None)] == [("bass",), ("vocals",)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "separator.json").unlink(), "2 .pth files and no separator.json"),
+        (lambda f: [p.unlink() for p in f.glob("*.pth")], "0 .pth files and a separator.json"),
+        (lambda f: (f / "separator.json").write_text("{"), "is not JSON"),
+        (lambda f: (f / "separator.json").write_text("{}"), "lacks nfft"),
+        (lambda f: torch.save({"a": torch.ones(1)}, f / "bass.pth"), "bass.pth lacks fc1.weight"),
+    ],
+)
+def test_a_spoilt_folder_is_refused(spoil: Any, message: str, tmp_path: Path) -> None:
+    exported(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load_checkpoints(PAPER, str(tmp_path))
+
+
+def published(name: str, golden_json: Any, keys: str) -> dict[str, torch.Tensor]:
+    """A state dict as the authors published it, all its tensors small numbers."""
+    torch.manual_seed(1)
+    return {key: 0.01 * torch.rand(shape) for key, shape in golden_json(keys).items()}
+
+
+def test_a_published_file_of_2019_loads_strictly_without_its_three_constants(
+    tmp_path: Path, golden_json: Any
+) -> None:
+    state = published("vocals", golden_json, "umxhq_v1_checkpoint.keys")
+    assert len(state) == 49
+    torch.save(state, tmp_path / "vocals.pth")
+    [found] = load_checkpoints(PAPER, str(tmp_path / "vocals.pth"), "umxhq_vocals")
+    [network] = found.model.networks()
+    for key, value in network.state_dict().items():
+        assert_close(value.float(), state[key].to(value.dtype).float())
+    assert any("dropped sample_rate, stft.window, transform.0.window" in n for n in found.notes)
+    assert found.model.sample_rate == 44_100 and found.model.stft.window[0] == 0
+
+
+def test_nothing_but_the_three_constants_is_dropped(tmp_path: Path, golden_json: Any) -> None:
+    state = published("vocals", golden_json, "umxhq_v1_checkpoint.keys")
+    torch.save({**state, "transform.1.window": torch.ones(4)}, tmp_path / "vocals.pth")
+    with pytest.raises(ValueError, match="unknown key target_models.vocals.transform.1.window"):
+        load_checkpoints(PAPER, str(tmp_path / "vocals.pth"), "umxhq_vocals")
+
+
+def test_every_published_name_has_its_recipes_and_digests() -> None:
+    from mss_shared.published import read_published
+
+    found = read_published("open_unmix")
+    assert {name: len(entries) for name, entries in found.items()} == {
+        "umx": 4,
+        "umxhq": 4,
+        "umxl": 4,
+        "umxse": 2,
+    }
+    for name, entries in found.items():
+        for entry in entries:
+            target = entry.recipe.removeprefix(f"{name}_")
+            assert find_recipe("open_unmix", entry.recipe).is_file()
+            digits = entry.sha256[:8]
+            assert entry.file_name in (f"{target}-{digits}.pth", f"{target}_{digits}.pth")
+            assert len(entry.sha256) == (64 if name == "umxhq" else 8)
+
+
+def test_pretrained_constructors_fetch_check_and_fill(
+    tmp_path: Path, golden_json: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from open_unmix import umxhq
+
+    state = published("drums", golden_json, "umxhq_v1_checkpoint.keys")
+    torch.save(state, tmp_path / "drums.pth")
+    asked = []
+
+    def fetch(entry: Any) -> Path:
+        asked.append(entry.recipe)
+        return tmp_path / "drums.pth"
+
+    monkeypatch.setattr("mss_shared.checkpoint.fetch", fetch)
+    separator = umxhq(targets=["drums"], niter=0)
+    assert asked == ["umxhq_drums"]
+    assert torch.equal(separator.target_models["drums"].fc1.weight, state["fc1.weight"])
+
+
+def test_the_verb_writes_every_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from open_unmix import export
+
+    separator = exported(tmp_path / "in")
+    checkpoint = SimpleNamespace(model=separator, recipe=RECIPE)
+    monkeypatch.setattr(export, "load_checkpoints", lambda paper, source: [checkpoint])
+    export.export(PAPER, {"checkpoint": ["x"], "out": str(tmp_path / "out")})
+    names = {path.name for path in (tmp_path / "in").iterdir()}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    pytest.importorskip("onnx")
+    export.export(PAPER, {"checkpoint": ["x"], "out": str(tmp_path / "o"), "format": "onnx"})
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {"bass.onnx", "vocals.onnx"}

@@ -1,0 +1,62 @@
+from dataclasses import replace
+
+import pytest
+
+from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe
+from open_unmix.__main__ import PAPER
+from open_unmix.recipe import Recipe
+
+SONG = ("vocals", "drums", "bass", "other")
+ROWS = {"umx": 8_893_348, "umxhq": 8_893_348, "umxl": 28_257_188}
+
+
+def recipe(name: str) -> LoadedRecipe[Recipe]:
+    return load_recipe(Recipe, find_recipe("open_unmix", name))
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("target", SONG)
+def test_a_recipe_builds_one_network_of_the_published_count(row: str, target: str) -> None:
+    found = recipe(f"{row}_{target}").recipe
+    model = PAPER.build_model(found)
+    assert model.stems == (target,)
+    assert sum(p.numel() for p in model.parameters()) == ROWS[row]
+    assert found.reproduces == f"open_unmix/{row}"
+
+
+@pytest.mark.parametrize("target", ["speech", "noise"])
+def test_the_recipes_for_speech_build_the_published_count(target: str) -> None:
+    model = PAPER.build_model(recipe(f"umxse_{target}").recipe)
+    assert sum(p.numel() for p in model.parameters()) == 1_583_622
+    assert (model.sample_rate, model.channels) == (16_000, 1)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_recipes_of_a_row_differ_in_the_target_alone(row: str) -> None:
+    first, *rest = (recipe(f"{row}_{target}").recipe for target in SONG)
+    for other in rest:
+        assert replace(other, model=replace(other.model, targets=("vocals",))) == first
+
+
+def test_an_epoch_is_64_samples_of_each_of_86_tracks_in_344_batches() -> None:
+    found = recipe("umxhq_vocals").recipe
+    assert found.data.examples_per_epoch == 64 * 86 == 344 * found.training.batch
+
+
+def test_stems_are_mixed_at_random_at_gains_and_channels_of_their_own() -> None:
+    for row in ROWS:
+        data = recipe(f"{row}_other").recipe.data
+        assert data.random_mix_odds == 1.0
+        assert (data.gain_range, data.channel_swap_odds) == ((0.25, 1.25), 0.5)
+
+
+def test_the_rows_of_2019_are_filtered_as_they_were_scored() -> None:
+    for row in ("umx", "umxhq"):
+        model = recipe(f"{row}_drums").recipe.model
+        assert (model.pipeline, model.niter, model.softmask) == ("1.0.0", 1, False)
+    assert recipe("umxl_drums").recipe.model.pipeline == "1.3.0"
+
+
+def test_what_is_published_of_a_recipe_is_not_ours_and_the_rest_is() -> None:
+    assert recipe("umxhq_vocals").leaf_sources["ours"] == 0
+    assert recipe("umxl_vocals").leaf_sources["ours"] == 26

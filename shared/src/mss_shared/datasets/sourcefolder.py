@@ -1,0 +1,63 @@
+"""A folder per stem, each with any sound files: nothing belongs together.
+
+    root/train/vocals/*.wav
+    root/train/drums/*.wav
+    root/valid/vocals/*.wav            optional; without it every tenth training track is held out
+    root/test/...                      optional
+
+Files are sorted by length and put together, the longest of each stem, the second longest, and so
+on; a stem with fewer files starts over. Such a track ends with its shortest file. A recipe with
+``random_mix_odds: 1.0`` draws every stem from a track of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mss_shared import audio
+from mss_shared.audio import AudioInfo
+from mss_shared.datasets import folders
+from mss_shared.datasets.tracks import Dataset, Track
+
+File = tuple[Path, AudioInfo]
+
+
+def read_sourcefolder(root: Path) -> Dataset:
+    """Open a folder of stem folders.
+
+    Raises:
+        ValueError: if files differ in rate or channels, or the splits have different stems.
+    """
+    splits = {split: _read_split(root / split) for split in folders.SPLITS}
+    stems = {frozenset(track.stems) for tracks in splits.values() for track in tracks}
+    if len(stems) > 1:
+        listed = " and ".join(sorted(", ".join(sorted(names)) for names in stems))
+        raise ValueError(f"the splits of {root} have {listed}: give each the same stem folders")
+    return folders.with_validation(Dataset(folders.dataset_name(root), root, **splits))
+
+
+def _read_split(folder: Path) -> tuple[Track, ...]:
+    files = {stem.name: _by_length(stem) for stem in folders.track_folders(folder)}
+    count = max((len(found) for found in files.values()), default=0)
+    return tuple(
+        _together(folder, number, {stem: f[number % len(f)] for stem, f in files.items()})
+        for number in range(count)
+    )
+
+
+def _by_length(folder: Path) -> list[File]:
+    found = [(path, audio.info(path)) for path in folders.stem_files(folder).values()]
+    return sorted(found, key=lambda file: (-file[1].samples, file[0].name))
+
+
+def _together(folder: Path, number: int, files: dict[str, File]) -> Track:
+    infos = {stem: info for stem, (_, info) in files.items()}
+    forms = {stem: (info.sample_rate, info.channels) for stem, info in infos.items()}
+    if len(set(forms.values())) > 1:
+        listed = ", ".join(f"{stem} {rate} Hz x {c}" for stem, (rate, c) in forms.items())
+        raise ValueError(f"files below {folder} differ, {listed}: convert them to one form")
+    first = next(iter(infos.values()))
+    info = replace(first, samples=min(info.samples for info in infos.values()))
+    stems = {stem: path for stem, (path, _) in files.items()}
+    return Track(f"{number:05d}", stems, None, info)

@@ -1,0 +1,150 @@
+"""Published checkpoints by name: a package's checkpoints.yaml, the download, the digest.
+
+umxhq:                       # what a user types; one entry per file
+  - url: https://...
+    bytes: 35637796          # null if it is not known
+    sha256: b62c91ce...      # in full, or the leading digits that are known
+    licence: MIT
+    recipe: umxhq_vocals
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import yaml
+
+from mss_shared import console
+
+
+@dataclass(frozen=True)
+class Published:
+    """One file of a published checkpoint.
+
+    Attributes:
+        url: where it is.
+        bytes: its size, or None.
+        sha256: its digest, or as many leading digits as are known.
+        licence: of the weights.
+        recipe: the recipe whose model it fills.
+    """
+
+    url: str
+    bytes: int | None
+    sha256: str
+    licence: str
+    recipe: str
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the address."""
+        return self.url.split("?")[0].rsplit("/", 1)[-1]
+
+
+def read_published(package: str) -> dict[str, tuple[Published, ...]]:
+    """Name -> files of a package's checkpoints.yaml; empty if it has none.
+
+    Raises:
+        ValueError: if an entry lacks a field or has another.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return {}
+    home = Path(spec.origin).parent
+    for path in (home / "checkpoints.yaml", home.parents[1] / "checkpoints.yaml"):
+        if path.is_file():
+            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return {name: tuple(_entry(e, path, name) for e in found[name]) for name in found}
+    return {}
+
+
+def find_published(package: str, name: str) -> tuple[Published, ...]:
+    """The files that a name stands for, or the one of a recipe's name; none if there are none."""
+    published = read_published(package)
+    every = (entry for entries in published.values() for entry in entries)
+    return published.get(name) or tuple(entry for entry in every if entry.recipe == name)
+
+
+def _entry(values: dict[str, Any], path: Path, name: str) -> Published:
+    wanted = [field.name for field in fields(Published)]
+    if sorted(values) != sorted(wanted):
+        raise ValueError(
+            f"{path}: an entry of {name} has {', '.join(values)}: give {', '.join(wanted)}"
+        )
+    return Published(**values)
+
+
+def fetch(entry: Published) -> Path:
+    """The file in the user's cache, downloaded if it is not there; its digest is always checked.
+
+    Raises:
+        FileNotFoundError: if it can't be downloaded, saying where to put it by hand.
+        ValueError: if a file has another digest.
+    """
+    path = cached(entry)
+    if path.is_file():
+        check(path, entry)
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    console.say(f"downloading {entry.url} ({_size(entry)}, licence {entry.licence})")
+    part = path.with_name(f".part-{path.name}")
+    try:
+        _download(entry, part)
+        check(part, entry)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def cached(entry: Published) -> Path:
+    """Where a published file is kept."""
+    return platformdirs.user_cache_path("mss") / "checkpoints" / entry.file_name
+
+
+def matches(path: Path, entry: Published) -> bool:
+    """Whether a file has the published digest, as far as it is known."""
+    return _digest(path).startswith(entry.sha256)
+
+
+def check(path: Path, entry: Published) -> None:
+    """Raise ValueError unless the file has the published digest."""
+    if not matches(path, entry):
+        raise ValueError(
+            f"{path} has {path.stat().st_size} bytes with SHA-256 {_digest(path)[:16]}, "
+            f"{entry.url} should have {_size(entry)} with {entry.sha256[:16]}: delete it and "
+            f"download it again"
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download(entry: Published, path: Path) -> None:
+    by_hand = f"download it by hand to {cached(entry)}"
+    try:
+        from pooch import HTTPDownloader
+    except ImportError:
+        raise FileNotFoundError(
+            f"{entry.url} ({_size(entry)}) is not here and pooch, which downloads, is not "
+            f'installed: pip install "mss-shared[download]", or {by_hand}'
+        ) from None
+    try:
+        HTTPDownloader(progressbar=False)(entry.url, str(path), None)
+    except Exception as error:  # pooch passes on whatever its transport raises
+        reason = " ".join(str(error).split())[:120]
+        raise FileNotFoundError(
+            f"{entry.url} ({_size(entry)}) can't be downloaded ({type(error).__name__}: {reason}): "
+            f"check the network, or {by_hand}"
+        ) from None
+
+
+def _size(entry: Published) -> str:
+    return "size unknown" if entry.bytes is None else f"{entry.bytes / 1e6:.1f} MB"

@@ -1,0 +1,145 @@
+import hashlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from tiny_paper.__main__ import PAPER
+from tiny_songs import demo_recipe
+
+from mss_shared import published
+from mss_shared.checkpoint import load_checkpoint, load_checkpoints
+from mss_shared.published import Published, cached, fetch, read_published
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: folder / name)
+    return folder
+
+
+def entry(content: bytes = b"weights", digits: int = 64, **changes: Any) -> Published:
+    values: dict[str, Any] = {
+        "url": "https://example.org/files/vocals.pth?download=1",
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest()[:digits],
+        "licence": "MIT",
+        "recipe": "demo",
+    }
+    return Published(**{**values, **changes})
+
+
+def downloads(monkeypatch: pytest.MonkeyPatch, content: bytes | Exception) -> list[str]:
+    """A pooch that writes these bytes, or fails."""
+    asked = []
+
+    class HTTPDownloader:
+        def __init__(self, progressbar: bool) -> None:
+            assert not progressbar
+
+        def __call__(self, url: str, path: str, pooch: None) -> None:
+            asked.append(url)
+            Path(path).write_bytes(content if isinstance(content, bytes) else b"half")
+            if isinstance(content, Exception):
+                raise content
+
+    module = ModuleType("pooch")
+    module.HTTPDownloader = HTTPDownloader  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pooch", module)
+    return asked
+
+
+def test_a_file_is_downloaded_once_and_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = downloads(monkeypatch, b"weights")
+    path = fetch(entry())
+    assert path.name == "vocals.pth" and path.read_bytes() == b"weights"
+    assert "licence MIT" in capsys.readouterr().out
+    assert fetch(entry()) == path and asked == [entry().url]
+    assert [p.name for p in path.parent.iterdir()] == ["vocals.pth"]
+
+
+@pytest.mark.parametrize("digits", [64, 8])
+def test_another_digest_is_refused_and_nothing_is_kept(
+    digits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads(monkeypatch, b"other bytes")
+    with pytest.raises(ValueError, match="has 11 bytes with SHA-256"):
+        fetch(entry(digits=digits))
+    assert list(cached(entry()).parent.iterdir()) == []
+
+
+def test_a_file_put_there_by_hand_is_checked_too() -> None:
+    cached(entry()).parent.mkdir(parents=True)
+    cached(entry()).write_bytes(b"weights")
+    assert fetch(entry()) == cached(entry())
+    cached(entry()).write_bytes(b"broken")
+    with pytest.raises(ValueError, match="delete it and download it again"):
+        fetch(entry())
+
+
+def test_without_a_network_the_sentence_says_what_where_and_how_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    downloads(monkeypatch, OSError("no route\nto host"))
+    with pytest.raises(FileNotFoundError) as end:
+        fetch(entry(bytes=35_637_796))
+    said = str(end.value)
+    for part in (entry().url, "35.6 MB", "OSError: no route to host", str(cached(entry()))):
+        assert part in said
+    assert list(cached(entry()).parent.iterdir()) == []
+
+
+def test_without_pooch_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(FileNotFoundError, match=r"mss-shared\[download\]"):
+        fetch(entry(bytes=None))
+
+
+def package(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An importable package whose source folder holds this checkpoints.yaml."""
+    home = folder / "src" / "own_weights"
+    home.mkdir(parents=True)
+    (home / "__init__.py").write_text("")
+    (folder / "checkpoints.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder / "src"))
+    return "own_weights"
+
+
+def test_names_come_from_the_packages_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "".join(f"    {k}: {v}\n" for k, v in entry(digits=8).__dict__.items())
+    name = package(tmp_path, "mine:\n  -" + lines[3:], monkeypatch)
+    assert read_published(name) == {"mine": (entry(digits=8),)}
+    assert published.find_published(name, "mine") == (entry(digits=8),)
+    assert published.find_published(name, "demo") == (entry(digits=8),)
+    assert published.find_published(name, "yours") == ()
+    assert read_published("tiny_paper") == {}
+
+
+def test_an_entry_with_another_key_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = package(tmp_path, "mine:\n  - {url: x, md5: y}\n", monkeypatch)
+    with pytest.raises(ValueError, match="an entry of mine has url, md5: give url, bytes"):
+        read_published(name)
+
+
+def test_a_name_loads_all_its_files_and_a_known_file_needs_no_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = PAPER.build_model(demo_recipe().recipe).state_dict()
+    torch.save(state, tmp_path / "vocals.pth")
+    known = entry((tmp_path / "vocals.pth").read_bytes())
+    monkeypatch.setattr("mss_shared.checkpoint.read_published", lambda name: {"mine": (known,)})
+    monkeypatch.setattr("mss_shared.checkpoint.find_published", lambda name, word: (known, known))
+    monkeypatch.setattr("mss_shared.checkpoint.fetch", lambda one: tmp_path / one.file_name)
+    found = load_checkpoints(PAPER, "mine")
+    assert [checkpoint.recipe_name for checkpoint in found] == ["demo", "demo"]
+    assert load_checkpoint(PAPER, str(tmp_path / "vocals.pth")).recipe_name == "demo"
+    torch.save({**state, "more": torch.ones(1)}, tmp_path / "vocals.pth")
+    with pytest.raises(ValueError, match="does not say which recipe"):
+        load_checkpoint(PAPER, str(tmp_path / "vocals.pth"))
