@@ -183,3 +183,13 @@ def test_a_phone_scrolls_the_table_and_not_the_page(chromium, index, dark):
 def test_pictures_are_made(chromium, index, tmp_path):
     made = pictures(chromium, index, tmp_path, BOARD)
     assert len(made) == 8 and all(file.stat().st_size > 10_000 for file in made)
+
+
+def test_the_page_shows_the_numbers_of_the_markdown_table(page, index):
+    text = (index.parent.parent / "tables" / "musdb18hq--bsseval_v4@1.md").read_text()
+    lines = [line for line in text.split("ISR in dB")[0].splitlines() if "| measured |" in line]
+    averages = [line.split("|")[-5].split("\\[")[0].strip() for line in lines]
+    page.get_by_label("claimed").uncheck()
+    page.get_by_label("oracle and mixture").uncheck()
+    page.get_by_label("variants").uncheck()
+    assert len(averages) == 5 and column(page, "average") == averages

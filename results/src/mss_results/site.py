@@ -138,9 +138,9 @@ def _cell(row: Row, key: tuple[str, str]) -> Json:
     cell, rank = row.cells[key], row.ranks.get(key)
     low, high = cell.interval or (math.nan, math.nan)
     return {
-        "value": _number(cell.value, 3),
-        "low": _number(low, 3),
-        "high": _number(high, 3),
+        "value": _number(cell.value),
+        "low": _number(low),
+        "high": _number(high),
         "tracks": cell.tracks,
         "rank": None if rank is None else rank.place,
         "tied": [] if rank is None else rank.tied,
@@ -150,11 +150,12 @@ def _cell(row: Row, key: tuple[str, str]) -> Json:
 
 
 def _songs(cell: Cell, tracks: Sequence[str]) -> Json:
-    return [_number(cell.by_track[track], 2) for track in tracks]
+    return [_number(cell.by_track[track]) for track in tracks]
 
 
-def _number(value: float, digits: int) -> float | None:
-    return None if math.isnan(value) else round(value, digits) + 0.0
+def _number(value: float) -> float | None:
+    # More decimals than are shown: rounded twice, a number would differ from that of the tables.
+    return None if math.isnan(value) else round(value, 5) + 0.0
 
 
 def _measured(board: Board, row: Row, place: Site) -> dict[str, Json]:

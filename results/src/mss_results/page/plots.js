@@ -67,7 +67,7 @@ function scatterFigure(rows, key, title, name, get, label, width) {
   if (!known.length) return figure(heading, note, nothing(`No row here has both a score and ${name}.`));
   const box = { left: 44, right: width - 14, top: 24, bottom: 300 };
   const xs = known.map(get);
-  const x = scaleOf(Math.min(...xs) / 1.6, Math.max(...xs) * 1.6, box.left, box.right, true);
+  const x = scaleOf(Math.min(...xs) / 2, Math.max(...xs) * 2, box.left, box.right, true);
   const y = scaleOf(...padded(known.map((row) => row.cells[key].value), 0.1), box.bottom, box.top);
   const points = known.map((row) => ({ row, x: x(get(row)), y: y(row.cells[key].value) }));
   const text = (row) => `${rowName(row)}: ${fixed(row.cells[key].value)}, ${tickText(get(row))} ${label}`;
