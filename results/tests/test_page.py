@@ -84,7 +84,7 @@ def test_filters_leave_the_rows_that_fit(page):
     page.get_by_label("Method").fill("SMALL")
     assert set(column(page, "method")) == {"small_net", "ours"}  # ours/small is a recipe
     page.get_by_label("variants").uncheck()
-    page.get_by_label("claimed").uncheck()
+    page.get_by_label("claimed", exact=True).uncheck()
     assert column(page, "method") == ["small_net"]
     assert page.locator("#count").inner_text() == "1 of 12 rows"
     page.get_by_label("Method").fill("")
@@ -189,7 +189,7 @@ def test_the_page_shows_the_numbers_of_the_markdown_table(page, index):
     text = (index.parent.parent / "tables" / "musdb18hq--bsseval_v4@1.md").read_text()
     lines = [line for line in text.split("ISR in dB")[0].splitlines() if "| measured |" in line]
     averages = [line.split("|")[-5].split("\\[")[0].strip() for line in lines]
-    page.get_by_label("claimed").uncheck()
+    page.get_by_label("claimed", exact=True).uncheck()
     page.get_by_label("oracle and mixture").uncheck()
     page.get_by_label("variants").uncheck()
     assert len(averages) == 5 and column(page, "average") == averages

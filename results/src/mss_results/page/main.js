@@ -67,7 +67,8 @@ function renderPlots(rows) {
   const place = byId("plots");
   const whole = place.clientWidth - 26;
   const columns = Math.max(1, Math.floor((place.clientWidth + 16) / (24 * 16 + 16)));
-  const width = (wide) => Math.max(260, wide ? whole : (place.clientWidth - 16 * (columns - 1)) / columns - 26);
+  const part = Math.floor((place.clientWidth - 16 * (columns - 1)) / columns) - 26;
+  const width = (wide) => Math.max(260, wide ? whole : part);
   place.replaceChildren(...plotsOf(chosen.board, chosen.metric, chosen.stem, rows, width));
 }
 
