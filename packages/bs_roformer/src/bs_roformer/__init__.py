@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bs_roformer.model import BSRoformer, MelBandRoformer
+    from bs_roformer.presets import configs
 
-__all__ = ["BSRoformer", "MelBandRoformer"]
+__all__ = ["BSRoformer", "MelBandRoformer", "configs"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +19,10 @@ def __getattr__(name: str) -> Any:
         from bs_roformer import model
 
         return getattr(model, name)
+    if name == "configs":
+        from bs_roformer.presets import configs
+
+        return configs
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from bs_roformer.config import ModelConfig, read_arguments
+from bs_roformer.linear import Linear
 from bs_roformer.mel_bands import mel_bands
 from bs_roformer.newer import open_streams, sum_streams
 from bs_roformer.transformer import RMSNorm, make_blocks
@@ -35,7 +36,7 @@ class BandSplit(nn.Module):
         super().__init__()
         self.widths = [*widths]
         self.to_features = nn.ModuleList(
-            nn.Sequential(RMSNorm(width), nn.Linear(width, dim)) for width in widths
+            nn.Sequential(RMSNorm(width), Linear(width, dim)) for width in widths
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,7 +77,7 @@ def mask_mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers of these sizes with Tanh between."""
     layers: list[nn.Module] = []
     for before, after in zip(sizes, sizes[1:], strict=False):
-        layers += [nn.Linear(before, after), nn.Tanh()]
+        layers += [Linear(before, after), nn.Tanh()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -142,7 +143,7 @@ class Roformer(nn.Module):
             return_loss_breakdown: with a target, return (total, (L1, spectral)).
 
         Returns:
-            The estimate without a target, else the loss (section 3.3 of the paper), a scalar.
+            The estimate without a target, else the loss, a scalar.
 
         Raises:
             ValueError: if a shape is not the model's, or the mixture is empty.
@@ -186,7 +187,7 @@ class Roformer(nn.Module):
             spec = self.stft(mixture)
         masks = self.masks(torch.view_as_real(spec).flatten(-3))
         with torch.autocast(mixture.device.type, enabled=False):
-            estimate = self.istft(self.apply(masks, spec), mixture.shape[-1])
+            estimate = self.istft(self.mask_spec(masks, spec), mixture.shape[-1])
         hop = self.config.stft_hop_length
         kept = samples if self.config.match_input_audio_length else samples // hop * hop
         return estimate[..., :kept]
@@ -255,7 +256,7 @@ class Roformer(nn.Module):
             x = sum_streams(x, self.newer)
         return self.final_norm(x)
 
-    def apply(self, masks: Tensor, spec: Tensor) -> Tensor:  # type: ignore[override]
+    def mask_spec(self, masks: Tensor, spec: Tensor) -> Tensor:
         """(b, s, t, f c r) real masks times (b, t, f, c) complex -> (b, s, t, f, c) complex."""
         parts = masks.to(spec.real.dtype).unflatten(-1, (-1, self.channels, 2))
         return torch.view_as_complex(parts.contiguous()) * spec.unsqueeze(1)

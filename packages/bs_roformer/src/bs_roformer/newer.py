@@ -80,12 +80,12 @@ class HyperConnection(Branch):
         """(..., R, d) -> alpha (..., R, 1 + R), beta (..., R)."""
         normed = self.norm(streams)
         scale = torch.cat([self.pre_branch_scale, self.residual_scale.expand(self.streams)])
-        alpha = normed @ self.dynamic_alpha_fn[0] * scale + self.static_alpha
+        alpha = normed @ self.dynamic_alpha_fn[0].to(normed.dtype) * scale + self.static_alpha
         kept = (alpha[..., 1:] - alpha[..., 1:].amax(dim=-2, keepdim=True)).exp()
         for _ in range(self.rounds):
             kept = F.normalize(F.normalize(kept, p=1, dim=-2), p=1, dim=-1)
         alpha = torch.cat([alpha[..., :1].sigmoid(), kept], dim=-1)
-        beta = normed @ self.dynamic_beta_fn * self.h_post_scale + self.static_beta
+        beta = normed @ self.dynamic_beta_fn.to(normed.dtype) * self.h_post_scale + self.static_beta
         return alpha, 2 * beta.sigmoid()
 
 

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bs_roformer.config import ModelConfig, NewerConfig
+from bs_roformer.linear import Linear
 from bs_roformer.newer import Branch, wrap
 
 LINEAR_ATTENTION_SCALE = 8.0
+PIECE_ROWS = 2048  # positions that are computed together without gradient
 
 
 class RMSNorm(nn.Module):
@@ -94,13 +96,13 @@ class Attention(nn.Module):
         self.positions = "pope_embed" if config.use_pope else "rotary_embed"
         self.add_module(self.positions, positions)
         self.norm = RMSNorm(config.dim)
-        self.to_qkv = nn.Linear(config.dim, 3 * inner, bias=False)
+        self.to_qkv = Linear(config.dim, 3 * inner, bias=False)
         if mix is not None:
             self.add_module(mix, value_mix(config, mix))
         if config.parts.gates:
-            self.to_gates = nn.Linear(config.dim, heads)
+            self.to_gates = Linear(config.dim, heads)
         self.to_out = nn.Sequential(
-            nn.Linear(inner, config.dim, bias=False), nn.Dropout(config.attn_dropout)
+            Linear(inner, config.dim, bias=False), nn.Dropout(config.attn_dropout)
         )
 
     def forward(self, x: Tensor, first: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -135,7 +137,7 @@ class Attention(nn.Module):
 
 def value_mix(config: ModelConfig, name: str) -> nn.Module:
     """How much of the first block's values each head takes."""
-    linear = nn.Linear(config.dim, config.heads)
+    linear = Linear(config.dim, config.heads)
     return linear if name == "to_value_residual_mix" else nn.Sequential(linear)
 
 
@@ -152,12 +154,12 @@ class LinearAttention(nn.Module):
         self.heads, self.mix = config.heads, mix
         inner = config.heads * config.dim_head
         self.norm = RMSNorm(config.dim)
-        self.to_qkv = nn.Sequential(nn.Linear(config.dim, 3 * inner, bias=False))
+        self.to_qkv = nn.Sequential(Linear(config.dim, 3 * inner, bias=False))
         start = 0.0 if config.layout == "1.2" else 1.0
         self.temperature = nn.Parameter(torch.full((config.heads, 1, 1), start))
         if mix is not None:
             self.add_module(mix, value_mix(config, mix))
-        self.to_out = nn.Sequential(nn.Identity(), nn.Linear(inner, config.dim, bias=False))
+        self.to_out = nn.Sequential(nn.Identity(), Linear(inner, config.dim, bias=False))
 
     def forward(self, x: Tensor, first: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(batch, position, d) -> the same, and the values (batch, position, h, e)."""
@@ -182,16 +184,17 @@ class FeedForward(nn.Module):
         dim = config.dim
         self.net = nn.Sequential(
             RMSNorm(dim),
-            nn.Linear(dim, 4 * dim),
+            Linear(dim, 4 * dim),
             nn.GELU(),
             nn.Dropout(config.ff_dropout),
-            nn.Linear(4 * dim, dim),
+            Linear(4 * dim, dim),
             nn.Dropout(config.ff_dropout),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., d)."""
-        return self.net(x)
+        norm, widen, _, drop, narrow, drop_again = self.net
+        return drop_again(narrow(drop(widen(norm(x), activation="gelu"))))
 
 
 class Transformer(nn.Module):
@@ -213,6 +216,7 @@ class Transformer(nn.Module):
             )
 
         self.layers = nn.ModuleList(layer() for _ in range(depth))
+        self.rows_are_free = newer is None  # sequences do not see each other
         ends = config.kind == "mel" and config.parts.transformer_norm
         self.norm = RMSNorm(config.dim) if ends else nn.Identity()
 
@@ -267,13 +271,28 @@ class Block(nn.Module):
         """
         values = {}
         for axis, number in self.numbers.items():
+            transformer = self.get_submodule(number)
             if axis == "time" and earlier is not None:
                 x = x + earlier
+            if axis != "linear" and transformer.rows_are_free and not torch.is_grad_enabled():
+                x = self.by_pieces(transformer, x, axis)
+                continue
             there, back = self.AXES[axis]
             sizes = dict(zip("btk", x.shape, strict=False))
-            flat, values[axis] = self.get_submodule(number)(rearrange(x, there), first.get(axis))
+            flat, values[axis] = transformer(rearrange(x, there), first.get(axis))
             x = rearrange(flat, back, **sizes)
         return x, values
+
+    @staticmethod
+    def by_pieces(transformer: nn.Module, x: Tensor, axis: str) -> Tensor:
+        """The same, a few sequences at a time: what lies between stays in the processor's cache."""
+        y = torch.empty_like(x)
+        views = [z.transpose(1, 2) if axis == "time" else z for z in (x, y)]
+        size = max(1, PIECE_ROWS // views[0].shape[2])
+        for given, filled in zip(*views, strict=True):
+            for part, place in zip(given.split(size), filled.split(size), strict=True):
+                place.copy_(transformer(part)[0])
+        return y
 
 
 def make_blocks(config: ModelConfig, newer: NewerConfig | None) -> list[Block]:
