@@ -67,7 +67,7 @@ class ModelConfig:
         match_input_audio_length: False ends the estimate with the last whole hop, as the package
             BS-RoFormer does; then the model does not keep the length of its input.
         multi_stft_resolution_loss_weight: weight of the spectral loss.
-        multi_stft_resolutions_window_sizes: its windows, samples.
+        multi_stft_resolutions_window_sizes: its windows, samples; none leaves it out.
         multi_stft_hop_size: its hop, samples.
         multi_stft_normalized: scale its STFTs.
     """

@@ -276,7 +276,7 @@ class Roformer(nn.Module):
             waveform = error.abs().mean()
             flat = error.flatten(0, -2)
             sizes = self.config.multi_stft_resolutions_window_sizes
-            spectral = torch.stack([self.spec_error(flat, size) for size in sizes]).sum()
+            spectral = sum((self.spec_error(flat, size) for size in sizes), waveform.new_zeros(()))
             total = waveform + self.config.multi_stft_resolution_loss_weight * spectral
         return total, (waveform, spectral)
 

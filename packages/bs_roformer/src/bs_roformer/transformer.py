@@ -6,6 +6,7 @@ Key names are those of public weights; `LAYOUTS` in config.py says what the layo
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -38,7 +39,23 @@ class RMSNorm(nn.Module):
         return (x * scale * self.gamma).to(x.dtype)
 
 
-class Rotary(nn.Module):
+class Shared(nn.Module):
+    """Positions that all attentions of an axis share.
+
+    In a state dictionary each attention's key gets its own copy: safetensors files hold no tensor
+    twice.
+    """
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for key in destination if not keep_vars else ():
+            if key.startswith(prefix):
+                destination[key] = destination[key].clone()
+
+
+class Rotary(Shared):
     """Rotary positions: adjacent features turn by an angle that grows with the position."""
 
     def __init__(self, dim_head: int) -> None:
@@ -58,7 +75,7 @@ class Rotary(nn.Module):
         return torch.view_as_real(turned).flatten(-2).to(qk.dtype)
 
 
-class Polar(nn.Module):
+class Polar(Shared):
     """Polar positions (PoPE): the feature is a magnitude, the position alone its angle."""
 
     inv_freqs: Tensor
