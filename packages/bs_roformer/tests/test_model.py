@@ -8,12 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from bs_roformer import BSRoformer, MelBandRoformer, configs
 from bs_roformer.linear import Linear
 from bs_roformer.model import Roformer
 from bs_roformer.newer import HyperConnection
-from bs_roformer.transformer import Rotary
+from bs_roformer.transformer import Polar, Rotary
 
 KINDS = ("bs", "mel")
 LAYOUTS = ("paper", "checkpoint", "1.2")
@@ -303,6 +304,19 @@ def test_exchanged_value_mixes_differ_from_the_sound_one() -> None:
     assert not torch.allclose(run(kept, mixture), run(sound, mixture), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_later_blocks_see_the_values_of_the_first(kind: str) -> None:
+    model, seen = small_model(kind, layout="1.2", depth=4), []
+    model.layers[0].register_forward_hook(lambda _m, _i, output: seen.append(output[1]))
+    for block in model.layers:
+        block.register_forward_pre_hook(lambda _m, given: seen.append(given[2]))
+    run(model, noise(1, 1, 700))
+    before, own, *later = seen
+    assert before == {} and set(own) >= {"time", "freq"}
+    assert len(later) == 3
+    assert all(first[axis] is own[axis] for first in later for axis in own)
+
+
 def test_hyper_connections_start_by_reading_one_stream() -> None:
     torch.manual_seed(3)
     model = small_model(layout="1.2")
@@ -311,6 +325,11 @@ def test_hyper_connections_start_by_reading_one_stream() -> None:
     for wrap in wraps:
         assert wrap.static_alpha[:, 0].sort().values.tolist() == [0, 0, 0, 1]
         assert torch.equal(wrap.static_alpha[:, 1:], torch.eye(4))
+        assert wrap.static_beta.tolist() == [1, 1, 1, 1]
+        for scale in (wrap.pre_branch_scale, wrap.residual_scale, wrap.h_post_scale):
+            assert scale.item() == pytest.approx(0.01)
+        for part in (wrap.dynamic_alpha_fn, wrap.dynamic_beta_fn, wrap.norm.gamma):
+            assert not part.any()
     assert len({tuple(wrap.static_alpha[:, 0].tolist()) for wrap in wraps}) > 1
 
 
@@ -323,6 +342,28 @@ def test_balanced_weights_of_the_residual_streams_sum_to_one() -> None:
     assert torch.allclose(kept.sum(dim=-1), torch.ones(3, 5, 4), atol=1e-5)
     assert torch.allclose(kept.sum(dim=-2), torch.ones(3, 5, 4), atol=1e-4)
     assert ((beta > 0) & (beta < 2)).all()
+
+
+def test_temperatures_start_where_each_layout_starts_them() -> None:
+    for layout, start in (("checkpoint", 1.0), ("1.2", 0.0)):
+        state = small_model(layout=layout, linear_transformer_depth=1).state_dict()
+        found = [tensor for key, tensor in state.items() if key.endswith("temperature")]
+        assert len(found) == 2
+        assert all(torch.equal(tensor, torch.full((2, 1, 1), start)) for tensor in found)
+
+
+def test_polar_keys_turn_back_by_at_most_one_turn_and_never_forward() -> None:
+    polar = Polar(1, 4)
+    qk = torch.zeros(1, 1, 2, 1, 4)
+
+    def keys(bias: float) -> Tensor:
+        polar.bias.data.fill_(bias)
+        return polar(qk)[0, 0, 1, 0]
+
+    assert torch.equal(keys(0.5), keys(0.0))
+    assert torch.allclose(keys(-9.0), keys(-2 * torch.pi))
+    assert not torch.allclose(keys(-1.0), keys(0.0))
+    assert torch.allclose(keys(-1.0)[:4], torch.tensor(2.0).log() * torch.tensor(-1.0).cos())
 
 
 # ---- modes, gradients, precision
@@ -342,14 +383,25 @@ def test_gradients_reach_every_trainable_parameter(kind: str, layout: str, pope:
 
 
 @every_network
-def test_activation_checkpointing_changes_no_gradient(kind: str, layout: str) -> None:
-    gradients = []
+def test_activation_checkpointing_changes_no_gradient(
+    kind: str, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gradients, calls = [], []
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args[0])
+        return checkpoint(*args, **kwargs)
+
+    monkeypatch.setattr("bs_roformer.model.checkpoint", spy)
     for flag in (False, True):
         model = small_model(kind, layout=layout, attn_dropout=0.2, ff_dropout=0.2).train()
         model.activation_checkpointing = flag
         torch.manual_seed(1)
         model(noise(2, 1, 700), target=noise(2, 1, 700, seed=1)).backward()
         gradients.append([p.grad for p in model.parameters() if p.requires_grad])
+        assert len(calls) == 2 * flag
+    run(model.eval(), noise(2, 1, 700))
+    assert len(calls) == 2
     assert len(gradients[0]) > 50
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
@@ -370,11 +422,22 @@ def test_the_first_output_of_a_skip_is_not_overwritten() -> None:
     assert torch.allclose(run(model, mixture), model(mixture).detach(), atol=1e-6)
 
 
-def test_dropout_acts_in_training_alone() -> None:
-    model, mixture = small_model(attn_dropout=0.5, ff_dropout=0.5), noise(1, 1, 700)
+@pytest.mark.parametrize("flash", [True, False])
+@pytest.mark.parametrize("part", ["attn_dropout", "ff_dropout"])
+def test_dropout_acts_in_training_alone(flash: bool, part: str) -> None:
+    model, mixture = small_model(**{"flash_attn": flash, part: 0.5}), noise(1, 1, 700)
     assert torch.equal(run(model, mixture), run(model, mixture))
     model.train()
     assert not torch.equal(run(model, mixture), run(model, mixture))
+
+
+def test_attention_weights_are_dropped_where_the_softmax_is_written_out() -> None:
+    model = small_model(flash_attn=False, attn_dropout=0.9).train()
+    attention = model.layers[0].get_submodule("0").layers[0][0]
+    q = k = torch.zeros(1, 2, 50, 4)  # every weight is 1 / 50, a kept one 10 / 50
+    found = attention.attend(q, k, torch.ones(1, 2, 50, 4)) * 5
+    assert torch.allclose(found, found.round(), atol=1e-5)
+    assert len(found.unique()) > 2
 
 
 @every_network
@@ -436,18 +499,42 @@ def test_rotation_of_float64_is_exact() -> None:
     assert torch.allclose(turned[:, 1], position.sin(), rtol=0, atol=1e-14)
 
 
-def test_the_other_matrix_library_gives_the_same() -> None:
-    layer, x = Linear(33, 20), noise(5, 7, 33)
-    for activation in ("none", "gelu"):
-        with torch.no_grad():
-            assert layer.runs_on_onednn(x)
-            fast = layer(x, activation)
+@pytest.mark.parametrize("activation", ["none", "gelu"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_both_matrix_libraries_give_the_same_and_its_gradient(
+    activation: str, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, x = Linear(33, 20, bias=bias), noise(5, 7, 33).requires_grad_()
+    found = []
+    for enabled in (True, False):
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.backends.mkldnn, "is_available", lambda enabled=enabled: enabled)
+            assert layer.runs_on_onednn(x) is enabled
+            y = layer(x, activation)
+            gradients = torch.autograd.grad(y.square().sum(), [x, *layer.parameters()])
+            with torch.no_grad():
+                found.append([y, layer(x, activation), *gradients])
+    assert len(found[0]) == 4 + bias
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_only_products_in_float32_go_to_onednn() -> None:
+    layer, x = Linear(33, 20), noise(5, 33)
+    assert layer.runs_on_onednn(x)
+    assert not layer.runs_on_onednn(x.double())
+    with torch.autocast("cpu", torch.bfloat16):
         assert not layer.runs_on_onednn(x)
-        assert torch.allclose(fast, layer(x, activation), rtol=0, atol=1e-6)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        assert not layer.runs_on_onednn(x)
-    with torch.no_grad():
-        assert not layer.runs_on_onednn(x.double())
+
+
+def test_gradients_of_a_long_batch_stay_exact() -> None:
+    layer, x = Linear(8, 4), noise(100_000, 8)
+    layer(x).square().sum().backward()
+    exact = Linear(8, 4).double()
+    exact.load_state_dict(layer.state_dict())
+    exact(x.double()).square().sum().backward()
+    difference = (layer.weight.grad - exact.weight.grad).abs().max()
+    assert difference <= 1e-5 * exact.weight.grad.abs().max()
 
 
 def test_training_after_inference_mode_works() -> None:
