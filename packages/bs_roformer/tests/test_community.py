@@ -109,6 +109,11 @@ def test_files_from_before_zero_dc_keep_the_lowest_bin() -> None:
     assert parse_community(newer, "x").arguments["zero_dc"] is True
 
 
+def test_a_song_keeps_its_length_whatever_the_file_says() -> None:
+    found = document(model={"dim": 8, "depth": 1, "match_input_audio_length": False})
+    assert parse_community(found, "x").arguments["match_input_audio_length"] is True
+
+
 @pytest.mark.parametrize(
     ("found", "message"),
     [

@@ -14,6 +14,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": nn.Identity(), "gelu": F.gelu}
+# Multiply-adds from which a recorded product gains more than its gradient in Python costs.
+RECORDED_FROM = 2**25
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str = "none") -> Tensor:
@@ -51,9 +53,11 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor, activation: str = "none") -> Tensor:
         """(..., features in) -> (..., features out); activation is a key of `ACTIVATIONS`."""
-        if not self.runs_on_onednn(x):
+        recorded = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
+        small = x.numel() * self.out_features < RECORDED_FROM
+        if not self.runs_on_onednn(x) or (recorded and small):
             return ACTIVATIONS[activation](super().forward(x))
-        if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
+        if recorded:
             return ACTIVATIONS[activation](Product.apply(x, self.weight, self.bias))
         return product(x, self.weight, self.bias, activation)
 

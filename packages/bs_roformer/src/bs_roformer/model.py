@@ -183,11 +183,9 @@ class Roformer(nn.Module):
         samples = mixture.shape[-1]
         # Reflection at the ends needs more samples than half a window.
         mixture = F.pad(mixture, (0, max(0, self.config.stft_n_fft // 2 + 1 - samples)))
-        with torch.autocast(mixture.device.type, enabled=False):
-            spec = self.stft(mixture)
+        spec = self.stft(mixture)
         masks = self.masks(torch.view_as_real(spec).flatten(-3))
-        with torch.autocast(mixture.device.type, enabled=False):
-            estimate = self.istft(self.mask_spec(masks, spec), mixture.shape[-1])
+        estimate = self.istft(self.mask_spec(masks, spec), mixture.shape[-1])
         hop = self.config.stft_hop_length
         kept = samples if self.config.match_input_audio_length else samples // hop * hop
         return estimate[..., :kept]
@@ -270,14 +268,13 @@ class Roformer(nn.Module):
         Returns:
             total, (L1, sum over resolutions of the mean modulus of the complex difference).
         """
-        with torch.autocast(estimate.device.type, enabled=False):
-            window = self._window(estimate)
-            error = estimate.to(window.dtype) - target.to(window.dtype)
-            waveform = error.abs().mean()
-            flat = error.flatten(0, -2)
-            sizes = self.config.multi_stft_resolutions_window_sizes
-            spectral = sum((self.spec_error(flat, size) for size in sizes), waveform.new_zeros(()))
-            total = waveform + self.config.multi_stft_resolution_loss_weight * spectral
+        exact = torch.promote_types(estimate.dtype, torch.float32)
+        error = estimate.to(exact) - target.to(exact)
+        waveform = error.abs().mean()
+        flat = error.flatten(0, -2)
+        sizes = self.config.multi_stft_resolutions_window_sizes
+        spectral = sum((self.spec_error(flat, size) for size in sizes), waveform.new_zeros(()))
+        total = waveform + self.config.multi_stft_resolution_loss_weight * spectral
         return total, (waveform, spectral)
 
     def spec_error(self, error: Tensor, size: int) -> Tensor:
