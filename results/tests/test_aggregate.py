@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mss_results.aggregate import aggregate, combine, track_values
-from mss_results.read import STEMS, Protocol, TrackScores
+from mss_results.track_file import STEMS, Protocol, TrackScores
 
 NAN = math.nan
 MEDIANS = Protocol(
@@ -17,7 +17,8 @@ decibels = st.floats(-200, 200)
 
 
 def track(name, protocol=MEDIANS.id, **stems):
-    return TrackScores(protocol, name, {(stem, "SDR"): tuple(v) for stem, v in stems.items()})
+    frames = {(stem, "SDR"): np.array(values) for stem, values in stems.items()}
+    return TrackScores(protocol, name, frames, 1.0)
 
 
 def test_the_median_of_medians_skips_nan_frames_and_nan_tracks():

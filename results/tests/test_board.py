@@ -131,3 +131,53 @@ def test_a_claim_of_four_stems_gets_its_average_and_says_who_computed_it(folders
     cell = row.cells["average", "SDR"]
     assert cell.value == 2.75
     assert cell.source == "A page; mean of the four stems computed here"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, ""),
+        ({"verbatim": False}, "a variant"),
+        ({"kind": "oracle"}, "an oracle"),
+        ({"kind": "baseline"}, "a baseline"),
+        (
+            {
+                "training": {
+                    "dataset": "musdb18",
+                    "fingerprint": "x",
+                    "tracks": ["song 07"],
+                    "extra_data": False,
+                    "steps": 1,
+                }
+            },
+            "contaminated",
+        ),
+    ],
+)
+def test_only_clean_verbatim_models_are_ranked(folders, papers, changes, why):
+    for index in range(2):
+        folders.write(FIFTY, dataset="musdb18hq", run=f"seed{index}")
+    folders.write(FIFTY, dataset="musdb18hq", run="third", **changes)
+    board = boards_of(folders, papers)["musdb18hq--bsseval_v4@1"]
+    ranked = {row.run: bool(row.ranks) for row in board.rows}
+    assert ranked == {"": False, "seed0": True, "seed1": True, "third": not why}
+
+
+def test_a_part_of_the_test_set_is_not_ranked(folders, papers):
+    for index in range(2):
+        folders.write({"song 00": four_stems(1.0)}, dataset="musdb18hq", run=f"seed{index}")
+    assert not any(row.ranks for row in boards_of(folders, papers)["musdb18hq--bsseval_v4@1"].rows)
+
+
+def test_a_contaminated_row_stands_below_the_clean_ones(folders, papers):
+    training = {
+        "dataset": "demo_small",
+        "fingerprint": "f" * 64,
+        "tracks": ["a"],
+        "extra_data": False,
+        "steps": 1,
+    }
+    folders.write({"a": four_stems(9.0)}, run="leaky", training=training)
+    folders.write({"a": four_stems(1.0)}, run="clean")
+    board = boards_of(folders, papers)["demo_small--bsseval_v4@1"]
+    assert [row.run for row in board.rows] == ["clean", "leaky"]

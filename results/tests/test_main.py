@@ -9,7 +9,9 @@ from mss_results.__main__ import main
 
 
 def contents(repo):
-    return {file: file.read_bytes() for file in sorted(repo.rglob("*")) if file.is_file()}
+    """Every file but those of the cache, which are no output."""
+    files = [file for file in sorted(repo.rglob("*")) if ".cache" not in file.parts]
+    return {file: file.read_bytes() for file in files if file.is_file()}
 
 
 def build(repo):
@@ -32,7 +34,7 @@ def test_build_writes_leaderboard_tables_and_readme(repo):
     assert tables == [
         f"{name}--bsseval_v4@1.{kind}"
         for name in ("demo_small", "musdb18hq")
-        for kind in ("csv", "md")
+        for kind in ("csv", "md", "tex")
     ]
     readme = (repo / "README.md").read_text()
     assert readme.startswith("# Title\n") and readme.endswith("<!-- results:end -->\nlast\n")
@@ -45,7 +47,7 @@ def test_building_twice_changes_nothing_and_leaves_no_partial_file(repo, capsys)
     capsys.readouterr()
     build(repo)
     assert contents(repo) == first
-    assert capsys.readouterr().out == "6 files are up to date\n"
+    assert capsys.readouterr().out == "12 files are up to date\n"
 
 
 def test_readmes_of_packages_are_spliced_and_others_left_alone(repo):
@@ -82,7 +84,9 @@ def test_verify_accepts_what_build_wrote(repo, capsys):
     build(repo)
     capsys.readouterr()
     assert main(["verify", "--repo", str(repo)]) == 0
-    assert capsys.readouterr().out == "6 files are what the inputs give\n"
+    assert capsys.readouterr().out == (
+        "12 files are what the inputs give; 15 cells recomputed from JSON\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,8 +94,8 @@ def test_verify_accepts_what_build_wrote(repo, capsys):
     [
         (
             "results/leaderboard.csv",
-            ",5.000,",
-            ",5.001,",
+            ",SDR,5.000,",
+            ",SDR,5.001,",
             r"leaderboard.csv: line \d+, column value reads '5.001', the inputs give '5.000'",
         ),
         (
@@ -129,6 +133,18 @@ def test_verify_names_file_and_cell_of_a_changed_digit(repo, capsys, name, old, 
     assert re.search(message, fails(capsys, "verify", "--repo", repo))
 
 
+@pytest.mark.parametrize("name", ["index.html", "runs/demo_small--bsseval_v4@1--ours--seed0.js"])
+def test_verify_names_what_was_changed_in_the_page(repo, capsys, name):
+    build(repo)
+    file = repo / "results" / "site" / name
+    old, new = ("3.0", "3.1") if name == "index.html" else ("[100]", "[101]")
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+    sentence = fails(capsys, "verify", "--repo", repo)
+    assert re.search(rf"{re.escape(file.name)}: line \d+ reads .*{re.escape(new)}", sentence)
+    assert len(sentence) < 1000
+
+
 def test_verify_names_a_score_file_with_one_changed_digit(repo, folders, capsys):
     build(repo)
     file = folders.root / "demo_small/ours/seed0/bsseval_v4/test/a.json"
@@ -143,11 +159,13 @@ def test_verify_sees_line_ends_missing_files_and_files_too_many(repo, capsys):
     board.write_bytes(board.read_bytes().replace(b"\n", b"\r\n"))
     (results / "tables" / "musdb18hq--bsseval_v4@1.md").unlink()
     (results / "tables" / "old--usdr@1.md").write_text("")
+    (results / "site" / "runs" / "old.js").write_text("")
     sentences = fails(capsys, "verify", "--repo", repo).splitlines()
-    assert len(sentences) == 3
+    assert len(sentences) == 4
     assert "leaderboard.csv: its bytes (line ends or quoting)" in sentences[0]
     assert "musdb18hq--bsseval_v4@1.md: missing" in sentences[1]
-    assert "old--usdr@1.md: the inputs give no such table" in sentences[2]
+    assert "old--usdr@1.md: the inputs give no such file" in sentences[2]
+    assert "old.js: the inputs give no such file" in sentences[3]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +216,7 @@ def test_outputs_go_where_they_are_sent(repo, tmp_path):
     out = tmp_path / "out"
     before = contents(repo)
     assert main(["build", "--repo", str(repo), "--out", str(out), "--splice"]) == 0
-    assert len(list(out.rglob("*.*"))) == 5
+    assert len(list(out.rglob("*.*"))) == 11
     assert {file: content for file, content in contents(repo).items() if out not in file.parents}
     assert all(contents(repo)[file] == content for file, content in before.items())
 

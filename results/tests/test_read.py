@@ -25,7 +25,8 @@ def test_a_run_is_read_with_its_frames_and_nan(folders):
     assert (run.ours_leaves, run.parameters, run.verbatim) == (7, 1_234_567, True)
     (scores,) = run.scores
     assert [track.track for track in scores.tracks] == ["a", "b"]
-    assert scores.tracks[0].frames["vocals", "SDR"] == (2.0,)
+    assert scores.tracks[0].frames["vocals", "SDR"].tolist() == [2.0]
+    assert math.isnan(scores.tracks[0].step) and scores.tracks[1].step == 1.0
     first, second = scores.tracks[1].frames["vocals", "SDR"]
     assert first == 1.0 and math.isnan(second)
 
@@ -74,7 +75,11 @@ def test_a_run_json_that_is_no_object_is_named(folders, content):
     [
         (("schema",), 2, "field schema is 2: this version reads 1"),
         (("schema",), True, "field schema is true: it must be an integer"),
-        (("kind",), "guess", "field kind is 'guess': it must be one of model, baseline, oracle"),
+        (
+            ("kind",),
+            "guess",
+            "field kind is 'guess': it must be one of model, blind, baseline, oracle",
+        ),
         (("method",), "theirs", "field method is 'theirs', its folder is 'ours'"),
         (("run",), "seed1", "field run is 'seed1', its folder is 'seed0'"),
         (("run",), "a--b", "field run is 'a--b': use letters"),
@@ -217,7 +222,7 @@ def test_runs_come_sorted_whatever_the_order_of_the_folders(folders, tmp_path):
     assert [run.id for run in runs] == [
         f"demo_small/{x}" for x in ("another/seed0", "ours/a", "ours/b")
     ]
-    assert read_runs([more.root, folders.root]) == runs
+    assert [run.id for run in read_runs([more.root, folders.root])] == [run.id for run in runs]
 
 
 @pytest.mark.parametrize("reverse", [False, True])

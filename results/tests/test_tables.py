@@ -57,8 +57,10 @@ def test_the_leaderboard_holds_every_cell_with_its_origin(repo):
         "stem": "drums",
         "metric": "SDR",
         "value": "3.000",
-        "ci_low": "",
-        "ci_high": "",
+        "ci_low": "2.000",
+        "ci_high": "4.000",
+        "rank": "",
+        "tied": "",
         "tracks": "2",
         "extra_data": "no",
         "contaminated": "false",
@@ -91,7 +93,7 @@ def test_the_wide_table_puts_claim_and_difference_beside_the_measured_value(fold
     assert measured["average SDR difference"] == "-0.750"
     assert "vocals SDR claimed" not in measured
     text = markdown(board)
-    assert "| 4.75 (claimed 5.50, -0.75) | 50 |" in text
+    assert r"| 4.75 \[4.75, 4.75\] (claimed 5.50, -0.75) | 50 |" in text
     assert "| ours | ours/small | claimed | not run |" in text
     assert "1. Our paper, table 2\n" in text
     assert "- Other Net: read twice" in text
@@ -178,6 +180,34 @@ def test_a_method_keeps_its_rows_and_the_oracle_and_baseline_rows(repo, folders)
     assert "absent: not run." in markdown(board, "absent")
 
 
+def test_a_board_without_oracle_and_mixture_says_so(repo, folders):
+    sentence = "missing on this board: an oracle and the mixture as every stem."
+    assert "missing" not in markdown(boards_of(repo)["demo_small--bsseval_v4@1"])
+    folders.write({"a": four_stems(1.0)}, dataset="musdb18hq")
+    assert sentence in markdown(boards_of(repo)["musdb18hq--bsseval_v4@1"])
+
+
+def test_ranks_and_intervals_stand_in_every_table(folders, papers):
+    for run, shift in (("best", 3.0), ("good", 0.0), ("same", 0.0)):
+        scores = {f"song {index:02d}": four_stems(index / 10 + shift) for index in range(50)}
+        folders.write(scores, dataset="musdb18hq", run=run)
+    board = boards_of(folders.root.parent.parent)["musdb18hq--bsseval_v4@1"]
+    ranks = {row["run"]: row["average SDR rank"] for row in records(wide_csv(board))}
+    assert ranks == {"best": "1", "good": "2", "same": "2", "": "", "not run": ""}
+    text = markdown(board)
+    assert "| 1 | ours | demo | measured | best |" in text
+    assert "| =2 | ours | demo | measured | good |" in text
+    assert "- rank: = marks a group" in text and "95% bootstrap interval" in text
+    lines = [
+        line
+        for line in records(leaderboard_csv([board]))
+        if (line["stem"], line["kind"]) == ("average", "measured")
+    ]
+    ties = {line["source"].rpartition("/")[2]: (line["rank"], line["tied"]) for line in lines}
+    assert ties == {"best": ("1", ""), "good": ("2", "ours/same"), "same": ("2", "ours/good")}
+    assert all(line["ci_low"] < line["value"] < line["ci_high"] for line in lines)
+
+
 def test_text_from_outside_cannot_break_a_table(folders, papers):
     papers.write_text(PAPERS.replace("Other Net", '"Other | *Net*\n<b>"'))
     text = page(boards_of(folders.root.parent.parent)["musdb18hq--bsseval_v4@1"])
@@ -201,7 +231,7 @@ def test_shuffled_files_and_lines_give_the_same_bytes(repo, folders, papers, mon
         folders.write({"b": four_stems(seed), "a": four_stems(1.0)}, run=f"run{seed}")
     places = Places((folders.root,), papers, repo / "results", (repo / "README.md",))
     expected = plan(places)
-    assert len(expected) == 1 + 2 * 2 + 1
+    assert len(expected) == 1 + 2 * 3 + 1 + 1 + 8
     shuffler = random.Random(1)
     header, *lines = PAPERS.splitlines(keepends=True)
     real = Path.iterdir

@@ -1,13 +1,17 @@
-"""mss-results build | show | verify."""
+"""mss-results build | show | verify | import-museval."""
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mss_results.build import Places, plan, read_boards, write
 from mss_results.markdown import terminal
+from mss_results.museval_import import Origin, import_museval
+from mss_results.read import KINDS
+from mss_results.recheck import recheck
 from mss_results.verify import verify
 
 
@@ -15,13 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; 0 if all is well, 2 with one sentence on stderr for what the user got wrong."""
     chosen = _parser().parse_args(arguments)
     try:
-        places = _places(chosen)
-        if chosen.verb == "build":
-            _build(places)
-        elif chosen.verb == "verify":
-            print(f"{verify(places)} files are what the inputs give")
+        if chosen.verb == "import-museval":
+            _import(chosen, arguments)
         else:
-            _show(places, chosen.dataset, chosen.protocol)
+            _run(chosen, _places(chosen))
     except BrokenPipeError:
         # The reader (head, less) has seen enough; the interpreter must not flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -29,6 +30,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mss-results: {_sentence(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _run(chosen: argparse.Namespace, places: Places) -> None:
+    if chosen.verb == "build":
+        _build(places)
+    elif chosen.verb == "verify":
+        files = verify(places)
+        cells = recheck(places.leaderboard, places.scores, chosen.cells, chosen.seed)
+        print(f"{files} files are what the inputs give; {cells} cells recomputed from JSON")
+    else:
+        _show(places, chosen.dataset, chosen.protocol)
+
+
+def _import(chosen: argparse.Namespace, arguments: Sequence[str] | None) -> None:
+    typed = sys.argv[1:] if arguments is None else arguments
+    origin = Origin(
+        method=chosen.method,
+        dataset=chosen.dataset,
+        protocol=chosen.protocol,
+        run=chosen.run or chosen.protocol.split("@")[0],
+        kind=chosen.kind,
+        extra_data=chosen.extra_data,
+        command=shlex.join(["mss-results", *typed]),
+    )
+    folder = import_museval(chosen.folder, origin, chosen.scores or chosen.repo / "results/scores")
+    print(f"wrote {folder}: run mss-results build")
 
 
 def _sentence(error: Exception) -> str:
@@ -79,6 +106,8 @@ def _places(chosen: argparse.Namespace) -> Places:
         papers=chosen.papers or results / "papers.csv",
         out=chosen.out or results,
         readmes=tuple(readmes),
+        cache=chosen.cache or results / ".cache",
+        audio=chosen.audio,
     )
 
 
@@ -93,12 +122,36 @@ def _parser() -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
         _add_inputs(verb)
         if name == "show":
-            verb.set_defaults(splice=(), out=None)
+            verb.set_defaults(splice=(), out=None, audio=None)
             verb.add_argument("--dataset", help="only boards of this data set")
             verb.add_argument("--protocol", help="only boards of this protocol id")
         else:
             _add_outputs(verb)
+        if name == "verify":
+            verb.add_argument(
+                "--cells", type=int, default=200, help="measured cells to recompute (200)"
+            )
+            verb.add_argument("--seed", type=int, default=0, help="which cells: another draw (0)")
+    _add_import(verbs)
     return parser
+
+
+def _add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "copy museval's score files of any origin into the score folders"
+    verb = verbs.add_parser("import-museval", help=text, description=text, allow_abbrev=False)
+    verb.add_argument("folder", type=Path, metavar="DIR", help="DIR/test/*.json or DIR/*.json")
+    verb.add_argument("--method", required=True, help="who made the estimates")
+    verb.add_argument("--dataset", required=True, help="musdb18, musdb18hq, ...")
+    verb.add_argument(
+        "--protocol", required=True, help="bsseval_v4@1, sisec18@1, bsseval_v3@1 with any stems"
+    )
+    verb.add_argument("--extra-data", action="store_true", help="trained on more than the data set")
+    verb.add_argument(
+        "--kind", choices=KINDS, default="model", help="blind: a method that was never trained"
+    )
+    verb.add_argument("--run", help="name of the run (the protocol's, without its version)")
+    verb.add_argument("--repo", type=Path, default=Path("."), help="folder with results/ (.)")
+    verb.add_argument("--scores", type=Path, metavar="DIR", help="(REPO/results/scores)")
 
 
 def _add_inputs(verb: argparse.ArgumentParser) -> None:
@@ -109,6 +162,9 @@ def _add_inputs(verb: argparse.ArgumentParser) -> None:
         "--scores", type=Path, nargs="+", metavar="DIR", help="(REPO/results/scores if there)"
     )
     verb.add_argument("--papers", type=Path, metavar="FILE", help="(REPO/results/papers.csv)")
+    verb.add_argument(
+        "--cache", type=Path, metavar="DIR", help="parsed scores by content (REPO/results/.cache)"
+    )
 
 
 def _add_outputs(verb: argparse.ArgumentParser) -> None:
@@ -119,6 +175,12 @@ def _add_outputs(verb: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="FILE",
         help="READMEs with markers (REPO/README.md and REPO/packages/*/README.md)",
+    )
+    verb.add_argument(
+        "--audio",
+        type=Path,
+        metavar="DIR",
+        help="estimates for the page to play: DIR/<dataset>/<method>/<run>/<track>/<stem>.wav",
     )
 
 

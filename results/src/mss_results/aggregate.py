@@ -2,32 +2,44 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mss_results.read import AVERAGE, STEMS, Protocol, TrackScores
+from mss_results.bootstrap import Values, interval, resample
+from mss_results.track_file import AVERAGE, STEMS, Protocol, TrackScores
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One value in dB (NaN if no track has a score) and the number of tracks behind it."""
+    """One value (NaN if no track has a score) and what is behind it.
+
+    `tracks` counts the tracks with a score, None for a claim; `interval` is the 95 % bootstrap
+    interval over tracks; `by_track` holds the scores of the tracks, NaN where there is none.
+    """
 
     value: float
     tracks: int | None
     source: str
+    interval: tuple[float, float] | None = None
+    by_track: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_scored(self) -> bool:
+        return not math.isnan(self.value)
 
 
-def combine(values: Sequence[float], how: str) -> float:
+def combine(values: Sequence[float] | Values, how: str) -> float:
     """Median or mean of the values that are not NaN; NaN if there are none."""
-    present = [value for value in values if not math.isnan(value)]
-    if not present:
+    present = np.asarray(values, dtype=np.float64)
+    present = present[~np.isnan(present)]
+    if not len(present):
         return math.nan
     if how == "median":
         return float(np.median(present))
     assert how == "mean", how
     # fsum rounds once, so the mean does not depend on the order of the tracks.
-    return math.fsum(present) / len(present)
+    return math.fsum(present.tolist()) / len(present)
 
 
 def track_values(
@@ -55,13 +67,25 @@ def aggregate(
 ) -> dict[tuple[str, str], Cell]:
     """One cell per (stem, metric), and the average of the four stems if all are there."""
     cells: dict[tuple[str, str], Cell] = {}
+    resamples: dict[tuple[str, str], Values] = {}
     for key, by_track in track_values(protocol, tracks).items():
-        counted = sum(not math.isnan(value) for value in by_track.values())
-        cells[key] = Cell(combine(list(by_track.values()), protocol.tracks), counted, source)
+        values = list(by_track.values())
+        counted = sum(not math.isnan(value) for value in values)
+        resamples[key] = resample(values, protocol.tracks)
+        cells[key] = Cell(
+            combine(values, protocol.tracks),
+            counted,
+            source,
+            interval(resamples[key], counted),
+            by_track,
+        )
     for metric in protocol.metrics:
         average = average_cell(cells, metric, source)
         if average is not None:
-            cells[AVERAGE, metric] = average
+            # Every stem was resampled on the same tracks, so their mean is the average's resample.
+            stems = np.mean([resamples[stem, metric] for stem in STEMS], axis=0)
+            assert average.tracks is not None
+            cells[AVERAGE, metric] = replace(average, interval=interval(stems, average.tracks))
     return cells
 
 
@@ -71,5 +95,9 @@ def average_cell(cells: Mapping[tuple[str, str], Cell], metric: str, source: str
     if len(four) < len(STEMS):
         return None
     counts = [cell.tracks for cell in four if cell.tracks is not None]
+    by_track = {
+        track: math.fsum(cell.by_track[track] for cell in four) / len(STEMS)
+        for track in four[0].by_track
+    }
     value = math.fsum(cell.value for cell in four) / len(STEMS)
-    return Cell(value, min(counts) if counts else None, source)
+    return Cell(value, min(counts) if counts else None, source, None, by_track)

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from mss_results.aggregate import Cell, aggregate, average_cell
 from mss_results.claims import Claim
-from mss_results.read import AVERAGE, KNOWN_STEMS, STEMS, Cost, Protocol, Run, ScoreSet
+from mss_results.ranks import Candidate, Rank, rank
+from mss_results.read import Cost, Run, ScoreSet
+from mss_results.track_file import AVERAGE, KNOWN_STEMS, STEMS, Protocol
 
 # A score over fewer tracks is not the number a paper prints.
 TEST_TRACKS = {"musdb18": 50, "musdb18hq": 50}
@@ -14,12 +16,17 @@ _METRIC_ORDER = ("SDR", "ISR", "SIR", "SAR", "uSDR", "cSDR", "SI-SDR")
 _COMPUTED = "; mean of the four stems computed here"
 
 
+def is_whole_test_set(dataset: str, tracks: Sequence[str]) -> bool:
+    return len(tracks) == TEST_TRACKS.get(dataset, len(tracks))
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of a board: a claimed table row, or one run.
 
-    `cells` and `claimed` are keyed by (stem, metric), in dB. `contaminated` names the test tracks
-    the model was trained on; None where the training tracks are not known.
+    `cells`, `claimed` and `ranks` are keyed by (stem, metric). `contaminated` names the test tracks
+    the model was trained on; None where the training tracks are not known. `made_by` and `scores`
+    are what a measured row was computed from.
     """
 
     kind: str
@@ -40,10 +47,23 @@ class Row:
     tracks: tuple[str, ...]
     sources: tuple[str, ...]
     notes: tuple[str, ...]
+    ranks: Mapping[tuple[str, str], Rank]
+    made_by: Run | None
+    scores: ScoreSet | None
 
     @property
     def is_variant(self) -> bool:
         return self.verbatim is False
+
+    @property
+    def id(self) -> str:
+        """Names a run among those of its board."""
+        return f"{self.method}/{self.run}"
+
+    def is_ranked_on(self, dataset: str) -> bool:
+        """Measured by us on all test tracks, verbatim, and trained on none of them."""
+        clean = self.kind == "measured" and not self.is_variant and not self.contaminated
+        return clean and is_whole_test_set(dataset, self.tracks)
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,11 @@ class Board:
     @property
     def name(self) -> str:
         return f"{self.dataset}--{self.protocol}"
+
+    def lead(self, metric: str) -> tuple[str, str]:
+        """The column a board is read by: the average, or the first stem if no row has one."""
+        scored = {key for row in self.rows for key in row.cells}
+        return next((stem, metric) for stem in (AVERAGE, *self.stems) if (stem, metric) in scored)
 
 
 def build_boards(runs: Sequence[Run], claims: Sequence[Claim]) -> tuple[Board, ...]:
@@ -143,12 +168,15 @@ def _claimed_row(group: Sequence[Claim]) -> Row:
         tracks=(),
         sources=_distinct(claim.source for claim in group),
         notes=_distinct(part for claim in group for part in claim.note.split("; ") if part),
+        ranks={},
+        made_by=None,
+        scores=None,
     )
 
 
 def _measured_row(run: Run, scores: ScoreSet) -> Row:
     return Row(
-        kind="measured" if run.kind == "model" else run.kind,
+        kind="measured" if run.kind in ("model", "blind") else run.kind,
         method=run.method,
         recipe=run.recipe or "",
         run=run.name,
@@ -162,10 +190,13 @@ def _measured_row(run: Run, scores: ScoreSet) -> Row:
         cost=run.cost,
         ours_leaves=run.ours_leaves,
         not_run=False,
-        fingerprint=run.fingerprint,
+        fingerprint=run.fingerprint or "",
         tracks=run.tracks,
         sources=(run.id,),
         notes=(),
+        ranks={},
+        made_by=run,
+        scores=scores,
     )
 
 
@@ -178,12 +209,15 @@ def _extra_data(run: Run) -> str:
 
 
 def _contaminated(run: Run) -> tuple[str, ...] | None:
-    if run.training is None:
+    training = run.training
+    if training is None:
         return None if run.kind == "model" else ()
-    same = run.training.fingerprint == run.fingerprint
-    if not same and _songs(run.training.dataset) != _songs(run.dataset):
+    if training.dataset is None or training.tracks is None:
+        return None
+    same = training.fingerprint is not None and training.fingerprint == run.fingerprint
+    if not same and _songs(training.dataset) != _songs(run.dataset):
         return ()
-    return tuple(sorted(set(run.training.tracks) & set(run.tracks)))
+    return tuple(sorted(set(training.tracks) & set(run.tracks)))
 
 
 def _songs(dataset: str) -> str:
@@ -199,13 +233,14 @@ def _board(
     keys = {key for row in rows for key in row.cells}
     metrics = tuple(sorted({metric for _, metric in keys}, key=_metric_rank))
     shown = {stem for stem, _ in keys} | set(STEMS)
+    ranked = _ranked(dataset, _beside(dataset, rows))
     return Board(
         dataset=dataset,
         protocol=protocol,
         definitions=tuple(sorted(definitions, key=lambda one: (one.silence, one.metrics))),
         metrics=metrics,
         stems=(*(stem for stem in KNOWN_STEMS if stem in shown), AVERAGE),
-        rows=tuple(sorted(_beside(dataset, rows), key=lambda row: _rank(row, metrics[0]))),
+        rows=tuple(sorted(ranked, key=lambda row: _order(row, metrics[0]))),
     )
 
 
@@ -231,18 +266,36 @@ def _beside(dataset: str, rows: Sequence[Row]) -> list[Row]:
 
 def _reproduces(row: Row, dataset: str) -> bool:
     """A variant, or a run over fewer tracks than the paper's, is no reproduction."""
-    full = len(row.tracks) == TEST_TRACKS.get(dataset, len(row.tracks))
+    full = is_whole_test_set(dataset, row.tracks)
     return bool(row.reproduces) and not row.is_variant and full
 
 
-def _rank(row: Row, metric: str) -> tuple[object, ...]:
-    """Best average first; rows without one follow, by their stems; names break ties."""
+def candidates(dataset: str, rows: Sequence[Row]) -> list[Candidate]:
+    """The rows that may be ranked."""
+    return [
+        Candidate(row.id, row.cells, row.fingerprint, row.tracks)
+        for row in rows
+        if row.is_ranked_on(dataset)
+    ]
+
+
+def _ranked(dataset: str, rows: Sequence[Row]) -> list[Row]:
+    ranks = rank(candidates(dataset, rows))
+    return [replace(row, ranks=ranks.get(row.id, {})) if row.run else row for row in rows]
+
+
+def _order(row: Row, metric: str) -> tuple[object, ...]:
+    """Best average first; rows without one follow, by their stems; names break ties.
+
+    Contaminated rows stand below, then oracles, then baselines.
+    """
     values: list[tuple[bool, float]] = []
     for stem in (AVERAGE, *KNOWN_STEMS):
         cell = row.cells.get((stem, metric))
         missing = cell is None or math.isnan(cell.value)
         values.append((missing, 0.0 if cell is None or missing else -cell.value))
-    group = {"oracle": 1, "baseline": 2}.get(row.kind, int(row.extra_data == "oracle"))
+    group = {"oracle": 2, "baseline": 3}.get(row.kind, 2 * int(row.extra_data == "oracle"))
+    group = group or int(bool(row.contaminated))
     return (group, *values, row.method, row.recipe, row.extra_data, row.run)
 
 

@@ -7,39 +7,51 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mss_results.board import Board, build_boards
+from mss_results.cache import Cache
 from mss_results.claims import read_claims
+from mss_results.latex import latex
 from mss_results.markdown import page
 from mss_results.read import read_runs
+from mss_results.site import Site, site
 from mss_results.splice import splice
 from mss_results.tables import leaderboard_csv, wide_csv
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where inputs are read and outputs belong."""
+    """Where inputs are read, what was read before is kept, and outputs belong."""
 
     scores: tuple[Path, ...]
     papers: Path
     out: Path
     readmes: tuple[Path, ...]
+    cache: Path | None = None
+    audio: Path | None = None
+
+    @property
+    def leaderboard(self) -> Path:
+        return self.out / "leaderboard.csv"
 
 
 def read_boards(places: Places) -> tuple[Board, ...]:
     """Read all inputs into boards; errors as in read_runs, read_claims and build_boards."""
-    return build_boards(read_runs(places.scores), read_claims(places.papers))
+    runs = read_runs(places.scores, Cache(places.cache))
+    return build_boards(runs, read_claims(places.papers))
 
 
 def plan(places: Places) -> dict[Path, bytes]:
-    """The content of every output file: leaderboard, tables, READMEs with their boards.
+    """The content of every output file: leaderboard, tables, page, READMEs with their boards.
 
     Raises:
         FileNotFoundError, ValueError: as the readers and splice do.
     """
     boards = read_boards(places)
-    texts = {places.out / "leaderboard.csv": leaderboard_csv(boards)}
+    texts = {places.leaderboard: leaderboard_csv(boards)}
     for board in boards:
         texts[places.out / "tables" / f"{board.name}.csv"] = wide_csv(board)
         texts[places.out / "tables" / f"{board.name}.md"] = page(board)
+        texts[places.out / "tables" / f"{board.name}.tex"] = latex(board)
+    texts |= site(boards, Site(places.out / "site", places.audio))
     by_name = {board.name: board for board in boards}
     for readme in places.readmes:
         texts[readme] = splice(_read(readme), readme, by_name)
@@ -47,9 +59,9 @@ def plan(places: Places) -> dict[Path, bytes]:
 
 
 def stale(places: Places, contents: Mapping[Path, bytes]) -> list[Path]:
-    """Files in tables/ that the inputs no longer give."""
-    tables = places.out / "tables"
-    present = sorted(tables.iterdir()) if tables.is_dir() else []
+    """Files among the generated ones that the inputs no longer give."""
+    folders = [places.out / name for name in ("tables", "site", "site/runs")]
+    present = [file for each in folders if each.is_dir() for file in sorted(each.iterdir())]
     return [file for file in present if file.is_file() and file not in contents]
 
 

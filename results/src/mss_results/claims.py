@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mss_results.fields import check_name
-from mss_results.read import AVERAGE, KNOWN_STEMS
+from mss_results.track_file import AVERAGE, KNOWN_STEMS
 
 COLUMNS = (
     "method",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_MAX_COUNT = 2**63 - 1
+MAX_NUMBER = 2**63 - 1
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]*")
 
 
@@ -70,9 +70,9 @@ class Fields:
         """An integer of at least 0."""
         value = self._take(name, (int,), "an integer of at least 0")
         assert isinstance(value, int)
-        if not 0 <= value <= _MAX_COUNT:
+        if not 0 <= value <= MAX_NUMBER:
             raise ValueError(
-                f"{self.where(name)} is {_short(value)}: it must lie in 0...{_MAX_COUNT}"
+                f"{self.where(name)} is {_short(value)}: it must lie in 0...{MAX_NUMBER}"
             )
         return value
 
@@ -83,7 +83,7 @@ class Fields:
         """A number in JSON's sense, or the bare token NaN."""
         value = self._take(name, (int, float), "a number or NaN")
         assert isinstance(value, int | float)
-        if math.isnan(value) or abs(value) <= _MAX_COUNT:
+        if math.isnan(value) or abs(value) <= MAX_NUMBER:
             return float(value)
         raise ValueError(
             f"{self.where(name)} is {_short(value)}: it must be a finite number or NaN"
@@ -108,6 +108,9 @@ class Fields:
             raise ValueError(f"{self.where(name)} names an entry twice: list each entry once")
         return tuple(values)
 
+    def texts_or_none(self, name: str) -> tuple[str, ...] | None:
+        return None if self._is_null(name) else self.texts(name)
+
     def inner(self, name: str) -> "Fields":
         """The JSON object under a name."""
         values = self._take(name, (dict,), "a JSON object")
@@ -117,10 +120,11 @@ class Fields:
     def inner_or_none(self, name: str) -> "Fields | None":
         return None if self._is_null(name) else self.inner(name)
 
-    def items(self, name: str) -> tuple["Fields", ...]:
-        """The JSON objects of a list."""
+    def items(self, name: str, most: int | None = None) -> tuple["Fields", ...]:
+        """The JSON objects of a list, or the first `most` of them."""
         values = self._take(name, (list,), "a list of JSON objects")
         assert isinstance(values, list)
+        values = values[:most]
         for index, value in enumerate(values):
             if not isinstance(value, dict):
                 raise ValueError(
@@ -141,7 +145,7 @@ def parse_object(content: bytes, file: Path) -> Fields:
     try:
         values = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: no valid JSON ({error}): evaluate must write it again") from None
+        raise ValueError(f"{file}: no valid JSON ({error}): replace it by a whole file") from None
     if not isinstance(values, dict):
         raise ValueError(f"{file}: the top level is {_short(values)}: it must be a JSON object")
     return Fields(file, "", values)

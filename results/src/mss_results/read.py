@@ -5,58 +5,44 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mss_results.cache import Cache
 from mss_results.fields import Fields, check_name, parse_object
+from mss_results.track_file import (
+    KNOWN_STEMS,
+    Protocol,
+    TrackScores,
+    check_stem,
+    parse_track,
+)
 
 SCHEMA = 1
-STEMS = ("vocals", "drums", "bass", "other")
-KNOWN_STEMS = (*STEMS, "accompaniment")
-AVERAGE = "average"  # stands where a stem stands: the plain mean over STEMS
-KINDS = ("model", "baseline", "oracle")
+KINDS = ("model", "blind", "baseline", "oracle")
 WAYS = ("median", "mean")
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """What a number means: its metrics and how frames and tracks are brought together.
-
-    targets: the stems scored, which may be sums of what was estimated, as the accompaniment is.
-    """
-
-    id: str
-    metrics: tuple[str, ...]
-    unit: str
-    targets: tuple[str, ...]
-    frames: str
-    tracks: str
-    silence: str
-
-
-@dataclass(frozen=True)
-class TrackScores:
-    """The frames of one track in dB by (stem, metric); NaN where a frame has no score."""
-
-    protocol: str
-    track: str
-    frames: Mapping[tuple[str, str], tuple[float, ...]]
+NO_CACHE = Cache(None)
 
 
 @dataclass(frozen=True)
 class ScoreSet:
-    """All tracks of one run under one protocol, sorted by track name."""
+    """All tracks of one run under one protocol, sorted by track name.
 
+    label: the protocol's folder in that of the run; digests: track to SHA-256 of its file.
+    """
+
+    label: str
     protocol: Protocol
     tracks: tuple[TrackScores, ...]
+    digests: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a model was fitted on."""
+    """What a model was fitted on; None where nobody wrote it down."""
 
-    dataset: str
-    fingerprint: str
-    tracks: tuple[str, ...]
+    dataset: str | None
+    fingerprint: str | None
+    tracks: tuple[str, ...] | None
     extra_data: bool
-    steps: int
+    steps: int | None
 
 
 @dataclass(frozen=True)
@@ -69,9 +55,23 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run.json with its scores."""
+class Provenance:
+    """What made the numbers; None where nobody wrote it down."""
 
+    command: str | None
+    commit: str | None
+    machine: str | None
+    versions: Mapping[str, str]
+    seed: int | None
+    recipe_digest: str | None
+    weights_digest: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.json with its scores; `folder` holds it."""
+
+    folder: Path
     dataset: str
     method: str
     name: str
@@ -80,12 +80,13 @@ class Run:
     verbatim: bool | None
     ours_leaves: int | None
     reproduces: str | None
-    fingerprint: str
+    fingerprint: str | None
     tracks: tuple[str, ...]
     stems: tuple[str, ...]
     training: Training | None
     parameters: int | None
     cost: Cost
+    provenance: Provenance
     scores: tuple[ScoreSet, ...]
 
     @property
@@ -93,8 +94,10 @@ class Run:
         return f"{self.dataset}/{self.method}/{self.name}"
 
 
-def read_runs(roots: Sequence[Path]) -> tuple[Run, ...]:
+def read_runs(roots: Sequence[Path], cache: Cache = NO_CACHE) -> tuple[Run, ...]:
     """Read every run under the score folders, sorted by data set, method and run.
+
+    Every digest is checked; frames come from the cache where it has those of the same bytes.
 
     Raises:
         FileNotFoundError: if a folder, a run.json or a listed track file is missing.
@@ -106,7 +109,7 @@ def read_runs(roots: Sequence[Path]) -> tuple[Run, ...]:
         if not root.is_dir():
             raise FileNotFoundError(f"no folder {root}: --scores must name score folders")
         for folder in _run_folders(root):
-            run = _read_run(folder)
+            run = _read_run(folder, cache)
             if run.id in found:
                 raise ValueError(
                     f"{folder}: run {run.id} is also in {found[run.id][1]}: "
@@ -129,7 +132,7 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in inside if path.is_dir())
 
 
-def _read_run(folder: Path) -> Run:
+def _read_run(folder: Path, cache: Cache) -> Run:
     file = folder / "run.json"
     if not file.is_file():
         raise FileNotFoundError(f"no run.json in {folder}: evaluate writes it beside the scores")
@@ -142,11 +145,12 @@ def _read_run(folder: Path) -> Run:
     _check_place(folder, fields, dataset)
     stems = fields.texts("stems")
     for stem in stems:
-        _check_stem(stem, KNOWN_STEMS, f"{file}: field stems")
+        check_stem(stem, KNOWN_STEMS, f"{file}: field stems")
     tracks = dataset.texts("tracks")
     leaves = fields.inner_or_none("leaf_sources")
     weights = fields.inner_or_none("weights")
     return Run(
+        folder=folder,
         dataset=dataset.text("name"),
         method=fields.text("method"),
         name=fields.text("run"),
@@ -155,13 +159,14 @@ def _read_run(folder: Path) -> Run:
         verbatim=fields.flag_or_none("verbatim"),
         ours_leaves=None if leaves is None else leaves.count("ours"),
         reproduces=fields.text_or_none("reproduces"),
-        fingerprint=dataset.text("fingerprint"),
+        fingerprint=dataset.text_or_none("fingerprint"),
         tracks=tuple(sorted(tracks)),
         stems=stems,
         training=_training(fields.inner_or_none("training")),
         parameters=None if weights is None else weights.count("parameters"),
         cost=_cost(fields.inner("cost")),
-        scores=_score_sets(folder, fields, tracks),
+        provenance=_provenance(fields, weights),
+        scores=_score_sets(folder, fields, tracks, cache),
     )
 
 
@@ -182,20 +187,15 @@ def _check_place(folder: Path, fields: Fields, dataset: Fields) -> None:
         )
 
 
-def _check_stem(stem: str, legal: Sequence[str], where: str) -> None:
-    if stem not in legal:
-        raise ValueError(f"{where} names the unknown stem {stem!r}: use {', '.join(legal)}")
-
-
 def _training(fields: Fields | None) -> Training | None:
     if fields is None:
         return None
     return Training(
-        dataset=fields.text("dataset"),
-        fingerprint=fields.text("fingerprint"),
-        tracks=fields.texts("tracks"),
+        dataset=fields.text_or_none("dataset"),
+        fingerprint=fields.text_or_none("fingerprint"),
+        tracks=fields.texts_or_none("tracks"),
         extra_data=fields.flag("extra_data"),
-        steps=fields.count("steps"),
+        steps=fields.count_or_none("steps"),
     )
 
 
@@ -207,7 +207,22 @@ def _cost(fields: Fields) -> Cost:
     )
 
 
-def _score_sets(folder: Path, fields: Fields, tracks: tuple[str, ...]) -> tuple[ScoreSet, ...]:
+def _provenance(fields: Fields, weights: Fields | None) -> Provenance:
+    versions = fields.inner("versions")
+    return Provenance(
+        command=fields.text_or_none("command"),
+        commit=fields.text_or_none("commit"),
+        machine=fields.text_or_none("machine"),
+        versions={name: versions.text(name) for name in sorted(versions.values)},
+        seed=fields.count_or_none("seed"),
+        recipe_digest=fields.text_or_none("recipe_digest"),
+        weights_digest=None if weights is None else weights.text("digest"),
+    )
+
+
+def _score_sets(
+    folder: Path, fields: Fields, tracks: tuple[str, ...], cache: Cache
+) -> tuple[ScoreSet, ...]:
     protocols = fields.inner("protocols")
     if not protocols.values:
         raise ValueError(f"{fields.where('protocols')} is empty: a run needs at least one")
@@ -220,20 +235,18 @@ def _score_sets(folder: Path, fields: Fields, tracks: tuple[str, ...]) -> tuple[
         protocol = _protocol(entry)
         if protocol.id in sets:
             raise ValueError(f"{entry.where('id')} is {protocol.id!r} twice: use each id once")
-        sets[protocol.id] = ScoreSet(
-            protocol,
-            tuple(
-                _track(track, file, digest, protocol)
-                for track, file, digest in _digests(folder / name, entry, tracks)
-            ),
-        )
+        files = _digests(folder / name, entry, tracks)
+        absent = _absent(entry, tracks)
+        digests = {track: digest for track, _, digest in files}
+        scores = _tracks(files, protocol, absent, cache)
+        sets[protocol.id] = ScoreSet(name, protocol, scores, digests)
     return tuple(sets[id] for id in sorted(sets))
 
 
 def _protocol(entry: Fields) -> Protocol:
     targets = entry.texts("targets")
     for stem in targets:
-        _check_stem(stem, KNOWN_STEMS, entry.where("targets"))
+        check_stem(stem, KNOWN_STEMS, entry.where("targets"))
     return Protocol(
         id=check_name(entry.text("id"), entry.where("id")),
         metrics=entry.texts("metrics"),
@@ -265,7 +278,37 @@ def _digests(folder: Path, entry: Fields, tracks: tuple[str, ...]) -> list[tuple
     ]
 
 
-def _track(track: str, file: Path, digest: str, protocol: Protocol) -> TrackScores:
+def _absent(entry: Fields, tracks: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Track -> targets without a score, of which `notes` tells why."""
+    notes = entry.inner("notes")
+    for track in notes.values:
+        if track not in tracks:
+            raise ValueError(f"{notes.where(track)} is no test track: use dataset.tracks")
+    return {track: tuple(notes.inner(track).values) for track in notes.values}
+
+
+def _tracks(
+    files: Sequence[tuple[str, Path, str]],
+    protocol: Protocol,
+    absent: Mapping[str, tuple[str, ...]],
+    cache: Cache,
+) -> tuple[TrackScores, ...]:
+    key = cache.key(protocol, {track: digest for track, _, digest in files}, absent)
+    kept = cache.load(key, protocol)
+    contents = ((track, file, _content(file, digest)) for track, file, digest in files)
+    if kept is not None:
+        for _ in contents:  # the digests are checked all the same
+            pass
+        return kept
+    tracks = tuple(
+        parse_track(content, file, track, protocol, absent.get(track, ()))
+        for track, file, content in contents
+    )
+    cache.store(key, protocol, tracks)
+    return tracks
+
+
+def _content(file: Path, digest: str) -> bytes:
     content = file.read_bytes()
     actual = hashlib.sha256(content).hexdigest()
     if actual != digest:
@@ -273,16 +316,4 @@ def _track(track: str, file: Path, digest: str, protocol: Protocol) -> TrackScor
             f"{file}: its SHA-256 is {actual[:12]}..., run.json says {digest[:12]}...: "
             f"scores are never edited, evaluate again"
         )
-    frames: dict[tuple[str, str], tuple[float, ...]] = {}
-    for target in parse_object(content, file).items("targets"):
-        stem = target.text("name")
-        _check_stem(stem, protocol.targets, target.where("name"))
-        if (stem, protocol.metrics[0]) in frames:
-            raise ValueError(f"{target.where('name')} is {stem!r} twice: list each stem once")
-        scores = [frame.inner("metrics") for frame in target.items("frames")]
-        for metric in protocol.metrics:
-            frames[stem, metric] = tuple(score.number(metric) for score in scores)
-    for stem in protocol.targets:
-        if (stem, protocol.metrics[0]) not in frames:
-            raise ValueError(f"{file}: field targets lacks the stem {stem!r}: run.json lists it")
-    return TrackScores(protocol.id, track, frames)
+    return content

@@ -19,6 +19,8 @@ LEADERBOARD_COLUMNS = (
     "value",
     "ci_low",
     "ci_high",
+    "rank",
+    "tied",
     "tracks",
     "extra_data",
     "contaminated",
@@ -53,6 +55,18 @@ def contaminated(row: Row) -> str:
     return "" if row.contaminated is None else yes_no(bool(row.contaminated))
 
 
+def bounds(cell: Cell | None) -> tuple[str, str]:
+    """The ends of the 95 % interval; empty where there is none."""
+    low, high = (cell and cell.interval) or (None, None)
+    return fixed(low, 3), fixed(high, 3)
+
+
+def ranked(row: Row, key: tuple[str, str]) -> tuple[str, str]:
+    """The rank and the other rows of its group, as <method>/<run>; empty for unranked rows."""
+    rank = row.ranks.get(key)
+    return ("", "") if rank is None else (str(rank.place), "; ".join(rank.tied))
+
+
 def leaderboard_csv(boards: Sequence[Board]) -> str:
     """Every cell of every board as one line, sorted by board, method, recipe and source."""
     lines: list[tuple[str, ...]] = []
@@ -81,8 +95,8 @@ def _long_line(board: Board, row: Row, stem: str, metric: str, cell: Cell) -> tu
         stem,
         metric,
         fixed(cell.value, 3),
-        "",
-        "",
+        *bounds(cell),
+        *ranked(row, (stem, metric)),
         whole(cell.tracks),
         row.extra_data,
         contaminated(row),
@@ -106,41 +120,68 @@ def _cost(row: Row) -> tuple[str, str, str]:
 def wide_csv(board: Board) -> str:
     """One line per claimed row or run, in the board's order.
 
-    A value column is "<stem> <metric>"; where a row of the board reproduces a claimed value, the
-    columns "... claimed" and "... difference" (measured minus claimed) follow it.
+    A value column is "<stem> <metric>". Where any row has them, it is followed by the ends of the
+    95 % interval, the rank, and the claimed value with measured minus claimed.
     """
-    columns = [(stem, metric) for metric in board.metrics for stem in board.stems]
-    beside = {key for row in board.rows for key in row.claimed if key in row.cells}
-    header = ["method", "recipe", "run", "kind", "reproduces", "verbatim"]
-    for stem, metric in columns:
-        header.append(f"{stem} {metric}")
-        if (stem, metric) in beside:
-            header += [f"{stem} {metric} claimed", f"{stem} {metric} difference"]
-    header += ["tracks", "extra_data", "contaminated", "parameters", "gmac_per_second"]
-    header += ["real_time_factor", "peak_memory_mb", "ours_leaves", "source"]
-    return _csv([header, *(_wide_line(row, columns, beside) for row in board.rows)])
+    keys = [(stem, metric) for metric in board.metrics for stem in board.stems]
+    columns = [
+        *_names(board.rows),
+        *(column for key in keys for column in _values(board.rows, key)),
+        *_facts(board.rows),
+    ]
+    return _csv(zip(*columns, strict=True))
 
 
-def _wide_line(
-    row: Row, columns: Sequence[tuple[str, str]], beside: set[tuple[str, str]]
-) -> list[str]:
-    line = [row.method, row.recipe, run_cell(row), row.kind, row.reproduces, yes_no(row.verbatim)]
-    for key in columns:
-        cell = row.cells.get(key)
-        line.append("" if cell is None else fixed(cell.value, 3))
-        if key in beside:
-            both = cell is not None and key in row.claimed
-            line.append(fixed(row.claimed[key], 3) if both else "")
-            line.append(fixed(difference(row, key), 3))
-    line += [whole(len(row.tracks) or None), row.extra_data, contaminated(row)]
-    line += [whole(row.parameters), *_cost(row), whole(row.ours_leaves)]
-    return [*line, "; ".join(row.sources)]
+def _names(rows: Sequence[Row]) -> list[list[str]]:
+    return [
+        ["method", *(row.method for row in rows)],
+        ["recipe", *(row.recipe for row in rows)],
+        ["run", *(run_cell(row) for row in rows)],
+        ["kind", *(row.kind for row in rows)],
+        ["reproduces", *(row.reproduces for row in rows)],
+        ["verbatim", *(yes_no(row.verbatim) for row in rows)],
+    ]
+
+
+def _values(rows: Sequence[Row], key: tuple[str, str]) -> list[list[str]]:
+    stem, metric = key
+    name = f"{stem} {metric}"
+    cells = [row.cells.get(key) for row in rows]
+    optional = [
+        [f"{name} low", *(bounds(cell)[0] for cell in cells)],
+        [f"{name} high", *(bounds(cell)[1] for cell in cells)],
+        [f"{name} rank", *(ranked(row, key)[0] for row in rows)],
+        [f"{name} claimed", *(fixed(claimed_value(row, key), 3) for row in rows)],
+        [f"{name} difference", *(fixed(difference(row, key), 3) for row in rows)],
+    ]
+    values = [name, *("" if cell is None else fixed(cell.value, 3) for cell in cells)]
+    return [values, *(column for column in optional if any(column[1:]))]
+
+
+def _facts(rows: Sequence[Row]) -> list[list[str]]:
+    gmac, factor, memory = zip(*(_cost(row) for row in rows), strict=True)
+    return [
+        ["tracks", *(whole(len(row.tracks) or None) for row in rows)],
+        ["extra_data", *(row.extra_data for row in rows)],
+        ["contaminated", *(contaminated(row) for row in rows)],
+        ["parameters", *(whole(row.parameters) for row in rows)],
+        ["gmac_per_second", *gmac],
+        ["real_time_factor", *factor],
+        ["peak_memory_mb", *memory],
+        ["ours_leaves", *(whole(row.ours_leaves) for row in rows)],
+        ["source", *("; ".join(row.sources) for row in rows)],
+    ]
+
+
+def claimed_value(row: Row, key: tuple[str, str]) -> float | None:
+    """The value of the claimed row that a run reproduces; None without a value beside it."""
+    return row.claimed.get(key) if key in row.cells else None
 
 
 def difference(row: Row, key: tuple[str, str]) -> float | None:
     """Measured minus claimed in dB; None where either is missing."""
-    cell = row.cells.get(key)
-    return None if cell is None or key not in row.claimed else cell.value - row.claimed[key]
+    claimed = claimed_value(row, key)
+    return None if claimed is None else row.cells[key].value - claimed
 
 
 def run_cell(row: Row) -> str:

@@ -2,25 +2,30 @@
 
 import csv
 import io
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mss_results.build import Places, plan, stale
 
 _CURE = "run mss-results build"
+_SHOWN = 200  # characters of a differing line
 
 
 def verify(places: Places) -> int:
     """Recompute every output and compare it with the file, byte for byte; return their number.
 
+    Nothing is taken from the cache.
+
     Raises:
         ValueError: one line per file that differs, naming its first differing cell.
         FileNotFoundError, ValueError: as `plan` does; a score file that was changed stops there.
     """
-    contents = plan(places)
+    contents = plan(replace(places, cache=None))
     problems = [line for file, content in contents.items() if (line := _compare(file, content))]
     problems += [
-        f"{file}: the inputs give no such table: {_CURE}" for file in stale(places, contents)
+        f"{file}: the inputs give no such file: {_CURE}" for file in stale(places, contents)
     ]
     if problems:
         raise ValueError("\n".join(problems))
@@ -35,6 +40,7 @@ def _compare(file: Path, wanted: bytes) -> str:
         return ""
     cells = _csv_cells if file.suffix == ".csv" else _text_cells
     place, old, new = _first_difference(found, wanted, cells)
+    old, new = _around_difference(old, new)
     return f"{file}: {place} reads {old!r}, the inputs give {new!r}: {_CURE}"
 
 
@@ -47,6 +53,16 @@ def _first_difference(found: bytes, wanted: bytes, cells: Cells) -> tuple[str, s
         if old.get(place) != new.get(place):
             return place, old.get(place, "nothing"), new.get(place, "nothing")
     return "its bytes (line ends or quoting)", f"{len(found)} bytes", f"{len(wanted)} bytes"
+
+
+def _around_difference(old: str, new: str) -> tuple[str, str]:
+    """Two texts cut to what surrounds their first difference: a line of the page is long."""
+    if max(len(old), len(new)) <= _SHOWN:
+        return old, new
+    same = len(os.path.commonprefix([old, new]))
+    begin = max(0, same - _SHOWN // 2)
+    cut = slice(begin, begin + _SHOWN)
+    return f"...{old[cut]}...", f"...{new[cut]}..."
 
 
 def _csv_cells(text: str) -> Mapping[str, str]:

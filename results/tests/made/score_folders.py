@@ -104,6 +104,7 @@ class ScoreFolders:
                     "frames": ways[0],
                     "tracks": ways[1],
                     "silence": "silent frames are NaN",
+                    "notes": {},
                     "files": digests,
                 }
             },

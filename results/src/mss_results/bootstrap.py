@@ -1,0 +1,60 @@
+"""How far a score depends on which tracks were in the test set: seeded percentile bootstrap."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 4000
+LEVEL = 0.95
+_SEED = 2018
+_MIN_TRACKS = 2  # of one track every resample is the same
+
+Values = NDArray[np.float64]
+
+
+def resample(by_track: Sequence[float], how: str) -> Values:
+    """The protocol's aggregate over tracks, on RESAMPLES sets of tracks drawn with replacement.
+
+    Args:
+        by_track: (track) scores, NaN where a track has none; the order is that of the run's tracks.
+        how: `median` or `mean`; NaN is skipped, as in the score itself.
+
+    Returns:
+        (resample) values, NaN where no drawn track has a score. Two calls with equally many tracks
+        draw the same, so stems of a run may be averaged resample by resample.
+    """
+    values = np.asarray(by_track, dtype=np.float64)
+    if not len(values):
+        return np.full(RESAMPLES, np.nan)
+    drawn = np.sort(values[_draws(len(values))], axis=1)  # NaN last
+    present = np.count_nonzero(~np.isnan(drawn), axis=1)
+    if how == "median":
+        return _middle(drawn, present)
+    assert how == "mean", how
+    sums = np.where(np.isnan(drawn), 0.0, drawn).sum(axis=1)
+    return np.where(present, sums / np.maximum(present, 1), np.nan)
+
+
+def interval(resamples: Values, tracks: int) -> tuple[float, float] | None:
+    """The 95 % percentile interval, or None if fewer than two tracks have a score."""
+    present = resamples[~np.isnan(resamples)]
+    if tracks < _MIN_TRACKS or not len(present):
+        return None
+    low, high = np.quantile(present, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+@lru_cache(maxsize=8)
+def _draws(tracks: int) -> NDArray[np.int64]:
+    """(resample, track) indexes; legacy RandomState, since its stream never changes with numpy."""
+    return np.random.RandomState(_SEED).randint(0, tracks, (RESAMPLES, tracks), dtype=np.int64)
+
+
+def _middle(rows: Values, present: NDArray[np.int64]) -> Values:
+    """Median of the first `present` values of each sorted row; NaN where there are none."""
+    line = np.arange(len(rows))
+    low = rows[line, np.maximum(present - 1, 0) // 2]
+    high = rows[line, np.minimum(present // 2, rows.shape[1] - 1)]
+    return np.where(present, (low + high) / 2, np.nan)

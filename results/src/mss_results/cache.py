@@ -1,0 +1,96 @@
+"""Parsed frames kept by content: the key is the digests of the files and what was read of them."""
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mss_results.track_file import Protocol, TrackScores
+
+_LAYOUT = 1  # a change of what an entry holds
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder of entries, one per run and protocol; without a folder nothing is kept.
+
+    An entry that cannot be read is no entry: it is computed and written again.
+    """
+
+    folder: Path | None
+
+    def key(
+        self,
+        protocol: Protocol,
+        digests: Mapping[str, str],
+        absent: Mapping[str, Sequence[str]],
+    ) -> str:
+        """Name of an entry: protocol, track to SHA-256 of its file, and what files may lack."""
+        parts = (
+            *(_LAYOUT, protocol.id, protocol.metrics, protocol.targets),
+            sorted(digests.items()),
+            sorted((track, list(stems)) for track, stems in absent.items()),
+        )
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def load(self, key: str, protocol: Protocol) -> tuple[TrackScores, ...] | None:
+        """The tracks of an entry, or None."""
+        if self.folder is None:
+            return None
+        try:
+            # Opened here, because np.load leaves a damaged file open.
+            with (
+                (self.folder / f"{key}.npz").open("rb") as file,
+                np.load(file, allow_pickle=False) as entry,
+            ):
+                return _unpack(protocol, {name: entry[name] for name in entry.files})
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def store(self, key: str, protocol: Protocol, tracks: Sequence[TrackScores]) -> None:
+        """Write an entry, whole or not at all."""
+        if self.folder is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f".{key}.{os.getpid()}.partial.npz"
+        try:
+            np.savez(partial, allow_pickle=False, **_pack(protocol, tracks))
+            os.replace(partial, self.folder / f"{key}.npz")
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _columns(protocol: Protocol) -> list[tuple[str, str]]:
+    return [(stem, metric) for stem in protocol.targets for metric in protocol.metrics]
+
+
+def _pack(protocol: Protocol, tracks: Sequence[TrackScores]) -> dict[str, np.ndarray]:
+    frames = [track.frames[key] for track in tracks for key in _columns(protocol)]
+    return {
+        "tracks": np.array([track.track for track in tracks], dtype=np.str_),
+        "steps": np.array([track.step for track in tracks], dtype=np.float64),
+        "lengths": np.array([len(each) for each in frames], dtype=np.int64),
+        "values": np.concatenate(frames),
+    }
+
+
+def _unpack(protocol: Protocol, entry: Mapping[str, np.ndarray]) -> tuple[TrackScores, ...]:
+    columns = _columns(protocol)
+    ends = np.cumsum(entry["lengths"])
+    if len(ends) != len(columns) * len(entry["tracks"]) or ends[-1] != len(entry["values"]):
+        raise ValueError("the parts of the entry do not fit")
+    pieces = np.split(entry["values"], ends[:-1])
+    return tuple(
+        TrackScores(
+            protocol.id,
+            str(track),
+            dict(zip(columns, pieces[index * len(columns) :], strict=False)),
+            float(step),
+        )
+        for index, (track, step) in enumerate(zip(entry["tracks"], entry["steps"], strict=True))
+    )

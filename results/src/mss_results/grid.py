@@ -1,0 +1,105 @@
+"""What a table of text shows: its cells, its parts, the sentences above it."""
+
+from collections.abc import Sequence
+
+from mss_results.board import TEST_TRACKS, Board, Row
+from mss_results.tables import difference, fixed, run_cell, whole
+
+DEMO = "Generated demo set: not comparable with MUSDB18-HQ."
+AS_LISTED = (
+    "The sources do not define the SDR they list: "
+    "not comparable with the boards of a defined protocol."
+)
+
+
+def unit(board: Board) -> str:
+    """How the values' unit reads behind the metric's name."""
+    unit = board.definitions[0].unit if board.definitions else "dB"
+    return "in dB" if unit == "dB" else unit
+
+
+def parts(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    """The main table, and the variants apart from it."""
+    main = [row for row in rows if not row.is_variant]
+    variants = [row for row in rows if row.is_variant]
+    title = "Variants (a recipe with overrides, verbatim: false), "
+    return [part for part in (("", main), (title, variants)) if part[1]]
+
+
+def number_sources(rows: Sequence[Row]) -> dict[str, int]:
+    """Number the sources of claimed rows in the order of the table; a run is its own source."""
+    ordered = [row for _, part in parts(rows) for row in part if row.kind == "claimed"]
+    distinct = dict.fromkeys(source for row in ordered for source in row.sources)
+    return {source: number for number, source in enumerate(distinct, start=1)}
+
+
+def about(board: Board) -> list[str]:
+    """What has to be known before reading the board."""
+    lines = [DEMO] if board.dataset.startswith("demo") else []
+    if board.protocol.endswith("_as_listed"):
+        lines.append(AS_LISTED)
+    if board.definitions:
+        one = board.definitions[0]
+        silence = "; ".join(dict.fromkeys(each.silence for each in board.definitions))
+        lines.append(
+            f"Protocol {board.protocol}: {one.frames} over frames, then {one.tracks} over tracks; "
+            f"silence: {silence}."
+        )
+    return lines
+
+
+def grid(
+    board: Board, rows: Sequence[Row], metric: str, sources: dict[str, int]
+) -> list[list[str]]:
+    """Header and one line of cells per row; columns without any content are left out."""
+    header = ["rank", "method", "recipe", "kind", "run", "extra data", *board.stems]
+    lines = [[*header, "tracks", "parameters", "ours", "source"]]
+    lead = board.lead(metric)
+    for row in rows:
+        cells = [_cell(row, (stem, metric), (stem, metric) == lead) for stem in board.stems]
+        marked = row.method + (" (contaminated)" if row.contaminated else "")
+        numbers = ", ".join(str(sources[one]) for one in row.sources if one in sources)
+        lines.append(
+            [rank_text(row, lead), marked, row.recipe, row.kind, run_cell(row), row.extra_data]
+            + [*cells, _tracks(board, row), _millions(row.parameters)]
+            + [whole(row.ours_leaves), numbers]
+        )
+    return _without_empty_columns(lines, keep=("method", *board.stems))
+
+
+def _without_empty_columns(grid: list[list[str]], keep: Sequence[str]) -> list[list[str]]:
+    columns = zip(*grid, strict=True)
+    kept = [column for column in columns if column[0] in keep or any(column[1:])]
+    return [list(line) for line in zip(*kept, strict=True)]
+
+
+def rank_text(row: Row, key: tuple[str, str]) -> str:
+    """The rank, with = in front if it is shared; empty for unranked rows."""
+    rank = row.ranks.get(key)
+    return "" if rank is None else f"{'=' if rank.tied else ''}{rank.place}"
+
+
+def _cell(row: Row, key: tuple[str, str], with_interval: bool) -> str:
+    cell = row.cells.get(key)
+    if cell is None or not cell.is_scored:
+        return ""
+    text = fixed(cell.value, 2)
+    if with_interval and cell.interval:
+        text += " [{}, {}]".format(*(fixed(end, 2) for end in cell.interval))
+    gap = difference(row, key)
+    if gap is None:
+        return text
+    signed = fixed(gap, 2)
+    signed = signed if signed.startswith("-") else f"+{signed}"
+    return f"{text} (claimed {fixed(row.claimed[key], 2)}, {signed})"
+
+
+def _tracks(board: Board, row: Row) -> str:
+    scored, whole_set = len(row.tracks), TEST_TRACKS.get(board.dataset)
+    if not scored or whole_set in (None, scored):
+        return whole(scored or None)
+    return f"{scored} of {whole_set}"
+
+
+def _millions(parameters: int | None) -> str:
+    return "" if parameters is None else f"{fixed(parameters / 1e6, 2)} M"

@@ -1,0 +1,38 @@
+// Small helpers. Text always enters as text nodes: a method may be called anything.
+const byId = (id) => document.getElementById(id);
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== ""));
+  return node;
+}
+
+const make = (tag, attributes = {}, ...children) =>
+  fill(document.createElement(tag), attributes, children);
+
+const draw = (tag, attributes = {}, ...children) =>
+  fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+
+// A number with fixed decimals and no negative zero.
+function fixed(value, digits = 2) {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text;
+}
+
+function millions(count) {
+  return count === null ? "" : `${fixed(count / 1e6)} M`;
+}
+
+function measure(value, digits, unit = "") {
+  return value === null || value === undefined ? "" : fixed(value, digits) + unit;
+}
+
+const isMark = (row) => row.kind === "oracle" || row.kind === "baseline";
+
+function rowName(row) {
+  if (!row.run) return row.recipe || row.method;
+  return row.run === row.method ? row.run : `${row.method} ${row.run}`;
+}

@@ -1,0 +1,119 @@
+"""A second opinion: cells of the written leaderboard, recomputed from the JSON files.
+
+Shares no code with the readers and the aggregation, so that a fault of theirs, or of the cache,
+does not confirm itself.
+"""
+
+import csv
+import hashlib
+import json
+import math
+import random
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_AVERAGED = ("vocals", "drums", "bass", "other")
+_ROUNDING = 0.0005 + 1e-9  # the leaderboard has three decimals
+
+
+def recheck(leaderboard: Path, scores: Sequence[Path], cells: int, seed: int) -> int:
+    """Recompute a random sample of measured cells; return how many.
+
+    Args:
+        leaderboard: leaderboard.csv as it stands on disk.
+        scores: the score folders.
+        cells: how many lines to draw; all of them if there are fewer.
+        seed: of the draw.
+
+    Raises:
+        ValueError: one line per cell that differs from what its JSON files give.
+        FileNotFoundError: if the run of a cell is in none of the score folders.
+    """
+    with leaderboard.open(encoding="utf-8", newline="") as file:
+        lines = [
+            (number, line)
+            for number, line in enumerate(csv.DictReader(file), start=2)
+            if line["kind"] != "claimed"
+        ]
+    chosen = random.Random(seed).sample(lines, min(cells, len(lines)))
+    by_run: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = {}
+    for numbered in sorted(chosen, key=lambda numbered: numbered[0]):
+        run = numbered[1]["source"], numbered[1]["protocol"]
+        by_run.setdefault(run, []).append(numbered)
+    found: list[str] = []
+    for (source, protocol), group in by_run.items():
+        folder = _folder(source, scores)
+        values = _recompute(folder, protocol, [(line["stem"], line["metric"]) for _, line in group])
+        for (number, line), result in zip(group, values, strict=True):
+            found += _differs(f"{leaderboard}: line {number}", line, folder, *result)
+    if found:
+        raise ValueError("\n".join(found))
+    return len(chosen)
+
+
+def _differs(
+    where: str, line: Mapping[str, str], folder: Path, value: float, tracks: int
+) -> list[str]:
+    printed = float(line["value"]) if line["value"] else math.nan
+    same = math.isnan(value) if math.isnan(printed) else abs(value - printed) <= _ROUNDING
+    if same and line["tracks"] == str(tracks):
+        return []
+    return [
+        f"{where} has {line['value']} over {line['tracks']} tracks for {line['stem']} "
+        f"{line['metric']}, its files in {folder} give {value:.3f} over {tracks}: "
+        f"run mss-results build, and report the fault if it stays"
+    ]
+
+
+def _folder(source: str, scores: Sequence[Path]) -> Path:
+    for root in scores:
+        if (root / source / "run.json").is_file():
+            return root / source
+    raise FileNotFoundError(f"no run {source} in any score folder: run mss-results build")
+
+
+def _recompute(
+    folder: Path, protocol: str, cells: Sequence[tuple[str, str]]
+) -> list[tuple[float, int]]:
+    """Value and number of scored tracks of each (stem, metric); every file is read once."""
+    record = json.loads((folder / "run.json").read_bytes())
+    ((label, entry),) = (
+        (label, entry) for label, entry in record["protocols"].items() if entry["id"] == protocol
+    )
+    parts = [[(each, metric) for each in _stems(stem)] for stem, metric in cells]
+    tracks: dict[tuple[str, str], list[float]] = {key: [] for keys in parts for key in keys}
+    for name, digest in entry["files"].items():
+        targets = _targets(folder / label / name, digest)
+        for (stem, metric), values in tracks.items():
+            frames = [frame["metrics"][metric] for frame in targets.get(stem, [])]
+            values += _scored([_reduce(_scored(frames), entry["frames"])])
+    return [
+        (
+            statistics.fmean(_reduce(tracks[key], entry["tracks"]) for key in keys),
+            min(len(tracks[key]) for key in keys),
+        )
+        for keys in parts
+    ]
+
+
+def _stems(stem: str) -> tuple[str, ...]:
+    return _AVERAGED if stem == "average" else (stem,)
+
+
+def _targets(file: Path, digest: str) -> dict[str, list[Any]]:
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"{file}: its SHA-256 is not that of run.json: evaluate again")
+    return {target["name"]: target["frames"] for target in json.loads(content)["targets"]}
+
+
+def _scored(values: Sequence[float]) -> list[float]:
+    return [value for value in values if value == value]
+
+
+def _reduce(values: Sequence[float], how: str) -> float:
+    if not values:
+        return math.nan
+    return statistics.median(values) if how == "median" else statistics.fmean(values)

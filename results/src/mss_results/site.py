@@ -1,0 +1,241 @@
+"""The page: one HTML file with every board, and one script per run with its frames.
+
+Opened from disk it needs no server and no network. Frames are scripts, not JSON, because a browser
+lets a page that was opened from disk load scripts, and nothing else, from beside it.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from mss_results.aggregate import Cell
+from mss_results.board import Board, Row, candidates
+from mss_results.grid import about
+from mss_results.notes import sentences
+from mss_results.ranks import compare_all
+from mss_results.track_file import Frames
+
+_SCRIPTS = ("dom.js", "board.js", "charts.js", "plots.js", "run.js", "main.js")
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
+
+Json = object
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the page belongs, and the estimates it may play: <audio>/<run id>/<track>/<stem>.*"""
+
+    folder: Path
+    audio: Path | None
+
+    def href(self, file: Path) -> str:
+        """A file's address as seen from the page."""
+        relative = os.path.relpath(file.absolute(), self.folder.absolute())
+        return quote(Path(relative).as_posix())
+
+
+def site(boards: Sequence[Board], place: Site) -> dict[Path, str]:
+    """Every file of the page and its text.
+
+    Raises:
+        FileNotFoundError: if there is no audio folder where one is named.
+    """
+    if place.audio is not None and not place.audio.is_dir():
+        raise FileNotFoundError(f"no folder {place.audio}: --audio must hold the estimates")
+    texts = {place.folder / "index.html": _html([_board(board, place) for board in boards])}
+    for board in boards:
+        for row in board.rows:
+            if row.scores is not None:
+                texts[place.folder / _frames_file(board, row)] = _frames(board, row)
+    return texts
+
+
+def _html(boards: Sequence[Json]) -> str:
+    page = files("mss_results") / "page"
+
+    def read(name: str) -> str:
+        return (page / name).read_text(encoding="utf-8")
+
+    # The texts hold no marker of a later one, since only the last replacement is not ours.
+    text = read("page.html").replace("/*STYLE*/", read("page.css"))
+    text = text.replace("/*SCRIPT*/", "\n".join(read(name) for name in _SCRIPTS))
+    # A board is a line, so that a change shows where it is.
+    lines = ",\n".join(_json(board) for board in boards)
+    return text.replace("/*DATA*/", f'{{"boards":[\n{lines}\n]}}')
+
+
+def _json(value: Json) -> str:
+    """JSON that may stand inside a script element; keys in the order given, ASCII only."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+def _board(board: Board, place: Site) -> Json:
+    keys = [(stem, metric) for metric in board.metrics for stem in board.stems]
+    unit = board.definitions[0].unit if board.definitions else "dB"
+    return {
+        "name": board.name,
+        "dataset": board.dataset,
+        "protocol": board.protocol,
+        "unit": unit,
+        "metrics": board.metrics,
+        "stems": board.stems,
+        "leads": {metric: board.lead(metric)[0] for metric in board.metrics},
+        "about": about(board),
+        "notes": sentences(board.rows),
+        "rows": [_row(board, row, keys, place) for row in board.rows],
+        "pairs": {_name(key): _pairs(board, key) for key in keys},
+    }
+
+
+def _name(key: tuple[str, str]) -> str:
+    return f"{key[0]} {key[1]}"
+
+
+def _pairs(board: Board, key: tuple[str, str]) -> Json:
+    """[row, row, p, tracks] by index in the board; the first is the better of the two."""
+    index = {row.id: number for number, row in enumerate(board.rows) if row.run}
+    found: list[list[float]] = []
+    for one, two, comparison, p in compare_all(candidates(board.dataset, board.rows), key):
+        pair = [index[one], index[two]] if comparison.first_is_better else [index[two], index[one]]
+        found.append([*pair, float(f"{p:.3g}"), comparison.tracks])
+    return found
+
+
+def _row(board: Board, row: Row, keys: Sequence[tuple[str, str]], place: Site) -> Json:
+    shown = [key for key in keys if key in row.cells]
+    return {
+        "kind": row.kind,
+        "method": row.method,
+        "recipe": row.recipe,
+        "run": row.run,
+        "notRun": row.not_run,
+        "variant": row.is_variant,
+        "extra": row.extra_data,
+        "contaminated": None if row.contaminated is None else len(row.contaminated),
+        "parameters": row.parameters,
+        "gmac": row.cost.gmac_per_second,
+        "factor": row.cost.real_time_factor,
+        "memory": row.cost.peak_memory_bytes,
+        "ours": row.ours_leaves,
+        "sources": row.sources,
+        "notes": row.notes,
+        "tracks": row.tracks,
+        "cells": {_name(key): _cell(row, key) for key in shown},
+        "songs": {_name(key): _songs(row.cells[key], row.tracks) for key in shown if row.run},
+        **_measured(board, row, place),
+    }
+
+
+def _cell(row: Row, key: tuple[str, str]) -> Json:
+    cell, rank = row.cells[key], row.ranks.get(key)
+    low, high = cell.interval or (math.nan, math.nan)
+    return {
+        "value": _number(cell.value),
+        "low": _number(low),
+        "high": _number(high),
+        "tracks": cell.tracks,
+        "rank": None if rank is None else rank.place,
+        "tied": [] if rank is None else rank.tied,
+        "claimed": row.claimed.get(key),
+        "source": cell.source,
+    }
+
+
+def _songs(cell: Cell, tracks: Sequence[str]) -> Json:
+    return [_number(cell.by_track[track]) for track in tracks]
+
+
+def _number(value: float) -> float | None:
+    # More decimals than are shown: rounded twice, a number would differ from that of the tables.
+    return None if math.isnan(value) else round(value, 5) + 0.0
+
+
+def _measured(board: Board, row: Row, place: Site) -> dict[str, Json]:
+    """What only a run has: where it came from, its files, its frames, its sounds."""
+    run, scores = row.made_by, row.scores
+    if run is None or scores is None:
+        return {"facts": [], "files": [], "frames": None, "audio": {}}
+    folder = run.folder / scores.label / "test"
+    return {
+        "facts": [[label, text] for label, text in _facts(row).items() if text],
+        "record": place.href(run.folder / "run.json"),
+        "files": [
+            [place.href(folder / f"{track}.json"), scores.digests[track]] for track in row.tracks
+        ],
+        "frames": _frames_file(board, row),
+        "audio": _audio(place, run.id, row.tracks),
+    }
+
+
+def _facts(row: Row) -> Mapping[str, str | None]:
+    run = row.made_by
+    assert run is not None
+    made, training = run.provenance, run.training
+    known = training is not None and training.tracks is not None
+    return {
+        "recipe": run.recipe,
+        "verbatim": None if run.verbatim is None else "yes" if run.verbatim else "no, a variant",
+        "recipe digest": made.recipe_digest,
+        "weights digest": made.weights_digest,
+        "data fingerprint": run.fingerprint,
+        "trained on": f"{len(training.tracks or ())} tracks of {training.dataset}"
+        if training is not None and known
+        else "not known"
+        if run.kind == "model"
+        else "nothing",
+        "steps": str(training.steps) if training is not None and training.steps else None,
+        "seed": None if made.seed is None else str(made.seed),
+        "command": made.command,
+        "commit": made.commit,
+        "machine": made.machine,
+        "versions": ", ".join(f"{name} {version}" for name, version in made.versions.items()),
+    }
+
+
+def _audio(place: Site, id: str, tracks: Sequence[str]) -> Json:
+    """Track -> stem -> address of the estimate, for the files that are there."""
+    if place.audio is None:
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    for track in tracks:
+        folder = place.audio / id / track
+        sounds = sorted(folder.iterdir()) if folder.is_dir() else []
+        for sound in sounds:
+            if sound.suffix.lower() in AUDIO_SUFFIXES:
+                found.setdefault(track, {})[sound.stem] = place.href(sound)
+    return found
+
+
+def _frames_file(board: Board, row: Row) -> str:
+    # Names hold no "--", so the joint name is that of one run and protocol.
+    return f"runs/{board.name}--{row.method}--{row.run}.js"
+
+
+def _frames(board: Board, row: Row) -> str:
+    assert row.scores is not None
+    tracks = [
+        {
+            "step": 1.0 if math.isnan(track.step) else track.step,
+            "frames": {_name(key): _hundredths(values) for key, values in track.frames.items()},
+        }
+        for track in row.scores.tracks
+    ]
+    lines = ",\n".join(_json(track) for track in tracks)
+    return f"keepFrames({_json(_frames_file(board, row))},[\n{lines}\n]);\n"
+
+
+def _hundredths(values: Frames) -> list[int | None]:
+    """Whole hundredths, which JSON writes quickly; None for NaN."""
+    whole = np.round(100 * np.nan_to_num(values)).astype(np.int64).tolist()
+    missing = np.isnan(values)
+    if not missing.any():
+        return list(whole)
+    return [None if gone else value for value, gone in zip(whole, missing.tolist(), strict=True)]
