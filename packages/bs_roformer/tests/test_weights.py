@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bs_roformer.model import Roformer, build
-from bs_roformer.weights import read_weights, recognise
+from bs_roformer.weights import load_network, read_weights, recognise
 
 GOLDEN = Path(__file__).parent / "golden"
 FULL = json.loads((GOLDEN / "full_size_checksums.json").read_text())["models"]
@@ -123,6 +124,44 @@ def test_the_note_says_how_mask_layers_are_counted() -> None:
     assert "mask MLPs of 2 hidden layers" in mel.notes[-1]
     split = recognise(small("bs", mask_estimator_depth=2).state_dict())
     assert "mask MLPs of 2 linear layers" in split.notes[-1]
+
+
+# ---- with a configuration
+
+
+@pytest.mark.parametrize("kind", ["bs", "mel"])
+def test_weights_and_their_configuration_give_the_network(kind: str) -> None:
+    model = small(kind, stems=["a", "b"], zero_dc=True)
+    arguments = {k: v for k, v in asdict(model.config).items() if k != "kind"}
+    again = load_network(recognise(model.state_dict()), kind, arguments)
+    assert again.config == model.config
+    assert not again.training
+    state = again.state_dict()
+    assert all(torch.equal(state[key], tensor) for key, tensor in model.state_dict().items())
+
+
+def test_a_configuration_without_hidden_layers_to_compare_still_fits() -> None:
+    model = small(mask_estimator_depth=1)
+    arguments = {k: v for k, v in asdict(model.config).items() if k != "kind"}
+    assert load_network(recognise(model.state_dict()), "bs", arguments).config == model.config
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        ("mel", {}, "kind=mel in the configuration, bs by the weights' keys: they belong"),
+        ("bs", {"mask_estimator_depth": 3}, r"mask_estimator_depth=3 in .*, 2 by the weights'"),
+        ("bs", {"mlp_expansion_factor": 4}, r"mlp_expansion_factor=4 in .*, 3 by .* \(1 such\)"),
+        ("bs", {"stems": ("a", "b")}, r"num_stems=2 in the configuration, 1 by"),
+    ],
+)
+def test_another_configuration_is_refused_with_the_first_difference(
+    kind: str, changes: dict[str, Any], message: str
+) -> None:
+    model = small(stems=["a"])
+    arguments = {k: v for k, v in asdict(model.config).items() if k != "kind"}
+    with pytest.raises(ValueError, match=message):
+        load_network(recognise(model.state_dict()), kind, {**arguments, **changes})
 
 
 # ---- wrappers, prefixes, files

@@ -14,7 +14,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from bs_roformer.community import differences
 from bs_roformer.mel_bands import mel_bands
+from bs_roformer.model import Roformer, build
 
 WRAPPERS = ("state", "state_dict", "model_state_dict", "ema_state_dict", "ema", "model")
 PREFIXES = ("module.", "model.", "ema_model.", "ema.", "averaged_model.")
@@ -110,6 +112,31 @@ def recognise(found: Any) -> Recognised:
         notes.append(f"stored as {', '.join(dtypes)}, used in torch.float32")
     state = {key: tensor.float() for key, tensor in state.items()}
     return Recognised(kind, arguments, state, tuple(notes))
+
+
+def load_network(found: Recognised, kind: str, arguments: Mapping[str, Any]) -> Roformer:
+    """The network of a configuration, with recognised weights; in evaluation mode.
+
+    Args:
+        found: the weights.
+        kind, arguments: of a recipe's model section, or of the YAML beside the weights; complete,
+            with stems by name.
+
+    Raises:
+        ValueError: if the configuration and the shapes of the weights disagree, naming the first
+            argument that does.
+    """
+    if kind != found.kind:
+        raise ValueError(
+            f"kind={kind} in the configuration, {found.kind} by the weights' keys: they belong to "
+            f"another recipe"
+        )
+    wrong = differences(arguments, found.arguments)
+    if wrong:
+        raise ValueError(f"{wrong[0]} ({len(wrong)} such): they belong to another recipe")
+    model = build(kind, **{**found.arguments, "num_stems": None, **arguments})
+    model.load_state_dict(found.state, strict=True)
+    return model.eval()
 
 
 def _unwrap(found: Any) -> tuple[dict[str, Tensor], list[str]]:
