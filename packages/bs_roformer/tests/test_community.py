@@ -15,6 +15,7 @@ from bs_roformer.community import differences, parse_community, read_community_y
 from bs_roformer.config import DEFAULT_BANDS
 from bs_roformer.model import build
 from bs_roformer.weights import recognise
+from mss_shared.published import read_published
 
 # A file as the training code writes them, shortened to what is read and some of what is not.
 FOUR_STEMS = f"""
@@ -191,14 +192,21 @@ def test_every_listed_checkpoint_is_complete() -> None:
     home = Path(__file__).parents[1]
     listed = yaml.safe_load((home / "src" / "bs_roformer" / "checkpoints.yaml").read_text())
     assert len(listed) == 17
-    for name, entry in listed.items():
-        assert [*entry] == ["title", "url", "config_url", "size", "sha256", "licence", "recipe"]
+    for name, entries in listed.items():
+        (entry,) = entries
+        assert [*entry] == ["title", "url", "config_url", "bytes", "sha256", "licence", "recipe"]
         assert entry["url"].startswith("https://"), name
         assert entry["licence"].startswith("none stated"), name
         if entry["sha256"] is not None:
             assert len(bytes.fromhex(entry["sha256"])) == 32
         if entry["recipe"] is not None:
             assert (home / "recipes" / f"{entry['recipe']}.yaml").is_file(), name
+
+
+def test_the_list_is_read_by_the_command_line() -> None:
+    published = read_published("bs_roformer")
+    assert len(published) == 17
+    assert published["kim_mel_vocals"][0].recipe == "kim_mel_vocals"
 
 
 def test_listed_sizes_leave_room_for_the_preset_weights_in_float32() -> None:
@@ -208,5 +216,5 @@ def test_listed_sizes_leave_room_for_the_preset_weights_in_float32() -> None:
         with torch.device("meta"):
             model = build("mel" if "mel" in name else "bs", **configs[name])
         numbers = sum(t.numel() for t in model.state_dict().values())
-        room = (listed[name]["size"] - 4 * numbers) / len(model.state_dict())
+        room = (listed[name][0]["bytes"] - 4 * numbers) / len(model.state_dict())
         assert 400 < room < 450, name  # bytes an archive spends on an entry

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bs_roformer.__main__ import PAPER
 from bs_roformer.model import Roformer, build
 from bs_roformer.weights import load_network, read_weights, recognise
+from mss_shared.checkpoint import load_checkpoint
+from mss_shared.recipe import find_recipe, load_recipe
 
 GOLDEN = Path(__file__).parent / "golden"
 FULL = json.loads((GOLDEN / "full_size_checksums.json").read_text())["models"]
@@ -295,3 +298,25 @@ def test_a_block_with_too_few_attentions_is_refused() -> None:
     state = {k: v for k, v in small().state_dict().items() if not k.startswith("layers.0.1")}
     with pytest.raises(ValueError, match=r"under the numbers \[0\]: one along frames and one"):
         recognise(state)
+
+
+def test_a_file_of_weights_loads_through_the_command_lines_own_way(tmp_path: Path) -> None:
+    text = (
+        find_recipe("bs_roformer", "demo")
+        .read_text()
+        .replace("layout: paper", "layout: checkpoint")
+    )
+    recipe = tmp_path / "public.yaml"
+    recipe.write_text(text)
+    loaded = load_recipe(PAPER.recipe, recipe)
+    state = PAPER.build_model(loaded.recipe).state_dict()
+    averaged = {f"ema_model.module.{key}": value for key, value in state.items()}
+    torch.save({"state": averaged}, tmp_path / "theirs.ckpt")
+    found = load_checkpoint(PAPER, str(tmp_path / "theirs.ckpt"), str(recipe))
+    for key, value in found.model.state_dict().items():
+        assert torch.equal(value, state[key])
+    assert "removed the prefix 'ema_model.' of every key" in found.notes
+    averaged["ema_model.module.mask_estimators.0.segm.weight"] = torch.zeros(1)
+    torch.save(averaged, tmp_path / "foreign.ckpt")
+    with pytest.raises(ValueError, match="this is HyperACE"):
+        load_checkpoint(PAPER, str(tmp_path / "foreign.ckpt"), str(recipe))

@@ -9,6 +9,7 @@ PAPER = Paper(
     recipe=Recipe,
     model="bs_roformer.model:build",
     training="bs_roformer.training:Training",
+    adapt="bs_roformer.weights:adapt",
 )
 
 

@@ -77,6 +77,18 @@ def read_weights(path: Path) -> Recognised:
     return recognise(found)
 
 
+def adapt(state: dict[str, Tensor], model: Any, _: str) -> tuple[dict[str, Tensor], list[str]]:
+    """Weights under the model's keys, and what was done to them; for ``--checkpoint FILE``.
+
+    Raises:
+        ValueError: as for ``recognise``.
+    """
+    if model.config.layout == "paper":
+        return state, []  # trained here, under our own keys
+    found = recognise(state)
+    return found.state, list(found.notes)
+
+
 def recognise(found: Any) -> Recognised:
     """The network that a loaded file belongs to.
 
