@@ -55,8 +55,6 @@ def ours(line: str, kind: str, config: dict[str, Any]) -> dict[str, Any]:
     config = {**config, "layout": "1.2" if line == "v1" else "checkpoint"}
     if kind == "mel" or line != "ckpt":
         config.setdefault("match_input_audio_length", False)
-    if "add_value_residual" in config:
-        config["value_residual"] = config.pop("add_value_residual")
     return config
 
 
@@ -209,20 +207,19 @@ def fill(model: Roformer) -> None:
     """The recipe of full_size_checksums.json: seeded by an entry's index in the sorted keys."""
     state = model.state_dict()
     for i, key in enumerate(sorted(state)):
-        old = state[key]
-        if not key.endswith(("rotary_embed.freqs", "inv_freqs")):
-            u = torch.rand(old.shape, generator=torch.Generator().manual_seed(i)) * 2 - 1
-            old.copy_(filling(key, u))
-
-
-def filling(key: str, u: Tensor) -> Tensor:
-    if key.endswith("gamma") or (key.endswith("weight") and u.ndim == 1):
-        return 1 + 0.1 * u
-    if key.endswith("bias"):
-        return 0.05 * u
-    if key.endswith("weight"):
-        return u * (3 / u[0].numel()) ** 0.5
-    return 0.1 * u
+        if key.endswith(("rotary_embed.freqs", "inv_freqs")):
+            continue
+        u = state[key]
+        torch.rand(u.shape, generator=torch.Generator().manual_seed(i), out=u)
+        u.mul_(2).sub_(1)
+        if key.endswith("gamma") or (key.endswith("weight") and u.ndim == 1):
+            u.mul_(0.1).add_(1)
+        elif key.endswith("bias"):
+            u.mul_(0.05)
+        elif key.endswith("weight"):
+            u.mul_((3 / u[0].numel()) ** 0.5)
+        else:
+            u.mul_(0.1)
 
 
 def full_size_input(channels: int, samples: int) -> Tensor:

@@ -280,7 +280,11 @@ def test_a_papers_preset_has_the_printed_parameter_count(name: str, millions: st
 @pytest.mark.parametrize("kind", KINDS)
 def test_layout_1_2_without_its_additions_is_the_checkpoint_layout(kind: str) -> None:
     plain = small_model(kind, time_transformer_depth=2)
-    changes = {"value_residual": False, "linear_transformer_depth": 0, "time_transformer_depth": 2}
+    changes = {
+        "add_value_residual": False,
+        "linear_transformer_depth": 0,
+        "time_transformer_depth": 2,
+    }
     newer = small_model(kind, layout="1.2", num_residual_streams=1, **changes)
     shift = int(kind == "mel")  # mel bands keep the place of linear attention free
 

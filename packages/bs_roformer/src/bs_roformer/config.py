@@ -180,7 +180,7 @@ class NewerConfig:
     Args:
         num_residual_streams: parallel residual streams (R) of hyper-connections; 1 for none.
         mc_hyper_conn_sinkhorn_iters: rounds that balance their mixing weights.
-        value_residual: from the second block on, attention also sees the values of the first.
+        add_value_residual: from the second block on, attention also sees the values of the first.
         exchanged_value_mix: mix v + first (m - v), as the package's mel network does, in place of
             v + m (first - v).
         freq_range: first bin that is processed and the one after the last; None for all.
@@ -188,7 +188,7 @@ class NewerConfig:
 
     num_residual_streams: int
     mc_hyper_conn_sinkhorn_iters: int
-    value_residual: bool
+    add_value_residual: bool
     exchanged_value_mix: bool
     freq_range: tuple[int, int] | None
 
@@ -239,8 +239,8 @@ KIND_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 NEWER_DEFAULTS: dict[str, Any] = {"num_residual_streams": 4, "mc_hyper_conn_sinkhorn_iters": 2}
 NEWER_KIND_DEFAULTS: dict[str, dict[str, Any]] = {
-    "bs": {"value_residual": True, "exchanged_value_mix": False, "freq_range": None},
-    "mel": {"value_residual": True, "exchanged_value_mix": True, "freq_range": None},
+    "bs": {"add_value_residual": True, "exchanged_value_mix": False, "freq_range": None},
+    "mel": {"add_value_residual": True, "exchanged_value_mix": True, "freq_range": None},
 }
 SEQUENCES = ("freqs_per_bands", "multi_stft_resolutions_window_sizes", "freq_range")
 IGNORED = ("dim_freqs_in",)  # existing configurations have it, no code reads it
@@ -269,6 +269,8 @@ def read_arguments(kind: str, given: Mapping[str, Any]) -> tuple[ModelConfig, Ne
     """
     given = {key: value for key, value in given.items() if key not in IGNORED}
     given |= {key: tuple(given[key]) for key in SEQUENCES if given.get(key) is not None}
+    if given.pop("num_residual_fracs", 1) != 1:
+        raise ValueError("num_residual_fracs is not 1: streams cut into fractions are not built")
     stems = name_stems(given.pop("stems", None), given.pop("num_stems", None))
     newer_defaults = NEWER_DEFAULTS | NEWER_KIND_DEFAULTS[kind]
     newer = {key: given.pop(key) for key in newer_defaults if key in given}

@@ -270,8 +270,11 @@ class Block(nn.Module):
         "freq": ("b t k d -> (b t) k d", "(b t) k d -> b t k d"),
     }
 
-    def __init__(self, transformers: dict[str, Transformer], first_number: int) -> None:
+    def __init__(
+        self, transformers: dict[str, Transformer], first_number: int, keeps_values: bool
+    ) -> None:
         super().__init__()
+        self.keeps_values = keeps_values
         self.numbers = {axis: str(i) for i, axis in enumerate(transformers, first_number)}
         for axis, transformer in transformers.items():
             self.add_module(self.numbers[axis], transformer)
@@ -279,7 +282,7 @@ class Block(nn.Module):
     def forward(
         self, x: Tensor, earlier: Tensor | None, first: dict[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """(b, t, k, d) -> the same, and the values of each axis.
+        """(b, t, k, d) -> the same, and the values of each axis if later blocks mix them in.
 
         Args:
             x: the input.
@@ -291,13 +294,16 @@ class Block(nn.Module):
             transformer = self.get_submodule(number)
             if axis == "time" and earlier is not None:
                 x = x + earlier
-            if axis != "linear" and transformer.rows_are_free and not torch.is_grad_enabled():
+            cached = x.device.type == "cpu" and not torch.is_grad_enabled()
+            if cached and axis != "linear" and transformer.rows_are_free:
                 x = self.by_pieces(transformer, x, axis)
                 continue
             there, back = self.AXES[axis]
             sizes = dict(zip("btk", x.shape, strict=False))
-            flat, values[axis] = transformer(rearrange(x, there), first.get(axis))
+            flat, own = transformer(rearrange(x, there), first.get(axis))
             x = rearrange(flat, back, **sizes)
+            if self.keeps_values:
+                values[axis] = own
         return x, values
 
     @staticmethod
@@ -326,8 +332,9 @@ def make_blocks(config: ModelConfig, newer: NewerConfig | None) -> list[Block]:
     mix = "to_value_residual_mix" if config.kind == "bs" else "learned_value_residual_mix"
     gap = config.kind == "mel" and newer is not None and not depths["linear"]
     blocks = []
+    keeps = newer is not None and newer.add_value_residual
     for number in range(config.depth):
-        mixes = mix if newer is not None and newer.value_residual and number else None
+        mixes = mix if keeps and number else None
         exchanged = newer is not None and newer.exchanged_value_mix
         makers: dict[str, Callable[[], nn.Module]] = {
             "linear": partial(LinearAttention, config, mixes),
@@ -339,5 +346,5 @@ def make_blocks(config: ModelConfig, newer: NewerConfig | None) -> list[Block]:
             for axis, depth in depths.items()
             if depth
         }
-        blocks.append(Block(transformers, int(gap)))
+        blocks.append(Block(transformers, int(gap), keeps and not number))
     return blocks

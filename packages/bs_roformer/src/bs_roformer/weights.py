@@ -222,7 +222,8 @@ def _sizes(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
     if newer:
         streams = state.get(f"layers.0.{full[0]}.layers.0.0.static_beta")
         sizes["num_residual_streams"] = 1 if streams is None else len(streams)
-        sizes["value_residual"] = any("value_residual_mix" in key for key in state)
+        # Blocks after the first have it: with a single block it cannot be told, nor matters.
+        sizes["add_value_residual"] = any("value_residual_mix" in key for key in state)
     return sizes | _masks(kind, sizes["dim"], state)
 
 
