@@ -16,10 +16,10 @@ from tiny_songs import RATE, STEMS, demo_recipe, noise, tone, write_track
 from mss_shared import scores
 from mss_shared.audio import Audio
 from mss_shared.checkpoint import Checkpoint
+from mss_shared.cost import count_gmac
 from mss_shared.datasets import Dataset, Track, open_dataset
 from mss_shared.evaluate import (
     Estimator,
-    count_gmac,
     evaluate,
     model_estimator,
     oracle_estimator,
@@ -292,6 +292,29 @@ def test_operations_are_those_of_the_convolutions() -> None:
     model = PAPER.build_model(demo_recipe(model={"width": 400, "sample_rate": 9_000}).recipe)
     # Each sample: 2 channels x 400 features x 5 taps, then 400 x 4 outputs x 5 taps.
     assert count_gmac(model) == pytest.approx((4_000 + 8_000) * 9_000 / 1e9)
+
+
+class Recurrent(torch.nn.Module):
+    """Ten samples are one frame of two recurrent layers, both ways."""
+
+    sample_rate, channels = 1_000, 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = torch.nn.LSTM(10, 6, num_layers=2, bidirectional=True)
+
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        return self.lstm(mixture.reshape(-1, 1, 10))[0]
+
+
+def test_recurrent_layers_count_every_matrix_once_per_frame() -> None:
+    # 100 frames per second; 4 gates of 6 units, each way: 10 + 6 inputs, then 12 + 6.
+    expected = 100 * 2 * 4 * 6 * (10 + 6 + 12 + 6)
+    assert count_gmac(Recurrent().eval()) == pytest.approx(expected / 1e9, abs=0.5e-4)
+    wide = Recurrent()
+    wide.lstm = torch.nn.LSTM(10, 600, bidirectional=True)
+    expected = 100 * 2 * 4 * 600 * (10 + 600)
+    assert count_gmac(wide.eval()) == pytest.approx(expected / 1e9, abs=1e-4)
 
 
 def test_the_weights_digest_sees_names_shapes_types_and_bits_but_not_the_order() -> None:

@@ -73,6 +73,19 @@ def test_another_digest_is_refused_and_nothing_is_kept(
     assert list(cached(entry()).parent.iterdir()) == []
 
 
+def test_without_a_published_digest_the_size_is_checked_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    downloads(monkeypatch, b"weights")
+    assert fetch(entry(sha256=None)).read_bytes() == b"weights"
+    assert "only its size was checked" in capsys.readouterr().out
+    cached(entry()).unlink()
+    with pytest.raises(ValueError, match="has 7 bytes .* should have 0.0 MB with any: delete it"):
+        fetch(entry(sha256=None, bytes=8))
+    assert fetch(entry(sha256=None, bytes=None)).is_file()
+    assert "neither size nor digest of vocals.pth are published" in capsys.readouterr().out
+
+
 def test_a_file_put_there_by_hand_is_checked_too() -> None:
     cached(entry()).parent.mkdir(parents=True)
     cached(entry()).write_bytes(b"weights")
@@ -111,7 +124,7 @@ def package(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_names_come_from_the_packages_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = "".join(f"    {k}: {v}\n" for k, v in entry(digits=8).__dict__.items())
+    lines = "".join(f"    {k}: {v}\n" for k, v in entry(digits=8).__dict__.items() if v)
     name = package(tmp_path, "mine:\n  -" + lines[3:], monkeypatch)
     assert read_published(name) == {"mine": (entry(digits=8),)}
     assert published.find_published(name, "mine") == (entry(digits=8),)

@@ -14,6 +14,7 @@ import torch
 from mss_shared import provenance
 from mss_shared.audio import Audio
 from mss_shared.checkpoint import Checkpoint
+from mss_shared.cost import count_gmac
 from mss_shared.datasets import Dataset, Track
 from mss_shared.protocols import aggregate, find_protocol
 from mss_shared.recipe import InferenceConfig, recipe_digest
@@ -21,8 +22,6 @@ from mss_shared.record import METHOD_FIELDS, describe_protocol, write_record
 from mss_shared.scores import TrackScores, write_track
 from mss_shared.separate import Separator, separate
 from mss_shared.song_scores import OURS, Engine, Song
-
-COST_SECONDS = 6.0  # of audio, over which operations are counted
 
 Report = Callable[[str, int, int], None]
 Summary = dict[str, dict[str, dict[str, float]]]
@@ -180,22 +179,6 @@ def check_estimates(track: Track, references: Audio, estimates: Audio) -> None:
             f"track {track.name}: the estimate of stem {bad[0][0]} is no number at sample "
             f"{bad[0][2]}: the weights are broken"
         )
-
-
-def count_gmac(model: torch.nn.Module) -> float:
-    """Thousand million multiply-accumulates per second of audio, over 6 s; half the counted FLOP.
-
-    Transforms and element-wise work are not counted, matrix products and convolutions are.
-    """
-    from torch.utils.flop_counter import FlopCounterMode
-
-    rate, channels = int(model.sample_rate), int(model.channels)  # type: ignore[arg-type]
-    device = next(model.parameters()).device
-    mixture = torch.zeros(1, channels, round(COST_SECONDS * rate), device=device)
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        model(mixture)
-    return round(counter.get_total_flops() / 2e9 / COST_SECONDS, 4)
 
 
 def _describe_dataset(dataset: Dataset) -> dict[str, Any]:

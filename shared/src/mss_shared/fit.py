@@ -102,20 +102,25 @@ def fit(
     began = time.monotonic()
     trainer = _trainer(out, loop, machine, model, seed)
     examples = find(paper.examples)(dataset, recipe.data, loop, model.stems, seed, machine.workers)
+    _run(trainer, module, examples, last if resume and last.is_file() else None)
+    if trainer.is_global_zero:
+        _take_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
+        training = describe_training(dataset, trainer.global_step, seed)
+        _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
+    return out
+
+
+def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | None) -> None:
+    """The loop, from the start or from a checkpoint."""
     with _interruptible(trainer), warnings.catch_warnings():
         # Lightning 2.6 calls a function that torch 2.13 deprecates; users can do nothing about it.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
         trainer.fit(
             module,
             examples,
-            ckpt_path=str(last) if resume and last.is_file() else None,
-            weights_only=True if resume else None,
+            ckpt_path=None if checkpoint is None else str(checkpoint),
+            weights_only=None if checkpoint is None else True,
         )
-    if trainer.is_global_zero:
-        _take_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
-        training = describe_training(dataset, trainer.global_step, seed)
-        _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
-    return out
 
 
 def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> None:

@@ -3,9 +3,11 @@
 umxhq:                       # what a user types; one entry per file
   - url: https://...
     bytes: 35637796          # null if it is not known
-    sha256: b62c91ce...      # in full, or the leading digits that are known
+    sha256: b62c91ce...      # in full, or the leading digits that are known, or null
     licence: MIT
-    recipe: umxhq_vocals
+    recipe: umxhq_vocals     # null if no recipe of the package fits
+    title: ...               # optional: what the weights are
+    config_url: https://...  # optional: a configuration beside them
 """
 
 from __future__ import annotations
@@ -29,16 +31,20 @@ class Published:
     Attributes:
         url: where it is.
         bytes: its size, or None.
-        sha256: its digest, or as many leading digits as are known.
+        sha256: its digest, as many leading digits as are known, or None; then the size is checked.
         licence: of the weights.
-        recipe: the recipe whose model it fills.
+        recipe: the recipe whose model it fills, or None.
+        title: what the weights are.
+        config_url: where the configuration is that came with them.
     """
 
     url: str
     bytes: int | None
-    sha256: str
+    sha256: str | None
     licence: str
-    recipe: str
+    recipe: str | None
+    title: str = ""
+    config_url: str | None = None
 
     @property
     def file_name(self) -> str:
@@ -71,8 +77,9 @@ def find_published(package: str, name: str) -> tuple[Published, ...]:
 
 
 def _entry(values: dict[str, Any], path: Path, name: str) -> Published:
-    wanted = [field.name for field in fields(Published)]
-    if sorted(values) != sorted(wanted):
+    every = [field.name for field in fields(Published)]
+    wanted = every[:-2]  # the last two have defaults
+    if not set(wanted) <= set(values) <= set(every):
         raise ValueError(
             f"{path}: an entry of {name} has {', '.join(values)}: give {', '.join(wanted)}"
         )
@@ -108,18 +115,24 @@ def cached(entry: Published) -> Path:
 
 
 def matches(path: Path, entry: Published) -> bool:
-    """Whether a file has the published digest, as far as it is known."""
+    """Whether a file has the published digest, as far as it is known, or else the size."""
+    if entry.sha256 is None:
+        return path.stat().st_size == entry.bytes
     return _digest(path).startswith(entry.sha256)
 
 
 def check(path: Path, entry: Published) -> None:
-    """Raise ValueError unless the file has the published digest."""
-    if not matches(path, entry):
+    """Raise ValueError unless the file has the published digest, or the size if there is none."""
+    if entry.sha256 is None and entry.bytes is None:
+        console.say(f"neither size nor digest of {entry.file_name} are published: not checked")
+    elif not matches(path, entry):
         raise ValueError(
             f"{path} has {path.stat().st_size} bytes with SHA-256 {_digest(path)[:16]}, "
-            f"{entry.url} should have {_size(entry)} with {entry.sha256[:16]}: delete it and "
-            f"download it again"
+            f"{entry.url} should have {_size(entry)} with {(entry.sha256 or 'any')[:16]}: delete "
+            f"it and download it again"
         )
+    elif entry.sha256 is None:
+        console.say(f"no digest of {entry.file_name} is published: only its size was checked")
 
 
 def _digest(path: Path) -> str:

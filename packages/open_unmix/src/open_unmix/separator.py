@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from open_unmix.model import ISTFT, STFT, ComplexNorm, OpenUnmix
@@ -195,10 +194,10 @@ class Separator(nn.Module):
             yield from filter_window(lambda: (read(*run) for run in runs), self.settings)
 
     def _finish(self, added: Tensor, frames: int, samples: int) -> Tensor:
-        if self.pipeline == "1.3.0":
-            return self.istft.finish(added, frames, samples)
-        whole = samples // self.stft.n_hop * self.stft.n_hop
-        return F.pad(self.istft.finish(added, frames, whole), (0, samples - whole))
+        audio = self.istft.finish(added, frames, samples)
+        if self.pipeline == "1.0.0":
+            audio[..., samples // self.stft.n_hop * self.stft.n_hop :] = 0.0
+        return audio
 
 
 class Aggregated(nn.Module):

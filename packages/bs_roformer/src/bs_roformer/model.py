@@ -1,0 +1,368 @@
+"""BS-RoFormer (Lu et al. 2023, arXiv:2309.02612) and Mel-Band RoFormer (Wang et al. 2023,
+arXiv:2310.01809): masks on the spectrogram, estimated band by band.
+
+Letters in shape comments: b batch, s stem, c channel, n sample, f bin, t frame, k band, d feature,
+r real and imaginary part.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from bs_roformer.config import ModelConfig, read_arguments
+from bs_roformer.linear import Linear
+from bs_roformer.mel_bands import mel_bands
+from bs_roformer.newer import open_streams, sum_streams
+from bs_roformer.transformer import RMSNorm, make_blocks
+
+Breakdown = tuple[Tensor, tuple[Tensor, Tensor]]
+
+
+class BandSplit(nn.Module):
+    """Turn each band into one token per frame; bands share no weights (paper, band-split module).
+
+    Args:
+        widths: real numbers per band and frame.
+        dim: features per token.
+    """
+
+    def __init__(self, widths: Sequence[int], dim: int) -> None:
+        super().__init__()
+        self.widths = [*widths]
+        self.to_features = nn.ModuleList(
+            nn.Sequential(RMSNorm(width), Linear(width, dim)) for width in widths
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, t, sum of widths) -> (b, t, k, d)."""
+        bands = x.split(self.widths, dim=-1)
+        return torch.stack([f(b) for f, b in zip(self.to_features, bands, strict=True)], dim=-2)
+
+
+class MaskEstimator(nn.Module):
+    """An MLP per band, ended by a gated linear unit; the mask is complex and unbounded.
+
+    Args:
+        config: sizes and layout.
+        widths: real numbers per band and frame.
+    """
+
+    def __init__(self, config: ModelConfig, widths: Sequence[int]) -> None:
+        super().__init__()
+        # Public weights count linear layers with split bands and hidden layers with mel bands.
+        hidden = config.mask_estimator_depth - (config.kind == "bs")
+        sizes = [config.dim, *[config.dim * config.mlp_expansion_factor] * hidden]
+        self.to_freqs = nn.ModuleList(
+            nn.Sequential(mask_mlp([*sizes, 2 * width]), nn.GLU(dim=-1)) for width in widths
+        )
+        norms = (RMSNorm(config.dim) for _ in widths) if config.parts.mask_norms else ()
+        self.norms = nn.ModuleList(norms)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, t, k, d) -> (b, t, sum of widths)."""
+        bands = [*x.unbind(dim=-2)]
+        if self.norms:
+            bands = [norm(band) for norm, band in zip(self.norms, bands, strict=True)]
+        masks = [f(band) for f, band in zip(self.to_freqs, bands, strict=True)]
+        return torch.cat(masks, dim=-1)
+
+
+def mask_mlp(sizes: Sequence[int]) -> nn.Sequential:
+    """Linear layers of these sizes with Tanh between."""
+    layers: list[nn.Module] = []
+    for before, after in zip(sizes, sizes[1:], strict=False):
+        layers += [Linear(before, after), nn.Tanh()]
+    return nn.Sequential(*layers[:-1])
+
+
+class Roformer(nn.Module):
+    """What both models share: STFT, blocks, masks, inverse STFT, loss.
+
+    Args:
+        kind: "bs" or "mel".
+        arguments: as given to the constructor.
+    """
+
+    def __init__(self, kind: str, arguments: Mapping[str, Any]) -> None:
+        super().__init__()
+        config, newer = read_arguments(kind, arguments)
+        self.config, self.newer = config, newer
+        self.activation_checkpointing = False
+        self.first_bin, self.end_bin = (newer and newer.freq_range) or (0, config.bins)
+        self.layers = nn.ModuleList(make_blocks(config, newer))
+        ends = config.kind == "bs" and config.parts.final_norm
+        self.final_norm = RMSNorm(config.dim) if ends else nn.Identity()
+        bands = self.bands()
+        widths = [2 * config.channels * (last + 1 - first) for first, last in bands]
+        self.band_split = BandSplit(widths, config.dim)
+        self.mask_estimators = nn.ModuleList(MaskEstimator(config, widths) for _ in config.stems)
+
+    def bands(self) -> list[tuple[int, int]]:
+        """First and last bin of every band, counted from the first bin that is processed."""
+        raise NotImplementedError
+
+    def join(self, masks: Tensor) -> Tensor:
+        """(..., sum of widths) band by band -> (..., f c r) bin by bin."""
+        return masks
+
+    def cut(self, features: Tensor) -> Tensor:
+        """(..., f c r) bin by bin -> (..., sum of widths) band by band."""
+        return features
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names of the stems, in output order."""
+        return self.config.stems
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.config.sample_rate
+
+    @property
+    def channels(self) -> int:
+        """Channels of the audio, in and out."""
+        return self.config.channels
+
+    def forward(
+        self, mixture: Tensor, target: Tensor | None = None, return_loss_breakdown: bool = False
+    ) -> Tensor | Breakdown:
+        """(batch, channel, sample) -> (batch, stem, channel, sample), or a loss.
+
+        Args:
+            mixture: audio of any length; a mono model also takes (batch, sample). The spectrogram
+                is computed in float32 even under autocast.
+            target: the true stems (batch, stem, channel, sample); the stem axis may be left out
+                for one stem, the channel axis for mono.
+            return_loss_breakdown: with a target, return (total, (L1, spectral)).
+
+        Returns:
+            The estimate without a target, else the loss, a scalar.
+
+        Raises:
+            ValueError: if a shape is not the model's, or the mixture is empty.
+        """
+        estimate = self.separate(self._check_mixture(mixture))
+        if target is None:
+            return estimate
+        target = self._check_target(target, len(mixture), mixture.shape[-1])
+        loss = self.loss(estimate, target[..., : estimate.shape[-1]])
+        return loss if return_loss_breakdown else loss[0]
+
+    def _check_mixture(self, mixture: Tensor) -> Tensor:
+        audio = mixture.unsqueeze(1) if mixture.ndim == 2 and self.channels == 1 else mixture
+        if audio.ndim != 3 or audio.shape[1] != self.channels or not audio.numel():
+            raise ValueError(
+                f"the mixture has shape {tuple(mixture.shape)}: it must be (batch, channel, "
+                f"sample) with {self.channels} channels (stereo={self.config.stereo}) and at "
+                f"least one sample"
+            )
+        return audio
+
+    def _check_target(self, target: Tensor, batch: int, samples: int) -> Tensor:
+        wanted = (batch, len(self.stems), self.channels, samples)
+        single = [axis for axis in (1, 2) if wanted[axis] == 1]
+        full = target
+        for axis in single[: 4 - target.ndim] if target.ndim < 4 else ():
+            full = full.unsqueeze(axis)
+        if tuple(full.shape) != wanted:
+            raise ValueError(
+                f"the target has shape {tuple(target.shape)}: it must be (batch, stem, channel, "
+                f"sample) = {wanted}"
+            )
+        return full
+
+    def separate(self, mixture: Tensor) -> Tensor:
+        """(b, c, n) -> (b, s, c, n)."""
+        samples = mixture.shape[-1]
+        # Reflection at the ends needs more samples than half a window.
+        mixture = F.pad(mixture, (0, max(0, self.config.stft_n_fft // 2 + 1 - samples)))
+        spec = self.stft(mixture)
+        masks = self.masks(torch.view_as_real(spec).flatten(-3))
+        estimate = self.istft(self.mask_spec(masks, spec), mixture.shape[-1])
+        hop = self.config.stft_hop_length
+        kept = samples if self.config.match_input_audio_length else samples // hop * hop
+        return estimate[..., :kept]
+
+    def stft(self, mixture: Tensor) -> Tensor:
+        """(b, c, n) -> (b, t, f, c) complex: the bins that are processed, frequency major."""
+        window = self._window(mixture)
+        spec = torch.stft(
+            rearrange(mixture, "b c n -> (b c) n").to(window.dtype),
+            **self._stft_sizes(window),
+            return_complex=True,
+        )
+        spec = spec[:, self.first_bin : self.end_bin]
+        return rearrange(spec, "(b c) f t -> b t f c", c=self.channels).contiguous()
+
+    def istft(self, spec: Tensor, samples: int) -> Tensor:
+        """(b, s, t, f, c) complex -> (b, s, c, n); bins that are not processed are silent."""
+        batch, stems = spec.shape[:2]
+        if self.config.zero_dc and self.first_bin == 0:
+            spec = torch.cat([torch.zeros_like(spec[..., :1, :]), spec[..., 1:, :]], dim=-2)
+        spec = F.pad(spec, (0, 0, self.first_bin, self.config.bins - self.end_bin))
+        spec = rearrange(spec, "b s t f c -> (b s c) t f").contiguous().mT
+        device = spec.device
+        if device.type == "mps":  # which has no inverse STFT
+            spec = spec.cpu()
+        window = self._window(spec.real)
+        estimate = torch.istft(spec, **self._stft_sizes(window), length=samples).to(device)
+        return rearrange(estimate, "(b s c) n -> b s c n", b=batch, s=stems)
+
+    def _window(self, like: Tensor) -> Tensor:
+        """A Hann window in float32 at least, where ``like`` is."""
+        exact = torch.promote_types(like.dtype, torch.float32)
+        return torch.hann_window(self.config.stft_win_length, device=like.device, dtype=exact)
+
+    def _stft_sizes(self, window: Tensor) -> dict[str, Any]:
+        config = self.config
+        return {
+            "n_fft": config.stft_n_fft,
+            "hop_length": config.stft_hop_length,
+            "win_length": config.stft_win_length,
+            "window": window,
+            "normalized": config.stft_normalized,
+        }
+
+    def masks(self, features: Tensor) -> Tensor:
+        """(b, t, f c r) -> (b, s, t, f c r)."""
+        weights = self.band_split.to_features[0][1].weight  # type: ignore[index]
+        x = self.blocks(self.band_split(self.cut(features.to(weights.dtype))))
+        return torch.stack([self.join(estimator(x)) for estimator in self.mask_estimators], dim=1)
+
+    def blocks(self, x: Tensor) -> Tensor:
+        """(b, t, k, d) -> (b, t, k, d)."""
+        if self.newer is not None:
+            x = open_streams(x, self.newer)
+        first: dict[str, Tensor] = {}
+        earlier = None
+        for block in self.layers:
+            if self.activation_checkpointing and self.training:
+                x, values = checkpoint(block, x, earlier, first, use_reentrant=False)
+            else:
+                x, values = block(x, earlier, first)
+            first = first or values
+            if self.config.skip_connection:
+                earlier = x if earlier is None else earlier + x
+        if self.newer is not None:
+            x = sum_streams(x, self.newer)
+        return self.final_norm(x)
+
+    def mask_spec(self, masks: Tensor, spec: Tensor) -> Tensor:
+        """(b, s, t, f c r) real masks times (b, t, f, c) complex -> (b, s, t, f, c) complex."""
+        parts = masks.to(spec.real.dtype).unflatten(-1, (-1, self.channels, 2))
+        return torch.view_as_complex(parts.contiguous()) * spec.unsqueeze(1)
+
+    def loss(self, estimate: Tensor, target: Tensor) -> Breakdown:
+        """Mean absolute error of samples plus that of spectrograms at several resolutions.
+
+        Args:
+            estimate, target: (b, s, c, n).
+
+        Returns:
+            total, (L1, sum over resolutions of the mean modulus of the complex difference).
+        """
+        exact = torch.promote_types(estimate.dtype, torch.float32)
+        error = estimate.to(exact) - target.to(exact)
+        waveform = error.abs().mean()
+        flat = error.flatten(0, -2)
+        sizes = self.config.multi_stft_resolutions_window_sizes
+        spectral = sum((self.spec_error(flat, size) for size in sizes), waveform.new_zeros(()))
+        total = waveform + self.config.multi_stft_resolution_loss_weight * spectral
+        return total, (waveform, spectral)
+
+    def spec_error(self, error: Tensor, size: int) -> Tensor:
+        """(batch, sample) difference of signals -> mean modulus of its STFT with this window."""
+        n_fft = max(size, self.config.stft_n_fft)
+        error = F.pad(error, (0, max(0, n_fft // 2 + 1 - error.shape[-1])))
+        spec = torch.stft(
+            error,
+            n_fft,
+            self.loss_hop(size),
+            size,
+            torch.hann_window(size, device=error.device, dtype=error.dtype),
+            normalized=self.config.multi_stft_normalized,
+            return_complex=True,
+        )
+        return spec.abs().mean()
+
+    def loss_hop(self, size: int) -> int:
+        """Hop of the spectral loss at this window size, samples."""
+        if self.newer is not None and self.config.kind == "mel":
+            return max(self.config.multi_stft_hop_size, size // 4)
+        return self.config.multi_stft_hop_size
+
+
+class BSRoformer(Roformer):
+    """The band-split model: bands that share no bin.
+
+    Args:
+        dim: features per band and frame.
+        depth: blocks.
+        arguments: any field of `ModelConfig`, and with layout="1.2" of `NewerConfig`, by name;
+            `DEFAULTS` in config.py has the values of those left out. num_stems may stand for
+            stems that have no names.
+
+    Raises:
+        ValueError: if an argument is unknown or out of range, or two do not fit together.
+    """
+
+    def __init__(self, dim: int, *, depth: int, **arguments: Any) -> None:
+        super().__init__("bs", {"dim": dim, "depth": depth, **arguments})
+
+    def bands(self) -> list[tuple[int, int]]:
+        """First and last bin of every band, counted from the first bin that is processed."""
+        sizes = self.config.freqs_per_bands or ()
+        ends = [*accumulate(sizes)]
+        if ends[-1] != self.end_bin - self.first_bin:
+            raise ValueError(
+                f"freqs_per_bands cover {ends[-1]} bins, there are "
+                f"{self.end_bin - self.first_bin}: they must sum to stft_n_fft // 2 + 1, or to "
+                f"the length of freq_range"
+            )
+        return [(end - size, end - 1) for end, size in zip(ends, sizes, strict=True)]
+
+
+class MelBandRoformer(Roformer):
+    """The mel-band model: bands overlap, and the masks of a bin are averaged.
+
+    The arguments are those of `BSRoformer`, with num_bands in place of freqs_per_bands.
+    """
+
+    source: Tensor
+    overlap: Tensor
+
+    def __init__(self, dim: int, *, depth: int, **arguments: Any) -> None:
+        super().__init__("mel", {"dim": dim, "depth": depth, **arguments})
+        bins = [bin_ for first, last in self.bands() for bin_ in range(first, last + 1)]
+        parts = range(2 * self.channels)  # real numbers of a bin
+        source = [bin_ * len(parts) + part for bin_ in bins for part in parts]
+        overlap = [bins.count(bin_) for bin_ in range(self.config.bins) for _ in parts]
+        # Not in the state dictionary: they follow from the arguments.
+        self.register_buffer("source", torch.tensor(source), persistent=False)
+        self.register_buffer("overlap", torch.tensor(overlap), persistent=False)
+
+    def bands(self) -> list[tuple[int, int]]:
+        """First and last bin of every band."""
+        config = self.config
+        return mel_bands(config.sample_rate, config.stft_n_fft, config.num_bands or 0)
+
+    def cut(self, features: Tensor) -> Tensor:
+        """(..., f c r) bin by bin -> (..., sum of widths) band by band."""
+        return features.index_select(-1, self.source)
+
+    def join(self, masks: Tensor) -> Tensor:
+        """(..., sum of widths) band by band -> (..., f c r): the mean over a bin's bands."""
+        total = masks.new_zeros(*masks.shape[:-1], len(self.overlap))
+        return total.index_add(-1, self.source, masks) / self.overlap
+
+
+def build(kind: str, **arguments: Any) -> Roformer:
+    """The model of a recipe: "bs" or "mel" and all its other fields."""
+    return {"bs": BSRoformer, "mel": MelBandRoformer}[kind](**arguments)

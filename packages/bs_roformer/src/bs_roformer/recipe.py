@@ -1,0 +1,52 @@
+"""The typed shape of the recipes; the values are in ``recipes/*.yaml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bs_roformer.config import ModelConfig
+from mss_shared.recipe import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
+
+
+@dataclass(frozen=True)
+class TrainingConfig(LoopConfig):
+    """Optimizer and schedule; the loss belongs to the model's arguments.
+
+    Args:
+        lr: AdamW's learning rate.
+        weight_decay: AdamW's decoupled weight decay; 0.0 makes it Adam.
+        schedule: ``step``, ``plateau`` of the validation loss, or ``cosine`` to zero.
+        lr_factor: the learning rate's factor at a step or a plateau.
+        decay_steps: optimizer steps between two factors.
+        plateau_patience: epochs without gain that make a plateau.
+        activation_checkpointing: compute the blocks anew in the backward pass to save memory.
+    """
+
+    lr: float
+    weight_decay: float
+    schedule: str
+    lr_factor: float
+    decay_steps: int
+    plateau_patience: int
+    activation_checkpointing: bool
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One row of a table, complete.
+
+    Args:
+        reproduces: the claimed row in ``results/papers.csv``, or null.
+        data: how examples are drawn.
+        model: the keyword arguments of ``BSRoformer`` or ``MelBandRoformer``, and which of them.
+        training: optimizer, schedule, loop.
+        inference: chunks and overlap.
+        evaluation: protocols.
+    """
+
+    reproduces: str | None
+    data: DataConfig
+    model: ModelConfig
+    training: TrainingConfig
+    inference: InferenceConfig
+    evaluation: EvaluationConfig

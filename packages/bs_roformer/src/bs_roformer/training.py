@@ -1,0 +1,66 @@
+"""Optimizer and schedule of both models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as pl
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
+
+from bs_roformer.model import Roformer
+from bs_roformer.recipe import TrainingConfig
+
+
+class Training(pl.LightningModule):
+    """The model's own loss (mean absolute errors of samples and spectrograms) and AdamW.
+
+    Source: the papers' loss, optimizer and step decay; the plateau is the community's.
+    """
+
+    def __init__(self, model: Roformer, config: TrainingConfig) -> None:
+        super().__init__()
+        if config.schedule not in ("step", "plateau", "cosine"):
+            raise ValueError(
+                f"training.schedule is {config.schedule!r}: choose step, plateau or cosine"
+            )
+        self.model = model
+        self.config = config
+        model.activation_checkpointing = config.activation_checkpointing
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        """The loss of one batch of {"mixture", "stems"}."""
+        loss, parts = self._losses(batch)
+        size = len(batch["mixture"])
+        for name, part in zip(("loss", "waveform", "spectral"), (loss, *parts), strict=True):
+            self.log(f"train/{name}", part, on_step=True, on_epoch=True, batch_size=size)
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
+        """The same loss on the validation chunks."""
+        loss, _parts = self._losses(batch)
+        self.log("val/loss", loss, batch_size=len(batch["mixture"]), sync_dist=True)
+
+    def _losses(self, batch: dict[str, Tensor]) -> Any:
+        """total, (L1, spectral)."""
+        return self.model(batch["mixture"], target=batch["stems"], return_loss_breakdown=True)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW and its schedule."""
+        config = self.config
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay
+        )
+        if config.schedule == "cosine":
+            steps = int(self.trainer.estimated_stepping_batches)
+            return [optimizer], [
+                {"scheduler": CosineAnnealingLR(optimizer, steps), "interval": "step"}
+            ]
+        if config.schedule == "step":
+            decay = StepLR(optimizer, config.decay_steps, config.lr_factor)
+            return [optimizer], [{"scheduler": decay, "interval": "step"}]
+        plateau = ReduceLROnPlateau(
+            optimizer, factor=config.lr_factor, patience=config.plateau_patience
+        )
+        return [optimizer], [{"scheduler": plateau, "monitor": "val/loss"}]

@@ -1,0 +1,293 @@
+"""Weights of others: what network a state dictionary belongs to, read from keys and shapes alone.
+
+Public files come wrapped and prefixed in several ways and name no architecture. What shapes cannot
+tell (hop, sample rate, stem names, chunk) must come from the YAML file beside the weights.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from bs_roformer.community import differences
+from bs_roformer.mel_bands import mel_bands
+from bs_roformer.model import Roformer, build
+
+WRAPPERS = ("state", "state_dict", "model_state_dict", "ema_state_dict", "ema", "model")
+PREFIXES = ("module.", "model.", "ema_model.", "ema.", "averaged_model.")
+COUNTERS = ("n_averaged", "num_updates", "initted", "step")  # of averaged copies, no weights
+# Networks that grew out of these and do not fit them, by what only their keys have.
+FOREIGN = {
+    r"\.segm\.|(^|\.)hyperace": "HyperACE, whose mask head has more modules",
+    r"axial|refiner": "a variant with an axial refiner in the mask head",
+    r"shared_\w*bias|to_qkv\.bias|to_out\.0\.bias": "a variant with biases shared by attentions",
+    r"^time_mlp|\.to_ada": "a flow-matching variant",
+}
+MEL_SETTINGS = [
+    (sample_rate, n_fft)
+    for n_fft in (2048, 4096, 1024, 8192, 512, 256)
+    for sample_rate in (44_100, 48_000, 24_000, 16_000, 32_000, 22_050)
+]
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a state dictionary says of its network.
+
+    Attributes:
+        kind: "bs" or "mel".
+        arguments: of the constructor, as far as shapes tell.
+        state: the weights under our keys, float32.
+        notes: how the file was understood, line by line.
+    """
+
+    kind: str
+    arguments: dict[str, Any]
+    state: dict[str, Tensor]
+    notes: tuple[str, ...]
+
+
+def read_weights(path: Path) -> Recognised:
+    """Recognise a file of weights; nothing in it is executed.
+
+    Args:
+        path: ``.safetensors``, or a file that ``torch.load`` reads with ``weights_only=True``.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be read as plain weights, or as for ``recognise``.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no weights file {path}: check --checkpoint")
+    try:
+        if path.suffix == ".safetensors":
+            found: Any = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of any kind: the bytes of a broken file mean anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"{path} can't be read as plain weights ({reason}): save its state dict alone"
+        ) from None
+    return recognise(found)
+
+
+def adapt(state: dict[str, Tensor], model: Any, _: str) -> tuple[dict[str, Tensor], list[str]]:
+    """Weights under the model's keys, and what was done to them; for ``--checkpoint FILE``.
+
+    Raises:
+        ValueError: as for ``recognise``.
+    """
+    if model.config.layout == "paper":
+        return state, []  # trained here, under our own keys
+    found = recognise(state)
+    return found.state, list(found.notes)
+
+
+def recognise(found: Any) -> Recognised:
+    """The network that a loaded file belongs to.
+
+    Args:
+        found: what the file held: a state dictionary, wrapped or not, with or without prefixes.
+
+    Raises:
+        ValueError: if it holds no weights of these networks, or those of a foreign variant.
+    """
+    state, notes = _unwrap(found)
+    for pattern, what in FOREIGN.items():
+        foreign = [key for key in state if re.search(pattern, key)]
+        if foreign:
+            raise ValueError(
+                f"the weights have {foreign[0]} ({len(foreign)} such keys): this is {what}, which "
+                f"needs its own code"
+            )
+    if "band_split.to_features.0.1.weight" not in state:
+        raise ValueError(
+            f"none of the {len(state)} keys is band_split.to_features.0.1.weight: these are no "
+            f"weights of BS-RoFormer or Mel-Band RoFormer"
+        )
+    kind = "bs" if "final_norm.gamma" in state else "mel"
+    if kind == "mel" and not _matching(state, r"layers\.0\.\d\.norm\.gamma"):
+        raise ValueError(
+            "the weights have neither final_norm.gamma nor layers.0.0.norm.gamma: they are older "
+            "than the layout of public weights, or of layout 'paper', whose files name their recipe"
+        )
+    arguments = _sizes(kind, state) | _bands(kind, state)
+    notes += [_describe(kind, arguments)]
+    if any(tensor.dtype != torch.float32 for tensor in state.values()):
+        dtypes = sorted({str(tensor.dtype) for tensor in state.values()})
+        notes.append(f"stored as {', '.join(dtypes)}, used in torch.float32")
+    state = {key: tensor.float() for key, tensor in state.items()}
+    return Recognised(kind, arguments, state, tuple(notes))
+
+
+def load_network(found: Recognised, kind: str, arguments: Mapping[str, Any]) -> Roformer:
+    """The network of a configuration, with recognised weights; in evaluation mode.
+
+    Args:
+        found: the weights.
+        kind, arguments: of a recipe's model section, or of the YAML beside the weights; complete,
+            with stems by name.
+
+    Raises:
+        ValueError: if the configuration and the shapes of the weights disagree, naming the first
+            argument that does.
+    """
+    if kind != found.kind:
+        raise ValueError(
+            f"kind={kind} in the configuration, {found.kind} by the weights' keys: they belong to "
+            f"another recipe"
+        )
+    wrong = differences(arguments, found.arguments)
+    if wrong:
+        raise ValueError(f"{wrong[0]} ({len(wrong)} such): they belong to another recipe")
+    model = build(kind, **{**found.arguments, "num_stems": None, **arguments})
+    model.load_state_dict(found.state, strict=True)
+    return model.eval()
+
+
+def _unwrap(found: Any) -> tuple[dict[str, Tensor], list[str]]:
+    """The bare state dictionary, and what was taken off."""
+    notes: list[str] = []
+    if not isinstance(found, Mapping):
+        raise ValueError(f"the file holds a {type(found).__name__}: save the model's state_dict()")
+    for wrapper in WRAPPERS:
+        if isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+            notes.append(f"unwrapped {wrapper!r}")
+    counters = [key for key in found if key.rpartition(".")[2] in COUNTERS]
+    if counters:
+        notes.append(f"left out the counters {', '.join(counters)}")
+    state = {key: value for key, value in found.items() if key not in counters}
+    other = [key for key, value in state.items() if not isinstance(value, Tensor)]
+    if other or not state:
+        raise ValueError(
+            f"the file holds {len(state)} entries, {other[0]!r} is no tensor: save the model's "
+            f"state_dict() alone"
+            if other
+            else "the file holds no weights: save the model's state_dict() alone"
+        )
+    while prefix := next((p for p in PREFIXES if all(k.startswith(p) for k in state)), None):
+        state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+        notes.append(f"removed the prefix {prefix!r} of every key")
+    return state, notes
+
+
+def _matching(state: Mapping[str, Tensor], pattern: str) -> list[re.Match[str]]:
+    return [match for key in state if (match := re.fullmatch(pattern, key))]
+
+
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+    """How many numbers the pattern's group takes: the largest and one."""
+    return max((int(match.group(1)) + 1 for match in _matching(state, pattern)), default=0)
+
+
+def _sizes(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Depths, widths, heads, layout."""
+    newer = any(".branch." in key for key in state)
+    branch = r"\.branch" if newer else ""
+    axes = {
+        int(match.group(1)): "linear" if match.group(2) == "temperature" else "full"
+        for match in _matching(
+            state, rf"layers\.0\.(\d)\.layers\.0\.0{branch}\.(temperature|to_gates\.bias)"
+        )
+    }
+    full = sorted(axis for axis, what in axes.items() if what == "full")
+    if len(full) != 2 or len(axes) > 3:
+        raise ValueError(
+            f"the first block has attention under the numbers {sorted(axes)}: one along frames and "
+            f"one along bands are needed, after at most one linear attention"
+        )
+    depths = {a: _count(state, rf"layers\.0\.{a}\.layers\.(\d+)\..*") for a in axes}
+    part = f"layers.0.{full[0]}.layers.0.0" + (".branch" if newer else "")
+    heads = len(state[f"{part}.to_gates.bias"])
+    pope = f"{part}.pope_embed.bias" in state
+    sizes: dict[str, Any] = {
+        "layout": "1.2" if newer else "checkpoint",
+        "dim": len(state["band_split.to_features.0.1.weight"]),
+        "depth": _count(state, r"layers\.(\d+)\..*"),
+        "linear_transformer_depth": sum(depths[a] for a in axes if a not in full),
+        "time_transformer_depth": depths[full[0]],
+        "freq_transformer_depth": depths[full[1]],
+        "heads": heads,
+        "dim_head": len(state[f"{part}.to_qkv.weight"]) // 3 // heads,
+        "use_pope": pope,
+        "num_stems": _count(state, r"mask_estimators\.(\d+)\..*"),
+    }
+    if newer:
+        streams = state.get(f"layers.0.{full[0]}.layers.0.0.static_beta")
+        sizes["num_residual_streams"] = 1 if streams is None else len(streams)
+        # Blocks after the first have it: with a single block it cannot be told, nor matters.
+        sizes["add_value_residual"] = any("value_residual_mix" in key for key in state)
+    return sizes | _masks(kind, sizes["dim"], state)
+
+
+def _masks(kind: str, dim: int, state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Depth of the mask MLPs, counted as the constructor of this kind counts, and their width."""
+    head = r"mask_estimators\.0\.to_freqs\.0\.0\.(\d+)\.weight"
+    linears = len(_matching(state, head))
+    sizes = {"mask_estimator_depth": linears if kind == "bs" else linears - 1}
+    if linears > 1:
+        hidden = len(state["mask_estimators.0.to_freqs.0.0.0.weight"])
+        sizes["mlp_expansion_factor"] = hidden // dim
+    return sizes
+
+
+def _bands(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Bands, channels and, where it is certain, the STFT's size."""
+    count = _count(state, r"band_split\.to_features\.(\d+)\..*")
+    widths = [len(state[f"band_split.to_features.{n}.0.gamma"]) for n in range(count)]
+    return _split_bands(widths) if kind == "bs" else _mel_bands(widths)
+
+
+def _split_bands(widths: list[int]) -> dict[str, Any]:
+    for channels in (1, 2):  # n_fft is a power of two: n_fft / 2 + 1 bins of 2 * channels numbers
+        half = sum(widths) // (2 * channels) - 1
+        if sum(widths) % (2 * channels) == 0 and half & (half - 1) == 0 < half:
+            return {
+                "stereo": channels == 2,
+                "freqs_per_bands": tuple(width // (2 * channels) for width in widths),
+                "stft_n_fft": 2 * half,
+                "stft_win_length": 2 * half,
+            }
+    raise ValueError(
+        f"the bands hold {sum(widths)} numbers, no count of a transform of 2**n samples with 1 or "
+        f"2 channels: build the network from its YAML file"
+    )
+
+
+def _mel_bands(widths: list[int]) -> dict[str, Any]:
+    for sample_rate, n_fft in MEL_SETTINGS:
+        try:
+            bands = mel_bands(sample_rate, n_fft, len(widths))
+        except ValueError:
+            continue
+        for channels in (1, 2):
+            if widths == [2 * channels * (last + 1 - first) for first, last in bands]:
+                return {
+                    "stereo": channels == 2,
+                    "num_bands": len(widths),
+                    "sample_rate": sample_rate,
+                    "stft_n_fft": n_fft,
+                    "stft_win_length": n_fft,
+                }
+    raise ValueError(
+        f"{len(widths)} bands of {widths[:3]}... numbers fit no mel bands of the usual rates and "
+        f"transforms: build the network from its YAML file"
+    )
+
+
+def _describe(kind: str, arguments: Mapping[str, Any]) -> str:
+    name = {"bs": "BSRoformer", "mel": "MelBandRoformer"}[kind]
+    counted = {"bs": "linear layers", "mel": "hidden layers"}[kind]
+    return (
+        f"{name}, layout {arguments['layout']}, dim {arguments['dim']}, depth "
+        f"{arguments['depth']}, {arguments['num_stems']} stems, "
+        f"{'stereo' if arguments['stereo'] else 'mono'}, mask MLPs of "
+        f"{arguments['mask_estimator_depth']} {counted}"
+    )

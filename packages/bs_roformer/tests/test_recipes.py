@@ -1,0 +1,76 @@
+from dataclasses import asdict, replace
+
+import pytest
+
+from bs_roformer import configs
+from bs_roformer.config import read_arguments
+from bs_roformer.recipe import Recipe
+from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe
+
+PRESETS = {  # recipe -> preset of the same network
+    **{f"paper_bs_l{n}_{s}": f"paper_bs_l{n}" for n in (6, 9, 12) for s in ("vocals", "bass")},
+    "paper_mel_l6_drums": "paper_mel_l6",
+    "paper_mel_l12_vocals": "paper_mel_l12",
+    "community_4stem": "zfturbo_4stem",
+    "viperx_vocals": "viperx_vocals",
+    "viperx_other": "viperx_other",
+    "viperx_mel_vocals": "viperx_mel_vocals",
+    "kim_mel_vocals": "kim_mel_vocals",
+}
+# Samples of a chunk as the configurations in circulation write them.
+CHUNKS = {"community_4stem": 485_100, "viperx_other": 131_584, "kim_mel_vocals": 352_800}
+
+
+def recipe(name: str) -> LoadedRecipe[Recipe]:
+    return load_recipe(Recipe, find_recipe("bs_roformer", name))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_recipe_builds_the_network_of_its_preset(name: str) -> None:
+    found = recipe(name).recipe.model
+    preset, _ = read_arguments(found.kind, configs[PRESETS[name]])
+    built, _ = read_arguments(found.kind, asdict(found))
+    assert built == found
+    assert replace(preset, stems=found.stems) == found
+
+
+@pytest.mark.parametrize("stem", ["vocals", "bass", "drums", "other"])
+@pytest.mark.parametrize("size", ["bs_l6", "bs_l9", "mel_l6"])
+def test_the_papers_recipes_estimate_one_stem_each(size: str, stem: str) -> None:
+    found = recipe(f"paper_{size}_{stem}").recipe
+    assert found.model.stems == (stem,)
+    assert found.model.layout == "paper"
+    vocals = recipe(f"paper_{size}_vocals").recipe
+    assert replace(found, model=vocals.model) == vocals
+    assert replace(found.model, stems=("vocals",)) == vocals.model
+
+
+def test_the_papers_training_is_that_of_its_text() -> None:
+    found = recipe("paper_bs_l12_drums").recipe
+    training = found.training
+    assert (training.batch, training.lr, training.ema_decay) == (128, 5e-4, 0.999)
+    assert (training.schedule, training.lr_factor, training.decay_steps) == ("step", 0.9, 40_000)
+    assert training.activation_checkpointing
+    assert found.data.silent_stem_odds == 0.1
+    assert found.data.gain_range == pytest.approx((10 ** (-3 / 20), 10 ** (3 / 20)), abs=1e-4)
+    assert recipe("paper_bs_l6_drums").recipe.training.batch == 64
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+def test_chunks_in_seconds_are_those_in_samples(name: str) -> None:
+    found = recipe(name).recipe
+    assert round(found.data.chunk_seconds * 44_100) == CHUNKS[name]
+    assert round(found.inference.chunk_seconds * 44_100) == CHUNKS[name]
+
+
+def test_the_demos_differ_in_their_bands_alone() -> None:
+    split, mel = recipe("demo").recipe, recipe("demo_mel").recipe
+    assert replace(mel, model=split.model) == split
+    changed = replace(
+        mel.model,
+        kind="bs",
+        freqs_per_bands=split.model.freqs_per_bands,
+        num_bands=None,
+        mask_estimator_depth=2,  # one hidden layer, counted the other way
+    )
+    assert changed == split.model

@@ -1,0 +1,47 @@
+"""What a model costs: multiply-accumulates per second of audio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+COST_SECONDS = 6.0  # of audio, over which operations are counted
+
+
+def count_gmac(model: torch.nn.Module) -> float:
+    """Thousand million multiply-accumulates per second of audio, over 6 s; half the counted FLOP.
+
+    Matrix products, convolutions and recurrent layers are counted; transforms and element-wise
+    work are not.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    rate, channels = int(model.sample_rate), int(model.channels)  # type: ignore[arg-type]
+    device = next(model.parameters()).device
+    mixture = torch.zeros(1, channels, round(COST_SECONDS * rate), device=device)
+    counter = FlopCounterMode(display=False, custom_mapping=_RECURRENT)
+    with torch.no_grad(), counter:
+        model(mixture)
+    return round(counter.get_total_flops() / 2e9 / COST_SECONDS, 4)
+
+
+def _cpu_layer(frames: Any, *weights: Any, out_shape: Any = None, **_: Any) -> int:
+    return _recurrent(frames, weights[:2])
+
+
+def _gpu_layers(frames: Any, weights: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    return _recurrent(frames, weights)
+
+
+def _recurrent(frames: Any, weights: Any) -> int:
+    """FLOP of recurrent layers: every matrix once per frame of (frame, batch, feature)."""
+    matrices = [shape for shape in weights if len(shape) == 2]
+    return 2 * int(frames[0]) * int(frames[1]) * sum(int(a) * int(b) for a, b in matrices)
+
+
+# torch fuses recurrent layers into operations that its counter does not know.
+_RECURRENT = {
+    torch.ops.aten.mkldnn_rnn_layer: _cpu_layer,
+    torch.ops.aten._cudnn_rnn: _gpu_layers,
+}
