@@ -138,6 +138,16 @@ def test_every_plot_is_there_and_follows_stem_and_filter(page):
     assert boxes.locator("rect").count() == 6
 
 
+def test_the_plots_are_drawn_anew_for_another_width(page):
+    svg = page.locator("figure svg").first
+    wide = float(svg.get_attribute("width"))
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.wait_for_function(
+        "wide => document.querySelector('figure svg').getAttribute('width') < wide - 400", arg=wide
+    )
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def test_boards_and_metrics_are_chosen_and_stand_in_the_address(page):
     page.get_by_label("Metric").select_option("SIR")
     assert page.url.endswith("#musdb18hq--bsseval_v4@1/SIR")

@@ -78,8 +78,11 @@ function render() {
   renderPlots(rows);
 }
 
+let drawnWidth = 0; // of the plots, in pixels
+
 function renderPlots(rows) {
   const place = byId("plots");
+  drawnWidth = place.clientWidth;
   const whole = place.clientWidth - 26;
   const columns = Math.max(1, Math.floor((place.clientWidth + 16) / (24 * 16 + 16)));
   const part = Math.floor((place.clientWidth - 16 * (columns - 1)) / columns) - 26;
@@ -121,7 +124,10 @@ function start() {
     byId(id).addEventListener("input", render);
   }
   addEventListener("hashchange", () => chooseBoard(...fromAddress()));
-  addEventListener("resize", () => renderPlots(shownRows()));
+  // Of the width only: a phone changes the height whenever its address bar hides.
+  new ResizeObserver(([entry]) => {
+    if (Math.abs(entry.contentRect.width - drawnWidth) > 1) renderPlots(shownRows());
+  }).observe(byId("plots"));
   chooseBoard(...fromAddress());
 }
 
