@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from tiny_paper.__main__ import PAPER
 from tiny_songs import demo_recipe
 
-from mss_shared.checkpoint import StemsTogether, load_checkpoint, save_model
+from mss_shared.checkpoint import StemsTogether, load_checkpoint, read_foreign, save_model
 from mss_shared.recipe import to_yaml
 
 STATE = PAPER.build_model(demo_recipe().recipe).state_dict()
@@ -142,3 +144,13 @@ def test_models_of_different_stems_act_as_one() -> None:
     other = PAPER.build_model(demo_recipe(model={"stems": ("c",), "sample_rate": 9000}).recipe)
     with pytest.raises(ValueError, match="differ in sample rate"):
         StemsTogether([models[0], other])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=60) | st.binary(max_size=40).map(lambda tail: b"\x80\x02" + tail))
+@example(b"\x80\x02J1.")  # an integer of four bytes, of which two are there
+def test_a_file_of_any_bytes_is_refused_in_one_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "theirs.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"can't be read as plain weights|holds no state dict"):
+        read_foreign(path)

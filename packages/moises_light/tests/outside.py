@@ -1,28 +1,10 @@
 """Run by tox in an empty folder: the installed package works by name, away from the repository."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-
-def main() -> None:
-    """Call the command as a stranger would; the first that fails stops."""
-    os.chdir(sys.argv[1])
-    short = ["--recipe.training.epochs", "1", "--recipe.data.examples_per_epoch", "4"]
-    for words in (
-        ["--help"],
-        ["fit", "--help"],
-        ["fit", "--recipe", "demo", "--data_root", "demo:tiny", "--out", "run", *short],
-        ["evaluate", "--checkpoint", "run", "--data_root", "demo:tiny", "--scores", "scores"],
-        ["demo", "--data_root", "demo:tiny", "--out", "demo_run"],
-    ):
-        print("moises-light", *words, flush=True)
-        subprocess.run(["moises-light", *words], check=True)
-    assert Path("run/model.safetensors").is_file()
-    assert list(Path("demo_run/scores").glob("*/moises_light/demo-seed0/run.json"))
-    assert list(Path("scores").glob("*/moises_light/*/run.json"))
-
+from moises_light.__main__ import PAPER
+from mss_shared.testing import check_outside
 
 if __name__ == "__main__":
-    main()
+    check_outside(PAPER, Path(sys.argv[1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,8 +202,8 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
     """The state dict inside a pickled file, read with ``weights_only=True``."""
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # of any kind: the bytes of a broken file mean anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
             f"{path} can't be read as plain weights ({reason}): save its state dict alone"
         ) from None

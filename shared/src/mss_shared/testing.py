@@ -222,3 +222,33 @@ def _count_leaves(value: Any) -> int:
     if dataclasses.is_dataclass(value):
         return sum(_count_leaves(getattr(value, f.name)) for f in dataclasses.fields(value))
     return 1
+
+
+def check_outside(paper: Paper, folder: Path, *more: Sequence[str]) -> None:
+    """The installed package works by name, away from the repository, in an empty folder.
+
+    Args:
+        paper: its PAPER.
+        folder: becomes the working folder; ``run`` and ``demo_run`` are left there.
+        more: commands of its own, run afterwards; SONG stands for a wav file.
+
+    Raises:
+        subprocess.CalledProcessError: if a command fails.
+        AssertionError: if a command leaves no score folder.
+    """
+    short = ["--recipe.training.epochs", "1", "--recipe.data.examples_per_epoch", "8"]
+    for words in (
+        ["--help"],
+        ["fit", "--help"],
+        ["fit", "--recipe", "demo", "--data_root", "demo:tiny", "--out", "run", *short],
+        ["evaluate", "--checkpoint", "run", "--data_root", "demo:tiny", "--scores", "scores"],
+        ["demo", "--data_root", "demo:tiny", "--out", "demo_run"],
+        *more,
+    ):
+        songs = sorted(str(path) for path in folder.glob("demo_run/stems/*/vocals.wav"))
+        given = [songs[0] if word == "SONG" else word for word in words]
+        print(paper.command, *given, flush=True)
+        subprocess.run([paper.command, *given], check=True, cwd=folder)
+    assert (folder / "run" / "model.safetensors").is_file()
+    for scores in ("scores", "demo_run/scores"):
+        assert list((folder / scores).glob(f"*/{paper.name}/*/run.json")), scores
