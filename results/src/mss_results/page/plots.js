@@ -46,12 +46,19 @@ function boxFigure(rows, key, title, width) {
     "whiskers: the furthest track within 1.5 box lengths";
   if (!drawn.length)
     return figure(`${title} by track`, note, nothing("No row has scores by track here."), true);
-  const names = Math.min(230, width * 0.36);
-  const box = { left: names, right: width - 12, top: 6, bottom: 6 + 30 * drawn.length };
+  // Names stand before the boxes, or above them where there is no room.
+  const above = width < 600;
+  const [names, pitch, middle] = above ? [10, 46, 32] : [230, 30, 15];
+  const box = { left: names, right: width - 12, top: 6, bottom: 6 + pitch * drawn.length };
   const all = drawn.flatMap((row) => row.songs[key].filter((value) => value !== null));
   const scale = scaleOf(...padded(all), box.left, box.right);
   const parts = axisBelow(scale, box, width > 600 ? 10 : 5, title);
-  drawn.forEach((row, index) => parts.push(...boxOf(row, key, scale, 6 + 30 * index + 15, names)));
+  drawn.forEach((row, index) => {
+    const y = 6 + pitch * index + middle;
+    const before = { x: names - 8, y: y + 4, "text-anchor": "end" };
+    const place = above ? { x: names, y: y - 14 } : before;
+    parts.push(boxName(row, place, above ? width - 20 : names - 8), ...boxOf(row, key, scale, y));
+  });
   const description = `Box plots of ${title} over tracks of ${drawn.length} rows, as in the table.`;
   return figure(
     `${title} by track`,
@@ -61,7 +68,14 @@ function boxFigure(rows, key, title, width) {
   );
 }
 
-function boxOf(row, key, scale, y, names) {
+function boxName(row, place, room) {
+  const letters = Math.floor(room / 6.6);
+  const name = rowName(row);
+  const shown = name.length > letters ? `${name.slice(0, letters - 1)}…` : name;
+  return draw("text", place, shown, draw("title", {}, name));
+}
+
+function boxOf(row, key, scale, y) {
   const scored = row.songs[key]
     .map((value, index) => [value, row.tracks[index]])
     .filter(([value]) => value !== null);
@@ -71,13 +85,9 @@ function boxOf(row, key, scale, y, names) {
   const low = values.find((value) => value >= q1 - reach);
   const high = values.findLast((value) => value <= q3 + reach);
   const ink = colour(row);
-  const letters = Math.floor((names - 8) / 6.6);
-  const name = rowName(row);
-  const shown = name.length > letters ? `${name.slice(0, letters - 1)}…` : name;
   const line = (x1, x2, y1, y2, thick) =>
     draw("line", { x1: scale(x1), x2: scale(x2), y1, y2, stroke: ink, "stroke-width": thick });
   return [
-    draw("text", { x: names - 8, y: y + 4, "text-anchor": "end" }, shown, draw("title", {}, name)),
     line(low, q1, y, y, 1.5),
     line(q3, high, y, y, 1.5),
     line(q2, q2, y - 9, y + 9, 3),
