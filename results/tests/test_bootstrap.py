@@ -30,6 +30,9 @@ def test_the_draws_are_those_of_the_frozen_stream():
     values = [1.0, 5.0, 2.0, 8.0, 3.0, 9.0]
     assert np.array_equal(resample(values, "median"), resample(values, "median"))
     assert interval(resample(values, "median"), 6) == (1.5, 8.5)
+    # Frozen, since a committed interval must come out the same with any numpy.
+    uneven = [1.25, 5.5, 2.75, 8.125, 3.0, 9.5, -4.25]
+    assert interval(resample(uneven, "mean"), 7) == pytest.approx((0.480804, 6.607589), abs=1e-6)
 
 
 def test_stems_are_drawn_together():

@@ -90,6 +90,25 @@ def test_a_damaged_entry_is_computed_again(folders, cache, parsed, damage):
     assert [path.name for path in cache.folder.iterdir()] == [entry.name]
 
 
+def test_an_entry_whose_parts_do_not_fit_is_computed_again(folders, cache, parsed):
+    folders.write({"a": four_stems(1.0)})
+    (first,) = read_runs([folders.root], cache)
+    (entry,) = cache.folder.iterdir()
+    with np.load(entry) as arrays:
+        kept = {name: arrays[name] for name in arrays.files}
+    np.savez(entry, **(kept | {"values": kept["values"][:-1]}))
+    same([first], read_runs([folders.root], cache))
+    assert parsed == ["a", "a"]
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(folders, tmp_path, parsed):
+    (tmp_path / "taken").write_text("a file where a folder belongs")
+    folders.write({"a": four_stems(1.0)})
+    cache = Cache(tmp_path / "taken")
+    same(read_runs([folders.root], cache), read_runs([folders.root], cache))
+    assert parsed == ["a", "a"]
+
+
 def test_verify_does_not_believe_the_cache(repo, parsed, capsys):
     assert main(["build", "--repo", str(repo)]) == 0
     assert (repo / "results" / ".cache").is_dir()

@@ -70,6 +70,15 @@ def test_an_imported_folder_is_a_run_with_the_same_bytes(tmp_path):
     assert record["versions"] == {"museval": "0.4.1"}
 
 
+def test_beside_a_test_folder_nothing_else_is_read(tmp_path):
+    source = museval_files(tmp_path / "in" / "test", tracks=2).parent
+    (source / "about.json").write_text("{")
+    museval_files(source / "train", tracks=1, seed=5)
+    assert main(arguments(source, tmp_path / "scores")) == 0
+    (run,) = read_runs([tmp_path / "scores"])
+    assert len(run.tracks) == 2
+
+
 def test_flat_and_nested_folders_give_the_same_run(tmp_path):
     records = []
     for name, inside in (("flat", "."), ("nested", "test/more")):

@@ -49,6 +49,11 @@ def test_a_sample_has_the_size_asked_for_and_another_seed_draws_others(built, fo
     assert draws[0] == draws[1] != draws[2]
 
 
+def test_a_negative_number_of_cells_is_refused(repo, built, capsys):
+    assert main(["verify", "--repo", str(repo), "--cells", "-1"]) == 2
+    assert "--cells is -1: draw 0 cells or more" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -64,6 +64,7 @@ def test_the_frames_of_a_run_are_whole_hundredths_with_gaps(repo, folders):
     match = re.fullmatch(r'keepFrames\("(.*?)",(.*)\);\n', text, re.DOTALL)
     assert match[1] == "runs/demo_small--bsseval_v4@1--ours--gaps.js"
     (track,) = json.loads(match[2])
+    assert ".0," not in match[2].replace('"step":1.0', "")
     assert track["frames"]["vocals SDR"] == [123, None, -50]
 
 

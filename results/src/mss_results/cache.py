@@ -56,13 +56,20 @@ class Cache:
         """Write an entry, whole or not at all."""
         if self.folder is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f".{key}.{os.getpid()}.partial.npz"
         try:
-            np.savez(partial, allow_pickle=False, **_pack(protocol, tracks))
-            os.replace(partial, self.folder / f"{key}.npz")
-        finally:
-            partial.unlink(missing_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write(self.folder / f"{key}.npz", _pack(protocol, tracks))
+        except OSError:
+            return  # a folder that cannot be written to costs time, not results
+
+
+def _write(file: Path, entry: Mapping[str, np.ndarray]) -> None:
+    partial = file.with_name(f".{file.stem}.{os.getpid()}.partial.npz")
+    try:
+        np.savez(partial, allow_pickle=False, **entry)
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _columns(protocol: Protocol) -> list[tuple[str, str]]:

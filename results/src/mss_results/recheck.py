@@ -28,9 +28,11 @@ def recheck(leaderboard: Path, scores: Sequence[Path], cells: int, seed: int) ->
         seed: of the draw.
 
     Raises:
-        ValueError: one line per cell that differs from what its JSON files give.
+        ValueError: one line per cell that differs from what its JSON files give; if cells < 0.
         FileNotFoundError: if the run of a cell is in none of the score folders.
     """
+    if cells < 0:
+        raise ValueError(f"--cells is {cells}: draw 0 cells or more")
     with leaderboard.open(encoding="utf-8", newline="") as file:
         lines = [
             (number, line)

@@ -20,6 +20,7 @@ from mss_results.board import Board, Row, candidates
 from mss_results.grid import about
 from mss_results.notes import sentences
 from mss_results.ranks import compare_all
+from mss_results.read import Run
 from mss_results.track_file import Frames
 
 _SCRIPTS = ("dom.js", "board.js", "charts.js", "plots.js", "run.js", "main.js")
@@ -178,26 +179,29 @@ def _measured(board: Board, row: Row, place: Site) -> dict[str, Json]:
 def _facts(row: Row) -> Mapping[str, str | None]:
     run = row.made_by
     assert run is not None
-    made, training = run.provenance, run.training
-    known = training is not None and training.tracks is not None
+    made, steps = run.provenance, run.training.steps if run.training else None
     return {
         "recipe": run.recipe,
         "verbatim": None if run.verbatim is None else "yes" if run.verbatim else "no, a variant",
         "recipe digest": made.recipe_digest,
         "weights digest": made.weights_digest,
         "data fingerprint": run.fingerprint,
-        "trained on": f"{len(training.tracks or ())} tracks of {training.dataset}"
-        if training is not None and known
-        else "not known"
-        if run.kind == "model"
-        else "nothing",
-        "steps": str(training.steps) if training is not None and training.steps else None,
+        "trained on": _trained_on(run),
+        "steps": str(steps) if steps else None,
         "seed": None if made.seed is None else str(made.seed),
         "command": made.command,
         "commit": made.commit,
         "machine": made.machine,
         "versions": ", ".join(f"{name} {version}" for name, version in made.versions.items()),
     }
+
+
+def _trained_on(run: Run) -> str:
+    if run.kind != "model":
+        return "nothing"
+    if run.training is None or run.training.tracks is None:
+        return "not known"
+    return f"{len(run.training.tracks)} tracks of {run.training.dataset}"
 
 
 def _audio(place: Site, id: str, tracks: Sequence[str]) -> Json:

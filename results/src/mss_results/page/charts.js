@@ -6,7 +6,10 @@ function ticksOf(low, high, count) {
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
-  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => (first + index) * step);
+  return Array.from(
+    { length: Math.max(0, last - first + 1) },
+    (_, index) => (first + index) * step,
+  );
 }
 
 function logTicks(low, high) {
@@ -40,7 +43,9 @@ function axisBelow(scale, box, count, title, write = tickText) {
   for (const tick of scale.ticks(count)) {
     const x = scale(tick);
     parts.push(draw("line", { class: "axis", x1: x, x2: x, y1: box.top, y2: box.bottom }));
-    parts.push(draw("text", { class: "tick", x, y: box.bottom + 16, "text-anchor": "middle" }, write(tick)));
+    parts.push(
+      draw("text", { class: "tick", x, y: box.bottom + 16, "text-anchor": "middle" }, write(tick)),
+    );
   }
   const middle = (box.left + box.right) / 2;
   parts.push(draw("text", { x: middle, y: box.bottom + 34, "text-anchor": "middle" }, title));
@@ -52,15 +57,24 @@ function axisLeft(scale, box, count, title) {
   for (const tick of scale.ticks(count)) {
     const y = scale(tick);
     parts.push(draw("line", { class: "axis", x1: box.left, x2: box.right, y1: y, y2: y }));
-    parts.push(draw("text", { class: "tick", x: box.left - 6, y: y + 4, "text-anchor": "end" }, tickText(tick)));
+    parts.push(
+      draw(
+        "text",
+        { class: "tick", x: box.left - 6, y: y + 4, "text-anchor": "end" },
+        tickText(tick),
+      ),
+    );
   }
   parts.push(draw("text", { x: 4, y: 14 }, title));
   return parts;
 }
 
 function picture(width, height, description, ...parts) {
-  return draw("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": description },
-    ...parts);
+  return draw(
+    "svg",
+    { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": description },
+    ...parts,
+  );
 }
 
 const colour = (row) => (row.contaminated ? "var(--grey)" : `var(--kind, var(--${row.kind}))`);
@@ -68,23 +82,52 @@ const colour = (row) => (row.contaminated ? "var(--grey)" : `var(--kind, var(--$
 // A filled dot is measured, a ring is claimed.
 function dot(row, x, y, text) {
   const open = row.kind === "claimed";
-  return draw("circle", {
-    cx: x, cy: y, r: 5, stroke: colour(row), "stroke-width": 2, fill: open ? "none" : colour(row),
-  }, draw("title", {}, text));
+  return draw(
+    "circle",
+    {
+      cx: x,
+      cy: y,
+      r: 5,
+      stroke: colour(row),
+      "stroke-width": 2,
+      fill: open ? "none" : colour(row),
+    },
+    draw("title", {}, text),
+  );
 }
 
 // Names beside dots, as many as fit without covering each other or another dot.
 function namesOf(points, box) {
-  const taken = points.map(({ x, y }) => ({ left: x - 7, right: x + 7, top: y - 7, bottom: y + 7 }));
+  const taken = points.map(({ x, y }) => ({
+    left: x - 7,
+    right: x + 7,
+    top: y - 7,
+    bottom: y + 7,
+  }));
   const parts = [];
   for (const { x, y, row } of points) {
     const text = rowName(row).slice(0, 28);
     const width = 6.6 * text.length;
-    const corners = [[x + 9, y], [x - 9 - width, y], [x - width / 2, y - 15], [x - width / 2, y + 17]];
-    const places = corners.map(([left, middle]) =>
-      ({ left, right: left + width, top: middle - 8, bottom: middle + 7 }));
-    const place = places.find((each) => each.left >= box.left && each.right <= box.right
-      && each.top >= box.top && each.bottom <= box.bottom && taken.every((other) => isApart(each, other)));
+    const corners = [
+      [x + 9, y],
+      [x - 9 - width, y],
+      [x - width / 2, y - 15],
+      [x - width / 2, y + 17],
+    ];
+    const places = corners.map(([left, middle]) => ({
+      left,
+      right: left + width,
+      top: middle - 8,
+      bottom: middle + 7,
+    }));
+    const place = places.find(
+      (each) =>
+        each.left >= box.left &&
+        each.right <= box.right &&
+        each.top >= box.top &&
+        each.bottom <= box.bottom &&
+        taken.every((other) => isApart(each, other)),
+    );
     if (!place) continue;
     taken.push(place);
     parts.push(draw("text", { x: place.left, y: place.top + 12 }, text));
@@ -93,7 +136,12 @@ function namesOf(points, box) {
 }
 
 function isApart(one, other) {
-  return one.left > other.right || one.right < other.left || one.top > other.bottom || one.bottom < other.top;
+  return (
+    one.left > other.right ||
+    one.right < other.left ||
+    one.top > other.bottom ||
+    one.bottom < other.top
+  );
 }
 
 function quartile(sorted, share) {

@@ -4,7 +4,9 @@ const boards = JSON.parse(byId("data").textContent).boards;
 const chosen = { board: boards[0], metric: "", stem: "", sort: { title: "", direction: 1 } };
 
 function options(select, values, value) {
-  select.replaceChildren(...values.map((each) => make("option", { value: each, selected: each === value }, each)));
+  select.replaceChildren(
+    ...values.map((each) => make("option", { value: each, selected: each === value }, each)),
+  );
 }
 
 const distinct = (values) => [...new Set(values)];
@@ -13,7 +15,11 @@ function chooseBoard(board, metric) {
   chosen.board = board;
   options(byId("dataset"), distinct(boards.map((each) => each.dataset)), board.dataset);
   const siblings = boards.filter((each) => each.dataset === board.dataset);
-  options(byId("protocol"), siblings.map((each) => each.protocol), board.protocol);
+  options(
+    byId("protocol"),
+    siblings.map((each) => each.protocol),
+    board.protocol,
+  );
   chooseMetric(board.metrics.includes(metric) ? metric : board.metrics[0]);
 }
 
@@ -23,11 +29,15 @@ function chooseMetric(metric) {
   chosen.stem = board.leads[metric];
   chosen.sort = { title: "", direction: 1 };
   options(byId("metric"), board.metrics, metric);
-  const used = board.stems.filter((stem) => board.rows.some((row) => row.cells[`${stem} ${metric}`]));
+  const used = board.stems.filter((stem) =>
+    board.rows.some((row) => row.cells[`${stem} ${metric}`]),
+  );
   options(byId("stem"), used, chosen.stem);
   byId("title").textContent = `${board.dataset}, ${board.protocol}`;
   byId("about").replaceChildren(...board.about.map((line) => make("p", {}, line)));
-  byId("notes").querySelector("ul").replaceChildren(...board.notes.map((line) => make("li", {}, line)));
+  byId("notes")
+    .querySelector("ul")
+    .replaceChildren(...board.notes.map((line) => make("li", {}, line)));
   history.replaceState(null, "", `#${board.name}/${metric}`);
   render();
 }
@@ -40,9 +50,14 @@ function shownRows() {
     mark: byId("show-mark").checked,
     variant: byId("show-variant").checked,
   };
-  const rows = chosen.board.rows.filter((row) =>
-    isShown(row, filter) && Object.keys(row.cells).some((key) => key.endsWith(` ${chosen.metric}`)));
-  const column = columnsOf(chosen.board, chosen.metric).find((each) => each.title === chosen.sort.title);
+  const rows = chosen.board.rows.filter(
+    (row) =>
+      isShown(row, filter) &&
+      Object.keys(row.cells).some((key) => key.endsWith(` ${chosen.metric}`)),
+  );
+  const column = columnsOf(chosen.board, chosen.metric).find(
+    (each) => each.title === chosen.sort.title,
+  );
   return column ? sortRows(rows, column, chosen.sort.direction) : rows;
 }
 
@@ -63,11 +78,15 @@ function render() {
   renderPlots(rows);
 }
 
+let drawnWidth = 0; // of the plots, in pixels
+
 function renderPlots(rows) {
   const place = byId("plots");
+  drawnWidth = place.clientWidth;
   const whole = place.clientWidth - 26;
   const columns = Math.max(1, Math.floor((place.clientWidth + 16) / (24 * 16 + 16)));
-  const width = (wide) => Math.max(260, wide ? whole : (place.clientWidth - 16 * (columns - 1)) / columns - 26);
+  const part = Math.floor((place.clientWidth - 16 * (columns - 1)) / columns) - 26;
+  const width = (wide) => Math.max(260, wide ? whole : part);
   place.replaceChildren(...plotsOf(chosen.board, chosen.metric, chosen.stem, rows, width));
 }
 
@@ -83,17 +102,32 @@ function start() {
   }
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   byId("dataset").addEventListener("change", (event) =>
-    chooseBoard(boards.find((board) => board.dataset === event.target.value), chosen.metric));
+    chooseBoard(
+      boards.find((board) => board.dataset === event.target.value),
+      chosen.metric,
+    ),
+  );
   byId("protocol").addEventListener("change", (event) =>
-    chooseBoard(boards.find((board) =>
-      board.dataset === chosen.board.dataset && board.protocol === event.target.value), chosen.metric));
+    chooseBoard(
+      boards.find(
+        (board) => board.dataset === chosen.board.dataset && board.protocol === event.target.value,
+      ),
+      chosen.metric,
+    ),
+  );
   byId("metric").addEventListener("change", (event) => chooseMetric(event.target.value));
-  byId("stem").addEventListener("change", (event) => { chosen.stem = event.target.value; renderPlots(shownRows()); });
+  byId("stem").addEventListener("change", (event) => {
+    chosen.stem = event.target.value;
+    renderPlots(shownRows());
+  });
   for (const id of ["filter", "show-measured", "show-claimed", "show-mark", "show-variant"]) {
     byId(id).addEventListener("input", render);
   }
   addEventListener("hashchange", () => chooseBoard(...fromAddress()));
-  addEventListener("resize", () => renderPlots(shownRows()));
+  // Of the width only: a phone changes the height whenever its address bar hides.
+  new ResizeObserver(([entry]) => {
+    if (Math.abs(entry.contentRect.width - drawnWidth) > 1) renderPlots(shownRows());
+  }).observe(byId("plots"));
   chooseBoard(...fromAddress());
 }
 
