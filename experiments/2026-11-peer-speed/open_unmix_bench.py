@@ -15,15 +15,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from pathlib import Path
-from statistics import median
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from turns import HEAD, compare, peak
 
 from open_unmix import OpenUnmix, Separator
 
@@ -59,27 +57,6 @@ def build(network: Any, separator: Any, niter: int) -> nn.Module:
 def noise(seconds: float) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     return 0.1 * torch.randn(1, 2, round(seconds * RATE), generator=generator)
-
-
-def timed(act: Callable[[], Tensor]) -> tuple[float, Tensor]:
-    began = time.perf_counter()
-    found = act()
-    return time.perf_counter() - began, found.detach()
-
-
-def compare(
-    name: str, ours: Callable[[], Tensor], theirs: Callable[[], Tensor], rounds: int
-) -> None:
-    spent: dict[str, list[float]] = {"ours": [], "theirs": []}
-    outputs: dict[str, Tensor] = {}
-    for _ in range(rounds + 1):  # the first round warms up
-        for who, act in (("theirs", theirs), ("ours", ours)):
-            elapsed, outputs[who] = timed(act)
-            spent[who].append(elapsed)
-    ratio = median(t / o for t, o in zip(spent["theirs"][1:], spent["ours"][1:], strict=True))
-    apart = (outputs["ours"] - outputs["theirs"]).abs().max().item()
-    least = [min(spent[who][1:]) for who in ("theirs", "ours")]
-    print(f"| {name} | {ratio:.2f} | {least[0]:.2f} | {least[1]:.2f} | {apart:.0e} |", flush=True)
 
 
 def compare_inference(module: Any, niter: int, seconds: float, rounds: int) -> None:
@@ -124,13 +101,6 @@ def report_memory(who: str, seconds: float, folder: str) -> None:
     print(json.dumps({"before": before, "peak": peak()}))
 
 
-def peak() -> int:
-    """This program's own peak; getrusage would count its parent's, from before it was started."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    [line] = [line for line in lines if line.startswith("VmHWM")]
-    return int(line.split()[1]) * 1024
-
-
 def compare_memory(folder: str, seconds: float, threads: int) -> None:
     print("\n| peak memory, niter 1 | before | in all |\n|---|---|---|")
     runs = [("theirs", seconds), ("ours", seconds), ("ours", LONG_SECONDS)]
@@ -158,8 +128,7 @@ def main() -> None:
         install(folder)
         module = peer(folder)
         print(f"torch {torch.__version__}, {given.threads} of {os.cpu_count()} cores\n")
-        print("| what | ratio | least s, theirs | least s, ours | outputs apart |")
-        print("|---|---|---|---|---|")
+        print(HEAD)
         for niter in (1, 0):
             compare_inference(module, niter, given.seconds, given.rounds)
         compare_training(module, given.rounds)
