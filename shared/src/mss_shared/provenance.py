@@ -21,18 +21,25 @@ PACKAGES = ("mss-shared", "torch", "lightning", "numpy", "scipy", "soundfile", "
 def commit() -> str | None:
     """The commit of the source tree this code runs from; None for an installed wheel.
 
-    ``+changes`` marks a tree with uncommitted changes to code or recipes.
+    ``+changes`` marks a tree with uncommitted changes to code or recipes; the boards in README
+    files, which every run regenerates, do not count.
     """
-    here = Path(__file__).resolve().parent
+    return commit_of(Path(__file__))
+
+
+def commit_of(file: Path) -> str | None:
+    """The commit of the source tree that holds a file, in its folders packages and shared."""
+    here = file.resolve().parent
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(here), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        if git("ls-files", "--error-unmatch", Path(__file__).name) != Path(__file__).name:
+        if git("ls-files", "--error-unmatch", file.name) != file.name:
             return None
-        changed = git("status", "--porcelain", "--", ":/packages", ":/shared")
+        places = (":/packages", ":/shared", ":(top,exclude)packages/*/README.md")
+        changed = git("status", "--porcelain", "--", *places)
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

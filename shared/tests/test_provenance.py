@@ -1,0 +1,46 @@
+"""Which commit made a number."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mss_shared.provenance import commit_of
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A committed source tree of a package and the library."""
+    for name in ("packages/paper/model.py", "packages/paper/README.md", "shared/src/library.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("first")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first")
+    return tmp_path
+
+
+def git(tree: Path, *words: str) -> str:
+    command = ["git", "-C", str(tree), *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_clean_tree_is_its_commit(tree: Path) -> None:
+    assert commit_of(tree / "shared/src/library.py") == git(tree, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("name", ["packages/paper/model.py", "packages/paper/new.yaml"])
+def test_changed_code_is_marked(tree: Path, name: str) -> None:
+    (tree / name).write_text("second")
+    assert commit_of(tree / "shared/src/library.py") == f"{git(tree, 'rev-parse', 'HEAD')}+changes"
+
+
+@pytest.mark.parametrize("name", ["packages/paper/README.md", "results.csv"])
+def test_boards_and_results_that_a_run_makes_do_not_count(tree: Path, name: str) -> None:
+    (tree / name).write_text("second")
+    assert commit_of(tree / "shared/src/library.py") == git(tree, "rev-parse", "HEAD")
+
+
+def test_an_installed_file_has_none(tree: Path) -> None:
+    (tree / "shared/src/unknown.py").write_text("")
+    assert commit_of(tree / "shared/src/unknown.py") is None
