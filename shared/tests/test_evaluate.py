@@ -317,6 +317,28 @@ def test_recurrent_layers_count_every_matrix_once_per_frame() -> None:
     assert count_gmac(wide.eval()) == pytest.approx(expected / 1e9, abs=1e-4)
 
 
+class Attending(torch.nn.Module):
+    """Ten samples are one token: a product by oneDNN to 96 features, then attention of 3 heads."""
+
+    sample_rate, channels = 1_000, 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(96, 10))
+
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        tokens = mixture.reshape(1, -1, 10)
+        onednn = torch.ops.mkldnn._linear_pointwise
+        x = onednn(tokens, self.weight, None, "none", [], "").unflatten(-1, (3, 32)).transpose(1, 2)
+        return torch.nn.functional.scaled_dot_product_attention(x, x, x)
+
+
+def test_attention_and_products_by_onednn_are_counted_on_a_cpu() -> None:
+    # Over 6 s: 600 tokens to 96 features each; each of 3 heads twice 600 x 600 x 32.
+    expected = (600 * 10 * 96 + 3 * 2 * 600 * 600 * 32) / 6
+    assert count_gmac(Attending()) == pytest.approx(expected / 1e9, abs=0.5e-4)
+
+
 def test_the_weights_digest_sees_names_shapes_types_and_bits_but_not_the_order() -> None:
     state = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}
     digest = weights_digest(state)

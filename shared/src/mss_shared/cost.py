@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import torch
@@ -12,15 +13,15 @@ COST_SECONDS = 6.0  # of audio, over which operations are counted
 def count_gmac(model: torch.nn.Module) -> float:
     """Thousand million multiply-accumulates per second of audio, over 6 s; half the counted FLOP.
 
-    Matrix products, convolutions and recurrent layers are counted; transforms and element-wise
-    work are not.
+    Matrix products, convolutions, attention and recurrent layers are counted; transforms and
+    element-wise work are not.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
     rate, channels = int(model.sample_rate), int(model.channels)  # type: ignore[arg-type]
     device = next(model.parameters()).device
     mixture = torch.zeros(1, channels, round(COST_SECONDS * rate), device=device)
-    counter = FlopCounterMode(display=False, custom_mapping=_RECURRENT)
+    counter = FlopCounterMode(display=False, custom_mapping=_MORE)
     with torch.no_grad(), counter:
         model(mixture)
     return round(counter.get_total_flops() / 2e9 / COST_SECONDS, 4)
@@ -40,8 +41,20 @@ def _recurrent(frames: Any, weights: Any) -> int:
     return 2 * int(frames[0]) * int(frames[1]) * sum(int(a) * int(b) for a, b in matrices)
 
 
-# torch fuses recurrent layers into operations that its counter does not know.
-_RECURRENT = {
+def _linear(x: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    """FLOP of (..., features in) times (features out, features in)."""
+    return 2 * prod(x[:-1]) * int(weight[0]) * int(weight[1])
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    """FLOP of the two products of (batch, head, token, feature)."""
+    return 2 * prod(query[:3]) * int(key[2]) * (int(query[3]) + int(value[3]))
+
+
+# Operations for CPUs, and fused layers, that torch's counter does not know.
+_MORE = {
     torch.ops.aten.mkldnn_rnn_layer: _cpu_layer,
     torch.ops.aten._cudnn_rnn: _gpu_layers,
+    torch.ops.mkldnn._linear_pointwise: _linear,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
 }
