@@ -43,12 +43,12 @@ def _recurrent(frames: Any, weights: Any) -> int:
 
 def _linear(x: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     """FLOP of (..., features in) times (features out, features in)."""
-    return 2 * prod(x[:-1]) * int(weight[0]) * int(weight[1])
+    return 2 * int(prod(x[:-1])) * int(weight[0]) * int(weight[1])
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     """FLOP of the two products of (batch, head, token, feature)."""
-    return 2 * prod(query[:3]) * int(key[2]) * (int(query[3]) + int(value[3]))
+    return 2 * int(prod(query[:3])) * int(key[2]) * (int(query[3]) + int(value[3]))
 
 
 # Operations for CPUs, and fused layers, that torch's counter does not know.
