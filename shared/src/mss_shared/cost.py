@@ -55,6 +55,7 @@ def _attention(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None,
 _MORE = {
     torch.ops.aten.mkldnn_rnn_layer: _cpu_layer,
     torch.ops.aten._cudnn_rnn: _gpu_layers,
-    torch.ops.mkldnn._linear_pointwise: _linear,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
 }
+if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # not in builds without oneDNN, as on Macs
+    _MORE[torch.ops.mkldnn._linear_pointwise] = _linear
