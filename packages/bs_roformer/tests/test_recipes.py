@@ -1,11 +1,12 @@
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
 from bs_roformer import configs
 from bs_roformer.config import read_arguments
 from bs_roformer.recipe import Recipe
-from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe
+from mss_shared.recipe import LoadedRecipe, PoolConfig, find_recipe, load_recipe
 
 PRESETS = {  # recipe -> preset of the same network
     **{f"paper_bs_l{n}_{s}": f"paper_bs_l{n}" for n in (6, 9, 12) for s in ("vocals", "bass")},
@@ -52,7 +53,8 @@ def test_the_papers_training_is_that_of_its_text() -> None:
     assert (training.schedule, training.lr_factor, training.decay_steps) == ("step", 0.9, 40_000)
     assert training.activation_checkpointing
     assert found.data.silent_stem_odds == 0.1
-    assert found.data.gain_range == pytest.approx((10 ** (-3 / 20), 10 ** (3 / 20)), abs=1e-4)
+    assert found.data.gain_range_db == (-3.0, 3.0)
+    assert found.data.pool == PoolConfig(512, -50.0)
     assert recipe("paper_bs_l6_drums").recipe.training.batch == 64
 
 
@@ -74,3 +76,37 @@ def test_the_demos_differ_in_their_bands_alone() -> None:
         mask_estimator_depth=2,  # one hidden layer, counted the other way
     )
     assert changed == split.model
+
+
+def changed(path: Path, old: str, new: str) -> Path:
+    """The demo recipe with one line changed, in a file of its own."""
+    text = find_recipe("bs_roformer", "demo").read_text(encoding="utf-8")
+    assert old in text
+    (path / "demo.yaml").write_text(text.replace(old, new), encoding="utf-8")
+    return path / "demo.yaml"
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("    size: 512", "    sizes: 512", "unknown key data.pool.sizes: choose from size, floor"),
+        ("    floor_db: -50.0", "    # floor_db: -50.0", "lacks data.pool.floor_db"),
+        ("effects: null", "effects: 3", "data.effects must be a mapping"),
+    ],
+)
+def test_a_section_that_may_be_null_is_complete_if_it_is_there(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_recipe(Recipe, changed(tmp_path, old, new))
+
+
+def test_values_of_such_a_section_can_be_changed() -> None:
+    path = find_recipe("bs_roformer", "demo")
+    found = load_recipe(Recipe, path, ["--recipe.data.pool.size=8"])
+    assert found.recipe.data.pool == PoolConfig(8, -50.0)
+    assert not found.verbatim
+    with pytest.raises(ValueError, match="--recipe.data.pool is a section, not a value"):
+        load_recipe(Recipe, path, ["--recipe.data.pool=null"])
+    with pytest.raises(ValueError, match="'sizes' is unknown: choose from size, floor_db"):
+        load_recipe(Recipe, path, ["--recipe.data.pool.sizes=8"])

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -5,10 +6,14 @@ import pytest
 import torch
 
 from bs_roformer.__main__ import PAPER
+from bs_roformer.data import Mixes
 from bs_roformer.model import BSRoformer
 from bs_roformer.recipe import Recipe
 from bs_roformer.training import Training
-from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.datasets import Track, open_dataset
+from mss_shared.paper import find
+from mss_shared.recipe import PoolConfig, find_recipe, load_recipe
+from mss_shared.testing import make_dataset
 
 BINS = 65
 
@@ -139,3 +144,73 @@ def test_gradients_of_a_recipes_loss_reach_the_model(name: str) -> None:
     stems = 0.1 * torch.randn(2, 4, 2, 8192)
     network(stems.sum(dim=1), target=stems).backward()
     assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
+
+
+# ---- the data
+
+
+def mixes(songs: list[Track], **changes: Any) -> Mixes:
+    recipe = load_recipe(Recipe, find_recipe("bs_roformer", "demo")).recipe
+    plain = {"pool": None, "gain_range_db": (0.0, 0.0), "silent_stem_odds": 0.0}
+    return Mixes(songs, replace(recipe.data, **{**plain, **changes}), ["bass"], 0)
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
+    root = tmp_path_factory.mktemp("songs")
+    make_dataset(root, ("vocals", "drums", "bass", "other"), test=0, seconds=2.0)
+    return list(open_dataset(root).split("train"))
+
+
+def test_gains_are_even_in_decibels(songs: list[Track]) -> None:
+    plain, louder = mixes(songs), mixes(songs, gain_range_db=(-3.0, 3.0))
+    gains = []
+    for number in range(60):
+        before, after = (m[number]["stems"][0] for m in (plain, louder))
+        ratio = (after.square().sum() / before.square().sum()).sqrt()
+        assert torch.allclose(after, ratio * before, atol=1e-6)
+        gains.append(20 * ratio.log10().item())
+    assert -3.0 <= min(gains) < -2.5 and 2.5 < max(gains) <= 3.0
+    assert abs(sum(gains)) / 60 < 0.7  # of factors, the mean would lie at 0.4 dB and above
+
+
+def test_every_stem_has_a_gain_of_its_own(songs: list[Track]) -> None:
+    plain, louder = mixes(songs), mixes(songs, gain_range_db=(-3.0, 3.0))
+    plain.targets = louder.targets = [0, 1, 2, 3]
+    power = [m[0]["stems"].square().sum(dim=(1, 2)) for m in (plain, louder)]
+    assert len({round(ratio, 3) for ratio in (power[1] / power[0]).tolist()}) == 4
+
+
+def test_the_mixture_is_the_sum_of_the_stems_after_gains_and_effects(songs: list[Track]) -> None:
+    effects = load_recipe(Recipe, find_recipe("bs_roformer", "community_4stem")).recipe.data.effects
+    source = mixes(songs, effects=effects, gain_range_db=(-3.0, 3.0))
+    source.targets = [0, 1, 2, 3]
+    for number in range(6):
+        example = source[number]
+        assert torch.allclose(example["mixture"], example["stems"].sum(dim=0), atol=1e-6)
+
+
+def test_effects_act_on_their_own_stem(songs: list[Track]) -> None:
+    found = load_recipe(Recipe, find_recipe("bs_roformer", "community_4stem")).recipe.data.effects
+    assert found is not None
+    off = {name: (0.0,) * 4 for name, value in vars(found).items() if name.endswith("_odds")}
+    noisy = replace(found, **{**off, "reversal_odds": 0.0, "noise_odds": (0.0, 0.0, 1.0, 0.0)})
+    plain, changed = mixes(songs), mixes(songs, effects=noisy)
+    plain.targets = changed.targets = [0, 1, 2, 3]
+    same = [torch.equal(*pair) for pair in zip(plain[5]["stems"], changed[5]["stems"], strict=True)]
+    assert same == [True, True, False, True]
+
+
+def test_a_pool_gives_the_examples(songs: list[Track]) -> None:
+    source = mixes(songs, pool=PoolConfig(1, -60.0))
+    assert source.pool is not None
+    expected = torch.from_numpy(source.pool.segment(2, 7))
+    assert torch.equal(source[7]["stems"][0], expected)
+
+
+def test_a_fit_draws_from_these_mixes(songs: list[Track]) -> None:
+    recipe = load_recipe(Recipe, find_recipe("bs_roformer", "paper_bs_l6_bass")).recipe
+    dataset = SimpleNamespace(train=songs, valid=songs)
+    examples = find(PAPER.examples)(dataset, recipe.data, recipe.training, ["bass"], 0, None)
+    assert isinstance(examples.train_set, Mixes)
+    assert examples.train_set.pool.pool == recipe.data.pool

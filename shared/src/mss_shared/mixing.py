@@ -42,8 +42,15 @@ class RandomMixes(TorchDataset[Example]):
     def __getitem__(self, number: int) -> Example:
         """{"mixture": (channel, sample), "stems": (stem, channel, sample)}, float32."""
         rng = np.random.default_rng([self.seed, number])
-        stems = torch.from_numpy(draw_stems(self.tracks, self.config, rng))
+        stems = torch.from_numpy(self.draw(number, rng))
         return {"mixture": stems.sum(dim=0), "stems": stems[self.targets]}
+
+    def draw(self, number: int, rng: np.random.Generator) -> Audio:
+        """Example ``number``'s (stem, channel, sample) in the order of ``config.stems``.
+
+        Papers that draw or treat stems in a way of their own change this alone.
+        """
+        return draw_stems(self.tracks, self.config, rng)
 
 
 class ConsecutiveChunks(TorchDataset[Example]):
@@ -71,9 +78,7 @@ class ConsecutiveChunks(TorchDataset[Example]):
         return {"mixture": stems.sum(dim=0), "stems": stems[self.targets]}
 
 
-def draw_stems(
-    tracks: Sequence[Track], config: DataConfig, rng: np.random.Generator
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def draw_stems(tracks: Sequence[Track], config: DataConfig, rng: np.random.Generator) -> Audio:
     """Draw one example's stems.
 
     Returns:
@@ -81,26 +86,30 @@ def draw_stems(
         ``random_mix_odds`` the stems come from tracks and places of their own, else from one
         place of one track, up to ``time_shift_seconds``.
     """
-    home = _any_of(tracks, rng)
+    home = any_of(tracks, rng)
     place = rng.random()
     scattered = rng.random() < config.random_mix_odds
     stems = []
     for stem in config.stems:
         if scattered:
-            home, place = _any_of(tracks, rng), rng.random()
-        excerpt = _draw_excerpt(home, stem, place, config, rng)
+            home, place = any_of(tracks, rng), rng.random()
+        excerpt = augment(draw_excerpt(home, stem, place, config, rng), config, rng)
         for odds in config.mixup_odds:
             if rng.random() < odds:
-                other = _any_of(tracks, rng)
-                excerpt = excerpt + _draw_excerpt(other, stem, rng.random(), config, rng)
+                other = any_of(tracks, rng)
+                more = draw_excerpt(other, stem, rng.random(), config, rng)
+                excerpt = excerpt + augment(more, config, rng)
         stems.append(excerpt)
     return np.stack(stems)
 
 
-def _draw_excerpt(
+def draw_excerpt(
     track: Track, stem: str, place: float, config: DataConfig, rng: np.random.Generator
 ) -> Audio:
-    """One augmented excerpt of one stem; ``place`` in [0, 1) says where in the track."""
+    """(channel, sample) of one stem, shifted in time and pitch as the recipe says.
+
+    ``place`` in [0, 1) says where in the track it lies.
+    """
     size = _chunk_samples(track, config)
     ratio = 1.0
     if rng.random() < config.pitch_shift_odds:
@@ -112,10 +121,10 @@ def _draw_excerpt(
     excerpt = _read(track, stem, start, count)
     if count != size:
         excerpt = audio.fit_length(audio.resample(excerpt, count, size), size)
-    return _augment(excerpt, config, rng)
+    return excerpt
 
 
-def _augment(excerpt: Audio, config: DataConfig, rng: np.random.Generator) -> Audio:
+def augment(excerpt: Audio, config: DataConfig, rng: np.random.Generator) -> Audio:
     """Gain, channel swap, polarity, silence: each drawn for this stem alone."""
     low, high = config.gain_range
     gain = rng.uniform(low, high)
@@ -128,7 +137,8 @@ def _augment(excerpt: Audio, config: DataConfig, rng: np.random.Generator) -> Au
     return (excerpt * np.float32(gain)).astype(np.float32)
 
 
-def _any_of(tracks: Sequence[Track], rng: np.random.Generator) -> Track:
+def any_of(tracks: Sequence[Track], rng: np.random.Generator) -> Track:
+    """One of the tracks, each as likely as the others."""
     return tracks[int(rng.integers(len(tracks)))]
 
 

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast, get_type_hints
+from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentParser
@@ -54,6 +54,19 @@ class DataConfig:
     silent_stem_odds: float
     pitch_shift_odds: float
     pitch_shift_semitones: float
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """How stems are drawn from a pool.
+
+    Args:
+        size: segments of every stem from which an example takes one.
+        floor_db: a segment enters the pool only if its level is above, in dB of full scale.
+    """
+
+    size: int
+    floor_db: float
 
 
 @dataclass(frozen=True)
@@ -276,7 +289,7 @@ def _check_override(recipe_type: Any, word: str) -> None:
             raise ValueError(
                 f"there is no --recipe.{name}, {part!r} is unknown: choose from {', '.join(names)}"
             )
-        kind = _type_hints(kind)[part]
+        kind = _section(_type_hints(kind)[part])
     if dataclasses.is_dataclass(kind):
         names = [field.name for field in dataclasses.fields(kind)]
         raise ValueError(
@@ -301,8 +314,16 @@ def _check_keys(kind: Any, values: Any, path: Path, prefix: str = "") -> None:
     for name in fields:
         if name not in values:
             raise ValueError(f"{path} lacks {prefix}{name}: a recipe states every value")
-        if dataclasses.is_dataclass(hints[name]):
-            _check_keys(hints[name], values[name], path, f"{prefix}{name}.")
+        section = _section(hints[name])
+        optional = section is not hints[name]
+        if dataclasses.is_dataclass(section) and not (optional and values[name] is None):
+            _check_keys(section, values[name], path, f"{prefix}{name}.")
+
+
+def _section(hint: Any) -> Any:
+    """The dataclass of a section that may be null; any other type as it is."""
+    found = [kind for kind in get_args(hint) if dataclasses.is_dataclass(kind)]
+    return found[0] if found else hint
 
 
 def _type_hints(kind: Any) -> dict[str, Any]:

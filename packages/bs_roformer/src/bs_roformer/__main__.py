@@ -9,6 +9,7 @@ PAPER = Paper(
     recipe=Recipe,
     model="bs_roformer.model:build",
     training="bs_roformer.training:Training",
+    examples="bs_roformer.data:Examples",
     adapt="bs_roformer.weights:adapt",
 )
 

@@ -5,7 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bs_roformer.config import ModelConfig
-from mss_shared.recipe import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
+from mss_shared import recipe
+from mss_shared.effects import EffectsConfig, Range
+from mss_shared.recipe import EvaluationConfig, InferenceConfig, LoopConfig, PoolConfig
+
+
+@dataclass(frozen=True)
+class DataConfig(recipe.DataConfig):
+    """How training examples are drawn: what all papers have, and a pool, decibels, effects.
+
+    Args:
+        gain_range_db: least and greatest gain in dB, drawn evenly in dB per stem.
+        pool: the pool that stems are drawn from, or null to draw every excerpt anew.
+        effects: what else is done to stems, or null.
+    """
+
+    gain_range_db: Range
+    pool: PoolConfig | None
+    effects: EffectsConfig | None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+"""Training examples: the paper's pool and gains in decibels, the community's effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bs_roformer.recipe import DataConfig
+from mss_shared import fit_data
+from mss_shared.audio import Audio
+from mss_shared.datasets import Dataset, Track
+from mss_shared.effects import affect
+from mss_shared.mixing import RandomMixes
+from mss_shared.recipe import LoopConfig
+from mss_shared.segments import SegmentPool
+
+
+class Mixes(RandomMixes):
+    """Random mixes that are drawn from a pool, or changed by effects, where the recipe says so.
+
+    Args:
+        tracks, targets, seed: as in ``RandomMixes``.
+        config: the recipe's data section.
+    """
+
+    def __init__(
+        self, tracks: Sequence[Track], config: DataConfig, targets: Sequence[str], seed: int
+    ) -> None:
+        super().__init__(tracks, config, targets, seed)
+        self.pool = (
+            None if config.pool is None else SegmentPool(self.tracks, config, config.pool, seed)
+        )
+        self.effects = config.effects
+        self.gain_db = config.gain_range_db
+        if self.effects is not None:
+            self.effects.check(config.stems)
+
+    def draw(self, number: int, rng: np.random.Generator) -> Audio:
+        """Example ``number``'s (stem, channel, sample) in the order of ``config.stems``."""
+        stems = super().draw(number, rng) if self.pool is None else self.pool.draw(number, rng)
+        decibels = rng.uniform(*self.gain_db, size=(len(stems), 1, 1))
+        stems = stems * (10.0 ** (decibels / 20.0)).astype(np.float32)
+        if self.effects is None:
+            return stems
+        rate = self.tracks[0].info.sample_rate
+        return np.stack([affect(stem, n, self.effects, rate, rng) for n, stem in enumerate(stems)])
+
+
+class Examples(fit_data.Examples):
+    """The training loop's data, from ``Mixes``; validation is every track, unaltered."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        config: DataConfig,
+        loop: LoopConfig,
+        targets: Sequence[str],
+        seed: int,
+        workers: int | None,
+    ) -> None:
+        super().__init__(dataset, config, loop, targets, seed, workers)
+        self.train_set = Mixes(dataset.train, config, targets, seed)

@@ -1,0 +1,239 @@
+"""Effects that change how a stem sounds, drawn at random for training examples.
+
+Audio is (channel, sample) float32 in and out, of one length; every effect keeps the channels in
+phase with each other.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mss_shared import audio
+from mss_shared.audio import Audio
+
+Range = tuple[float, float]
+
+# Where the seven bands of the equaliser may be centred: low shelf, five peaks, high shelf.
+BANDS_HZ: tuple[Range, ...] = (
+    (42.5, 95.0),
+    (91.0, 204.0),
+    (196.0, 441.0),
+    (421.0, 948.0),
+    (909.0, 2045.0),
+    (1957.0, 4404.0),
+    (4216.0, 9486.0),
+)
+_PEAK_Q = (0.5, 5.0)
+_SHELF_Q = (0.3, 1.0)
+_WINDOW, _HOP = 2048, 512  # of the phase vocoder
+_MP3_MOST_COMPRESSION = 0.99  # libsndfile refuses 1.0
+
+
+@dataclass(frozen=True)
+class EffectsConfig:
+    """Odds and strengths; all but the first hold one entry per stem of ``data.stems``, in order.
+
+    Args:
+        reversal_odds: how often a stem is played backwards, for every stem.
+        pitch_odds: how often its pitch is shifted, tempo kept.
+        pitch_semitones: by at most so much, up or down.
+        equalizer_odds: how often seven bands are raised or lowered.
+        equalizer_gain_db: least and greatest gain of a band.
+        distortion_odds: how often it is distorted by a tanh.
+        distortion_amount: least and greatest share of the samples driven into saturation.
+        noise_odds: how often white noise is added.
+        noise_level: least and greatest standard deviation of that noise.
+        stretch_odds: how often its tempo changes, pitch kept.
+        stretch_rate: least and greatest rate, above 1 is faster.
+        mp3_odds: how often it is encoded and decoded.
+        mp3_quality: least and greatest quality, from 0 (smallest file) to 1.
+    """
+
+    reversal_odds: float
+    pitch_odds: tuple[float, ...]
+    pitch_semitones: tuple[float, ...]
+    equalizer_odds: tuple[float, ...]
+    equalizer_gain_db: tuple[Range, ...]
+    distortion_odds: tuple[float, ...]
+    distortion_amount: tuple[Range, ...]
+    noise_odds: tuple[float, ...]
+    noise_level: tuple[Range, ...]
+    stretch_odds: tuple[float, ...]
+    stretch_rate: tuple[Range, ...]
+    mp3_odds: tuple[float, ...]
+    mp3_quality: tuple[Range, ...]
+
+    def check(self, stems: Sequence[str]) -> None:
+        """Raise ValueError unless every list has an entry per stem."""
+        for name, value in vars(self).items():
+            if isinstance(value, tuple) and len(value) != len(stems):
+                raise ValueError(
+                    f"data.effects.{name} has {len(value)} entries for {len(stems)} stems: give "
+                    f"one for each of {', '.join(stems)}"
+                )
+
+
+def affect(
+    stem: Audio, index: int, config: EffectsConfig, sample_rate: int, rng: np.random.Generator
+) -> Audio:
+    """Draw and apply the effects of stem number ``index``; (channel, sample) in and out."""
+    if rng.random() < config.reversal_odds:
+        stem = stem[:, ::-1]
+    if rng.random() < config.pitch_odds[index]:
+        most = config.pitch_semitones[index]
+        stem = shift_pitch(stem, rng.uniform(-most, most))
+    if rng.random() < config.equalizer_odds[index]:
+        stem = equalize(stem, config.equalizer_gain_db[index], sample_rate, rng)
+    if rng.random() < config.distortion_odds[index]:
+        stem = distort(stem, rng.uniform(*config.distortion_amount[index]))
+    if rng.random() < config.noise_odds[index]:
+        level = rng.uniform(*config.noise_level[index])
+        stem = stem + np.float32(level) * rng.standard_normal(stem.shape, dtype=np.float32)
+    if rng.random() < config.stretch_odds[index]:
+        rate = rng.uniform(*config.stretch_rate[index])
+        stem = audio.fit_length(stretch(stem, rate), stem.shape[1])
+    if rng.random() < config.mp3_odds[index]:
+        stem = mp3(stem, sample_rate, rng.uniform(*config.mp3_quality[index]))
+    return np.ascontiguousarray(stem, dtype=np.float32)
+
+
+def equalize(stem: Audio, gain_db: Range, sample_rate: int, rng: np.random.Generator) -> Audio:
+    """A low shelf, five peaks and a high shelf, each of random centre, width and gain."""
+    from scipy.signal import sosfilt  # half a second, which --help must not cost
+
+    sections = []
+    for number, (low, high) in enumerate(BANDS_HZ):
+        shelf = number in (0, len(BANDS_HZ) - 1)
+        centre = min(rng.uniform(low, high), 0.45 * sample_rate)
+        q = rng.uniform(*(_SHELF_Q if shelf else _PEAK_Q))
+        gain = 10.0 ** (rng.uniform(*gain_db) / 40.0)
+        angle = 2.0 * np.pi * centre / sample_rate
+        sections.append(_peak(gain, angle, q) if not shelf else _shelf(gain, angle, q, number > 0))
+    filtered: Audio = sosfilt(np.stack(sections), stem, axis=1).astype(np.float32)
+    return filtered
+
+
+def _peak(gain: float, angle: float, q: float) -> NDArray[np.float64]:
+    """A second-order section that is ``gain`` squared at ``angle`` and 1 far from it."""
+    alpha, cosine = np.sin(angle) / (2.0 * q), np.cos(angle)
+    up = (1.0 + alpha * gain, -2.0 * cosine, 1.0 - alpha * gain)
+    down = (1.0 + alpha / gain, -2.0 * cosine, 1.0 - alpha / gain)
+    section: NDArray[np.float64] = np.array([*up, *down]) / down[0]
+    return section
+
+
+def _shelf(gain: float, angle: float, q: float, high: bool) -> NDArray[np.float64]:
+    """A second-order section that is ``gain`` squared on one side of ``angle``, 1 on the other."""
+    sign = -1.0 if high else 1.0
+    cosine, slope = sign * np.cos(angle), np.sin(angle) / q * np.sqrt(gain)
+    plus, minus = gain + 1.0, gain - 1.0
+    up = (
+        gain * (plus - minus * cosine + slope),
+        sign * 2.0 * gain * (minus - plus * cosine),
+        gain * (plus - minus * cosine - slope),
+    )
+    down = (
+        plus + minus * cosine + slope,
+        -sign * 2.0 * (minus + plus * cosine),
+        plus + minus * cosine - slope,
+    )
+    section: NDArray[np.float64] = np.array([*up, *down]) / down[0]
+    return section
+
+
+def distort(stem: Audio, amount: float) -> Audio:
+    """Saturate by a tanh so that about ``amount`` of the samples are bent; the level is kept."""
+    level = np.sqrt(np.square(stem, dtype=np.float64).mean())
+    if not level:
+        return stem
+    threshold = float(np.quantile(np.abs(stem), 1.0 - 0.99 * amount))
+    bent = np.tanh(stem * np.float32(0.5 / max(threshold, 1e-6)))
+    after = np.sqrt(np.square(bent, dtype=np.float64).mean())
+    kept: Audio = (bent * np.float32(level / after)).astype(np.float32)
+    return kept
+
+
+def shift_pitch(stem: Audio, semitones: float) -> Audio:
+    """Raise the pitch by ``semitones`` at the same tempo and length."""
+    ratio = 2.0 ** (semitones / 12.0)
+    longer = stretch(stem, 1.0 / ratio)
+    return audio.fit_length(audio.resample(longer, longer.shape[1], stem.shape[1]), stem.shape[1])
+
+
+def stretch(stem: Audio, rate: float) -> Audio:
+    """Play ``rate`` times as fast at the same pitch, by a phase vocoder.
+
+    Returns:
+        (channel, round(sample / rate)). All channels are turned by the same phase, so that what
+        lies between them stays where it is.
+    """
+    samples = round(stem.shape[1] / rate)
+    spec = _frames(stem)  # (channel, frame, bin)
+    # The turn of phase to the next frame, common to the channels, summed up as heard at rate 1.
+    turn = np.angle((spec[:, 1:] * spec[:, :-1].conj()).sum(axis=0))
+    heard = np.concatenate([np.zeros_like(turn[:1]), np.cumsum(turn, axis=0)])
+    places = np.arange(0.0, spec.shape[1] - 1, rate)
+    first = places.astype(int)
+    share = (places - first)[:, None]
+    magnitude = (1.0 - share) * np.abs(spec[:, first]) + share * np.abs(spec[:, first + 1])
+    played = np.concatenate([np.zeros_like(turn[:1]), np.cumsum(turn[first[:-1]], axis=0)])
+    phase = np.angle(spec[:, first]) + played - heard[first]
+    return _overlap_add(magnitude * np.exp(1j * phase), samples)
+
+
+def _window() -> NDArray[np.float64]:
+    return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(_WINDOW) / _WINDOW)
+
+
+def _frames(stem: Audio) -> NDArray[np.complex128]:
+    """(channel, sample) -> (channel, frame, bin) of Hann windows, the ends padded with zeros."""
+    tail = _WINDOW + -stem.shape[1] % _HOP
+    padded = np.pad(stem.astype(np.float64), ((0, 0), (_WINDOW // 2, tail)))
+    cut = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW, axis=1)[:, ::_HOP]
+    return np.fft.rfft(cut * _window(), axis=-1)
+
+
+def _overlap_add(spec: NDArray[np.complex128], samples: int) -> Audio:
+    """The inverse of ``_frames``, cut or padded to ``samples``."""
+    window = _window()
+    frames = np.fft.irfft(spec, _WINDOW, axis=-1) * window
+    total = np.zeros((spec.shape[0], (spec.shape[1] - 1) * _HOP + _WINDOW))
+    weight = np.zeros(total.shape[1])
+    for number in range(spec.shape[1]):
+        place = slice(number * _HOP, number * _HOP + _WINDOW)
+        total[:, place] += frames[:, number]
+        weight[place] += window**2
+    summed = (total / np.maximum(weight, 1e-3))[:, _WINDOW // 2 :].astype(np.float32)
+    return audio.fit_length(summed, samples)
+
+
+def mp3(stem: Audio, sample_rate: int, quality: float) -> Audio:
+    """Encode to mp3 and decode again; libsndfile gives the length and place in time back.
+
+    Args:
+        stem: (channel, sample).
+        sample_rate: one that mp3 has.
+        quality: from 0.0, the smallest file, to 1.0.
+
+    Raises:
+        ValueError: if libsndfile can't encode it.
+    """
+    file = io.BytesIO()
+    peak = max(1.0, float(np.abs(stem).max(initial=0.0)))
+    level = min(1.0 - quality, _MP3_MOST_COMPRESSION)
+    try:
+        soundfile.write(file, stem.T / peak, sample_rate, format="MP3", compression_level=level)
+        file.seek(0)
+        decoded = soundfile.read(file, dtype="float32", always_2d=True)[0].T * np.float32(peak)
+    except soundfile.LibsndfileError as error:
+        raise ValueError(
+            f"{sample_rate} Hz can't be encoded as mp3 ({error.error_string}): set "
+            f"data.effects.mp3_odds to zeros"
+        ) from None
+    return audio.fit_length(decoded, stem.shape[1])
