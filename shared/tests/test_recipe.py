@@ -24,7 +24,7 @@ from mss_shared.recipe import (
 
 DEMO = find_recipe("tiny_paper", "demo")
 TEXT = DEMO.read_text(encoding="utf-8")
-LEAVES = 35
+LEAVES = 38
 
 
 def load(folder: Path, text: str | bytes, *overrides: str) -> LoadedRecipe[Recipe]:

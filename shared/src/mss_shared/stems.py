@@ -11,6 +11,7 @@ import torch
 
 from mss_shared import audio, console
 from mss_shared.audio import Audio
+from mss_shared.delivery import Delivery, Separated
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import Separator, separate
 
@@ -25,11 +26,12 @@ def separate_file(
     path: Path,
     out: Path,
     inference: InferenceConfig,
+    delivery: Delivery,
     *,
     part_seconds: tuple[float, float | None] = (0.0, None),
     batch: int = 1,
     progress: Report | None = None,
-) -> list[Path]:
+) -> Separated:
     """Separate one file into ``out/<file's name>/<stem>.wav`` of its own rate, length and channels.
 
     ``part_seconds`` is where to start and how much to take, None for all that follows.
@@ -52,12 +54,12 @@ def separate_file(
     if subtype != "FLOAT" and any(_peak(e, about, model) > 1.0 for e in estimates):
         console.say(f"{path.name}: a stem exceeds full scale, written as 32-bit float")
         subtype = "FLOAT"
-    written = []
+    written = {}
     for stem, estimate in zip(model.stems, estimates, strict=True):
         target = out / path.stem / f"{stem}.wav"
         audio.write(target, _to_file(estimate, about, model), about.sample_rate, subtype)
-        written.append(target)
-    return written
+        written[stem] = target
+    return Separated(written, None, 0.0, ())
 
 
 def _part(

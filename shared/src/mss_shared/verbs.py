@@ -15,6 +15,7 @@ from mss_shared import audio, console
 from mss_shared.audio import Audio
 from mss_shared.checkpoint import Checkpoint, load_checkpoints
 from mss_shared.datasets import Dataset, Track, open_dataset
+from mss_shared.delivery import Delivery
 from mss_shared.evaluate import Estimator, Summary, model_estimator, oracle_estimator
 from mss_shared.evaluate import evaluate as score
 from mss_shared.oracles import ORACLES
@@ -116,11 +117,12 @@ def separate(paper: Paper, arguments: argparse.Namespace) -> None:
                     path,
                     arguments.out,
                     inference,
+                    Delivery(),
                     part_seconds=part,
                     batch=arguments.batch,
                     progress=progress,
                 )
-            console.say(f"{path.name}: {len(written)} stems in {written[0].parent}")
+            console.say(f"{path.name}: {len(written.paths)} stems in {arguments.out / path.stem}")
         except (ValueError, OSError) as error:
             failures.append(console.sentence(error))
     if failures:
