@@ -26,6 +26,7 @@ from mss_shared.songs import SongFile
 MANIFEST = "separated.jsonl"
 LOCKS = ".separated"
 FILL_TRIES = 20
+TURN_SECONDS = 10.0  # of what takes a thousandth
 
 Record = dict[str, Any]
 Action = Callable[[SongFile], Separated]
@@ -261,22 +262,32 @@ def _acquire(lock: Path) -> str | None:
             return None
         if holder is not None and _is_alive(holder):
             return holder
-        _bury(lock, holder)
+        _bury(lock)
 
 
-def _bury(lock: Path, holder: str | None) -> None:
-    """Take a dead process's lock away; hand it back if it was a new one by then."""
-    grave = lock.with_name(f"{lock.name}.{os.getpid()}")
-    with suppress(FileNotFoundError):
-        lock.rename(grave)
-        if _read(grave) != holder and not lock.exists():
-            grave.rename(lock)
-        else:
-            grave.unlink()
+def _bury(lock: Path) -> None:
+    """Take a dead process's lock away, one process at a time: the next may be a living one's."""
+    turn = lock.with_suffix(".turn")
+    try:
+        os.close(os.open(turn, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+    except FileNotFoundError:
+        return  # with the whole folder
+    except FileExistsError:
+        with suppress(FileNotFoundError):
+            if time.time() - turn.stat().st_mtime > TURN_SECONDS:  # killed in its turn
+                turn.unlink()
+        time.sleep(0.01)
+        return
+    try:
+        holder = _read(lock)
+        if holder is not None and not _is_alive(holder):  # not one that has just gone
+            lock.unlink(missing_ok=True)
+    finally:
+        turn.unlink(missing_ok=True)
 
 
 def _read(lock: Path) -> str | None:
-    """What a lock says; None if it is gone, or empty for longer than it takes to fill it."""
+    """What a lock says; None if it is gone, '' if it is empty for longer than filling it takes."""
     for _ in range(FILL_TRIES):
         try:
             text = lock.read_text(encoding="utf-8")
@@ -285,7 +296,7 @@ def _read(lock: Path) -> str | None:
         if text:
             return text
         time.sleep(0.01)
-    return None
+    return ""
 
 
 def _identity(process: int) -> str:
