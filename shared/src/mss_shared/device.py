@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mss_shared.passes import PRECISIONS
 from mss_shared.variants import Wrapped
-
-PRECISIONS = ("fp32", "bf16")
 
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
 

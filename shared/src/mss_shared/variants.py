@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-MIRRORS = ("polarity", "channels")
-ENSEMBLES = ("mean", "median", "spec_mean", "spec_median")
+from mss_shared.passes import ENSEMBLES, MIRRORS
+
 SHIFT_SECONDS = 0.5
 N_FFT, HOP = 2048, 512  # of the spectrograms that ensembles combine
 
