@@ -14,9 +14,10 @@ from tiny_songs import noise
 from torch import Tensor, nn
 
 from mss_shared import audio
+from mss_shared.chunks import plan_chunks
 from mss_shared.delivery import Delivery
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separate import plan_pieces, separate, separate_blocks
+from mss_shared.separate import separate, separate_blocks
 from mss_shared.stems import separate_file
 
 RATE = 1_000
@@ -75,8 +76,8 @@ def test_the_model_sees_pieces_of_one_length_and_at_most_a_batch_of_them(
     size = min(round(config.chunk_seconds * RATE) or samples, samples)
     assert {shape[1:] for shape in model.seen} == {(2, size)}
     assert all(shape[0] <= batch for shape in model.seen)
-    starts, planned = plan_pieces(samples, config, RATE)
-    assert planned == size and sum(shape[0] for shape in model.seen) == len(starts)
+    plan = plan_chunks(samples, config, RATE)
+    assert plan.size == size and sum(shape[0] for shape in model.seen) == len(plan.starts)
 
 
 @settings(max_examples=40, deadline=None)
