@@ -114,6 +114,14 @@ def plan_chunks(samples: int, config: InferenceConfig, sample_rate: int) -> Plan
     return Plan(samples, size, tuple(starts), context, mirrored, config)
 
 
+def reach(samples: int, config: InferenceConfig, sample_rate: int, batch: int) -> int:
+    """How many samples behind the newest a reader must still know: a batch of chunks, and those
+    that mirror the end of the song or wait for the second pass.
+    """
+    size = _lengths(config, sample_rate)[0]
+    return min(samples, (batch + 4) * size) if size else samples
+
+
 def _lengths(config: InferenceConfig, sample_rate: int) -> tuple[int, int]:
     """Samples of a chunk and of the context on one side of it, checked."""
     if not 0.0 <= config.overlap < 1.0:
