@@ -109,8 +109,12 @@ def plan_chunks(samples: int, config: InferenceConfig, sample_rate: int) -> Plan
         return Plan(samples, size, tuple(starts), context, 0, config)
     border = size - hop
     mirrored = border if samples > 2 * border else 0
-    # What starts behind the song would only fill what is cut off again.
-    starts = [*range(-mirrored, samples, hop)]
+    # What is kept before or behind the song would be cut off again.
+    starts = [
+        start
+        for start in range(-mirrored, max(1, samples - context), hop)
+        if start + size - context > 0
+    ]
     return Plan(samples, size, tuple(starts), context, mirrored, config)
 
 

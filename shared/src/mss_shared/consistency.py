@@ -34,7 +34,8 @@ class Spreader:
     """
 
     def __init__(self) -> None:
-        self.window = torch.sin(torch.pi * (torch.arange(_N_FFT) + 0.5) / _N_FFT).double()
+        places = torch.arange(_N_FFT, dtype=torch.float64)
+        self.window = torch.sin(torch.pi * (places + 0.5) / _N_FFT)
         self.pending: Tensor | None = None  # (residual and weights, channel, sample)
         self.tail: Tensor | None = None  # (stem, channel, hop): second half of the last frame
 
