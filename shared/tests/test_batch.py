@@ -13,7 +13,7 @@ import pytest
 from mss_shared import batch
 from mss_shared.batch import LOCKS, MANIFEST, Manifest, locked, run_batch
 from mss_shared.delivery import Separated
-from mss_shared.songs import SongFile
+from mss_shared.inputs import SongFile
 
 SETTINGS = {"paper": "tiny", "chunk": 1.0}
 

@@ -1,24 +1,17 @@
 """Overlap-add: a model that returns its input is passed through, whatever the cut."""
 
-import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_songs import noise
 from torch import Tensor, nn
 
-from mss_shared import audio
 from mss_shared.chunks import plan_chunks
-from mss_shared.delivery import Delivery
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import separate, separate_blocks
-from mss_shared.stems import separate_file
 
 RATE = 1_000
 
@@ -167,155 +160,3 @@ def test_a_batch_below_one_is_refused(batch: int) -> None:
 def test_a_mixture_of_another_shape_is_refused_with_both(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=rf"is \({shape[0]}.*the model takes \(2, sample\): pass"):
         separate(Through(), torch.zeros(shape), cut(0.0, 0.0))
-
-
-# Files
-
-
-WHOLE = cut(0.0, 0.0)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    samples=st.integers(1, 400),
-    rate=st.sampled_from([RATE, 2 * RATE, 441, 3_000]),
-    channels=st.integers(1, 2),
-    suffix=st.sampled_from(["wav", "flac"]),
-)
-def test_stems_of_a_file_have_its_length_rate_and_channels(
-    tmp_path_factory: pytest.TempPathFactory, samples: int, rate: int, channels: int, suffix: str
-) -> None:
-    if round(samples * RATE / rate) == 0:
-        return  # nothing is left at the model's rate
-    folder = tmp_path_factory.mktemp("file")
-    audio.write(folder / f"song.{suffix}", noise(0, channels, samples, 0.05), rate)
-    written = separate_file(
-        Through(), folder / f"song.{suffix}", folder / "out", WHOLE, Delivery()
-    ).paths.values()
-    assert [path.name for path in written] == ["vocals.wav", "drums.wav"]
-    for path in written:
-        found = audio.info(path)
-        assert (found.samples, found.sample_rate, found.channels) == (samples, rate, channels)
-
-
-def test_a_file_at_the_models_rate_comes_back_exactly(tmp_path: Path) -> None:
-    for channels in (1, 2):
-        song = noise(0, channels, 300)
-        audio.write(tmp_path / "song.wav", song, RATE)
-        separate_file(Through(), tmp_path / "song.wav", tmp_path, WHOLE, Delivery())
-        np.testing.assert_array_equal(audio.read(tmp_path / "song/vocals.wav"), song)
-
-
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        ("PCM_U8", "PCM_16"),
-        ("PCM_16", "PCM_16"),
-        ("PCM_24", "PCM_24"),
-        ("PCM_32", "PCM_24"),
-        ("FLOAT", "FLOAT"),
-        ("DOUBLE", "FLOAT"),
-    ],
-)
-def test_stems_are_written_in_the_nearest_sample_format(
-    tmp_path: Path, theirs: str, ours: str
-) -> None:
-    soundfile.write(tmp_path / "song.wav", noise(0, samples=100).T, RATE, subtype=theirs)
-    written = [
-        *separate_file(Through(), tmp_path / "song.wav", tmp_path, WHOLE, Delivery()).paths.values()
-    ]
-    assert {audio.info(path).subtype for path in written} == {ours}
-
-
-def test_a_stem_beyond_full_scale_is_written_in_float_and_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = Through()
-    nn.init.constant_(model.gain, 3.0)
-    song = np.full((2, 100), 0.5, np.float32)
-    audio.write(tmp_path / "song.wav", song, RATE)
-    separate_file(model, tmp_path / "song.wav", tmp_path, WHOLE, Delivery())
-    assert "song.wav: a stem exceeds full scale, written as 32-bit float" in capsys.readouterr().out
-    np.testing.assert_allclose(audio.read(tmp_path / "song/vocals.wav"), 3 * song, rtol=1e-6)
-
-
-def test_a_stem_that_resampling_lifts_beyond_full_scale_is_written_in_float(
-    tmp_path: Path,
-) -> None:
-    # A full-scale square wave overshoots once its highest partials are gone.
-    square = np.sign(np.sin(2 * np.pi * 50 * np.arange(4_000) / 2_000 + 0.1))
-    audio.write(tmp_path / "song.wav", np.tile(square, (2, 1)).astype(np.float32), 2_000)
-
-    class Bounded(Through):
-        def forward(self, mixture: Tensor) -> Tensor:
-            return super().forward(mixture).clamp(-1.0, 1.0)
-
-    written = [
-        *separate_file(Bounded(), tmp_path / "song.wav", tmp_path, WHOLE, Delivery()).paths.values()
-    ]
-    assert len(written) == 2
-    assert np.abs(audio.read(written[0])).max() > 1.0
-
-
-def test_a_file_without_samples_or_with_too_many_channels_is_refused(tmp_path: Path) -> None:
-    audio.write(tmp_path / "none.wav", np.zeros((2, 0), np.float32), RATE)
-    with pytest.raises(ValueError, match=r"none\.wav has no samples: give a file with sound"):
-        separate_file(Through(), tmp_path / "none.wav", tmp_path, WHOLE, Delivery())
-    audio.write(tmp_path / "six.wav", noise(0, 6, 10), RATE)
-    with pytest.raises(ValueError, match=r"six\.wav has 6 channels, the model takes 2: mix it"):
-        separate_file(Through(), tmp_path / "six.wav", tmp_path, WHOLE, Delivery())
-
-
-def test_inference_options_are_frozen() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        WHOLE.overlap = 0.5  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("start", "seconds", "kept"),
-    [
-        (0.0, None, (0, 800)),
-        (0.2, None, (200, 800)),
-        (0.4, 0.2, (400, 600)),
-        (0.72, 9.0, (720, 800)),
-    ],
-)
-def test_a_part_of_a_file_is_separated(
-    start: float, seconds: float | None, kept: tuple[int, int], tmp_path: Path
-) -> None:
-    signal = noise(3, samples=800)
-    audio.write(tmp_path / "song.wav", signal, RATE)
-    written = [
-        *separate_file(
-            Through(),
-            tmp_path / "song.wav",
-            tmp_path,
-            WHOLE,
-            Delivery(),
-            part_seconds=(start, seconds),
-        ).paths.values()
-    ]
-    assert np.array_equal(audio.read(written[0]), signal[:, slice(*kept)])
-
-
-@pytest.mark.parametrize(
-    ("start", "seconds", "message"),
-    [
-        (0.9, None, "lasts 0.8 s and the part starts at 0.9 s"),
-        (-1.0, None, "give --start of 0 or more"),
-        (0.0, 0.0, "--duration above 0"),
-    ],
-)
-def test_a_part_outside_the_file_is_refused(
-    start: float, seconds: float | None, message: str, tmp_path: Path
-) -> None:
-    audio.write(tmp_path / "song.wav", noise(3, samples=800), RATE)
-    with pytest.raises(ValueError, match=message):
-        separate_file(
-            Through(),
-            tmp_path / "song.wav",
-            tmp_path,
-            WHOLE,
-            Delivery(),
-            part_seconds=(start, seconds),
-        )

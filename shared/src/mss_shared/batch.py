@@ -21,7 +21,7 @@ from typing import Any
 
 from mss_shared import console
 from mss_shared.delivery import Separated
-from mss_shared.songs import SongFile
+from mss_shared.inputs import SongFile
 
 MANIFEST = "separated.jsonl"
 LOCKS = ".separated"

@@ -109,9 +109,21 @@ def plan_chunks(samples: int, config: InferenceConfig, sample_rate: int) -> Plan
         return Plan(samples, size, tuple(starts), context, 0, config)
     border = size - hop
     mirrored = border if samples > 2 * border else 0
-    # What starts behind the song would only fill what is cut off again.
-    starts = [*range(-mirrored, samples, hop)]
+    # What is kept before or behind the song would be cut off again.
+    starts = [
+        start
+        for start in range(-mirrored, max(1, samples - context), hop)
+        if start + size - context > 0
+    ]
     return Plan(samples, size, tuple(starts), context, mirrored, config)
+
+
+def reach(samples: int, config: InferenceConfig, sample_rate: int, batch: int) -> int:
+    """How many samples behind the newest a reader must still know: a batch of chunks, and those
+    that mirror the end of the song or wait for the second pass.
+    """
+    size = _lengths(config, sample_rate)[0]
+    return min(samples, (batch + 4) * size) if size else samples
 
 
 def _lengths(config: InferenceConfig, sample_rate: int) -> tuple[int, int]:

@@ -1,100 +1,210 @@
-"""Which sound files the words of a command line stand for. Imports no torch."""
+"""Songs as streams: blocks from disk or memory, their rate changed on the way, read piecewise."""
 
 from __future__ import annotations
 
-import glob
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-# What is taken from a folder; a file given by its name may end in anything.
-SUFFIXES = frozenset(
-    ".wav .flac .mp3 .ogg .oga .opus .aif .aiff .aifc .w64 .rf64 .caf .au "
-    ".m4a .mp4 .m4v .mov .mkv .webm .avi .aac .wma".split()
-)
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mss_shared import audio, containers
+
+Block = NDArray[np.float64]
+
+BLOCK_SAMPLES = 2**16
 
 
 @dataclass(frozen=True)
-class SongFile:
-    """A file to separate.
+class Song:
+    """A song that can be read from its beginning again and again.
 
     Attributes:
-        path: of the file.
-        folder: where its stems go below the output folder; that of the file in the folder given.
+        name: what errors call it.
+        samples: its length.
+        sample_rate: in Hz.
+        channels: how many.
+        subtype: libsndfile's name of its sample format; ``FLOAT`` for one in memory.
+        container: libsndfile's name of its file format; ``''`` for one in memory.
+        blocks: () -> iterator of (channel, sample) float64, in order, together the song.
     """
 
-    path: Path
-    folder: Path = Path()
+    name: str
+    samples: int
+    sample_rate: int
+    channels: int
+    subtype: str
+    container: str
+    blocks: Callable[[], Iterator[Block]]
 
-    @property
-    def name(self) -> str:
-        """What it is called in the manifest: folder and file name, without suffix."""
-        return (self.folder / self.path.stem).as_posix()
 
+@contextmanager
+def open_song(path: Path, part_seconds: tuple[float, float | None] = (0.0, None)) -> Iterator[Song]:
+    """A song on disk, or a part of it.
 
-def find_songs(words: Sequence[str], out: Path, written: Iterable[Path] = ()) -> list[SongFile]:
-    """The files that files, folders and glob patterns stand for, each once.
-
-    Folders are searched with all that is below them, except hidden files, the output folder, and
-    what was ``written`` by an earlier run; their stems keep their places relative to it.
+    Args:
+        path: any file that libsndfile reads, or with the extra ``av`` PyAV.
+        part_seconds: where to start and how much to take, None for all that follows.
 
     Raises:
-        ValueError: if a folder or a pattern holds nothing, or if two files of one name would be
-            written to one place.
+        FileNotFoundError, ValueError: if the file can't be read, has no samples, or ends before
+            the part starts.
     """
-    leave_out = {path.resolve() for path in written}
-    songs: dict[Path, SongFile] = {}
-    for word in words:
-        for song in _find(word, out.resolve(), leave_out):
-            songs.setdefault(song.path.resolve(), song)
-    taken: dict[str, SongFile] = {}
-    for song in songs.values():
-        other = taken.setdefault(song.name, song)
-        if other is not song:
-            raise ValueError(
-                f"{other.path} and {song.path} would both be written to {out / song.name}: "
-                f"separate them apart, each with its own --out"
-            )
-    return list(songs.values())
-
-
-def read_list(lines: Iterable[str]) -> list[str]:
-    """The words of a list, one a line; empty lines and what starts with # are passed over."""
-    stripped = (line.strip() for line in lines)
-    return [line for line in stripped if line and not line.startswith("#")]
-
-
-def _find(word: str, out: Path, leave_out: set[Path]) -> Iterator[SongFile]:
-    path = Path(word).expanduser()
-    if path.is_dir():
-        found = [
-            SongFile(file, file.parent.relative_to(path))
-            for file in _walk(path)
-            if file.resolve() not in leave_out and not _is_inside(file, path, out)
-        ]
-        if not found:
-            raise ValueError(f"there is no sound file under {path}: check the folder")
-        yield from found
-    elif glob.has_magic(word) and not path.exists():
-        matches = sorted(glob.glob(str(path), recursive=True))
-        files = [match for match in map(Path, matches) if match.is_file()]
-        if not files:
-            raise ValueError(f"no file matches {word}: check the pattern")
-        yield from map(SongFile, files)
+    if path.is_file() and path.suffix.lower() in containers.SUFFIXES:
+        with containers.decoded(path) as sound:
+            yield _song(path, sound, part_seconds)
     else:
-        yield SongFile(path)
+        yield _song(path, path, part_seconds)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Sound files below a folder, in the order of their names, nothing hidden."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(place) / name
+def _song(path: Path, sound: Path, part_seconds: tuple[float, float | None]) -> Song:
+    """The song of a user's ``path`` whose sound lies in the file ``sound``."""
+    about = audio.info(sound)
+    if not about.samples:
+        raise ValueError(f"{path} has no samples: give a file with sound")
+    start, samples = _part(path, about, part_seconds)
+    # Of a lossy codec, what was decoded has no sample format of its own.
+    subtype = "" if sound != path and about.subtype == "FLOAT" else about.subtype
+    return Song(
+        str(path),
+        samples,
+        about.sample_rate,
+        about.channels,
+        subtype,
+        about.container,
+        lambda: audio.read_blocks(sound, start, samples, BLOCK_SAMPLES),
+    )
 
 
-def _is_inside(file: Path, folder: Path, out: Path) -> bool:
-    """Whether a file lies in an output folder that is part of the folder searched."""
-    return out != folder.resolve() and file.resolve().is_relative_to(out)
+def song_of_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) -> Song:
+    """A song in memory, (channel, sample).
+
+    Raises:
+        ValueError: if it has another shape, no samples, or NaN or infinity.
+    """
+    values = np.asarray(mixture)
+    if values.ndim != 2 or not values.size:
+        raise ValueError(
+            f"the mixture is {values.shape}: pass (channel, sample) audio with at least one sample"
+        )
+    audio.check_finite(values, "the mixture")
+
+    def blocks() -> Iterator[Block]:
+        for first in range(0, values.shape[1], BLOCK_SAMPLES):
+            yield values[:, first : first + BLOCK_SAMPLES].astype(np.float64)
+
+    channels, samples = values.shape
+    subtype = "DOUBLE" if values.dtype == np.float64 else "FLOAT"
+    return Song("the mixture", samples, sample_rate, channels, subtype, "", blocks)
+
+
+def resampled_length(samples: int, from_hz: int, to_hz: int) -> int:
+    """Length after a change of rate: rounded, at least one sample."""
+    return max(1, round(samples * to_hz / from_hz))
+
+
+def resampled(
+    blocks: Iterator[NDArray[np.floating]], from_hz: int, to_hz: int, samples: int
+) -> Iterator[NDArray[np.floating]]:
+    """Change the rate of a stream with soxr's very-high-quality filter.
+
+    Args:
+        blocks: (..., sample) blocks of one shape but for their length.
+        from_hz: their rate.
+        to_hz: the wanted one.
+        samples: how many to give in all; soxr's count is cut or zero-padded to it.
+
+    Yields:
+        (..., sample) blocks of the same kind; unchanged if the rates are equal.
+    """
+    if from_hz == to_hz:
+        yield from blocks
+        return
+    given = 0
+    for block in _through_soxr(blocks, from_hz, to_hz):
+        block = block[..., : samples - given]
+        given += block.shape[-1]
+        if block.shape[-1]:
+            yield block
+    if given < samples:
+        yield np.zeros((*block.shape[:-1], samples - given), block.dtype)
+
+
+def _through_soxr(
+    blocks: Iterator[NDArray[np.floating]], from_hz: int, to_hz: int
+) -> Iterator[NDArray[np.floating]]:
+    stream = None
+    for block in blocks:
+        shape = block.shape[:-1]
+        flat = np.ascontiguousarray(block.reshape(-1, block.shape[-1]).T)
+        if stream is None:
+            kind = "float64" if block.dtype == np.float64 else "float32"
+            stream = soxr.ResampleStream(from_hz, to_hz, flat.shape[1], kind, "VHQ")
+            empty = flat[:0]
+        # soxr takes pieces of any length, but holds its answer to one in memory.
+        for first in range(0, len(flat), BLOCK_SAMPLES):
+            part = stream.resample_chunk(flat[first : first + BLOCK_SAMPLES])
+            yield part.T.reshape(*shape, -1)
+    if stream is not None:
+        yield stream.resample_chunk(empty, last=True).T.reshape(*shape, -1)
+
+
+class Sliding:
+    """Pieces of a stream, read by position; each may begin before the end of the one before.
+
+    What lies more than ``keep`` samples before the end of what was read so far is forgotten.
+    """
+
+    def __init__(self, blocks: Iterator[NDArray[np.floating]], keep: int) -> None:
+        self.blocks = blocks
+        self.keep = keep
+        self.start = 0
+        self.parts: list[NDArray[np.floating]] = []
+        self.end = 0
+
+    def read(self, start: int, samples: int) -> NDArray[np.floating]:
+        """(..., sample) the ``samples`` samples from ``start`` on."""
+        while self.end < start + samples:
+            block = next(self.blocks)
+            self.parts.append(block)
+            self.end += block.shape[-1]
+        while self.start + self.parts[0].shape[-1] <= min(start, self.end - self.keep):
+            self.start += self.parts.pop(0).shape[-1]
+        assert start >= self.start, "a piece was read whose beginning is forgotten"
+        wanted, first = [], self.start
+        for part in self.parts:
+            low, high = max(0, start - first), min(part.shape[-1], start + samples - first)
+            if low < high:
+                wanted.append(part[..., low:high])
+            first += part.shape[-1]
+        return wanted[0] if len(wanted) == 1 else np.concatenate(wanted, axis=-1)
+
+    def tensor(self, start: int, samples: int) -> Tensor:
+        """The same as a float32 tensor."""
+        return torch.from_numpy(np.ascontiguousarray(self.read(start, samples), np.float32))
+
+
+def _part(
+    path: Path, about: audio.AudioInfo, part_seconds: tuple[float, float | None]
+) -> tuple[int, int]:
+    """First sample and length of a part."""
+    start_seconds, seconds = part_seconds
+    if start_seconds < 0 or (seconds is not None and seconds <= 0):
+        raise ValueError(
+            f"a part of {seconds} s from {start_seconds} s: give --start of 0 or more and "
+            f"--duration above 0"
+        )
+    start = round(start_seconds * about.sample_rate)
+    if start and start >= about.samples:
+        raise ValueError(
+            f"{path} lasts {about.seconds:.1f} s and the part starts at {start_seconds} s: give an "
+            f"earlier --start"
+        )
+    left = about.samples - start
+    wanted = left if seconds is None else max(1, round(seconds * about.sample_rate))
+    return start, min(left, wanted)
