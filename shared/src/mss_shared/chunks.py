@@ -44,9 +44,9 @@ class Plan:
         """First sample and end, in the song, of what is kept of a chunk."""
         start = self.starts[number]
         first, end = start + self.context, start + self.size - self.context
-        if start == 0:
+        if number == 0 and start == 0:
             first = 0
-        if start + self.size == self.samples:
+        if number == len(self.starts) - 1 and start + self.size == self.samples:
             end = self.samples
         return max(0, first), min(self.samples, end)
 
