@@ -88,7 +88,7 @@ def test_a_file_comes_back_in_its_own_form(
     words = [tmp_path / "song.flac", "--checkpoint", trained, "--out", tmp_path / "out"]
     run(PAPER, [str(word) for word in words])
     for stem in STEMS:
-        about = audio.info(tmp_path / "out" / "song" / f"{stem}.wav")
+        about = audio.info(tmp_path / "out" / "song" / f"{stem}.flac")
         assert (about.sample_rate, about.channels, about.samples) == (rate, channels, samples)
         assert about.subtype == "PCM_24"
 
@@ -175,7 +175,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
 
-    monkeypatch.setattr(soundfile, "write", full)
+    monkeypatch.setattr(soundfile.SoundFile, "write", full)
     words = ["separate", tmp_path / "song.wav", "--checkpoint", trained, "--out", tmp_path / "out"]
     assert "no space left on the disk of" in refused(capsys, *words)
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]

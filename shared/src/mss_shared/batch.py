@@ -170,6 +170,7 @@ def _one(
         # Another process may have finished it since the first look.
         if not overwrite and (found := _finished(manifest, song, settings)):
             return {**found, "state": "skipped"}
+        _sweep(out / song.name)
         about = _describe_input(song.path)
         began = time.monotonic()
         done = separate(song)
@@ -183,6 +184,12 @@ def _one(
         }
         manifest.add(record)
         return record
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process began to write in a song's own folder."""
+    for part in folder.glob(".part-*"):
+        part.unlink(missing_ok=True)
 
 
 def _finished(manifest: Manifest, song: SongFile, settings: str) -> Record | None:

@@ -14,6 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mss_shared.quantise import PCM_BITS, limits
+from mss_shared.stamp import remove_time
 
 Exact = NDArray[np.float64]
 
@@ -89,6 +90,7 @@ class StemFile:
 
     def publish(self) -> None:
         """Give the closed file its name."""
+        remove_time(self.part)
         os.chmod(self.part, 0o644)
         os.replace(self.part, self.target)
 
