@@ -19,6 +19,13 @@ from mss_shared.stem_files import SPOOL, SUFFIXES, Format, StemFiles
 RESIDUAL = "residual"
 MIXTURE = "mixture"
 
+# What lossy codecs take; libsndfile and FFmpeg would refuse others only at the end.
+_LOSSY_RATES = {
+    "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+    "mp4": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000),
+}
+_LOSSY_CHANNELS = 2
+
 # Where ours differs from the input's: 8 bits would be noise, lossy codecs have no bits.
 _NATIVE = {name: name for name in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")}
 
@@ -71,6 +78,7 @@ def plan_files(song: Song, model: Separator, delivery: Delivery, out: Path, name
     Raises:
         ValueError: for a stem the model does not have, or two files of one name.
     """
+    _check_lossy(song, delivery.container)
     stems = tuple(model.stems)
     if delivery.lossless and len(stems) == 1:
         stems = (*stems, RESIDUAL)
@@ -94,6 +102,15 @@ def plan_files(song: Song, model: Separator, delivery: Delivery, out: Path, name
     lossy = delivery.container in ("mp3", "mp4")
     first = SPOOL if lossy else final
     return FilePlan(targets, paths, weights, whole, first, final, may_float, grid, notes)
+
+
+def _check_lossy(song: Song, container: str) -> None:
+    rates = _LOSSY_RATES.get(container)
+    if rates and (song.channels > _LOSSY_CHANNELS or song.sample_rate not in rates):
+        raise ValueError(
+            f"{container} can't hold {song.channels} channels at {song.sample_rate} Hz: write wav "
+            f"or flac"
+        )
 
 
 def _rows(stems: tuple[str, ...], delivery: Delivery) -> dict[str, list[int]]:

@@ -104,8 +104,8 @@ def song_of_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) -> S
 
 
 def resampled_length(samples: int, from_hz: int, to_hz: int) -> int:
-    """Length after a change of rate: rounded, at least one sample."""
-    return max(1, round(samples * to_hz / from_hz))
+    """Length after a change of rate: rounded up, so that the way back has every sample."""
+    return -(-samples * to_hz // from_hz)
 
 
 def resampled(

@@ -46,6 +46,7 @@ class StemFile:
         self.rate = rate
         self.channels = channels
         self.samples = samples
+        self.written = 0
         target.parent.mkdir(parents=True, exist_ok=True)
         self.part = self._part()
         self.file = self._open(self.part)
@@ -61,15 +62,18 @@ class StemFile:
             self.file.write(coded.T)
         except (soundfile.LibsndfileError, AssertionError) as error:
             raise OSError(_refused(self.target, error)) from None
+        self.written += values.shape[-1]
 
     def change(self, form: Format, gain: float = 1.0) -> None:
         """Go on in another format, what was written so far copied, times ``gain``."""
         self._close()
-        before, self.part, self.form = self.part, self._part(form), form
-        self.file = self._open(self.part)
+        before, copied = self.part, self.written > 0
+        self.part, self.form, self.written = self._part(form), form, 0
         try:
-            for block in _blocks(before):
-                self.write(block * gain)
+            self.file = self._open(self.part)
+            if copied:
+                for block in _blocks(before):
+                    self.write(block * gain)
         finally:
             before.unlink(missing_ok=True)
 
