@@ -107,7 +107,9 @@ def test_a_recipe_is_found_by_the_shapes_if_one_alone_fits(
     tmp_path: Path, capsys: Any, monkeypatch: Any
 ) -> None:
     torch.save(STATE, tmp_path / "x.pth")
-    run(PAPER, ["import-weights", str(tmp_path / "x.pth"), "--out", str(tmp_path / "y.safetensors")])
+    run(
+        PAPER, ["import-weights", str(tmp_path / "x.pth"), "--out", str(tmp_path / "y.safetensors")]
+    )
     assert "taken as demo, the only recipe whose shapes fit" in capsys.readouterr().out
     assert load_checkpoint(PAPER, str(tmp_path / "y.safetensors")).recipe_name == "demo"
     torch.save({**STATE, "more": torch.ones(2)}, tmp_path / "z.pth")

@@ -13,7 +13,7 @@ from mss_shared import console, separate_flags
 from mss_shared.paper import Option, Paper, Verb
 from mss_shared.recipe import shipped_recipes
 
-VERBS = ("demo", "fit", "separate", "evaluate", "checkpoints", "import-weights")
+VERBS = ("demo", "fit", "separate", "evaluate", "seams", "checkpoints", "import-weights")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _DEVICE_HELP = "where to compute"
 
@@ -51,7 +51,7 @@ def _act(
     overrides: list[str],
     command: str,
 ) -> None:
-    from mss_shared import verb_separate, verb_weights, verbs
+    from mss_shared import verb_seams, verb_separate, verb_weights, verbs
 
     if arguments.verb == "demo":
         verbs.demo(paper, arguments, command)
@@ -61,6 +61,8 @@ def _act(
         verb_separate.separate(paper, arguments)
     elif arguments.verb == "evaluate":
         verbs.evaluate(paper, arguments, command)
+    elif arguments.verb == "seams":
+        verb_seams.compare(paper, arguments)
     elif arguments.verb == "checkpoints":
         verb_weights.checkpoints(paper, arguments)
     elif arguments.verb == "import-weights":
@@ -106,6 +108,7 @@ def _parser(paper: Paper) -> _Parser:
     _fit_options(_verb(verbs, "fit", "train by a recipe"))
     _separate_options(_verb(verbs, "separate", "split sound files into stems"), paper)
     _evaluate_options(_verb(verbs, "evaluate", "score a checkpoint on test tracks"), paper)
+    _seams_options(_verb(verbs, "seams", "compare songs in chunks with songs at once"), paper)
     _checkpoints_options(_verb(verbs, "checkpoints", "list or fetch published weights"))
     _import_options(
         _verb(verbs, "import-weights", "turn others' weights into a file of ours"), paper
@@ -163,6 +166,22 @@ def _separate_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
     separate_flags.add_quality_flags(verb)
     _own_options(verb, (*paper.options, *paper.separate_options))
     verb.epilog = separate_flags.describe_aliases(paper.aliases)
+
+
+def _seams_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
+    verb.add_argument("inputs", nargs="+", type=Path, help="sound files")
+    verb.add_argument(
+        "--contexts",
+        nargs="+",
+        type=float,
+        default=[0.0, 0.25, 0.5, 1.0],
+        help="seconds heard on both sides of a chunk and thrown away",
+    )
+    verb.add_argument("--start", type=float, default=0.0, help="skip so many seconds")
+    verb.add_argument("--duration", type=float, default=60.0, help="compare so many seconds")
+    verb.add_argument("--json", action="store_true", help="print JSON alone")
+    _model_options(verb, paper, paper.default_checkpoint)
+    _own_options(verb, paper.options)
 
 
 def _checkpoints_options(verb: argparse.ArgumentParser) -> None:

@@ -188,13 +188,10 @@ def _read_inputs(arguments: argparse.Namespace) -> list[str]:
 @contextlib.contextmanager
 def _output(arguments: argparse.Namespace) -> Iterator[TextIO]:
     """Where results go: with ``--json`` they have stdout to themselves, ``--quiet`` empties it."""
-    results = sys.stdout
-    with contextlib.ExitStack() as stack:
+    with console.json_alone(arguments.json) as results, contextlib.ExitStack() as stack:
         if arguments.quiet:
             nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stdout(nowhere))
-        elif arguments.json:
-            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         yield results
 
 
