@@ -1,5 +1,7 @@
 import errno
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -197,9 +199,24 @@ def test_a_stem_beyond_full_scale_is_written_in_float(
     assert np.abs(found).max() == pytest.approx(1.5, abs=0.01)
 
 
-def test_help_needs_no_torch() -> None:
-    """Held for real packages by check_package; here the parser alone."""
-    assert "mss_shared.cli" in sys.modules
-    with pytest.raises(SystemExit) as end:
-        run(PAPER, ["--help"])
-    assert end.value.code == 0
+HELP = """
+import sys
+from tiny_paper.__main__ import PAPER
+from mss_shared.cli import VERBS, run
+for words in (["--help"], *([verb, "--help"] for verb in VERBS)):
+    try:
+        run(PAPER, words)
+    except SystemExit as end:
+        assert end.code == 0, words
+    assert "torch" not in sys.modules, words
+"""
+
+
+def test_help_of_every_verb_needs_no_torch() -> None:
+    """Held for the verbs of real packages by check_package as well."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", HELP], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("usage: tiny-paper") == 8

@@ -97,7 +97,7 @@ def describe_aliases(aliases: Sequence[Alias]) -> str | None:
 
 def _words(alias: Alias) -> str:
     words = " ".join(word.replace("{}", "VALUE") for word in alias.words)
-    return words or ("checked by the weights" if alias.has_value else "what is done anyway")
+    return words or ("not needed, the weights tell" if alias.has_value else "what is done anyway")
 
 
 def rewrite(words: Sequence[str], paper: Paper) -> list[str]:
