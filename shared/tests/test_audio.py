@@ -51,7 +51,8 @@ def test_pcm_files_give_back_the_exact_integers(
     back = audio.read(path)
     assert back.dtype == np.float32 and back.shape == shape
     np.testing.assert_array_equal(back.astype(np.float64) * full, values)
-    assert audio.info(path) == audio.AudioInfo(shape[1], rate, shape[0], subtype)
+    about = audio.AudioInfo(shape[1], rate, shape[0], subtype, suffix.upper())
+    assert audio.info(path) == about
 
 
 @settings(max_examples=20, deadline=None)
@@ -261,4 +262,4 @@ def test_fitting_a_length_cuts_or_pads_zeros_at_the_end(samples: int, wanted: in
 
 
 def test_seconds_are_samples_over_rate() -> None:
-    assert audio.AudioInfo(12_000, 8_000, 2, "PCM_16").seconds == 1.5
+    assert audio.AudioInfo(12_000, 8_000, 2, "PCM_16", "WAV").seconds == 1.5

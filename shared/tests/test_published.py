@@ -1,8 +1,12 @@
 import hashlib
 import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -37,12 +41,12 @@ def downloads(monkeypatch: pytest.MonkeyPatch, content: bytes | Exception) -> li
     asked = []
 
     class HTTPDownloader:
-        def __init__(self, progressbar: bool) -> None:
+        def __init__(self, progressbar: bool, **_: Any) -> None:
             assert not progressbar
 
-        def __call__(self, url: str, path: str, pooch: None) -> None:
+        def __call__(self, url: str, file: BinaryIO, pooch: None) -> None:
             asked.append(url)
-            Path(path).write_bytes(content if isinstance(content, bytes) else b"half")
+            file.write(content if isinstance(content, bytes) else b"half")
             if isinstance(content, Exception):
                 raise content
 
@@ -104,13 +108,86 @@ def test_without_a_network_the_sentence_says_what_where_and_how_large(
     said = str(end.value)
     for part in (entry().url, "35.6 MB", "OSError: no route to host", str(cached(entry()))):
         assert part in said
-    assert list(cached(entry()).parent.iterdir()) == []
+    assert [path.name for path in cached(entry()).parent.iterdir()] == [".part-vocals.pth"]
 
 
 def test_without_pooch_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(FileNotFoundError, match=r"mss-shared\[download\]"):
         fetch(entry(bytes=None))
+
+
+class Server(BaseHTTPRequestHandler):
+    """Serves CONTENT on this machine; breaks off after ``most`` bytes of an answer."""
+
+    content = bytes(range(256)) * 40
+    ranges = True
+    most = len(content)
+    asked: list[str | None] = []
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        self.asked.append(wanted)
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.ranges else 0
+        if start >= len(self.content):
+            self.send_error(416)
+            return
+        self.send_response(206 if wanted and self.ranges else 200)
+        self.send_header("Content-Length", str(len(self.content) - start))
+        self.end_headers()
+        self.wfile.write(self.content[start : start + self.most])
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Published]:
+    """An entry whose file a server on this machine has."""
+    monkeypatch.setattr(Server, "asked", [])
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield entry(Server.content, url=f"http://127.0.0.1:{server.server_port}/vocals.pth")
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["goes on", "starts again"])
+def test_a_download_that_breaks_off_goes_on_where_the_server_can(
+    ranges: bool, served: Published, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(Server, "ranges", ranges)
+    monkeypatch.setattr(Server, "most", 4096)
+    with pytest.raises(FileNotFoundError, match="can't be downloaded"):
+        fetch(served)
+    part = cached(served).with_name(".part-vocals.pth")
+    assert part.read_bytes() == Server.content[:4096]
+    monkeypatch.setattr(Server, "most", len(Server.content))
+    assert fetch(served).read_bytes() == Server.content
+    assert Server.asked == [None, "bytes=4096-"]
+    assert "going on after 0.0 MB" in capsys.readouterr().out and not part.exists()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["size known", "size unknown"])
+def test_a_part_that_is_all_there_is_only_checked(known: bool, served: Published) -> None:
+    part = cached(served).with_name(".part-vocals.pth")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(Server.content)
+    found = fetch(served if known else replace(served, bytes=None))
+    assert found.read_bytes() == Server.content
+    assert Server.asked == ([] if known else [f"bytes={len(Server.content)}-"])
+
+
+def test_going_on_from_another_file_is_found_by_its_digest(served: Published) -> None:
+    part = cached(served).with_name(".part-vocals.pth")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"something else")
+    with pytest.raises(ValueError, match="delete it and download it again"):
+        fetch(served)
+    assert not part.exists()
+    assert fetch(served).read_bytes() == Server.content
 
 
 def package(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -1,22 +1,17 @@
 """Overlap-add: a model that returns its input is passed through, whatever the cut."""
 
-import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_songs import noise
 from torch import Tensor, nn
 
-from mss_shared import audio
+from mss_shared.chunks import plan_chunks
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separate import plan_pieces, separate, separate_blocks
-from mss_shared.stems import separate_file
+from mss_shared.separate import separate, separate_blocks
 
 RATE = 1_000
 
@@ -41,8 +36,12 @@ def signal(samples: int, channels: int = 2) -> Tensor:
     return torch.randn(channels, samples, generator=torch.Generator().manual_seed(samples))
 
 
+def cut(chunk_seconds: float, overlap: float) -> InferenceConfig:
+    return InferenceConfig(chunk_seconds, overlap, 0.0, "triangle", "none")
+
+
 configs = st.builds(
-    InferenceConfig,
+    cut,
     chunk_seconds=st.sampled_from([0.0, 0.001, 0.002, 0.017, 0.1, 0.256, 5.0]),
     overlap=st.sampled_from([0.0, 0.25, 0.5, 0.75, 0.9]) | st.floats(0.0, 0.95),
 )
@@ -70,8 +69,8 @@ def test_the_model_sees_pieces_of_one_length_and_at_most_a_batch_of_them(
     size = min(round(config.chunk_seconds * RATE) or samples, samples)
     assert {shape[1:] for shape in model.seen} == {(2, size)}
     assert all(shape[0] <= batch for shape in model.seen)
-    starts, planned = plan_pieces(samples, config, RATE)
-    assert planned == size and sum(shape[0] for shape in model.seen) == len(starts)
+    plan = plan_chunks(samples, config, RATE)
+    assert plan.size == size and sum(shape[0] for shape in model.seen) == len(plan.starts)
 
 
 @settings(max_examples=40, deadline=None)
@@ -103,9 +102,7 @@ def test_blocks_come_as_soon_as_their_piece_is_read() -> None:
         reads.append(start)
         return torch.zeros(2, count)
 
-    blocks: Iterator[Tensor] = separate_blocks(
-        Through(), read, 100_000, InferenceConfig(0.1, 0.5), batch=3
-    )
+    blocks: Iterator[Tensor] = separate_blocks(Through(), read, 100_000, cut(0.1, 0.5), batch=3)
     for number, block in enumerate(blocks):
         assert len(reads) <= 3 * (number // 3 + 1)  # never more than the current batch ahead
         assert block.shape[-1] <= 100
@@ -113,7 +110,7 @@ def test_blocks_come_as_soon_as_their_piece_is_read() -> None:
 
 
 def test_the_batch_changes_nothing_but_speed() -> None:
-    mixture, config = signal(997), InferenceConfig(0.1, 0.5)
+    mixture, config = signal(997), cut(0.1, 0.5)
     one, four = (separate(Through(), mixture, config, batch=batch) for batch in (1, 4))
     assert torch.equal(one, four)
 
@@ -124,7 +121,7 @@ def test_pieces_are_weighted_by_a_triangle_where_they_overlap() -> None:
             self.seen.append(tuple(mixture.shape))
             return torch.full((1, 2, *mixture.shape[1:]), float(len(self.seen) - 1))
 
-    estimate = separate(Counting(), signal(6), InferenceConfig(0.004, 0.5))[0, 0]
+    estimate = separate(Counting(), signal(6), cut(0.004, 0.5))[0, 0]
     # Weights 1 2 2 1 of piece 0 on samples 0 to 3 and of piece 1 on samples 2 to 5.
     assert estimate.tolist() == pytest.approx([0.0, 0.0, 1 / 3, 2 / 3, 1.0, 1.0])
 
@@ -134,7 +131,7 @@ def test_progress_counts_the_pieces() -> None:
     separate(
         Through(),
         signal(1_000),
-        InferenceConfig(0.1, 0.0),
+        cut(0.1, 0.0),
         batch=4,
         progress=lambda *words: told.append(words),
     )
@@ -144,156 +141,22 @@ def test_progress_counts_the_pieces() -> None:
 @pytest.mark.parametrize("overlap", [-0.1, 1.0, 1.5, float("nan")])
 def test_an_overlap_outside_its_range_is_refused(overlap: float) -> None:
     with pytest.raises(ValueError, match=r"overlap is .*: give at least 0 and less than 1"):
-        separate(Through(), signal(10), InferenceConfig(0.1, overlap))
+        separate(Through(), signal(10), cut(0.1, overlap))
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("inf"), float("nan"), 1e-9])
 def test_a_piece_without_a_usable_length_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match=r"chunk_seconds is .*: give .* 0\.0 for the whole song"):
-        separate(Through(), signal(10), InferenceConfig(seconds, 0.5))
+        separate(Through(), signal(10), cut(seconds, 0.5))
 
 
 @pytest.mark.parametrize("batch", [0, -2])
 def test_a_batch_below_one_is_refused(batch: int) -> None:
     with pytest.raises(ValueError, match=f"batch is {batch}: give at least one"):
-        separate(Through(), signal(10), InferenceConfig(0.0, 0.5), batch=batch)
+        separate(Through(), signal(10), cut(0.0, 0.5), batch=batch)
 
 
 @pytest.mark.parametrize("shape", [(10,), (1, 10), (3, 10), (2, 0), (1, 2, 10)])
 def test_a_mixture_of_another_shape_is_refused_with_both(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=rf"is \({shape[0]}.*the model takes \(2, sample\): pass"):
-        separate(Through(), torch.zeros(shape), InferenceConfig(0.0, 0.0))
-
-
-# Files
-
-
-WHOLE = InferenceConfig(0.0, 0.0)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    samples=st.integers(1, 400),
-    rate=st.sampled_from([RATE, 2 * RATE, 441, 3_000]),
-    channels=st.integers(1, 2),
-    suffix=st.sampled_from(["wav", "flac"]),
-)
-def test_stems_of_a_file_have_its_length_rate_and_channels(
-    tmp_path_factory: pytest.TempPathFactory, samples: int, rate: int, channels: int, suffix: str
-) -> None:
-    if round(samples * RATE / rate) == 0:
-        return  # nothing is left at the model's rate
-    folder = tmp_path_factory.mktemp("file")
-    audio.write(folder / f"song.{suffix}", noise(0, channels, samples, 0.05), rate)
-    written = separate_file(Through(), folder / f"song.{suffix}", folder / "out", WHOLE)
-    assert [path.name for path in written] == ["vocals.wav", "drums.wav"]
-    for path in written:
-        found = audio.info(path)
-        assert (found.samples, found.sample_rate, found.channels) == (samples, rate, channels)
-
-
-def test_a_file_at_the_models_rate_comes_back_exactly(tmp_path: Path) -> None:
-    for channels in (1, 2):
-        song = noise(0, channels, 300)
-        audio.write(tmp_path / "song.wav", song, RATE)
-        separate_file(Through(), tmp_path / "song.wav", tmp_path, WHOLE)
-        np.testing.assert_array_equal(audio.read(tmp_path / "song/vocals.wav"), song)
-
-
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        ("PCM_U8", "PCM_16"),
-        ("PCM_16", "PCM_16"),
-        ("PCM_24", "PCM_24"),
-        ("PCM_32", "PCM_24"),
-        ("FLOAT", "FLOAT"),
-        ("DOUBLE", "FLOAT"),
-    ],
-)
-def test_stems_are_written_in_the_nearest_sample_format(
-    tmp_path: Path, theirs: str, ours: str
-) -> None:
-    soundfile.write(tmp_path / "song.wav", noise(0, samples=100).T, RATE, subtype=theirs)
-    written = separate_file(Through(), tmp_path / "song.wav", tmp_path, WHOLE)
-    assert {audio.info(path).subtype for path in written} == {ours}
-
-
-def test_a_stem_beyond_full_scale_is_written_in_float_and_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = Through()
-    nn.init.constant_(model.gain, 3.0)
-    song = np.full((2, 100), 0.5, np.float32)
-    audio.write(tmp_path / "song.wav", song, RATE)
-    separate_file(model, tmp_path / "song.wav", tmp_path, WHOLE)
-    assert "song.wav: a stem exceeds full scale, written as 32-bit float" in capsys.readouterr().out
-    np.testing.assert_allclose(audio.read(tmp_path / "song/vocals.wav"), 3 * song, rtol=1e-6)
-
-
-def test_a_stem_that_resampling_lifts_beyond_full_scale_is_written_in_float(
-    tmp_path: Path,
-) -> None:
-    # A full-scale square wave overshoots once its highest partials are gone.
-    square = np.sign(np.sin(2 * np.pi * 50 * np.arange(4_000) / 2_000 + 0.1))
-    audio.write(tmp_path / "song.wav", np.tile(square, (2, 1)).astype(np.float32), 2_000)
-
-    class Bounded(Through):
-        def forward(self, mixture: Tensor) -> Tensor:
-            return super().forward(mixture).clamp(-1.0, 1.0)
-
-    written = separate_file(Bounded(), tmp_path / "song.wav", tmp_path, WHOLE)
-    assert len(written) == 2
-    assert np.abs(audio.read(written[0])).max() > 1.0
-
-
-def test_a_file_without_samples_or_with_too_many_channels_is_refused(tmp_path: Path) -> None:
-    audio.write(tmp_path / "none.wav", np.zeros((2, 0), np.float32), RATE)
-    with pytest.raises(ValueError, match=r"none\.wav has no samples: give a file with sound"):
-        separate_file(Through(), tmp_path / "none.wav", tmp_path, WHOLE)
-    audio.write(tmp_path / "six.wav", noise(0, 6, 10), RATE)
-    with pytest.raises(ValueError, match=r"six\.wav has 6 channels, the model takes 2: mix it"):
-        separate_file(Through(), tmp_path / "six.wav", tmp_path, WHOLE)
-
-
-def test_inference_options_are_frozen() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        WHOLE.overlap = 0.5  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("start", "seconds", "kept"),
-    [
-        (0.0, None, (0, 800)),
-        (0.2, None, (200, 800)),
-        (0.4, 0.2, (400, 600)),
-        (0.72, 9.0, (720, 800)),
-    ],
-)
-def test_a_part_of_a_file_is_separated(
-    start: float, seconds: float | None, kept: tuple[int, int], tmp_path: Path
-) -> None:
-    signal = noise(3, samples=800)
-    audio.write(tmp_path / "song.wav", signal, RATE)
-    written = separate_file(
-        Through(), tmp_path / "song.wav", tmp_path, WHOLE, part_seconds=(start, seconds)
-    )
-    assert np.array_equal(audio.read(written[0]), signal[:, slice(*kept)])
-
-
-@pytest.mark.parametrize(
-    ("start", "seconds", "message"),
-    [
-        (0.9, None, "lasts 0.8 s and the part starts at 0.9 s"),
-        (-1.0, None, "give --start of 0 or more"),
-        (0.0, 0.0, "--duration above 0"),
-    ],
-)
-def test_a_part_outside_the_file_is_refused(
-    start: float, seconds: float | None, message: str, tmp_path: Path
-) -> None:
-    audio.write(tmp_path / "song.wav", noise(3, samples=800), RATE)
-    with pytest.raises(ValueError, match=message):
-        separate_file(
-            Through(), tmp_path / "song.wav", tmp_path, WHOLE, part_seconds=(start, seconds)
-        )
+        separate(Through(), torch.zeros(shape), cut(0.0, 0.0))

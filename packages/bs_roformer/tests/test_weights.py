@@ -270,9 +270,9 @@ def test_a_foreign_variant_is_refused_by_name(key: str, what: str) -> None:
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        ({}, "holds no weights"),
-        (torch.zeros(3), "holds a Tensor: save"),
-        ({"epoch": 3}, "holds 1 entries, 'epoch' is no tensor"),
+        ({}, "holds no state dict, it is empty"),
+        (torch.zeros(3), "holds no state dict but a Tensor: save"),
+        ({"epoch": 3}, "holds no state dict, 'epoch' of its 1 entries is no tensor"),
         ({"conv.weight": torch.zeros(3)}, "none of the 1 keys is band_split"),
     ],
 )

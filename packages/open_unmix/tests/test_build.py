@@ -5,9 +5,9 @@ import torch
 
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.__main__ import FILTER, OUTPUT
-from open_unmix.build import build_separator, join, read_aggregate
+from open_unmix.build import build_separator, join
 from open_unmix.recipe import Recipe
-from open_unmix.separator import Aggregated, Separator
+from open_unmix.separator import Separator
 
 RECIPE = load_recipe(Recipe, find_recipe("open_unmix", "demo")).recipe
 
@@ -59,7 +59,7 @@ def test_every_flag_has_its_effect() -> None:
         "wiener": "norbert",
         "pipeline": "1.0.0",
     }
-    assert {option.name for option in (*FILTER, *OUTPUT)} == {*given, "aggregate"}
+    assert {option.name for option in (*FILTER, *OUTPUT)} == {*given}
     joined = join(parts, RECIPE, given)
     assert joined.stems == ("vocals", "drums", "residual")
     settings = joined.settings
@@ -76,21 +76,12 @@ def test_a_single_target_and_its_residual_are_filtered() -> None:
     assert join([model("vocals")], RECIPE, {}).settings.niter == 0
 
 
-def test_sums_of_stems_replace_them() -> None:
-    parts = [model("vocals", "drums", "bass")]
-    found = join(parts, RECIPE, {"aggregate": '{"karaoke": ["drums", "bass"]}'})
-    assert isinstance(found, Aggregated) and found.stems == ("karaoke",)
-
-
 @pytest.mark.parametrize(
     ("parts", "given", "message"),
     [
         ([("drums",), ("drums",)], {}, "two checkpoints estimate drums"),
         ([("drums",)], {"targets": ["piano"]}, "--targets piano: the checkpoints have drums"),
         ([("drums",)], {"niter": 1}, "niter=1 with 1 stem"),
-        ([("drums",)], {"aggregate": "{"}, "is not JSON"),
-        ([("drums",)], {"aggregate": '{"a": "drums"}'}, "is no object of lists"),
-        ([("drums",)], {"aggregate": '{"a": ["bass"]}'}, "sums bass: choose from drums"),
     ],
 )
 def test_what_can_not_be_joined_is_refused(
@@ -103,7 +94,3 @@ def test_what_can_not_be_joined_is_refused(
 def test_transforms_must_agree() -> None:
     with pytest.raises(ValueError, match=r"\(2048, 1024, 44100, 2\) and \(1024, 512, 44100, 2\)"):
         join([model("drums"), model("bass", n_fft=1024, n_hop=512)], RECIPE, {})
-
-
-def test_an_aggregation_is_read_as_it_is_written() -> None:
-    assert read_aggregate('{"a": ["b", "c"]}') == {"a": ["b", "c"]}

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from open_unmix import separator as separator_module
 from open_unmix import umx, umxhq, umxl, umxse
 from open_unmix.model import OpenUnmix
-from open_unmix.separator import Aggregated, Separator
+from open_unmix.separator import Separator
 from open_unmix.wiener import filter_window
 
 NAMES = ("niter0", "niter1", "niter1_softmask", "niter2_residual", "mono")
@@ -187,15 +187,6 @@ def test_names_follow_targets_residual_and_aggregation() -> None:
     assert_close(summed["d"], estimates[:, 0] + estimates[:, 2])
     with pytest.raises(ValueError, match="aggregate 'd' sums x: choose from a, b, c, residual"):
         separator.to_dict(estimates, {"d": ["a", "x"]})
-
-
-def test_an_aggregated_separator_keeps_the_border() -> None:
-    inner = small("abc")
-    outer = Aggregated(inner, {"ab": ["a", "b"], "c": ["c"]})
-    audio = torch.randn(1, 2, 300)
-    assert (outer.stems, outer.sample_rate, outer.channels) == (("ab", "c"), 8000, 2)
-    with torch.no_grad():
-        assert_close(outer(audio)[:, 0], inner(audio)[:, :2].sum(dim=1))
 
 
 def test_freezing_stops_gradients_and_sets_evaluation_mode() -> None:

@@ -10,12 +10,12 @@ import torch
 from torch.testing import assert_close
 
 from mss_shared import audio
+from mss_shared.channels import to_model
 from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.datasets.folders import read_track
 from mss_shared.fit_callbacks import EarlyStop
 from mss_shared.mixing import _augment
 from mss_shared.recipe import find_recipe, load_recipe
-from mss_shared.stems import _to_model
 from open_unmix.__main__ import PAPER
 from open_unmix.examples import SongExamples, WholeTracks
 from open_unmix.model import OpenUnmix
@@ -161,9 +161,8 @@ def test_a_mono_stem_becomes_stereo_as_the_authors_does(golden: Any) -> None:
     found = golden("augment")
     mono = found["input"][:1].numpy()
     model = PAPER.build_model(recipe())
-    about = audio.AudioInfo(mono.shape[1], model.sample_rate, 1, "FLOAT")
-    stereo = _to_model(mono, about, Path("mono.wav"), model)
-    assert torch.equal(torch.from_numpy(stereo), found["force_stereo.mono"])
+    [stereo] = to_model(torch.from_numpy(mono), model.channels)
+    assert torch.equal(stereo, found["force_stereo.mono"])
 
 
 def write_mixtures(root: Path, golden: Any, mono: bool) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import soxr
 from numpy.typing import NDArray
 
 Audio = NDArray[np.float32]
+Exact = NDArray[np.float64]
 
 # Bits and integer container of the PCM subtypes that are quantised here, not by libsndfile,
 # whose writer scales by 2**(bits-1) - 1 while every reader divides by 2**(bits-1).
@@ -31,12 +33,13 @@ _UNKNOWN_BYTES = 0x7FFF0000
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says: length in samples per channel, rate in Hz, libsndfile subtype."""
+    """What a file's header says: samples per channel, rate in Hz, libsndfile's format names."""
 
     samples: int
     sample_rate: int
     channels: int
     subtype: str
+    container: str
 
     @property
     def seconds(self) -> float:
@@ -52,7 +55,7 @@ def info(path: Path) -> AudioInfo:
         ValueError: if it is not a sound file that libsndfile reads.
     """
     with _open(path) as file:
-        return AudioInfo(file.frames, file.samplerate, file.channels, file.subtype)
+        return AudioInfo(file.frames, file.samplerate, file.channels, file.subtype, file.format)
 
 
 def read(path: Path, start: int = 0, samples: int | None = None) -> Audio:
@@ -86,6 +89,35 @@ def read(path: Path, start: int = 0, samples: int | None = None) -> Audio:
         )
     check_finite(audio, str(path), start)
     return np.ascontiguousarray(audio)
+
+
+def read_blocks(path: Path, start: int, samples: int, block: int) -> Iterator[Exact]:
+    """Read a part of a file front to back, ``block`` samples at a time.
+
+    Yields:
+        (channel, sample) float64, in which the integers of every PCM format are exact.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is unreadable, shorter than its header says, or holds NaN or infinity.
+    """
+    with _open(path) as file:
+        try:
+            file.seek(start)
+            for first in range(start, start + samples, block):
+                count = min(block, start + samples - first)
+                values: Exact = file.read(count, dtype="float64", always_2d=True).T
+                if values.shape[1] != count:
+                    raise ValueError(
+                        f"{path} ends after {first + values.shape[1]} of the {start + samples} "
+                        f"samples its header promises: the file is cut short, replace it"
+                    )
+                check_finite(values, str(path), first)
+                yield values
+        except soundfile.LibsndfileError as error:
+            raise ValueError(
+                f"{path} can't be decoded ({error.error_string}): replace the file"
+            ) from None
 
 
 def write(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16") -> None:
@@ -144,7 +176,7 @@ def fit_length(audio: Audio, samples: int) -> Audio:
     return np.ascontiguousarray(padded[:, :samples])
 
 
-def check_finite(audio: Audio, what: str, start: int = 0) -> None:
+def check_finite(audio: NDArray[np.floating], what: str, start: int = 0) -> None:
     """Raise ValueError with the first place where ``(channel, sample)`` audio is not a number."""
     finite = np.isfinite(audio)
     if not finite.all():

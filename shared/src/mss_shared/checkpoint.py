@@ -8,18 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from mss_shared.foreign import PICKLED, Foreign, read_foreign, strip_prefixes
 from mss_shared.paper import Paper, find
 from mss_shared.published import fetch, find_published, matches, read_published
 from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
-
-FOREIGN_SUFFIXES = (".pth", ".pt", ".ckpt", ".th")
-WRAPPERS = ("state_dict", "model_state_dict", "model", "state")
-PREFIXES = ("module.", "model.")
 
 
 @dataclass(frozen=True)
@@ -101,24 +97,15 @@ def load_checkpoint(paper: Paper, source: str, recipe_name: str | None = None) -
         names = ", ".join(read_published(paper.name))
         raise FileNotFoundError(
             f"there is no checkpoint {path}: give a run folder, a .safetensors file, or a "
-            f"published {'/'.join(FOREIGN_SUFFIXES)} file"
-            + (f", or one of {names}" if names else "")
+            f"published {'/'.join(PICKLED)} file" + (f", or one of {names}" if names else "")
         )
-    if path.suffix == ".safetensors":
-        state, header = _read_safetensors(path)
-    elif path.suffix in FOREIGN_SUFFIXES:
-        state, header = read_foreign(path), {}
-    else:
-        raise ValueError(
-            f"{path} is no checkpoint: its name must end in .safetensors, "
-            f"{', '.join(FOREIGN_SUFFIXES)}"
-        )
-    if "recipe" in header:
-        return _from_header(paper, path, state, header)
-    recipe_name = recipe_name or _recipe_of_published(paper, path)
+    found = read_foreign(path)
+    if "recipe" in found.header:
+        return _from_header(paper, path, found)
+    recipe_name = recipe_name or recipe_of_published(paper, path)
     if recipe_name is None:
         raise ValueError(f"{path} does not say which recipe made it: name it with --recipe")
-    return _from_recipe(paper, path, state, recipe_name)
+    return from_recipe(paper, path, found, recipe_name)
 
 
 def load_checkpoints(paper: Paper, source: str, recipe_name: str | None = None) -> list[Checkpoint]:
@@ -147,7 +134,7 @@ def load_checkpoints(paper: Paper, source: str, recipe_name: str | None = None) 
     return [load_checkpoint(paper, source, recipe_name)]
 
 
-def _recipe_of_published(paper: Paper, path: Path) -> str | None:
+def recipe_of_published(paper: Paper, path: Path) -> str | None:
     """The recipe of a published file under its own name and with its own digest."""
     for entries in read_published(paper.name).values():
         for entry in entries:
@@ -156,9 +143,8 @@ def _recipe_of_published(paper: Paper, path: Path) -> str | None:
     return None
 
 
-def _from_header(
-    paper: Paper, path: Path, state: dict[str, Tensor], header: dict[str, str]
-) -> Checkpoint:
+def _from_header(paper: Paper, path: Path, found: Foreign) -> Checkpoint:
+    state, header = found.state, found.header
     if header.get("paper") != paper.name:
         raise ValueError(
             f"{path} holds a {header.get('paper')} model: separate it with that package's command"
@@ -175,56 +161,35 @@ def _from_header(
     )
 
 
-def _from_recipe(paper: Paper, path: Path, state: dict[str, Tensor], name: str) -> Checkpoint:
+def from_recipe(paper: Paper, path: Path, found: Foreign, name: str) -> Checkpoint:
+    """A file of others as the model of a recipe.
+
+    Raises:
+        ValueError: if there is no such recipe or its model does not fit.
+    """
     loaded = load_recipe(paper.recipe, find_recipe(paper.name, name))
     model = paper.build_model(loaded.recipe)
-    state, stripped = _strip_prefixes(state, model.state_dict())
-    notes = [f"{path}: {len(state)} tensors, read as recipe {loaded.name}"]
-    notes += [f"removed the prefix {prefix!r} of every key" for prefix in stripped]
-    if paper.adapt is not None:
-        state, changes = find(paper.adapt)(state, model, path.name)
-        notes += changes
+    state, notes = adapted(paper, path, found, model)
+    notes.insert(0, f"{path}: {len(found.state)} tensors, read as recipe {loaded.name}")
     return Checkpoint(
         fill(model, state, path), loaded.recipe, loaded.name, None, None, None, tuple(notes)
     )
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}
-            return state, dict(file.metadata() or {})
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file ({error}): replace it") from None
-
-
-def read_foreign(path: Path) -> dict[str, Tensor]:
-    """The state dict inside a pickled file, read with ``weights_only=True``."""
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of any kind: the bytes of a broken file mean anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"{path} can't be read as plain weights ({reason}): save its state dict alone"
-        ) from None
-    for wrapper in WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
-            found = found[wrapper]
-    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise ValueError(f"{path} holds no state dict: save the model's state_dict() alone")
-    return dict(found)
-
-
-def _strip_prefixes(
-    state: dict[str, Tensor], wanted: Mapping[str, Tensor]
+def adapted(
+    paper: Paper, path: Path, found: Foreign, model: Any
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Remove ``module.`` and ``model.`` where every key has it and the model's keys do not."""
-    removed = []
-    for prefix in PREFIXES:
-        if state and all(key.startswith(prefix) for key in state) and not set(state) & set(wanted):
-            state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
-            removed.append(prefix)
-    return state, removed
+    """A file's weights under the names of a model, and all that was done to them.
+
+    Raises:
+        ValueError: if the paper knows that they are of another kind.
+    """
+    state, stripped = strip_prefixes(found.state, model.state_dict())
+    notes = [*found.notes, *stripped]
+    if paper.adapt is not None:
+        state, changes = find(paper.adapt)(state, model, path.name)
+        notes += changes
+    return state, notes
 
 
 def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:

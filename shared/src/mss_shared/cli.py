@@ -1,4 +1,4 @@
-"""The verbs of every paper's command: demo, fit, separate, evaluate. Loads torch only to act."""
+"""The verbs of every paper's command and their flags. Loads torch only to act."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mss_shared import console
-from mss_shared.paper import Option, Paper
+from mss_shared import console, separate_flags
+from mss_shared.paper import Option, Paper, Verb
 from mss_shared.recipe import shipped_recipes
 
-VERBS = ("demo", "fit", "separate", "evaluate")
+VERBS = ("demo", "fit", "separate", "evaluate", "seams", "checkpoints", "import-weights")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _DEVICE_HELP = "where to compute"
 
@@ -21,28 +21,54 @@ _DEVICE_HELP = "where to compute"
 def run(paper: Paper, words: Sequence[str] | None = None) -> None:
     """Run a paper's command line; exit code 2 for what the user got wrong.
 
-    A first word that is a file separates it, as ``python -m bs_roformer song.wav`` does.
+    Without a verb, files, folders and flags are for ``separate``, as in
+    ``python -m bs_roformer song.wav``.
     """
     words = list(sys.argv[1:] if words is None else words)
     own = {verb.name: verb for verb in paper.verbs}
-    if words and words[0] not in (*VERBS, *own) and Path(words[0]).is_file():
+    if words and words[0] not in (*VERBS, *own) and _is_input(words[0]):
         words = ["separate", *words]
-    arguments, rest = _parser(paper).parse_known_args(words)
-    overrides = _overrides(paper, arguments, rest)
+    command = shlex.join([paper.command, *words])
     with console.one_sentence_errors(paper.command):
-        from mss_shared import verbs
+        if words[:1] == ["separate"]:
+            words = ["separate", *separate_flags.rewrite(words[1:], paper)]
+        arguments, rest = _parser(paper).parse_known_args(words)
+        overrides = _overrides(paper, arguments, rest)
+        _act(paper, own, arguments, overrides, command)
 
-        command = shlex.join([paper.command, *words])
-        if arguments.verb == "demo":
-            verbs.demo(paper, arguments, command)
-        elif arguments.verb == "fit":
-            verbs.fit(paper, arguments, overrides, command)
-        elif arguments.verb == "separate":
-            verbs.separate(paper, arguments)
-        elif arguments.verb == "evaluate":
-            verbs.evaluate(paper, arguments, command)
-        else:
-            verbs.own(paper, own[arguments.verb], arguments)
+
+def _is_input(word: str) -> bool:
+    """Whether a first word is for ``separate``: a flag, a path, a pattern; not a misspelt verb."""
+    if word.startswith("-"):
+        return word not in ("-h", "--help")
+    return Path(word).exists() or any(mark in word for mark in "./*?[")
+
+
+def _act(
+    paper: Paper,
+    own: dict[str, Verb],
+    arguments: argparse.Namespace,
+    overrides: list[str],
+    command: str,
+) -> None:
+    from mss_shared import verb_seams, verb_separate, verb_weights, verbs
+
+    if arguments.verb == "demo":
+        verbs.demo(paper, arguments, command)
+    elif arguments.verb == "fit":
+        verbs.fit(paper, arguments, overrides, command)
+    elif arguments.verb == "separate":
+        verb_separate.separate(paper, arguments)
+    elif arguments.verb == "evaluate":
+        verbs.evaluate(paper, arguments, command)
+    elif arguments.verb == "seams":
+        verb_seams.compare(paper, arguments)
+    elif arguments.verb == "checkpoints":
+        verb_weights.checkpoints(paper, arguments)
+    elif arguments.verb == "import-weights":
+        verb_weights.import_weights(paper, arguments)
+    else:
+        verbs.own(paper, own[arguments.verb], arguments)
 
 
 def _overrides(paper: Paper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
@@ -82,6 +108,11 @@ def _parser(paper: Paper) -> _Parser:
     _fit_options(_verb(verbs, "fit", "train by a recipe"))
     _separate_options(_verb(verbs, "separate", "split sound files into stems"), paper)
     _evaluate_options(_verb(verbs, "evaluate", "score a checkpoint on test tracks"), paper)
+    _seams_options(_verb(verbs, "seams", "compare songs in chunks with songs at once"), paper)
+    _checkpoints_options(_verb(verbs, "checkpoints", "list or fetch published weights"))
+    _import_options(
+        _verb(verbs, "import-weights", "turn others' weights into a file of ours"), paper
+    )
     for own in paper.verbs:
         _own_options(_verb(verbs, own.name, own.help), own.options)
     return parser
@@ -128,12 +159,49 @@ def _fit_options(verb: argparse.ArgumentParser) -> None:
 
 
 def _separate_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
-    verb.add_argument("inputs", nargs="+", type=Path, help="sound files")
-    verb.add_argument("--out", type=Path, default=Path("stems"), help="OUT/<song>/<stem>.wav")
-    verb.add_argument("--start", type=float, default=0.0, help="skip so many seconds of a file")
-    verb.add_argument("--duration", type=float, help="separate so many seconds, not all")
+    separate_flags.add_input_flags(verb)
+    separate_flags.add_output_flags(verb)
     _model_options(verb, paper, paper.default_checkpoint)
+    _config_option(verb, paper)
+    separate_flags.add_quality_flags(verb)
     _own_options(verb, (*paper.options, *paper.separate_options))
+    verb.epilog = separate_flags.describe_aliases(paper.aliases)
+
+
+def _seams_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
+    verb.add_argument("inputs", nargs="+", type=Path, help="sound files")
+    verb.add_argument(
+        "--contexts",
+        nargs="+",
+        type=float,
+        default=[0.0, 0.25, 0.5, 1.0],
+        help="seconds heard on both sides of a chunk and thrown away",
+    )
+    verb.add_argument("--start", type=float, default=0.0, help="skip so many seconds")
+    verb.add_argument("--duration", type=float, default=60.0, help="compare so many seconds")
+    verb.add_argument("--json", action="store_true", help="print JSON alone")
+    _model_options(verb, paper, paper.default_checkpoint)
+    _own_options(verb, paper.options)
+
+
+def _checkpoints_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "action", nargs="?", choices=("list", "fetch"), default="list", help="list if not given"
+    )
+    verb.add_argument("names", nargs="*", help="all if not given, to list")
+    verb.add_argument("--json", action="store_true", help="print JSON alone")
+
+
+def _import_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
+    verb.add_argument("file", type=Path, help="a weights file of others")
+    verb.add_argument("--recipe", help="the recipe it belongs to; found by its shapes if not given")
+    _config_option(verb, paper)
+    verb.add_argument("--out", type=Path, help="a .safetensors file; beside the other if not given")
+
+
+def _config_option(verb: argparse.ArgumentParser, paper: Paper) -> None:
+    if paper.open_configured is not None:
+        verb.add_argument("--config_path", type=Path, help="others' YAML of the weights")
 
 
 def _evaluate_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
@@ -174,4 +242,9 @@ def _model_options(verb: argparse.ArgumentParser, paper: Paper, default: str | N
     verb.add_argument("--chunk_seconds", type=float, help="instead of the recipe's")
     verb.add_argument("--overlap", type=float, help="instead of the recipe's, 0 to below 1")
     verb.add_argument("--batch", type=int, default=1, help="pieces per pass")
-    verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
+    verb.add_argument(
+        "--device",
+        type=separate_flags.device_name,
+        default="auto",
+        help="auto, cpu, cuda, cuda:<number> or mps",
+    )

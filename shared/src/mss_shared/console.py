@@ -6,7 +6,8 @@ import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -26,6 +27,17 @@ Report = Callable[[str, int, int], None]
 def say(text: str) -> None:
     """Print one line at once, also when the output is a file or a pipe."""
     print(text, flush=True)
+
+
+@contextmanager
+def json_alone(wanted: bool) -> Iterator[TextIO]:
+    """Give stdout to JSON, if it is wanted, and put all that is said on stderr meanwhile."""
+    results = sys.stdout
+    if not wanted:
+        yield results
+        return
+    with redirect_stdout(sys.stderr):
+        yield results
 
 
 @contextmanager

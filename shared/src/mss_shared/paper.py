@@ -48,6 +48,26 @@ class Verb:
 
 
 @dataclass(frozen=True)
+class Alias:
+    """A flag of an earlier program for ``separate``, which acts as flags here.
+
+    Attributes:
+        name: with its dashes.
+        words: what it stands for; ``{}`` in one is the flag's value.
+        choices: the legal values, if they are few; a flag with choices has a value.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    choices: tuple[str, ...] | None = None
+
+    @property
+    def has_value(self) -> bool:
+        """Whether a word follows it."""
+        return self.choices is not None or any("{}" in word for word in self.words)
+
+
+@dataclass(frozen=True)
 class Paper:
     """A package's parts; what needs torch by name, so that ``--help`` loads none.
 
@@ -69,9 +89,13 @@ class Paper:
             every change; None if they load as they are.
         open_folder: ``module:callable`` for folders of files that only this paper's users have,
             called with (folder, recipe name or None) and returning a list of ``Checkpoint``.
+        open_configured: ``module:callable`` for weights with a configuration of others beside them,
+            called with (weights file, configuration file) and returning a ``Checkpoint``; the
+            flag ``--config_path`` is there if it is.
         default_checkpoint: for ``separate`` without ``--checkpoint``.
         checkpoint_flags: ``--checkpoint``, and what the paper's users are used to.
         verbs: its own verbs.
+        aliases: flags of earlier programs that ``separate`` takes.
     """
 
     name: str
@@ -86,9 +110,11 @@ class Paper:
     demo_variants: tuple[Mapping[str, Any], ...] = ()
     adapt: str | None = None
     open_folder: str | None = None
+    open_configured: str | None = None
     default_checkpoint: str | None = None
     checkpoint_flags: tuple[str, ...] = ("--checkpoint",)
     verbs: tuple[Verb, ...] = ()
+    aliases: tuple[Alias, ...] = ()
 
     @property
     def command(self) -> str:

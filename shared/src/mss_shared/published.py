@@ -51,6 +51,11 @@ class Published:
         """The last part of the address."""
         return self.url.split("?")[0].rsplit("/", 1)[-1]
 
+    @property
+    def size(self) -> str:
+        """For people."""
+        return "size unknown" if self.bytes is None else f"{self.bytes / 1e6:.1f} MB"
+
 
 def read_published(package: str) -> dict[str, tuple[Published, ...]]:
     """Name -> files of a package's checkpoints.yaml; empty if it has none.
@@ -89,6 +94,8 @@ def _entry(values: dict[str, Any], path: Path, name: str) -> Published:
 def fetch(entry: Published) -> Path:
     """The file in the user's cache, downloaded if it is not there; its digest is always checked.
 
+    A download that breaks off goes on where it stopped when it is asked for again.
+
     Raises:
         FileNotFoundError: if it can't be downloaded, saying where to put it by hand.
         ValueError: if a file has another digest.
@@ -98,14 +105,20 @@ def fetch(entry: Published) -> Path:
         check(path, entry)
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    console.say(f"downloading {entry.url} ({_size(entry)}, licence {entry.licence})")
     part = path.with_name(f".part-{path.name}")
+    here = part.stat().st_size if part.is_file() else 0
+    console.say(
+        f"downloading {entry.url} ({entry.size}, licence {entry.licence})"
+        + (f", going on after {here / 1e6:.1f} MB" if here else "")
+    )
+    if entry.bytes is None or here < entry.bytes:
+        _download(entry, part, here)
     try:
-        _download(entry, part)
         check(part, entry)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    except ValueError:
+        part.unlink()  # going on from it would not mend it
+        raise
+    part.replace(path)
     return path
 
 
@@ -128,7 +141,7 @@ def check(path: Path, entry: Published) -> None:
     elif not matches(path, entry):
         raise ValueError(
             f"{path} has {path.stat().st_size} bytes with SHA-256 {_digest(path)[:16]}, "
-            f"{entry.url} should have {_size(entry)} with {(entry.sha256 or 'any')[:16]}: delete "
+            f"{entry.url} should have {entry.size} with {(entry.sha256 or 'any')[:16]}: delete "
             f"it and download it again"
         )
     elif entry.sha256 is None:
@@ -140,24 +153,37 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _download(entry: Published, path: Path) -> None:
+def _download(entry: Published, part: Path, here: int) -> None:
+    """Append to ``part`` what lies after its first ``here`` bytes."""
     by_hand = f"download it by hand to {cached(entry)}"
     try:
         from pooch import HTTPDownloader
     except ImportError:
         raise FileNotFoundError(
-            f"{entry.url} ({_size(entry)}) is not here and pooch, which downloads, is not "
+            f"{entry.url} ({entry.size}) is not here and pooch, which downloads, is not "
             f'installed: pip install "mss-shared[download]", or {by_hand}'
         ) from None
+    complete = False
+
+    def begin(response: Any, *_: Any, **__: Any) -> None:
+        """A server that can't go on sends the whole; one that has no more says 416."""
+        nonlocal complete
+        complete = response.status_code == 416
+        if response.status_code == 200:
+            file.seek(0)
+            file.truncate()
+
+    headers = {"Range": f"bytes={here}-", "Accept-Encoding": "identity"} if here else {}
     try:
-        HTTPDownloader(progressbar=False)(entry.url, str(path), None)
+        with part.open("r+b" if here else "wb") as file:
+            file.seek(here)
+            download = HTTPDownloader(progressbar=False, headers=headers, hooks={"response": begin})
+            download(entry.url, file, None)
     except Exception as error:  # pooch passes on whatever its transport raises
+        if complete:
+            return
         reason = " ".join(str(error).split())[:120]
         raise FileNotFoundError(
-            f"{entry.url} ({_size(entry)}) can't be downloaded ({type(error).__name__}: {reason}): "
+            f"{entry.url} ({entry.size}) can't be downloaded ({type(error).__name__}: {reason}): "
             f"check the network, or {by_hand}"
         ) from None
-
-
-def _size(entry: Published) -> str:
-    return "size unknown" if entry.bytes is None else f"{entry.bytes / 1e6:.1f} MB"

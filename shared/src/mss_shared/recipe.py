@@ -20,6 +20,9 @@ from jsonargparse import ArgumentParser
 
 LEAF_SOURCES = ("paper", "code", "ours")
 
+# What the recipes inside weights meant before these keys existed.
+_INFERENCE_BEFORE = {"context_seconds": 0.0, "window": "triangle", "edges": "none"}
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -99,12 +102,21 @@ class InferenceConfig:
     """How a song is cut for the model.
 
     Args:
-        chunk_seconds: length of the pieces; 0.0 for the whole song at once.
-        overlap: share of a piece that the next one covers again, 0 to below 1.
+        chunk_seconds: length of what the model is given; 0.0 for the whole song at once.
+        overlap: share of the kept part that the next one covers again, 0 to below 1.
+        context_seconds: what of a chunk, on either side, the model hears and is thrown away.
+        window: weights of the kept parts where they overlap: ``triangle``; ``flat``, the mean;
+            ``fade``, flat with ramps over a tenth of a chunk.
+        edges: ``none``: chunks lie inside the song, the first and the last keep their outer
+            context; ``zeros``: the song goes on in silence; ``reflect``: the song is mirrored
+            over a chunk less its hop where it is long enough.
     """
 
     chunk_seconds: float
     overlap: float
+    context_seconds: float
+    window: str
+    edges: str
 
 
 @dataclass(frozen=True)
@@ -188,7 +200,11 @@ def load_recipe(
 
 
 def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> RecipeType:
-    """A recipe from YAML text, as it stands in the header of a weights file."""
+    """A recipe from YAML text, as it stands in the header of a weights file, of any age."""
+    values = _parse_yaml(text, Path(f"{name}.yaml"))
+    if isinstance(values, dict) and isinstance(values.get("inference"), dict):
+        values["inference"] = _INFERENCE_BEFORE | values["inference"]
+        text = yaml.safe_dump(values, sort_keys=False)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.yaml"
         path.write_text(text, encoding="utf-8")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from mss_shared.chunks import Reader, plan_chunks
 from mss_shared.recipe import InferenceConfig
 
-Reader = Callable[[int, int], Tensor]
 Report = Callable[[str, int, int], None]
 
 
@@ -76,11 +74,11 @@ def separate_blocks(
     batch: int = 1,
     progress: Report | None = None,
 ) -> Iterator[Tensor]:
-    """Separate a track that is read piece by piece; at most ``batch + 1`` pieces are in memory.
+    """Separate a track that is read piece by piece; ``batch`` chunks and a sum are in memory.
 
-    Pieces overlap and are weighted by a triangle, divided by the sum of the weights at each
-    sample, so that a model that returns its input is passed through up to rounding, at the first
-    and last sample too. The last piece ends with the track: nothing is padded.
+    What is kept of the chunks is weighted where it overlaps and divided by the sum of the weights
+    at each sample, so that a model that returns its input is passed through up to rounding, at
+    the first and last sample too, and whatever the batch.
 
     Args:
         model: as in ``separate``.
@@ -93,55 +91,55 @@ def separate_blocks(
     """
     if batch < 1:
         raise ValueError(f"batch is {batch}: give at least one piece per pass")
-    starts, size = plan_pieces(samples, config, model.sample_rate)
-    if len(starts) == 1:  # nothing to add up: a song at once is in memory once
-        yield _run(model, read(0, size)[None])[0]
+    plan = plan_chunks(samples, config, model.sample_rate)
+    count = len(plan.starts)
+    if count == 1 and plan.size == samples:  # a song at once is in memory once
+        yield _run(model, read(0, samples)[None])[0]
         if progress is not None:
             progress("", 1, 1)
         return
-    weight = _triangle(size)
-    done = 0
-    total, weights = torch.zeros(0), torch.zeros(size)
-    places = [*pairwise([*starts, samples])]
-    for first in range(0, len(places), batch):
-        group = places[first : first + batch]
-        pieces = torch.stack([read(start, size) for start, _ in group])
-        estimates = _run(model, pieces)
-        for (start, following), estimate in zip(group, estimates, strict=True):
-            if not total.numel():
-                total = torch.zeros_like(estimate)
-            total += estimate * weight
-            weights += weight
-            step = following - start
-            yield total[..., :step] / weights[:step]
-            total = _advance(total, step)
-            weights = _advance(weights, step)
-            done += 1
+    numbers = range(count)
+    sums = _Sums()
+    for group in (numbers[first : first + batch] for first in numbers[::batch]):
+        chunks = torch.stack([plan.fetch(number, read) for number in group])
+        for number, estimate in zip(group, _run(model, chunks), strict=True):
+            first, end = plan.kept(number)
+            offset = plan.starts[number]
+            sums.add(first, estimate[..., first - offset : end - offset], plan.weights(number))
+            following = plan.kept(number + 1)[0] if number + 1 < count else samples
+            if following > sums.start:
+                yield sums.take(following)
             if progress is not None:
-                progress("", done, len(starts))
+                progress("", number + 1, count)
 
 
-def plan_pieces(samples: int, config: InferenceConfig, sample_rate: int) -> tuple[list[int], int]:
-    """Starts of the pieces and their common length, in samples.
+class _Sums:
+    """Weighted estimates and weights from sample ``start`` of the song on."""
 
-    Raises:
-        ValueError: if the overlap is not in [0, 1) or a piece would be empty.
-    """
-    if not 0.0 <= config.overlap < 1.0:
-        raise ValueError(f"overlap is {config.overlap}: give at least 0 and less than 1")
-    if not 0.0 <= config.chunk_seconds < math.inf:
-        raise ValueError(
-            f"chunk_seconds is {config.chunk_seconds}: give a length, or 0.0 for the whole song"
-        )
-    size = round(config.chunk_seconds * sample_rate)
-    if config.chunk_seconds and not size:
-        raise ValueError(
-            f"chunk_seconds is {config.chunk_seconds}, less than a sample at {sample_rate} Hz: "
-            f"give more, or 0.0 for the whole song"
-        )
-    size = min(size or samples, samples)
-    hop = max(1, round(size * (1.0 - config.overlap)))
-    return [*range(0, samples - size, hop), samples - size], size
+    def __init__(self) -> None:
+        self.start = 0
+        self.total = torch.zeros(0)
+        self.weights = torch.zeros(0)
+
+    def add(self, first: int, estimate: Tensor, weights: Tensor) -> None:
+        """Add (stem, channel, sample) that begins at sample ``first``, not before ``start``."""
+        offset = first - self.start
+        missing = offset + len(weights) - len(self.weights)
+        if not self.total.numel():
+            self.total = estimate.new_zeros((*estimate.shape[:-1], 0))
+        if missing > 0:
+            self.total = torch.nn.functional.pad(self.total, (0, missing))
+            self.weights = torch.nn.functional.pad(self.weights, (0, missing))
+        self.total[..., offset : offset + len(weights)] += estimate * weights
+        self.weights[offset : offset + len(weights)] += weights
+
+    def take(self, end: int) -> Tensor:
+        """(stem, channel, sample) the means up to sample ``end``, which becomes the start."""
+        step = end - self.start
+        block = self.total[..., :step] / self.weights[:step]
+        self.total, self.weights = self.total[..., step:].clone(), self.weights[step:].clone()
+        self.start = end
+        return block
 
 
 def _run(model: Separator, pieces: Tensor) -> Tensor:
@@ -152,14 +150,3 @@ def _run(model: Separator, pieces: Tensor) -> Tensor:
         device = pieces.device if parameter is None else parameter.device
     with torch.inference_mode():
         return model(pieces.to(device)).float().cpu()
-
-
-def _triangle(size: int) -> Tensor:
-    """(sample,) weights that rise to the middle and fall again, positive everywhere."""
-    ramp = torch.arange(1, size + 1, dtype=torch.float32)
-    return torch.minimum(ramp, ramp.flip(0)) / size
-
-
-def _advance(buffer: Tensor, step: int) -> Tensor:
-    """Drop the first ``step`` samples and append as many zeros."""
-    return torch.nn.functional.pad(buffer[..., step:], (0, step))

@@ -1,23 +1,40 @@
-"""From a sound file to a folder of stem files."""
+"""From a song to its stems: streams, and files that add up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from mss_shared import audio, console
-from mss_shared.audio import Audio
+from mss_shared.channels import AnyChannels
+from mss_shared.chunks import reach
+from mss_shared.consistency import Pair, consistent, rerun_blocks
+from mss_shared.delivery import Delivery, Separated
+from mss_shared.plan import FilePlan, plan_files
+from mss_shared.quantise import fits, keep_within, round_jointly
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separate import Separator, separate
+from mss_shared.separate import Separator, separate_blocks
+from mss_shared.songs import (
+    BLOCK_SAMPLES,
+    Sliding,
+    Song,
+    open_song,
+    resampled,
+    resampled_length,
+    song_of_array,
+)
+from mss_shared.stem_files import SPOOL, Format, StemFiles, null_depth
 
 Report = Callable[[str, int, int], None]
+Exact = NDArray[np.float64]
 
-# What a file's stems are written as; PCM_16 where the input had less, or was lossy.
-_SUBTYPES = {"PCM_24": "PCM_24", "PCM_32": "PCM_24", "FLOAT": "FLOAT", "DOUBLE": "FLOAT"}
+# A song of this length fits in memory at once on most machines with any of the models.
+_LONG_SECONDS = 600.0
 
 
 def separate_file(
@@ -25,85 +42,234 @@ def separate_file(
     path: Path,
     out: Path,
     inference: InferenceConfig,
+    delivery: Delivery,
     *,
     part_seconds: tuple[float, float | None] = (0.0, None),
     batch: int = 1,
     progress: Report | None = None,
-) -> list[Path]:
-    """Separate one file into ``out/<file's name>/<stem>.wav`` of its own rate, length and channels.
+) -> Separated:
+    """Separate one file into files of its own rate, length, channels and sample format.
 
-    ``part_seconds`` is where to start and how much to take, None for all that follows.
+    The song is read, separated and written block by block: memory does not grow with its length,
+    unless ``inference.chunk_seconds`` is 0.0. Files get their names when all are complete.
 
-    A mono file goes through a stereo model as two equal channels and comes back as their mean.
-    Files are written in the input's sample format or the nearest of ours, in float if a stem would
-    clip in it.
+    Channels go through the model as many together as it takes, a lone one repeated. 8-bit
+    integers become 16-bit ones and lossily coded songs 16-bit integers. A stem that would clip
+    turns the integers of all into floats; where the format is fixed by its container or the user,
+    all are scaled alike, or, lossless, what exceeds full scale moves to other stems.
+
+    Lossless, the files' integers add up to the song's. Songs in float lie on a grid of up to 53
+    bits: the files are 32-bit floats if they can hold it and else 64-bit floats, which hold 2**-51
+    of full scale.
+
+    Args:
+        model: anything that keeps the border.
+        path: a sound file.
+        out: folder below which ``delivery.filename`` says where the files go.
+        inference: how the song is cut.
+        delivery: what to write.
+        part_seconds: where to start and how much to take, None for all that follows.
+        batch: chunks per call of the model.
+        progress: called with ('', chunks done, chunks in all).
 
     Raises:
-        FileNotFoundError, ValueError: if the file can't be read, has too many channels, or ends
-            before the part starts.
+        FileNotFoundError, ValueError: if the file can't be read, holds NaN, or ends before the
+            part starts, or if what is wanted of it can't be written.
+        OSError: if the disk refuses.
     """
-    start, about = _part(path, audio.info(path), part_seconds)
-    mixture = _to_model(audio.read(path, start, about.samples), about, path, model)
-    estimates = separate(
-        model, torch.from_numpy(mixture), inference, batch=batch, progress=progress
-    ).numpy()
-    del mixture  # a long song's stems fill the memory by themselves
-    subtype = _SUBTYPES.get(about.subtype, "PCM_16")
-    if subtype != "FLOAT" and any(_peak(e, about, model) > 1.0 for e in estimates):
-        console.say(f"{path.name}: a stem exceeds full scale, written as 32-bit float")
-        subtype = "FLOAT"
-    written = []
-    for stem, estimate in zip(model.stems, estimates, strict=True):
-        target = out / path.stem / f"{stem}.wav"
-        audio.write(target, _to_file(estimate, about, model), about.sample_rate, subtype)
-        written.append(target)
-    return written
+    with open_song(path, part_seconds) as song:
+        plan = plan_files(song, model, delivery, out, path.stem.removesuffix(".stem"))
+        notes = [*plan.notes, *_notes(song, model, inference)]
+        pairs = song_blocks(song, model, inference, delivery.lossless, batch, progress)
+        shape = (song.sample_rate, song.channels, song.samples)
+        with StemFiles([*plan.targets.values()], plan.first_format, *shape) as files:
+            for mixture, stems in pairs:
+                write = _write_exactly if delivery.lossless else _write_nearly
+                note = write(files, plan, mixture, stems)
+                if note and note not in notes:
+                    notes.append(note)
+            gain = _finish(files, plan)
+            files.close()
+            depth = None
+            if delivery.lossless and plan.whole:
+                depth = null_depth([files.files[n].part for n in plan.whole], song.blocks())
+            if delivery.container == "mp4":
+                plan.write_mp4(files)
+            else:
+                files.publish()
+    if gain != 1.0:
+        notes.append(f"all files are scaled by {20 * math.log10(gain):.2f} dB so that none clips")
+    return Separated(plan.paths, depth, 20 * math.log10(gain), tuple(notes))
 
 
-def _part(
-    path: Path, about: audio.AudioInfo, part_seconds: tuple[float, float | None]
-) -> tuple[int, audio.AudioInfo]:
-    """First sample of a part, and the file's header as if the part were all of it."""
-    start_seconds, seconds = part_seconds
-    if start_seconds < 0 or (seconds is not None and seconds <= 0):
-        raise ValueError(
-            f"a part of {seconds} s from {start_seconds} s: give --start of 0 or more and "
-            f"--duration above 0"
+def separate_song(
+    song: Path | NDArray[np.floating] | Tensor,
+    model: Separator,
+    inference: InferenceConfig,
+    *,
+    sample_rate: int | None = None,
+    lossless: str | None = None,
+    batch: int = 1,
+    progress: Report | None = None,
+) -> NDArray[np.float32]:
+    """Separate a file or an array of any rate and number of channels, in memory.
+
+    Args:
+        song: a sound file, or (channel, sample) audio.
+        model, inference, batch, progress: as in ``separate_file``.
+        sample_rate: of an array; the model's if None.
+        lossless: None, ``mask`` or ``rerun``, as in ``Delivery``; the stems then add up to the
+            song up to float32 rounding, and a single stem is followed by the residual.
+
+    Returns:
+        (stem, channel, sample) at the song's rate and as long as it.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``separate_file``.
+    """
+    blocks = iterate_song(
+        song,
+        model,
+        inference,
+        sample_rate=sample_rate,
+        lossless=lossless,
+        batch=batch,
+        progress=progress,
+    )
+    return np.concatenate([*blocks], axis=-1)
+
+
+def iterate_song(
+    song: Path | NDArray[np.floating] | Tensor,
+    model: Separator,
+    inference: InferenceConfig,
+    *,
+    sample_rate: int | None = None,
+    lossless: str | None = None,
+    batch: int = 1,
+    progress: Report | None = None,
+) -> Iterator[NDArray[np.float32]]:
+    """The same lazily: yields (stem, channel, sample) blocks in order, as they are finished."""
+    if isinstance(song, Path):
+        with open_song(song) as opened:
+            pairs = song_blocks(opened, model, inference, lossless, batch, progress)
+            for _, stems in pairs:
+                yield stems.astype(np.float32)
+        return
+    given = song_of_array(song, model.sample_rate if sample_rate is None else sample_rate)
+    for _, stems in song_blocks(given, model, inference, lossless, batch, progress):
+        yield stems.astype(np.float32)
+
+
+def song_blocks(
+    song: Song,
+    model: Separator,
+    inference: InferenceConfig,
+    lossless: str | None,
+    batch: int,
+    progress: Report | None,
+) -> Iterator[Pair]:
+    """Blocks of a song, (channel, sample), and of its stems, (stem, channel, sample), at its rate.
+
+    Lossless, the stems add up to the song up to float64 rounding.
+    """
+    samples = resampled_length(song.samples, song.sample_rate, model.sample_rate)
+    singles = (block.astype(np.float32) for block in song.blocks())
+    at_rate = resampled(singles, song.sample_rate, model.sample_rate, samples)
+    window = Sliding(at_rate, reach(samples, inference, model.sample_rate, batch))
+    adapted: Separator = AnyChannels(model, song.channels)
+    if song.channels == model.channels:
+        adapted = model
+    run = rerun_blocks if lossless == "rerun" else separate_blocks
+    estimates = run(adapted, window.tensor, samples, inference, batch=batch, progress=progress)
+    arrays = _finite(estimates, model)
+    back = resampled(arrays, model.sample_rate, song.sample_rate, song.samples)
+    pairs = _paired(song, back)
+    return consistent(pairs, len(model.stems)) if lossless else pairs
+
+
+def _finite(estimates: Iterator[Tensor], model: Separator) -> Iterator[NDArray[np.floating]]:
+    done = 0
+    for block in estimates:
+        if not torch.isfinite(block).all():
+            bad = torch.nonzero(~torch.isfinite(block))[0]
+            stem = model.stems[int(bad[0]) % len(model.stems)]
+            raise ValueError(
+                f"the estimate of {stem} is no number near sample {done + int(bad[2])}: the "
+                f"weights are broken"
+            )
+        done += block.shape[-1]
+        yield block.numpy()
+
+
+def _paired(song: Song, estimates: Iterator[NDArray[np.floating]]) -> Iterator[Pair]:
+    """Blocks of the song beside those of its stems, short enough to be worked on at once."""
+    mixture = Sliding(song.blocks(), 0)
+    done = 0
+    for block in estimates:
+        for first in range(0, block.shape[-1], BLOCK_SAMPLES):
+            part = block[..., first : first + BLOCK_SAMPLES].astype(np.float64)
+            yield mixture.read(done, part.shape[-1]).astype(np.float64, copy=False), part
+            done += part.shape[-1]
+
+
+def _write_nearly(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exact) -> str | None:
+    """Write each value as it is; a note if one does not fit."""
+    values = plan.mix(np.concatenate([stems, mixture[None]]))
+    peak = float(np.abs(values).max(initial=0.0))
+    note = None
+    if peak > 1.0 and files.form.subtype not in ("FLOAT", "DOUBLE"):
+        files.change(SPOOL)
+        if plan.may_float:
+            note = "a stem exceeds full scale, written as 32-bit float"
+    files.write(values)
+    return note
+
+
+def _write_exactly(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exact) -> str | None:
+    """Write integers that add up to the song's; a note if they had to be changed for it."""
+    assert plan.grid is not None
+    integers = round_jointly(stems, mixture, plan.grid)
+    whole = plan.grid.round(mixture).astype(np.int64)
+    rows = plan.mix(np.concatenate([integers, whole[None]]))
+    note = None
+    if not fits(rows, files.form.subtype):
+        wider = [name for name in ("FLOAT", "DOUBLE") if fits(rows, name)] if plan.may_float else []
+        if wider:
+            files.change(Format("WAV", wider[0]))
+            bits = "32" if wider[0] == "FLOAT" else "64"
+            note = f"a stem exceeds its sample format, written as {bits}-bit float"
+        else:
+            rows = keep_within(rows, files.form.subtype)
+            note = "what exceeds full scale in a stem was moved to other stems"
+    files.write(rows / plan.grid.scale)
+    return note
+
+
+def _finish(files: StemFiles, plan: FilePlan) -> float:
+    """Bring the files into their final format; what all were multiplied by."""
+    gain = 1.0
+    if plan.may_float or files.form == plan.final_format:
+        return gain
+    if files.peak > 1.0:
+        gain = (1.0 - 2.0**-15) / files.peak
+    if plan.final_format != SPOOL:
+        files.change(plan.final_format, gain)
+    elif gain != 1.0:
+        files.change(SPOOL, gain)
+    return gain
+
+
+def _notes(song: Song, model: Separator, inference: InferenceConfig) -> list[str]:
+    notes = []
+    if song.channels != model.channels:
+        how = "each by itself" if model.channels == 1 else f"{model.channels} at a time"
+        notes.append(
+            f"{song.channels} channels through a model of {model.channels}: {how}, a lone one "
+            f"repeated"
+            if model.channels > 1
+            else f"{song.channels} channels through a model of 1: {how}"
         )
-    start = round(start_seconds * about.sample_rate)
-    if start and start >= about.samples:
-        raise ValueError(
-            f"{path} lasts {about.seconds:.1f} s and the part starts at {start_seconds} s: give an "
-            f"earlier --start"
-        )
-    left = about.samples - start
-    samples = left if seconds is None else min(left, round(seconds * about.sample_rate))
-    return start, replace(about, samples=samples)
-
-
-def _to_model(mixture: Audio, about: audio.AudioInfo, path: Path, model: Separator) -> Audio:
-    """Bring (channel, sample) audio to the model's rate and channels."""
-    if not about.samples:
-        raise ValueError(f"{path} has no samples: give a file with sound")
-    if about.channels not in (1, model.channels):
-        raise ValueError(
-            f"{path} has {about.channels} channels, the model takes {model.channels}: mix it down "
-            f"first"
-        )
-    at_rate = audio.resample(mixture, about.sample_rate, model.sample_rate)
-    at_rate = audio.fit_length(at_rate, max(1, at_rate.shape[1]))
-    return np.broadcast_to(at_rate, (model.channels, at_rate.shape[1])).copy()
-
-
-def _peak(estimate: Audio, about: audio.AudioInfo, model: Separator) -> float:
-    """Largest magnitude of what would be written of a stem."""
-    final = _to_file(estimate, about, model)
-    return float(max(final.max(initial=0.0), -final.min(initial=0.0)))
-
-
-def _to_file(estimate: Audio, about: audio.AudioInfo, model: Separator) -> Audio:
-    """Bring one stem back to the file's channels, rate and length."""
-    if about.channels < model.channels:
-        estimate = estimate.mean(axis=0, keepdims=True)
-    back = audio.resample(estimate, model.sample_rate, about.sample_rate)
-    return audio.fit_length(back, about.samples)
+    if not inference.chunk_seconds and song.samples > _LONG_SECONDS * song.sample_rate:
+        notes.append("the model takes the song at once: memory grows with its length")
+    return notes

@@ -9,19 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mss_shared import audio, console
 from mss_shared.audio import Audio
 from mss_shared.checkpoint import Checkpoint, load_checkpoints
 from mss_shared.datasets import Dataset, Track, open_dataset
+from mss_shared.device import pick_device
 from mss_shared.evaluate import Estimator, Summary, model_estimator, oracle_estimator
 from mss_shared.evaluate import evaluate as score
+from mss_shared.loading import flagged_inference, given_options, load_words
 from mss_shared.oracles import ORACLES
-from mss_shared.paper import Option, Paper, Verb, find
-from mss_shared.recipe import InferenceConfig, find_recipe, load_recipe
+from mss_shared.paper import Paper, Verb, find
+from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.song_scores import OURS, Engine
-from mss_shared.stems import separate_file
 
 
 def demo(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
@@ -41,7 +40,9 @@ def demo(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
     root = arguments.scores or out / "scores"
     tables = {}
     for given in ({}, *paper.demo_variants):
-        model = paper.join_models([checkpoint.model], recipe, given).to(_device(arguments.device))
+        model = paper.join_models([checkpoint.model], recipe, given).to(
+            pick_device(arguments.device)
+        )
         estimator = model_estimator(paper.name, _varied(checkpoint, given), model, recipe.inference)
         run = f"demo-seed{_seed(checkpoint)}{_suffix(given)}"
         keep = None if given else _keeper(out / "stems", estimator.stems)
@@ -99,41 +100,15 @@ def _run_folders(names: Sequence[str], out: Path | None) -> list[Path]:
     return [(out or Path("runs")) / name for name in names]
 
 
-def separate(paper: Paper, arguments: argparse.Namespace) -> None:
-    """Split files into stems; one bad file does not stop the others."""
-    _check_names(arguments.inputs, arguments.out)
-    checkpoints = _load(paper, arguments)
-    given = _given((*paper.options, *paper.separate_options), arguments)
-    model = _join(paper, checkpoints, given).to(_device(arguments.device))
-    inference = _inference(checkpoints[0].recipe.inference, arguments)
-    part = (arguments.start, arguments.duration)
-    failures = []
-    for path in arguments.inputs:
-        try:
-            with console.progress(path.name) as progress:
-                written = separate_file(
-                    model,
-                    path,
-                    arguments.out,
-                    inference,
-                    part_seconds=part,
-                    batch=arguments.batch,
-                    progress=progress,
-                )
-            console.say(f"{path.name}: {len(written)} stems in {written[0].parent}")
-        except (ValueError, OSError) as error:
-            failures.append(console.sentence(error))
-    if failures:
-        raise ValueError("; ".join(failures))
-
-
 def evaluate(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
     """Score a checkpoint, or per-stem checkpoints together, on the test tracks."""
-    checkpoints = _load(paper, arguments)
-    given = _given(paper.options, arguments)
+    checkpoints = load_words(paper, arguments)
+    given = given_options(paper.options, arguments)
     first = _varied(checkpoints[0], given)
-    model = _join(paper, checkpoints, given).to(_device(arguments.device))
-    inference = _inference(first.recipe.inference, arguments)
+    models = [checkpoint.model for checkpoint in checkpoints]
+    joined = paper.join_models(models, first.recipe, given)
+    model = joined.to(pick_device(arguments.device))
+    inference = flagged_inference(first.recipe.inference, arguments)
     dataset = _open(arguments.data_root)
     check_format(dataset, model)
     estimator = model_estimator(paper.name, first, model, inference, arguments.batch)
@@ -161,7 +136,7 @@ def evaluate(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
 
 def own(paper: Paper, verb: Verb, arguments: argparse.Namespace) -> None:
     """A verb that only this paper has."""
-    find(verb.action)(paper, _given(verb.options, arguments))
+    find(verb.action)(paper, given_options(verb.options, arguments))
 
 
 def check_format(dataset: Dataset, model: Any) -> None:
@@ -181,43 +156,9 @@ def check_format(dataset: Dataset, model: Any) -> None:
                 )
 
 
-def _check_names(inputs: Sequence[Path], out: Path) -> None:
-    """Raise ValueError if two files' stems would be written to one folder."""
-    for number, path in enumerate(inputs):
-        for other in inputs[:number]:
-            if other.stem == path.stem:
-                raise ValueError(
-                    f"{other} and {path} would both be written to {out / path.stem}: separate "
-                    f"them apart, each with its own --out"
-                )
-
-
 def _open(data_root: str) -> Dataset:
     with console.progress("preparing songs") as progress:
         return open_dataset(data_root, progress)
-
-
-def _load(paper: Paper, arguments: argparse.Namespace) -> list[Checkpoint]:
-    checkpoints = [
-        checkpoint
-        for source in arguments.checkpoint
-        for checkpoint in load_checkpoints(paper, source, arguments.recipe)
-    ]
-    for checkpoint in checkpoints:
-        for note in checkpoint.notes:
-            console.say(note)
-    return checkpoints
-
-
-def _join(paper: Paper, checkpoints: Sequence[Checkpoint], given: Mapping[str, Any]) -> Any:
-    models = [checkpoint.model for checkpoint in checkpoints]
-    return paper.join_models(models, checkpoints[0].recipe, given)
-
-
-def _given(options: Sequence[Option], arguments: argparse.Namespace) -> dict[str, Any]:
-    """The paper's own flags that were given, by name."""
-    values = {option.name: getattr(arguments, option.name) for option in options}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _varied(checkpoint: Checkpoint, given: Mapping[str, Any]) -> Checkpoint:
@@ -232,25 +173,6 @@ def _suffix(given: Mapping[str, Any]) -> str:
         values = value if isinstance(value, list) else [value]
         words.append("-".join([name, *map(str, values)]) if value is not True else name)
     return "".join(f"-{word}" for word in words)
-
-
-def _inference(config: InferenceConfig, arguments: argparse.Namespace) -> InferenceConfig:
-    changes = {
-        name: getattr(arguments, name)
-        for name in ("chunk_seconds", "overlap")
-        if getattr(arguments, name) is not None
-    }
-    return replace(config, **changes)
-
-
-def _device(wanted: str) -> torch.device:
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ValueError("there is no CUDA device: choose --device cpu")
-    if wanted == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("there is no MPS device: choose --device cpu")
-    return torch.device(wanted)
 
 
 def _oracles(stems: tuple[str, ...]) -> list[tuple[Estimator, str]]:

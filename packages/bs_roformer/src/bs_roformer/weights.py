@@ -6,21 +6,18 @@ tell (hop, sample rate, stem names, chunk) must come from the YAML file beside t
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from bs_roformer.community import differences
 from bs_roformer.mel_bands import mel_bands
 from bs_roformer.model import Roformer, build
+from mss_shared.foreign import read_foreign, strip_prefixes, unwrap
 
-WRAPPERS = ("state", "state_dict", "model_state_dict", "ema_state_dict", "ema", "model")
-PREFIXES = ("module.", "model.", "ema_model.", "ema.", "averaged_model.")
-COUNTERS = ("n_averaged", "num_updates", "initted", "step")  # of averaged copies, no weights
 # Networks that grew out of these and do not fit them, by what only their keys have.
 FOREIGN = {
     r"\.segm\.|(^|\.)hyperace": "HyperACE, whose mask head has more modules",
@@ -62,19 +59,9 @@ def read_weights(path: Path) -> Recognised:
         FileNotFoundError: if there is no such file.
         ValueError: if it cannot be read as plain weights, or as for ``recognise``.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no weights file {path}: check --checkpoint")
-    try:
-        if path.suffix == ".safetensors":
-            found: Any = load_file(path)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of any kind: the bytes of a broken file mean anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"{path} can't be read as plain weights ({reason}): save its state dict alone"
-        ) from None
-    return recognise(found)
+    found = read_foreign(path)
+    recognised = recognise(found.state)
+    return replace(recognised, notes=(*found.notes, *recognised.notes))
 
 
 def adapt(state: dict[str, Tensor], model: Any, _: str) -> tuple[dict[str, Tensor], list[str]]:
@@ -98,7 +85,9 @@ def recognise(found: Any) -> Recognised:
     Raises:
         ValueError: if it holds no weights of these networks, or those of a foreign variant.
     """
-    state, notes = _unwrap(found)
+    bare, notes = unwrap(found)
+    state, stripped = strip_prefixes(bare)
+    notes += stripped
     for pattern, what in FOREIGN.items():
         foreign = [key for key in state if re.search(pattern, key)]
         if foreign:
@@ -149,33 +138,6 @@ def load_network(found: Recognised, kind: str, arguments: Mapping[str, Any]) -> 
     model = build(kind, **{**found.arguments, "num_stems": None, **arguments})
     model.load_state_dict(found.state, strict=True)
     return model.eval()
-
-
-def _unwrap(found: Any) -> tuple[dict[str, Tensor], list[str]]:
-    """The bare state dictionary, and what was taken off."""
-    notes: list[str] = []
-    if not isinstance(found, Mapping):
-        raise ValueError(f"the file holds a {type(found).__name__}: save the model's state_dict()")
-    for wrapper in WRAPPERS:
-        if isinstance(found.get(wrapper), Mapping):
-            found = found[wrapper]
-            notes.append(f"unwrapped {wrapper!r}")
-    counters = [key for key in found if key.rpartition(".")[2] in COUNTERS]
-    if counters:
-        notes.append(f"left out the counters {', '.join(counters)}")
-    state = {key: value for key, value in found.items() if key not in counters}
-    other = [key for key, value in state.items() if not isinstance(value, Tensor)]
-    if other or not state:
-        raise ValueError(
-            f"the file holds {len(state)} entries, {other[0]!r} is no tensor: save the model's "
-            f"state_dict() alone"
-            if other
-            else "the file holds no weights: save the model's state_dict() alone"
-        )
-    while prefix := next((p for p in PREFIXES if all(k.startswith(p) for k in state)), None):
-        state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
-        notes.append(f"removed the prefix {prefix!r} of every key")
-    return state, notes
 
 
 def _matching(state: Mapping[str, Tensor], pattern: str) -> list[re.Match[str]]:

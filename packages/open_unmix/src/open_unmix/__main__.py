@@ -14,10 +14,7 @@ FILTER = (
     Option("wiener", "which implementation filters", choices=("torch", "norbert")),
     Option("pipeline", "of which version of the authors' code", choices=("1.0.0", "1.3.0")),
 )
-OUTPUT = (
-    Option("residual", "one more stem: what is left of the mixture", type=bool),
-    Option("aggregate", 'sums of stems as JSON: {"karaoke": ["drums", "bass", "other"]}'),
-)
+OUTPUT = (Option("residual", "one more stem: what is left of the mixture", type=bool),)
 
 EXPORT = Verb(
     "export",

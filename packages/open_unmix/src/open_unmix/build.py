@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from open_unmix.model import OpenUnmix, bandwidth_to_max_bin
 from open_unmix.recipe import ModelConfig, Recipe
-from open_unmix.separator import Aggregated, Separator
+from open_unmix.separator import Separator
 from open_unmix.wiener import EPS, NORBERT_EPS
 
 EPSILONS = {"pipeline": None, "torch": EPS, "norbert": NORBERT_EPS}
@@ -55,11 +54,10 @@ def join(models: Sequence[Separator], recipe: Recipe, given: Mapping[str, Any]) 
         models: separators of one target or several.
         recipe: of the first; its filter is used where no flag says otherwise.
         given: flags of the command line by name: targets, niter, softmask, alpha, residual,
-            wiener, wiener_win_len, pipeline, eps, aggregate.
+            wiener, wiener_win_len, pipeline, eps.
 
     Raises:
-        ValueError: if a stem comes twice, transforms differ, a flag's target is not there, or the
-            aggregation is malformed.
+        ValueError: if a stem comes twice, transforms differ, or a flag's target is not there.
     """
     networks = _collect(models)
     wanted = given.get("targets", list(networks))
@@ -69,7 +67,7 @@ def join(models: Sequence[Separator], recipe: Recipe, given: Mapping[str, Any]) 
     config, first = recipe.model, models[0]
     residual = bool(given.get("residual", False))
     sources = len(wanted) + residual
-    separator = Separator(
+    return Separator(
         {target: networks[target] for target in wanted},
         niter=given.get("niter", config.niter if sources > 1 else 0),
         softmask=given.get("softmask", config.softmask),
@@ -84,9 +82,6 @@ def join(models: Sequence[Separator], recipe: Recipe, given: Mapping[str, Any]) 
         pipeline=given.get("pipeline", config.pipeline),
         wiener=given.get("wiener", "torch"),
     ).eval()
-    if "aggregate" not in given:
-        return separator
-    return Aggregated(separator, read_aggregate(given["aggregate"])).eval()
 
 
 def _collect(models: Sequence[Separator]) -> dict[str, OpenUnmix]:
@@ -107,24 +102,3 @@ def _collect(models: Sequence[Separator]) -> dict[str, OpenUnmix]:
 
 def _transform(model: Separator) -> tuple[int, int, int, int]:
     return model.stft.n_fft, model.stft.n_hop, model.sample_rate, model.channels
-
-
-def read_aggregate(text: str) -> dict[str, list[str]]:
-    """``{"karaoke": ["drums", "bass", "other"]}`` from the command line.
-
-    Raises:
-        ValueError: if it is not a JSON object of lists of names.
-    """
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"--aggregate {text} is not JSON ({error.msg}): quote it whole") from None
-    if not isinstance(found, dict) or not all(
-        isinstance(parts, list) and all(isinstance(part, str) for part in parts)
-        for parts in found.values()
-    ):
-        raise ValueError(
-            f"--aggregate {text} is no object of lists: write "
-            f'{{"karaoke": ["drums", "bass", "other"]}}'
-        )
-    return found

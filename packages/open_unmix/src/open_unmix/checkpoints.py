@@ -16,7 +16,8 @@ from typing import Any
 
 from torch import Tensor
 
-from mss_shared.checkpoint import Checkpoint, fill, read_foreign
+from mss_shared.checkpoint import Checkpoint, fill
+from mss_shared.foreign import read_foreign
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.build import build_separator
 from open_unmix.recipe import ModelConfig, Recipe
@@ -70,7 +71,7 @@ def open_folder(folder: Path, recipe_name: str | None) -> list[Checkpoint]:
 
 
 def _open(path: Path, target: str, about: dict[str, Any], base: Recipe) -> Checkpoint:
-    state = read_foreign(path)
+    state = read_foreign(path).state
     config = read_sizes(state, path, target, about)
     model = build_separator(**config.__dict__)
     state, notes = adapt(state, model, path.name)

@@ -200,22 +200,6 @@ class Separator(nn.Module):
         return audio
 
 
-class Aggregated(nn.Module):
-    """A separator whose stems are sums of another's: ``{"karaoke": ["drums", "bass"]}``."""
-
-    def __init__(self, separator: Separator, sums: Mapping[str, Sequence[str]]) -> None:
-        super().__init__()
-        check_aggregate(sums, separator.stems)
-        self.separator, self.sums = separator, {name: tuple(parts) for name, parts in sums.items()}
-        self.stems = tuple(sums)
-        self.sample_rate, self.channels = separator.sample_rate, separator.channels
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """(batch, channel, sample) -> (batch, stem, channel, sample)."""
-        named = self.separator.to_dict(self.separator(audio), self.sums)
-        return torch.stack(list(named.values()), dim=1)
-
-
 def check_aggregate(sums: Mapping[str, Sequence[str]], stems: Sequence[str]) -> None:
     """Raise ValueError unless every sum is of one stem or more that there is."""
     for name, parts in sums.items():

@@ -1,0 +1,85 @@
+"""Where the time of separating a file goes: the model, or everything around it.
+
+    python io_share.py --models moises_light-demo bs_roformer-demo open_unmix-demo --seconds 60
+
+Beside it, the time of the model's calls on the same chunks already in memory, and of one call on
+the whole song times how much more audio the overlap gives the model.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from memory import RATE, write_song
+from models import load
+from torch import Tensor
+
+from mss_shared.delivery import Delivery
+from mss_shared.stems import separate_file
+
+
+class Timed:
+    """A model that keeps the time spent in it and the samples it was given."""
+
+    def __init__(self, model) -> None:
+        self.model = model
+        self.stems, self.sample_rate, self.channels = model.stems, model.sample_rate, model.channels
+        self.seconds, self.samples, self.shapes = 0.0, 0, []
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        began = time.perf_counter()
+        found = self.model(mixture)
+        self.seconds += time.perf_counter() - began
+        self.samples += mixture.shape[0] * mixture.shape[-1]
+        self.shapes.append(mixture.shape)
+        return found
+
+
+def row(name: str, song: Path, seconds: float, lossless: str, whole: bool) -> str:
+    model, inference = load(name)
+    timed = Timed(model)
+    with torch.inference_mode():
+        model(torch.randn(1, model.channels, round(4.0 * model.sample_rate)))  # warm
+    delivery = Delivery(lossless=None if lossless == "none" else lossless)
+    with tempfile.TemporaryDirectory() as out:
+        began = time.perf_counter()
+        separate_file(timed, song, Path(out), inference, delivery)
+        took = time.perf_counter() - began
+    with torch.inference_mode():
+        began = time.perf_counter()
+        for shape in timed.shapes:
+            model(torch.randn(shape))
+        chunks = time.perf_counter() - began
+        began = time.perf_counter()
+        if whole:
+            model(torch.randn(1, model.channels, round(seconds * model.sample_rate)))
+        plain = (time.perf_counter() - began) * timed.samples / (seconds * model.sample_rate)
+    share = 1.0 - timed.seconds / took
+    return (
+        f"| {name} | {lossless} | {took:.2f} | {timed.seconds:.2f} | {100 * share:.1f} % | "
+        f"{chunks:.2f} | {f'{plain:.2f}' if whole else '-'} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--models", nargs="+", required=True)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--lossless", nargs="+", default=["none", "mask"])
+    parser.add_argument("--whole", action="store_true", help="time a call on the whole song too")
+    words = parser.parse_args()
+    print(f"{words.seconds:g} s of {RATE} Hz stereo, {torch.get_num_threads()} threads; seconds\n")
+    print("| model | lossless | all | in the model | around it | chunks in memory | song at once |")
+    print("|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        song = Path(folder) / "song.wav"
+        write_song(song, words.seconds / 60.0)
+        for name in words.models:
+            for lossless in words.lossless:
+                print(row(name, song, words.seconds, lossless, words.whole), flush=True)
+
+
+if __name__ == "__main__":
+    main()

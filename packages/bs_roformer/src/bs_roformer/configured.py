@@ -1,0 +1,51 @@
+"""Others' weights with the YAML file that came with them, as a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from bs_roformer.community import CommunityConfig, read_community_yaml
+from bs_roformer.model import Roformer
+from bs_roformer.recipe import Recipe
+from bs_roformer.weights import load_network, read_weights
+from mss_shared.checkpoint import Checkpoint
+from mss_shared.published import fetch, find_published
+from mss_shared.recipe import InferenceConfig, find_recipe, load_recipe
+
+# For what such files do not say, or say of a training that is over.
+BASE_RECIPES = {"bs": "community_4stem", "mel": "kim_mel_vocals"}
+
+
+def open_configured(source: str, config_path: Path) -> Checkpoint:
+    """The network of a community YAML with the weights beside it; for ``--config_path``.
+
+    Args:
+        source: a weights file, or a name of checkpoints.yaml.
+        config_path: the YAML file.
+
+    Raises:
+        FileNotFoundError: if one of the files is not there.
+        ValueError: if one can't be read, or they disagree.
+    """
+    config = read_community_yaml(config_path)
+    path = Path(source).expanduser()
+    entries = () if path.exists() else find_published("bs_roformer", source)
+    found = read_weights(fetch(entries[0]) if entries else path)
+    model = load_network(found, config.kind, config.arguments)
+    notes = (f"{path} with {config_path}", *found.notes)
+    recipe = _recipe(config, model)
+    return Checkpoint(model, recipe, config_path.stem, None, None, None, notes)
+
+
+def _recipe(config: CommunityConfig, model: Roformer) -> Recipe:
+    """A recipe of the file's model and chunks; its data and training are those of a similar one."""
+    base = load_recipe(Recipe, find_recipe("bs_roformer", BASE_RECIPES[config.kind])).recipe
+    inference = InferenceConfig(
+        chunk_seconds=config.chunk_samples / model.config.sample_rate,
+        overlap=1.0 - 1.0 / config.num_overlap,
+        context_seconds=0.0,
+        window="fade",
+        edges="reflect",
+    )
+    return replace(base, reproduces=None, model=model.config, inference=inference)

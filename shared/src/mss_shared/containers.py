@@ -1,0 +1,114 @@
+"""Sound in containers that libsndfile does not open: m4a, mp4 with stems, video; by PyAV."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+SUFFIXES = (".m4a", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".aac", ".wma", ".avi", ".mka")
+
+# Integer frames of lossless codecs keep their integers; all else is float.
+_INTEGERS = {"s16": ("PCM_16", np.int16), "s32": ("PCM_32", np.int32)}
+_BITS_PER_SECOND = 256_000
+
+
+@contextmanager
+def decoded(path: Path) -> Iterator[Path]:
+    """The first audio stream of a file, as a temporary W64 file that libsndfile reads.
+
+    Raises:
+        ImportError: if PyAV is absent.
+        ValueError: if the file has no sound or can't be decoded.
+    """
+    av = _import_av(path)
+    handle, name = tempfile.mkstemp(".w64")
+    os.close(handle)
+    try:
+        try:
+            with av.open(str(path)) as container:
+                if not container.streams.audio:
+                    raise ValueError(f"{path} has no audio stream: give a file with sound")
+                _decode(container, container.streams.audio[0], name)
+        except av.FFmpegError as error:
+            raise ValueError(f"{path} can't be decoded ({error.strerror}): replace it") from None
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _decode(container: Any, stream: Any, name: str) -> None:
+    kind = stream.codec_context.format.name.removesuffix("p")
+    channels = stream.codec_context.channels
+    subtype, integer = _INTEGERS.get(kind, ("FLOAT", None))
+    with soundfile.SoundFile(name, "w", stream.rate, channels, subtype, format="W64") as file:
+        for frame in container.decode(stream):
+            values = frame.to_ndarray()
+            if not frame.format.is_planar:
+                values = values.reshape(-1, channels).T
+            file.write(values.T.astype(integer or np.float32))
+
+
+def write_streams(target: Path, parts: Mapping[str, Path]) -> None:
+    """One mp4 with a stream of AAC per sound file, titled by its name, whole or not at all.
+
+    Raises:
+        ImportError: if PyAV is absent.
+    """
+    av = _import_av(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(".mp4", ".part-", target.parent)
+    os.close(handle)
+    try:
+        with av.open(beside, "w", format="mp4") as container:
+            _encode(av, container, parts)
+        os.chmod(beside, 0o644)
+        os.replace(beside, target)
+    except av.FFmpegError as error:
+        raise OSError(f"{target} can't be written ({error.strerror}): is the disk full?") from None
+    finally:
+        Path(beside).unlink(missing_ok=True)
+
+
+def _encode(av: Any, container: Any, parts: Mapping[str, Path]) -> None:
+    """All streams second by second, so that none waits in memory for another."""
+    files = [soundfile.SoundFile(path) for path in parts.values()]
+    try:
+        streams = []
+        for name, file in zip(parts, files, strict=True):
+            stream = container.add_stream("aac", rate=file.samplerate)
+            stream.layout = "mono" if file.channels == 1 else "stereo"
+            stream.bit_rate = _BITS_PER_SECOND
+            stream.metadata["title"] = name
+            streams.append(stream)
+        done = 0
+        while done < files[0].frames:
+            for file, stream in zip(files, streams, strict=True):
+                values = file.read(file.samplerate, dtype="float32", always_2d=True)
+                frame = av.AudioFrame.from_ndarray(
+                    np.ascontiguousarray(values.T), "fltp", stream.layout.name
+                )
+                frame.sample_rate, frame.pts = file.samplerate, done
+                container.mux(stream.encode(frame))
+            done += files[0].samplerate
+        for stream in streams:
+            container.mux(stream.encode(None))
+    finally:
+        for file in files:
+            file.close()
+
+
+def _import_av(path: Path) -> Any:
+    try:
+        import av
+    except ImportError:
+        raise ImportError(
+            f"{path.name} needs PyAV, which is not installed: pip install 'mss-shared[av]'"
+        ) from None
+    return av

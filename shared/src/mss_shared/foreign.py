@@ -1,0 +1,116 @@
+"""Others' weight files: opened without executing anything, unwrapped, and what was taken off."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from torch import Tensor
+
+PICKLED = (".pth", ".pt", ".ckpt", ".th")
+SUFFIXES = (".safetensors", *PICKLED)
+WRAPPERS = ("state", "state_dict", "model_state_dict", "ema_state_dict", "ema", "model")
+PREFIXES = ("module.", "model.", "ema_model.", "ema.", "averaged_model.")
+COUNTERS = ("n_averaged", "num_updates", "initted", "step")  # of averaged copies, no weights
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """What a weights file holds.
+
+    Attributes:
+        state: the weights by name, wrappers taken off.
+        notes: what was taken off, line by line.
+        header: the texts beside the weights, of a ``.safetensors`` file.
+    """
+
+    state: dict[str, Tensor]
+    notes: tuple[str, ...]
+    header: dict[str, str]
+
+
+def read_foreign(path: Path) -> Foreign:
+    """Read a file of weights.
+
+    Args:
+        path: ``.safetensors``, or a pickled file, which is read with ``weights_only=True``.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if its name has another ending, or it can't be read as plain weights.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no weights file {path}: check --checkpoint")
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path} is no checkpoint: its name must end in {', '.join(SUFFIXES)}")
+    found, header = _read_safetensors(path) if path.suffix == ".safetensors" else _unpickle(path)
+    state, notes = unwrap(found, str(path))
+    return Foreign(state, tuple(notes), header)
+
+
+def unwrap(found: Any, name: str = "the file") -> tuple[dict[str, Tensor], list[str]]:
+    """The bare state dictionary in what a file held, and what was taken off.
+
+    Raises:
+        ValueError: if it holds anything but tensors, or none.
+    """
+    notes: list[str] = []
+    for wrapper in WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+            notes.append(f"unwrapped {wrapper!r}")
+    if not isinstance(found, Mapping):
+        raise ValueError(
+            f"{name} holds no state dict but a {type(found).__name__}: save the model's "
+            f"state_dict() alone"
+        )
+    counters = [key for key in found if str(key).rpartition(".")[2] in COUNTERS]
+    if counters:
+        notes.append(f"left out the counters {', '.join(counters)}")
+    state = {key: value for key, value in found.items() if key not in counters}
+    other = [key for key, value in state.items() if not isinstance(value, Tensor)]
+    if other or not state:
+        what = f"{other[0]!r} of its {len(state)} entries is no tensor" if other else "it is empty"
+        raise ValueError(f"{name} holds no state dict, {what}: save the model's state_dict() alone")
+    return state, notes
+
+
+def strip_prefixes(
+    state: Mapping[str, Tensor], wanted: Collection[str] = ()
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Remove prefixes that every key has, unless some keys are ``wanted`` as they are."""
+    notes = []
+    stripped = dict(state)
+    while stripped and not set(stripped) & set(wanted):
+        prefix = next((p for p in PREFIXES if all(key.startswith(p) for key in stripped)), None)
+        if prefix is None:
+            break
+        stripped = {key.removeprefix(prefix): tensor for key, tensor in stripped.items()}
+        notes.append(f"removed the prefix {prefix!r} of every key")
+    return stripped, notes
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}
+            return state, dict(file.metadata() or {})
+    except safetensors.SafetensorError as error:
+        raise ValueError(
+            f"{path} can't be read as plain weights, it is not a safetensors file ({error}): "
+            f"replace it"
+        ) from None
+
+
+def _unpickle(path: Path) -> tuple[Any, dict[str, str]]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True), {}
+    except Exception as error:  # of any kind: the bytes of a broken file mean anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"{path} can't be read as plain weights ({reason}): save its state dict alone"
+        ) from None

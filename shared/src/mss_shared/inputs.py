@@ -1,0 +1,100 @@
+"""Which sound files the words of a command line stand for. Imports no torch."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# What is taken from a folder; a file given by its name may end in anything.
+SUFFIXES = frozenset(
+    ".wav .flac .mp3 .ogg .oga .opus .aif .aiff .aifc .w64 .rf64 .caf .au "
+    ".m4a .mp4 .m4v .mov .mkv .webm .avi .aac .wma".split()
+)
+
+
+@dataclass(frozen=True)
+class SongFile:
+    """A file to separate.
+
+    Attributes:
+        path: of the file.
+        folder: where its stems go below the output folder; that of the file in the folder given.
+    """
+
+    path: Path
+    folder: Path = Path()
+
+    @property
+    def name(self) -> str:
+        """what it is called in the manifest: folder and file name, without suffix or .stem.mp4."""
+        return (self.folder / self.path.stem.removesuffix(".stem")).as_posix()
+
+
+def find_songs(words: Sequence[str], out: Path, written: Iterable[Path] = ()) -> list[SongFile]:
+    """The files that files, folders and glob patterns stand for, each once.
+
+    Folders are searched with all that is below them, except hidden files, the output folder, and
+    what was ``written`` by an earlier run; their stems keep their places relative to it.
+
+    Raises:
+        ValueError: if a folder or a pattern holds nothing, or if two files of one name would be
+            written to one place.
+    """
+    leave_out = {path.resolve() for path in written}
+    songs: dict[Path, SongFile] = {}
+    for word in words:
+        for song in _find(word, out.resolve(), leave_out):
+            songs.setdefault(song.path.resolve(), song)
+    taken: dict[str, SongFile] = {}
+    for song in songs.values():
+        other = taken.setdefault(song.name, song)
+        if other is not song:
+            raise ValueError(
+                f"{other.path} and {song.path} would both be written to {out / song.name}: "
+                f"separate them apart, each with its own --out"
+            )
+    return list(songs.values())
+
+
+def read_list(lines: Iterable[str]) -> list[str]:
+    """The words of a list, one a line; empty lines and what starts with # are passed over."""
+    stripped = (line.strip() for line in lines)
+    return [line for line in stripped if line and not line.startswith("#")]
+
+
+def _find(word: str, out: Path, leave_out: set[Path]) -> Iterator[SongFile]:
+    path = Path(word).expanduser()
+    if path.is_dir():
+        found = [
+            SongFile(file, file.parent.relative_to(path))
+            for file in _walk(path)
+            if file.resolve() not in leave_out and not _is_inside(file, path, out)
+        ]
+        if not found:
+            raise ValueError(f"there is no sound file under {path}: check the folder")
+        yield from found
+    elif glob.has_magic(word) and not path.exists():
+        matches = sorted(glob.glob(str(path), recursive=True))
+        files = [match for match in map(Path, matches) if match.is_file()]
+        if not files:
+            raise ValueError(f"no file matches {word}: check the pattern")
+        yield from map(SongFile, files)
+    else:
+        yield SongFile(path)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Sound files below a folder, in the order of their names, nothing hidden."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(place) / name
+
+
+def _is_inside(file: Path, folder: Path, out: Path) -> bool:
+    """Whether a file lies in an output folder that is part of the folder searched."""
+    return out != folder.resolve() and file.resolve().is_relative_to(out)

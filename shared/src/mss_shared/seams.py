@@ -1,0 +1,138 @@
+"""How far chunked separation is from that of the whole song, by the context of the chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mss_shared.channels import to_model
+from mss_shared.recipe import InferenceConfig
+from mss_shared.separate import Report, Separator, separate
+from mss_shared.songs import open_song, resampled, resampled_length
+
+WINDOW_SECONDS = 0.1
+
+# Windows this far below the loudest are left out: near silence, any error is large beside it.
+_QUIET_DB = -60.0
+
+
+@dataclass(frozen=True)
+class Seam:
+    """How chunks with one context compare with the whole.
+
+    Attributes:
+        context_seconds: on either side of a chunk.
+        worst_db: least signal-to-error ratio of a window of 0.1 s, all stems and channels
+            together, the whole song's estimates being the signal; infinite if they are equal.
+        at_seconds: where that window begins.
+        median_db: of the windows.
+        cost: seconds given to the model per second of song.
+    """
+
+    context_seconds: float
+    worst_db: float
+    at_seconds: float
+    median_db: float
+    cost: float
+
+
+def seams(
+    model: Separator,
+    path: Path,
+    inference: InferenceConfig,
+    contexts: Sequence[float],
+    *,
+    part_seconds: tuple[float, float | None] = (0.0, 60.0),
+    batch: int = 1,
+    progress: Report | None = None,
+) -> list[Seam]:
+    """Separate a part of a song at once, and in chunks with each context.
+
+    Args:
+        model: anything that keeps the border; it must be able to take the part at once.
+        path: a sound file.
+        inference: the chunks; their context is replaced by each of ``contexts`` in turn.
+        contexts: in seconds.
+        part_seconds: where to start and how much to take, None for all that follows.
+        batch: chunks per call of the model.
+        progress: called with (context, settings done, settings in all).
+
+    Returns:
+        One per context, in order.
+
+    Raises:
+        FileNotFoundError, ValueError: if the part can't be read, is not longer than a chunk, or is
+            silent, or a context is too long for the chunks.
+    """
+    mixture = _mixture(path, part_seconds, model)
+    rate = model.sample_rate
+    if not inference.chunk_seconds or mixture.shape[1] <= inference.chunk_seconds * rate:
+        raise ValueError(
+            f"a part of {mixture.shape[1] / rate:.1f} s and chunks of {inference.chunk_seconds} s "
+            f"have no seams: give a longer part or a smaller chunk_seconds"
+        )
+    whole = separate(model, mixture, replace(inference, chunk_seconds=0.0, context_seconds=0.0))
+    found = []
+    for done, context in enumerate(contexts):
+        config = replace(inference, context_seconds=context)
+        counted = _Counted(model)
+        chunked = separate(counted, mixture, config, batch=batch)
+        found.append(_compare(whole, chunked, context, rate, counted.samples / mixture.shape[1]))
+        if progress is not None:
+            progress(f"{context} s", done + 1, len(contexts))
+    return found
+
+
+class _Counted:
+    """A model that counts the samples it is given."""
+
+    def __init__(self, model: Separator) -> None:
+        self.model = model
+        self.stems = model.stems
+        self.sample_rate = model.sample_rate
+        self.channels = model.channels
+        self.samples = 0
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        self.samples += mixture.shape[0] * mixture.shape[-1]
+        return self.model(mixture)
+
+
+def _mixture(path: Path, part_seconds: tuple[float, float | None], model: Separator) -> Tensor:
+    """(channel, sample) at the model's rate; of more channels than its own, the first ones."""
+    with open_song(path, part_seconds) as song:
+        samples = resampled_length(song.samples, song.sample_rate, model.sample_rate)
+        blocks = (block.astype(np.float32) for block in song.blocks())
+        at_rate = resampled(blocks, song.sample_rate, model.sample_rate, samples)
+        sound = np.concatenate([*at_rate], axis=-1)
+    return to_model(torch.from_numpy(sound), model.channels)[0]
+
+
+def _compare(whole: Tensor, chunked: Tensor, context: float, rate: int, cost: float) -> Seam:
+    size = round(WINDOW_SECONDS * rate)
+    energy, error = (_by_window(signal, size) for signal in (whole, whole - chunked))
+    loud = energy > energy.max() * 10 ** (_QUIET_DB / 10)
+    if not loud.any():
+        raise ValueError("the model's estimates of the part are silent: choose another part")
+    ratio = 10 * torch.log10(energy / error)
+    places = torch.nonzero(loud)[:, 0]
+    worst = int(places[ratio[loud].argmin()])
+    return Seam(
+        context,
+        float(ratio[worst]),
+        worst * size / rate,
+        float(ratio[loud].median()),
+        cost,
+    )
+
+
+def _by_window(signal: Tensor, size: int) -> Tensor:
+    """(stem, channel, sample) -> (window,) energy, float64; what is left at the end is left out."""
+    count = max(1, signal.shape[-1] // size)
+    squares = signal[..., : count * size].double().square().sum(dim=(0, 1))
+    return squares.reshape(count, -1).sum(dim=1)

@@ -1,0 +1,142 @@
+"""Sound through PyAV: m4a, video and mp4 with stems, in and out."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import Tensor
+
+from mss_shared import audio
+from mss_shared.delivery import Delivery
+from mss_shared.recipe import InferenceConfig
+from mss_shared.songs import open_song
+from mss_shared.stems import separate_file
+
+av = pytest.importorskip("av")
+
+RATE = 44_100
+CHUNKS = InferenceConfig(0.5, 0.5, 0.0, "triangle", "none")
+
+
+class Halves:
+    stems = ("vocals", "drums", "bass", "other")
+    sample_rate = RATE
+    channels = 2
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        return torch.stack([share * mixture for share in (0.5, 0.2, 0.2, 0.1)], dim=1)
+
+
+def tones(samples: int = 2 * RATE) -> np.ndarray:
+    time = np.arange(samples) / RATE
+    return 0.4 * np.stack([np.sin(2 * np.pi * hz * time) for hz in (440.0, 660.0)])
+
+
+def coded_snr(found: np.ndarray, wanted: np.ndarray) -> float:
+    """dB of the middle of a song over what coding changed of it."""
+    middle = slice(RATE // 2, RATE)
+    error = found[:, middle] - wanted[:, middle]
+    return 10 * np.log10((wanted[:, middle] ** 2).sum() / (error**2).sum())
+
+
+def encode(path: Path, sound: np.ndarray, codec: str, kind: str = "fltp") -> None:
+    """A file with one audio stream, in frames of 1024 samples."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=RATE)
+        stream.layout, stream.format = "stereo", kind
+        for start in range(0, sound.shape[1], 1024):
+            values = np.ascontiguousarray(sound[:, start : start + 1024])
+            frame = av.AudioFrame.from_ndarray(values, kind, "stereo")
+            frame.sample_rate, frame.pts = RATE, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize("suffix", ["m4a", "mov", "mkv"])
+def test_the_sound_of_m4a_and_video_is_separated_into_wav(tmp_path: Path, suffix: str) -> None:
+    encode(tmp_path / f"song.{suffix}", tones().astype(np.float32), "aac")
+    delivery = Delivery(lossless="mask")
+    done = separate_file(Halves(), tmp_path / f"song.{suffix}", tmp_path, CHUNKS, delivery)
+    total = np.sum([audio.read(path) for path in done.paths.values()], axis=0)
+    assert [audio.info(path).subtype for path in done.paths.values()] == ["PCM_16"] * 4
+    assert abs(total.shape[1] - 2 * RATE) < 2_100
+    assert coded_snr(total, tones()) > 20.0
+
+
+def test_integers_of_a_lossless_codec_come_through_exactly(tmp_path: Path) -> None:
+    integers = np.random.default_rng(0).integers(-(2**14), 2**14, (2, 5_000)).astype(np.int16)
+    encode(tmp_path / "song.m4a", integers, "alac", "s16p")
+    delivery = Delivery(lossless="mask")
+    done = separate_file(Halves(), tmp_path / "song.m4a", tmp_path, CHUNKS, delivery)
+    found = sum(soundfile.read(path, dtype="int16")[0].astype(int) for path in done.paths.values())
+    np.testing.assert_array_equal(found.T[:, :5_000], integers)
+    assert done.null_depth_dbfs == -np.inf
+
+
+def test_stems_become_streams_of_one_mp4_with_the_mixture_first(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tones().T, RATE)
+    out = tmp_path / "out"
+    done = separate_file(Halves(), tmp_path / "song.wav", out, CHUNKS, Delivery("mp4"))
+    [path] = set(done.paths.values())
+    assert path.name == "song.stem.mp4"
+    assert [*done.paths] == ["mixture", "vocals", "drums", "bass", "other"]
+    assert [each.name for each in path.parent.iterdir()] == ["song.stem.mp4"]
+    with av.open(str(path)) as container:
+        assert len(container.streams.audio) == 5
+        for number, share in enumerate((1.0, 0.5, 0.2, 0.2, 0.1)):
+            frames = [f.to_ndarray() for f in container.decode(audio=number)]
+            found = np.concatenate(frames, axis=1)
+            assert coded_snr(found, share * tones()) > 20.0
+            container.seek(0)
+    with open_song(path) as song:  # its first stream is the mixture
+        heard = np.concatenate([*song.blocks()], axis=1)
+        assert coded_snr(heard, tones()) > 20.0
+
+
+def test_mp3_and_mp4_are_refused_where_their_codecs_have_no_such_rate(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tones(500).T, 192_000)
+    for container in ("mp3", "mp4"):
+        with pytest.raises(ValueError, match=f"{container} can't hold 2 channels at 192000 Hz"):
+            separate_file(
+                Halves(), tmp_path / "song.wav", tmp_path / "out", CHUNKS, Delivery(container)
+            )
+
+
+def test_mp3_stems_have_the_songs_length_and_sound(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tones().T, RATE)
+    done = separate_file(Halves(), tmp_path / "song.wav", tmp_path, CHUNKS, Delivery("mp3"))
+    vocals = audio.read(done.paths["vocals"])
+    assert vocals.shape == (2, 2 * RATE)
+    assert coded_snr(vocals, 0.5 * tones()) > 20.0
+
+
+def test_files_without_sound_or_that_are_no_films_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "song.m4a").write_bytes(b"nothing of the kind" * 100)
+    with pytest.raises(ValueError, match=r"song\.m4a can't be decoded \(.*\): replace it"):
+        separate_file(Halves(), tmp_path / "song.m4a", tmp_path / "out", CHUNKS, Delivery())
+    with av.open(str(tmp_path / "mute.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), "rgb24")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(ValueError, match=r"mute\.mp4 has no audio stream: give a file with sound"):
+        separate_file(Halves(), tmp_path / "mute.mp4", tmp_path / "out", CHUNKS, Delivery())
+
+
+def test_without_pyav_one_sentence_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['av'] = None\n"
+        "from pathlib import Path\n"
+        "from mss_shared.containers import decoded\n"
+        "try:\n"
+        "    with decoded(Path('song.m4a')): pass\n"
+        "except ImportError as error:\n"
+        "    print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert "song.m4a needs PyAV, which is not installed: pip install 'mss-shared[av]'" in said

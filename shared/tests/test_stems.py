@@ -1,0 +1,475 @@
+"""From a sound file to stem files: length, rate, channels, sample format, sums, faults."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tiny_songs import noise
+from torch import Tensor, nn
+
+from mss_shared import audio
+from mss_shared.delivery import Delivery, Separated
+from mss_shared.recipe import InferenceConfig
+from mss_shared.stems import iterate_song, separate_file, separate_song
+
+RATE = 1_000
+WHOLE = InferenceConfig(0.0, 0.0, 0.0, "flat", "none")
+CHUNKS = InferenceConfig(0.1, 0.5, 0.0, "triangle", "none")
+
+
+class Through(nn.Module):
+    """Returns its input as the first stem and its negative half as the second."""
+
+    def __init__(self, channels: int = 2, sample_rate: int = RATE) -> None:
+        super().__init__()
+        self.stems = ("vocals", "drums")
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        return self.gain * torch.stack([mixture, -0.5 * mixture], dim=1)
+
+
+class Uneven(Through):
+    """Three stems that have little to do with each other and lack much of the mixture."""
+
+    def __init__(self, channels: int = 2, sample_rate: int = RATE) -> None:
+        super().__init__(channels, sample_rate)
+        self.stems = ("vocals", "drums", "other")
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        stems = [0.9 * mixture, 0.3 * mixture.roll(1, -1), -0.4 * mixture.abs()]
+        return self.gain * torch.stack(stems, dim=1)
+
+
+class OneStem(Through):
+    """Half of its input, as the only stem."""
+
+    def __init__(self, channels: int = 2, sample_rate: int = RATE) -> None:
+        super().__init__(channels, sample_rate)
+        self.stems = ("vocals",)
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        return 0.5 * self.gain * mixture[:, None]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    samples=st.integers(1, 400),
+    rate=st.sampled_from([RATE, 2 * RATE, 441, 3_000]),
+    channels=st.integers(1, 2),
+    suffix=st.sampled_from(["wav", "flac"]),
+)
+def test_stems_of_a_file_have_its_length_rate_and_channels(
+    tmp_path_factory: pytest.TempPathFactory, samples: int, rate: int, channels: int, suffix: str
+) -> None:
+    folder = tmp_path_factory.mktemp("file")
+    audio.write(folder / f"song.{suffix}", noise(0, channels, samples, 0.05), rate)
+    written = separate_file(
+        Through(), folder / f"song.{suffix}", folder / "out", WHOLE, Delivery()
+    ).paths.values()
+    assert [path.name for path in written] == [f"vocals.{suffix}", f"drums.{suffix}"]
+    for path in written:
+        found = audio.info(path)
+        assert (found.samples, found.sample_rate, found.channels) == (samples, rate, channels)
+
+
+def test_a_file_at_the_models_rate_comes_back_exactly(tmp_path: Path) -> None:
+    for channels in (1, 2):
+        song = noise(0, channels, 300)
+        audio.write(tmp_path / "song.wav", song, RATE)
+        separate_file(Through(), tmp_path / "song.wav", tmp_path, WHOLE, Delivery())
+        np.testing.assert_array_equal(audio.read(tmp_path / "song/vocals.wav"), song)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("PCM_U8", "PCM_16"),
+        ("PCM_16", "PCM_16"),
+        ("PCM_24", "PCM_24"),
+        ("PCM_32", "PCM_32"),
+        ("FLOAT", "FLOAT"),
+        ("DOUBLE", "DOUBLE"),
+    ],
+)
+def test_stems_are_written_in_the_nearest_sample_format(
+    tmp_path: Path, theirs: str, ours: str
+) -> None:
+    soundfile.write(tmp_path / "song.wav", noise(0, samples=100).T, RATE, subtype=theirs)
+    written = [
+        *separate_file(Through(), tmp_path / "song.wav", tmp_path, WHOLE, Delivery()).paths.values()
+    ]
+    assert {audio.info(path).subtype for path in written} == {ours}
+
+
+def test_a_stem_beyond_full_scale_is_written_in_float_and_said(tmp_path: Path) -> None:
+    model = Through()
+    nn.init.constant_(model.gain, 3.0)
+    song = np.full((2, 100), 0.5, np.float32)
+    audio.write(tmp_path / "song.wav", song, RATE)
+    done = separate_file(model, tmp_path / "song.wav", tmp_path, WHOLE, Delivery())
+    assert done.notes == ("a stem exceeds full scale, written as 32-bit float",)
+    np.testing.assert_allclose(audio.read(tmp_path / "song/vocals.wav"), 3 * song, rtol=1e-6)
+
+
+def test_a_stem_that_resampling_lifts_beyond_full_scale_is_written_in_float(
+    tmp_path: Path,
+) -> None:
+    # A full-scale square wave overshoots once its highest partials are gone.
+    square = np.sign(np.sin(2 * np.pi * 50 * np.arange(4_000) / 2_000 + 0.1))
+    audio.write(tmp_path / "song.wav", np.tile(square, (2, 1)).astype(np.float32), 2_000)
+
+    class Bounded(Through):
+        def forward(self, mixture: Tensor) -> Tensor:
+            return super().forward(mixture).clamp(-1.0, 1.0)
+
+    written = [
+        *separate_file(Bounded(), tmp_path / "song.wav", tmp_path, WHOLE, Delivery()).paths.values()
+    ]
+    assert len(written) == 2
+    assert np.abs(audio.read(written[0])).max() > 1.0
+
+
+def test_inference_options_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        WHOLE.overlap = 0.5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds", "kept"),
+    [
+        (0.0, None, (0, 800)),
+        (0.2, None, (200, 800)),
+        (0.4, 0.2, (400, 600)),
+        (0.72, 9.0, (720, 800)),
+    ],
+)
+def test_a_part_of_a_file_is_separated(
+    start: float, seconds: float | None, kept: tuple[int, int], tmp_path: Path
+) -> None:
+    signal = noise(3, samples=800)
+    audio.write(tmp_path / "song.wav", signal, RATE)
+    written = [
+        *separate_file(
+            Through(),
+            tmp_path / "song.wav",
+            tmp_path,
+            WHOLE,
+            Delivery(),
+            part_seconds=(start, seconds),
+        ).paths.values()
+    ]
+    assert np.array_equal(audio.read(written[0]), signal[:, slice(*kept)])
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds", "message"),
+    [
+        (0.9, None, "lasts 0.8 s and the part starts at 0.9 s"),
+        (-1.0, None, "give --start of 0 or more"),
+        (0.0, 0.0, "--duration above 0"),
+    ],
+)
+def test_a_part_outside_the_file_is_refused(
+    start: float, seconds: float | None, message: str, tmp_path: Path
+) -> None:
+    audio.write(tmp_path / "song.wav", noise(3, samples=800), RATE)
+    with pytest.raises(ValueError, match=message):
+        separate_file(
+            Through(),
+            tmp_path / "song.wav",
+            tmp_path,
+            WHOLE,
+            Delivery(),
+            part_seconds=(start, seconds),
+        )
+
+
+# Every reader and writer
+
+
+READERS = [
+    ("wav", "PCM_U8"),
+    ("wav", "PCM_16"),
+    ("wav", "PCM_24"),
+    ("wav", "PCM_32"),
+    ("wav", "FLOAT"),
+    ("wav", "DOUBLE"),
+    ("wav", "ULAW"),
+    ("flac", "PCM_S8"),
+    ("flac", "PCM_16"),
+    ("flac", "PCM_24"),
+    ("aiff", "PCM_S8"),
+    ("aiff", "PCM_16"),
+    ("aiff", "PCM_24"),
+    ("aiff", "FLOAT"),
+    ("ogg", "VORBIS"),
+    ("mp3", "MPEG_LAYER_III"),
+]
+NATIVE = {"PCM_24": "PCM_24", "PCM_32": "PCM_32", "FLOAT": "FLOAT", "DOUBLE": "DOUBLE"}
+FULL_SCALE = {"PCM_16": 2**15, "PCM_24": 2**23, "PCM_32": 2**31}
+
+
+def total(paths: list[Path]) -> NDArray[np.float64]:
+    """(channel, sample) the sum of files, in float64 and their order."""
+    return sum(soundfile.read(path, always_2d=True)[0].T for path in paths)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    reader=st.sampled_from(READERS),
+    samples=st.integers(1, 3_000),
+    rate=st.sampled_from([8_000, 44_100, 48_000]),
+    channels=st.integers(1, 2),
+    model=st.sampled_from([Through, Uneven, OneStem]),
+    of_model=st.integers(1, 2),
+    lossless=st.sampled_from([None, "mask", "rerun"]),
+    inference=st.sampled_from([WHOLE, CHUNKS]),
+)
+def test_files_have_the_songs_length_rate_channels_and_format_and_lossless_its_sum(
+    tmp_path_factory: pytest.TempPathFactory,
+    reader: tuple[str, str],
+    samples: int,
+    rate: int,
+    channels: int,
+    model: type[Through],
+    of_model: int,
+    lossless: str | None,
+    inference: InferenceConfig,
+) -> None:
+    folder = tmp_path_factory.mktemp("formats")
+    suffix, subtype = reader
+    song = folder / f"song.{suffix}"
+    sound = 0.3 * np.random.default_rng(samples).standard_normal((samples, channels))
+    soundfile.write(song, sound.clip(-1, 0.99), rate, subtype=subtype)
+    found = soundfile.info(song)
+    done = separate_file(
+        model(of_model, 8_000), song, folder, inference, Delivery(lossless=lossless)
+    )
+    written = {soundfile.info(path).subtype for path in done.paths.values()}
+    for path in done.paths.values():
+        about = soundfile.info(path)
+        assert path.suffix == (".flac" if suffix == "flac" else ".wav")
+        assert (about.frames, about.samplerate, about.channels) == (found.frames, rate, channels)
+    [subtype] = written
+    clipped = any("full scale" in note or "exceeds" in note for note in done.notes)
+    wanted = NATIVE.get(reader[1], "PCM_16")
+    wider = lossless and wanted == "FLOAT"
+    assert subtype == wanted or clipped or (wider and subtype == "DOUBLE")
+    assert done.joint_gain_db == 0.0 or not lossless
+    if lossless is None:
+        assert done.null_depth_dbfs is None
+        return
+    heard = soundfile.read(song, always_2d=True)[0].T
+    depth = np.abs(total([*done.paths.values()]) - heard).max()
+    if reader[1] in ("VORBIS", "MPEG_LAYER_III"):  # their sum is the song in 16 bits
+        rounded = np.rint(heard * 2**15) / 2**15
+        assert np.array_equal(total([*done.paths.values()]), rounded)
+        return
+    if reader[1] == "DOUBLE":
+        assert depth <= 2.0**-51
+        return
+    assert depth == 0.0 and done.null_depth_dbfs == -math.inf
+
+
+@pytest.mark.parametrize("channels", [3, 8])
+def test_more_channels_than_the_model_takes_go_through_it_in_turn(
+    tmp_path: Path, channels: int
+) -> None:
+    song = noise(0, channels, 400, 0.1)
+    audio.write(tmp_path / "song.wav", song, RATE)
+    for of_model in (1, 2):
+        done = separate_file(Through(of_model), tmp_path / "song.wav", tmp_path, CHUNKS, Delivery())
+        found = audio.read(done.paths["vocals"])
+        np.testing.assert_allclose(found, audio.read(tmp_path / "song.wav"), atol=2.0**-15)
+        assert f"{channels} channels through a model of {of_model}" in done.notes[0]
+
+
+def test_a_stem_of_one_channel_is_the_mean_of_what_the_model_made_of_it_twice(
+    tmp_path: Path,
+) -> None:
+    class Sides(Through):
+        def forward(self, mixture: Tensor) -> Tensor:
+            return super().forward(mixture * torch.tensor([[0.5], [0.25]]))
+
+    audio.write(tmp_path / "song.wav", noise(0, 1, 100, 0.1), RATE, "FLOAT")
+    done = separate_file(Sides(), tmp_path / "song.wav", tmp_path, WHOLE, Delivery())
+    song = audio.read(tmp_path / "song.wav")
+    np.testing.assert_allclose(audio.read(done.paths["vocals"]), 0.375 * song, rtol=1e-6)
+
+
+def test_streamed_resampling_is_that_of_the_whole_song() -> None:
+    song = noise(5, 2, 32_000, 0.1)
+    wanted = audio.resample(audio.resample(song, 48_000, 44_100), 44_100, 48_000)
+    model = Through(2, 44_100)
+    blocks = [*iterate_song(song, model, CHUNKS, sample_rate=48_000)]
+    assert len(blocks) > 5
+    found = np.concatenate(blocks, axis=-1)[0]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+# What to write
+
+
+def test_stems_can_be_chosen_and_added_up(tmp_path: Path) -> None:
+    audio.write(tmp_path / "song.wav", noise(0, 2, 300, 0.1), RATE)
+    delivery = Delivery(
+        stems=("vocals",),
+        aggregates={"accompaniment": ("drums", "other"), "rest": ("mixture", "-vocals")},
+        filename="{song}_{stem}",
+    )
+    done = separate_file(Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, delivery)
+    assert [path.name for path in done.paths.values()] == [
+        "song_vocals.wav",
+        "song_accompaniment.wav",
+        "song_rest.wav",
+    ]
+    everything = separate_file(Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, Delivery())
+    stems = {name: audio.read(path) for name, path in everything.paths.items()}
+    step = 2.0**-15
+    found = {name: audio.read(path) for name, path in done.paths.items()}
+    np.testing.assert_array_equal(found["vocals"], stems["vocals"])
+    both = stems["drums"] + stems["other"]
+    np.testing.assert_allclose(found["accompaniment"], both, atol=1.5 * step)
+    rest = audio.read(tmp_path / "song.wav") - stems["vocals"]
+    np.testing.assert_allclose(found["rest"], rest, atol=step)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "whole"),
+    [
+        (Delivery(("same"), lossless="mask", stems=("drums",)), False),
+        (
+            Delivery(lossless="mask", stems=("vocals",), aggregates={"rest": ("drums", "other")}),
+            True,
+        ),
+        (Delivery(lossless="mask", aggregates={"rest": ("drums", "other")}), True),
+        (
+            Delivery(
+                lossless="mask", stems=("vocals",), aggregates={"rest": ("mixture", "-vocals")}
+            ),
+            True,
+        ),
+    ],
+)
+def test_the_sum_is_checked_over_the_files_that_are_the_song(
+    tmp_path: Path, delivery: Delivery, whole: bool
+) -> None:
+    audio.write(tmp_path / "song.wav", noise(0, 2, 300, 0.1), RATE)
+    done = separate_file(Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, delivery)
+    assert done.null_depth_dbfs == (-math.inf if whole else None)
+    assert ("can't be checked" in " ".join(done.notes)) != whole
+
+
+def test_a_stem_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    audio.write(tmp_path / "song.wav", noise(0, 2, 300, 0.1), RATE)
+    for delivery in (Delivery(stems=("piano",)), Delivery(aggregates={"keys": ("piano",)})):
+        with pytest.raises(ValueError, match="no stem 'piano': choose from vocals, drums"):
+            separate_file(Through(), tmp_path / "song.wav", tmp_path, CHUNKS, delivery)
+    with pytest.raises(ValueError, match="two files would be named drums: name the aggregate"):
+        delivery = Delivery(aggregates={"drums": ("vocals",)})
+        separate_file(Through(), tmp_path / "song.wav", tmp_path, CHUNKS, delivery)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"container": "ogg"}, "container is 'ogg': choose from same, wav"),
+        ({"subtype": "PCM_8"}, "subtype is 'PCM_8': choose from PCM_16"),
+        ({"lossless": "yes"}, "lossless is 'yes': choose from mask, rerun"),
+        ({"container": "mp3", "lossless": "mask"}, "stems in mp3 can't add up"),
+        ({"container": "flac", "subtype": "FLOAT"}, "flac can't hold FLOAT: choose PCM_16"),
+        ({"filename": "{song}"}, "file name '{song}' is no pattern with {stem}: use"),
+        ({"filename": "{stem}{nothing}"}, "is no pattern with {stem}: use {song} and"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is_read(
+    settings: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Delivery(**settings)  # type: ignore[arg-type]
+
+
+def loud(folder: Path, model: Through, gain: float, delivery: Delivery) -> Separated:
+    nn.init.constant_(model.gain, gain)
+    audio.write(folder / "song.wav", np.full((2, 400), 0.5, np.float32), RATE)
+    return separate_file(model, folder / "song.wav", folder / "out", CHUNKS, delivery)
+
+
+@pytest.mark.parametrize("delivery", [Delivery("flac"), Delivery("wav", "PCM_16")])
+def test_where_the_format_is_fixed_all_files_are_scaled_alike_and_it_is_said(
+    tmp_path: Path, delivery: Delivery
+) -> None:
+    done = loud(tmp_path, Through(), 4.0, delivery)
+    found = {name: audio.read(path) for name, path in done.paths.items()}
+    assert done.joint_gain_db == pytest.approx(-6.02, abs=0.01)
+    assert done.notes == ("all files are scaled by -6.02 dB so that none clips",)
+    np.testing.assert_allclose(found["vocals"], 1.0, atol=1e-4)
+    np.testing.assert_allclose(found["drums"], -0.5, atol=1e-4)
+    assert {audio.info(path).subtype for path in done.paths.values()} == {"PCM_16"}
+
+
+def test_lossless_stems_beyond_full_scale_become_float_or_hand_the_excess_on(
+    tmp_path: Path,
+) -> None:
+    done = loud(tmp_path, Through(), 4.0, Delivery(lossless="mask"))
+    assert {audio.info(path).subtype for path in done.paths.values()} == {"FLOAT"}
+    assert "written as 32-bit float" in done.notes[0] and done.null_depth_dbfs == -math.inf
+    done = loud(tmp_path, Through(), 4.0, Delivery("flac", lossless="mask"))
+    assert {audio.info(path).subtype for path in done.paths.values()} == {"PCM_16"}
+    assert "moved to other stems" in done.notes[0] and done.null_depth_dbfs == -math.inf
+    assert done.joint_gain_db == 0.0
+
+
+def test_floats_on_a_24_bit_grid_stay_32_bit_floats_and_add_up_in_them(tmp_path: Path) -> None:
+    song = np.rint(noise(0, 2, 500, 0.1) * 2**23) / 2**23
+    soundfile.write(tmp_path / "song.wav", song.T, RATE, subtype="FLOAT")
+    done = separate_file(
+        Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, Delivery(lossless="mask")
+    )
+    summed = np.zeros(song.shape, np.float32)
+    for path in done.paths.values():
+        assert audio.info(path).subtype == "FLOAT"
+        summed += audio.read(path)
+    assert np.array_equal(summed, song) and done.null_depth_dbfs == -math.inf
+
+
+# Python
+
+
+def test_arrays_and_files_are_separated_in_memory_whole_or_block_by_block(tmp_path: Path) -> None:
+    song = noise(0, 2, 700, 0.1)
+    audio.write(tmp_path / "song.wav", song, RATE, "FLOAT")
+    wanted = separate_song(song, Uneven(), CHUNKS)
+    assert wanted.shape == (3, 2, 700) and wanted.dtype == np.float32
+    np.testing.assert_array_equal(separate_song(tmp_path / "song.wav", Uneven(), CHUNKS), wanted)
+    np.testing.assert_array_equal(separate_song(torch.from_numpy(song), Uneven(), CHUNKS), wanted)
+    blocks = [*iterate_song(song, Uneven(), CHUNKS)]
+    assert len(blocks) > 5
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=-1), wanted)
+    exact = separate_song(song, Uneven(), CHUNKS, lossless="mask")
+    np.testing.assert_allclose(exact.sum(axis=0), song, atol=1e-6)
+    with pytest.raises(ValueError, match=r"the mixture is \(5,\): pass \(channel, sample\)"):
+        separate_song(np.zeros(5, np.float32), Uneven(), CHUNKS)
+
+
+def test_a_model_that_gives_no_number_is_named(tmp_path: Path) -> None:
+    class Broken(Through):
+        def forward(self, mixture: Tensor) -> Tensor:
+            found = super().forward(mixture)
+            found[:, 1, 0, 7] = torch.nan
+            return found
+
+    audio.write(tmp_path / "song.wav", noise(0, 2, 50), RATE)
+    with pytest.raises(ValueError, match="estimate of drums is no number near sample 7: the"):
+        separate_file(Broken(), tmp_path / "song.wav", tmp_path / "out", WHOLE, Delivery())
+    assert not [*(tmp_path / "out").rglob("*.wav")]
