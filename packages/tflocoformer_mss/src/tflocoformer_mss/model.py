@@ -288,9 +288,28 @@ class WaveformModel(nn.Module):
         self.separator = separator
         self.transform = transform
         self.stems = tuple(stems)
+        self.prompts = self.stems
         self.sample_rate = sample_rate
         self.channels = channels
         self.normalize = normalize
+
+    def ask(self, prompts: Sequence[str]) -> None:
+        """Separate these stems from now on; a name that comes again gets a number.
+
+        Raises:
+            ValueError: if the separator takes no prompts, or has not these.
+        """
+        if not isinstance(self.separator, TussModel):
+            raise ValueError(
+                f"the model separates {', '.join(self.stems)} and takes no prompts: leave "
+                f"--prompts out, or give a checkpoint of a prompted model"
+            )
+        self.separator.look_up([prompts], 1)
+        self.prompts = tuple(prompts)
+        self.stems = tuple(
+            f"{name}{prompts[: place + 1].count(name)}" if prompts.count(name) > 1 else name
+            for place, name in enumerate(prompts)
+        )
 
     @property
     def activation_checkpointing(self) -> bool:
@@ -334,7 +353,7 @@ class WaveformModel(nn.Module):
             return both
         flat = rearrange(spec, "b c t f -> (b c) t f")
         if isinstance(self.separator, TussModel):
-            estimate = self.separator(flat, [self.stems] * len(flat))
+            estimate = self.separator(flat, [self.prompts] * len(flat))
         else:
             estimate = self.separator(flat)
         return rearrange(estimate, "(b c) s t f -> b s c t f", c=self.channels)
