@@ -172,6 +172,13 @@ def test_the_total_adds_stems_and_averages_items() -> None:
     assert [*parts] == ["l1"] and parts["l1"].tolist() == [2.0] * 3
 
 
+def test_the_loss_of_half_precision_is_computed_in_float32() -> None:
+    halves = ESTIMATE.bfloat16(), TARGET.bfloat16()
+    total, parts = combine(*halves, CASES["combined"])
+    assert {total.dtype, *(part.dtype for part in parts.values())} == {torch.float32}
+    assert total.item() == combine(*(h.float() for h in halves), CASES["combined"])[0].item()
+
+
 def test_shapes_that_differ_and_weights_of_zero_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(1, 1, 1, 4\), the reference \(1, 1, 1, 5\)"):
         combine(torch.zeros(1, 1, 1, 4), torch.zeros(1, 1, 1, 5), {"l1": 1.0})

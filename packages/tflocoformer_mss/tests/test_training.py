@@ -275,13 +275,6 @@ def test_half_precision_is_on_in_training_and_in_validation(
     assert seen == {True: inside, False: inside}
 
 
-def test_the_loss_is_computed_in_float32_under_autocast() -> None:
-    module = training(si_sdr_weight=1.0)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        total, parts = module.losses(batch())
-    assert {total.dtype, *(part.dtype for part in parts.values())} == {torch.float32}
-
-
 def test_training_stops_early_where_the_validation_loss_stays(songs: Any, tmp_path: Path) -> None:
     still = {"lr": 1e-12, "weight_decay": 0.0, "epochs": 9, "keep": "best"}
     _, rows = trained(tmp_path / "stopped", songs, early_stop_epochs=2, **still)

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 from torch.optim.optimizer import Optimizer
 
-from tflocoformer_mss.blocks import full_precision
 from tflocoformer_mss.losses import TERMS, combine
 from tflocoformer_mss.model import WaveformModel
 from tflocoformer_mss.recipe import TrainingConfig
@@ -54,10 +53,7 @@ class Training(pl.LightningModule):
     def losses(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The total, and the mean over stems of each term."""
         estimate = self.model(batch["mixture"])
-        with full_precision(estimate):
-            total, parts = combine(
-                estimate, batch["stems"], self.weights, permute=self.config.permute
-            )
+        total, parts = combine(estimate, batch["stems"], self.weights, permute=self.config.permute)
         return total, {name: part.mean().detach() for name, part in parts.items()}
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, *given: Any) -> None:
