@@ -367,6 +367,15 @@ def test_a_normalised_model_keeps_the_level() -> None:
     assert torch.allclose(run(network, 0.01 * mixture), 0.01 * run(network, mixture), atol=1e-5)
 
 
+@pytest.mark.parametrize(("kind", "apart"), [("tf", True), ("stack", True), ("bs", False)])
+def test_channels_are_separated_apart_but_for_stereo_bands(kind: str, apart: bool) -> None:
+    network = model(kind, normalize_variance=True)
+    mixture = torch.randn(1, 2, 2_000)
+    louder = mixture * torch.tensor([1.0, 5.0])[:, None]
+    same = torch.allclose(run(network, mixture)[:, :, 0], run(network, louder)[:, :, 0], atol=1e-5)
+    assert same is apart
+
+
 def test_transforms_give_back_what_they_took() -> None:
     for window in ("hann", "sqrt_hann"):
         for padding in ("reflect", "constant"):

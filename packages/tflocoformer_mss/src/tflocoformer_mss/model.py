@@ -337,7 +337,7 @@ class WaveformModel(nn.Module):
                 f"sample): pass at least one sample"
             )
         with full_precision(mixture):
-            scale = level(mixture) if self.normalize else mixture.new_ones(1, 1, 1)
+            scale = self.level(mixture) if self.normalize else mixture.new_ones(1, 1, 1)
             spec = self.transform.stft(rearrange(mixture / scale, "b c n -> (b c) n"))
         estimate = self.separate(rearrange(spec, "(b c) t f -> b c t f", c=self.channels))
         with full_precision(mixture):
@@ -346,9 +346,21 @@ class WaveformModel(nn.Module):
             shape = (*estimate.shape[:3], mixture.shape[-1])
             return audio.reshape(shape) * scale.unsqueeze(1)
 
+    @property
+    def sees_both_channels(self) -> bool:
+        """Whether the separator takes stereo sound as one item and not as two."""
+        return isinstance(self.separator, BSLocoformerSeparator) and self.separator.stereo
+
+    def level(self, mixture: Tensor) -> Tensor:
+        """(b, c, n) -> (b, c or 1, 1) standard deviation of what the separator takes as an item."""
+        axes = (1, 2) if self.sees_both_channels else (2,)
+        samples = mixture[0].numel() // (1 if self.sees_both_channels else self.channels)
+        std = mixture.float().std(dim=axes, keepdim=True, correction=min(1, samples - 1))
+        return std + 1e-8
+
     def separate(self, spec: Tensor) -> Tensor:
         """(b, c, t, f) complex -> (b, s, c, t, f) complex."""
-        if isinstance(self.separator, BSLocoformerSeparator) and self.separator.stereo:
+        if self.sees_both_channels:
             both: Tensor = self.separator(spec)
             return both
         flat = rearrange(spec, "b c t f -> (b c) t f")
@@ -357,12 +369,6 @@ class WaveformModel(nn.Module):
         else:
             estimate = self.separator(flat)
         return rearrange(estimate, "(b c) s t f -> b s c t f", c=self.channels)
-
-
-def level(mixture: Tensor) -> Tensor:
-    """(b, c, n) -> (b, 1, 1) standard deviation over channels and samples."""
-    correction = min(1, mixture[0].numel() - 1)
-    return mixture.float().std(dim=(1, 2), keepdim=True, correction=correction) + 1e-8
 
 
 def build(**fields: Any) -> WaveformModel:
