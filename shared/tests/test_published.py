@@ -67,6 +67,13 @@ def test_a_file_is_downloaded_once_and_kept(
     assert [p.name for p in path.parent.iterdir()] == ["vocals.pth"]
 
 
+def test_files_whose_addresses_end_alike_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    downloads(monkeypatch, b"weights")
+    kept = [fetch(entry(file=name)) for name in ("one.pth", "two.pth")]
+    assert [path.name for path in kept] == ["one.pth", "two.pth"]
+    assert entry(file="one.pth").published_name == "vocals.pth"
+
+
 @pytest.mark.parametrize("digits", [64, 8])
 def test_another_digest_is_refused_and_nothing_is_kept(
     digits: int, monkeypatch: pytest.MonkeyPatch

@@ -138,7 +138,8 @@ def recipe_of_published(paper: Paper, path: Path) -> str | None:
     """The recipe of a published file under its own name and with its own digest."""
     for entries in read_published(paper.name).values():
         for entry in entries:
-            if entry.file_name == path.name and matches(path, entry):
+            names = (entry.file_name, entry.published_name)
+            if path.name in names and matches(path, entry):
                 return entry.recipe
     return None
 

@@ -8,6 +8,7 @@ umxhq:                       # what a user types; one entry per file
     recipe: umxhq_vocals     # null if no recipe of the package fits
     title: ...               # optional: what the weights are
     config_url: https://...  # optional: a configuration beside them
+    file: umxhq.pth          # optional: its name here, where several addresses end alike
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Published:
         recipe: the recipe whose model it fills, or None.
         title: what the weights are.
         config_url: where the configuration is that came with them.
+        file: what it is called in the cache; the last part of the address if not given.
     """
 
     url: str
@@ -45,9 +47,15 @@ class Published:
     recipe: str | None
     title: str = ""
     config_url: str | None = None
+    file: str | None = None
 
     @property
     def file_name(self) -> str:
+        """What it is called in the cache."""
+        return self.file or self.published_name
+
+    @property
+    def published_name(self) -> str:
         """The last part of the address."""
         return self.url.split("?")[0].rsplit("/", 1)[-1]
 
@@ -83,7 +91,7 @@ def find_published(package: str, name: str) -> tuple[Published, ...]:
 
 def _entry(values: dict[str, Any], path: Path, name: str) -> Published:
     every = [field.name for field in fields(Published)]
-    wanted = every[:-2]  # the last two have defaults
+    wanted = every[:-3]  # the last three have defaults
     if not set(wanted) <= set(values) <= set(every):
         raise ValueError(
             f"{path}: an entry of {name} has {', '.join(values)}: give {', '.join(wanted)}"

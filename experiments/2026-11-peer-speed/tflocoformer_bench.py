@@ -1,0 +1,217 @@
+"""Our TF-Locoformer and BS-Locoformer against the structure of the reference: same weights, input.
+
+    python tflocoformer_bench.py                  all settings, two threads: needs idle cores
+    python tflocoformer_bench.py --seconds 0.5 --rounds 1 --layers 1      a smoke test
+
+The reference is written out below as its description has it: features in the second place of the
+tensors, turned to the end for norms and attention and back for convolutions; convolutions of
+padded sequences, transposed ones cropped; rotary positions by halves of pairs. Its attention is
+torch's fused one, as in the reference, and once written out with a softmax. The two take turns;
+printed are the median over rounds of (its seconds / our seconds), the least seconds of each, and
+the largest difference of the outputs. Then a training step with and without gradient
+checkpointing: peak memory of a process of its own, and whether the gradients are the same.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from turns import HEAD, compare, peak
+
+from tflocoformer_mss.blocks import Attention, Block, ConvSwiGLU, Path, RMSGroupNorm
+from tflocoformer_mss.model import BSLocoformerSeparator, TFLocoformerSeparator, Transform
+
+RATES = {"tf": 8_000, "bs": 44_100}
+TRANSFORMS = {"tf": Transform(256, 64), "bs": Transform(2048, 512)}
+SIZES: dict[str, dict[str, Any]] = {
+    "tf": {"num_spk": 2, "emb_dim": 96, "attention_dim": 128, "conv1d_kernel": 8},
+    "bs": {"num_spk": 4, "emb_dim": 64, "attention_dim": 128, "num_groups": 8, "stereo": True},
+}
+HIDDEN = {"tf": 128, "bs": 384}
+NAMES = {"tf": "TF-Locoformer (S)", "bs": "BS-Locoformer, 62 bands, stereo"}
+STEP_SECONDS = {"tf": 1.0, "bs": 1.0}
+
+
+def build(kind: str, layers: int) -> nn.Module:
+    torch.manual_seed(0)
+    hidden = [HIDDEN[kind]] * 2
+    block = {"ffn_type": ["swiglu_conv1d"] * 2, "ffn_hidden_dim": hidden}
+    classes = {"tf": TFLocoformerSeparator, "bs": BSLocoformerSeparator}
+    made: nn.Module = classes[kind](n_layers=layers, **SIZES[kind], **block)
+    return made.eval()
+
+
+def noise(kind: str, seconds: float) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    channels = 2 if kind == "bs" else 1
+    audio = torch.randn(channels, round(seconds * RATES[kind]), generator=generator)
+    spec = TRANSFORMS[kind].stft(0.1 * audio)
+    return spec[None] if kind == "bs" else spec
+
+
+# ---- the reference's structure, on our weights
+
+
+def norm(x: Tensor, layer: RMSGroupNorm) -> Tensor:
+    groups = x.view(*x.shape[:-1], layer.groups, -1)
+    rms = groups.norm(2, dim=-1, keepdim=True) * groups.shape[-1] ** -0.5
+    return (groups / (rms + layer.eps)).view(x.shape) * layer.gamma
+
+
+def feed_forward(x: Tensor, layer: ConvSwiGLU) -> Tensor:
+    """(b, s1, s2, d): padded, convolved along s2, cropped."""
+    batch, outer, places, dim = x.shape
+    lead = layer.kernel - layer.shift
+    y = x.reshape(batch * outer, places, dim).transpose(1, 2)
+    y = F.conv1d(F.pad(y, (lead, lead)), layer.conv1d.weight, layer.conv1d.bias)
+    value, gate = y.chunk(2, dim=1)
+    y = F.conv_transpose1d(value * F.silu(gate), layer.deconv1d.weight, layer.deconv1d.bias)
+    return y[..., lead : lead + places].transpose(1, 2).reshape(x.shape)
+
+
+def turn_halves(x: Tensor, freqs: Tensor) -> Tensor:
+    """(n, h, l, a): interleaved pairs by cosines and sines of repeated angles."""
+    angles = torch.outer(torch.arange(x.shape[2], dtype=x.dtype), freqs).repeat_interleave(2, -1)
+    pairs = x.unflatten(-1, (-1, 2))
+    turned = torch.stack([-pairs[..., 1], pairs[..., 0]], dim=-1).flatten(-2)
+    return x * angles.cos() + turned * angles.sin()
+
+
+def attend(x: Tensor, layer: Attention, fused: bool) -> Tensor:
+    batch, outer, places, dim = x.shape
+    qkv = layer.qkv(x.reshape(batch * outer, places, dim))
+    q, k, v = qkv.reshape(batch * outer, places, 3, layer.heads, -1).permute(2, 0, 3, 1, 4)
+    assert layer.rope is not None
+    q, k = turn_halves(q, layer.rope.freqs), turn_halves(k, layer.rope.freqs)
+    if fused:
+        out = F.scaled_dot_product_attention(q, k, v)
+    else:
+        out = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(dim=-1) @ v
+    out = out.transpose(1, 2).reshape(batch, outer, places, -1)
+    merged: Tensor = layer.aggregate_heads(out)
+    return merged
+
+
+def run_path(x: Tensor, path: Path, fused: bool) -> Tensor:
+    x = x + feed_forward(norm(x, path.ffn_norm[1]), path.ffn[1])
+    x = x + attend(norm(x, path.attn_norm), path.attn, fused)
+    return x + feed_forward(norm(x, path.ffn_norm[0]), path.ffn[0])
+
+
+def run_blocks(x: Tensor, blocks: list[Block], fused: bool) -> Tensor:
+    """(b, d, t, f) in and out, as the reference has it."""
+    for block in blocks:
+        y = run_path(x.permute(0, 2, 3, 1).contiguous(), block.freq_path, fused)
+        y = run_path(y.transpose(1, 2).contiguous(), block.frame_path, fused)
+        x = y.permute(0, 3, 2, 1).contiguous()
+    return x
+
+
+def reference(model: Any, spec: Tensor, fused: bool) -> Tensor:
+    if isinstance(model, BSLocoformerSeparator):
+        x = model.band_split_module.encode(spec).permute(0, 3, 1, 2)
+        x = run_blocks(x, model.blocks, fused).permute(0, 2, 3, 1)
+        return model.band_split_module.decode(x) * spec.unsqueeze(1)
+    reals = torch.stack([spec.real, spec.imag], dim=1)
+    x = model.deconv(run_blocks(model.conv(reals), model.blocks, fused))
+    parts = x.unflatten(1, (-1, 2))
+    return torch.complex(parts[:, :, 0], parts[:, :, 1])
+
+
+# ---- turns
+
+
+def compare_one(kind: str, given: argparse.Namespace) -> None:
+    model, spec = build(kind, given.layers), noise(kind, given.seconds)
+    with torch.inference_mode():
+        for fused in (True, False):
+            how = "" if fused else ", softmax written out"
+            compare(
+                f"{NAMES[kind]}, forward of {given.seconds:g} s{how}",
+                lambda: torch.view_as_real(model(spec)),
+                lambda fused=fused: torch.view_as_real(reference(model, spec, fused)),
+                given.rounds,
+            )
+    model.train()
+    part = noise(kind, STEP_SECONDS[kind])
+
+    def step(run: Callable[[Tensor], Tensor]) -> Callable[[], Tensor]:
+        def act() -> Tensor:
+            model.zero_grad()
+            loss = torch.view_as_real(run(part)).abs().mean()
+            loss.backward()
+            return loss
+
+        return act
+
+    theirs = step(lambda spec: reference(model, spec, True))
+    what = f"{NAMES[kind]}, training step of {STEP_SECONDS[kind]:g} s"
+    compare(what, step(model), theirs, given.rounds)
+
+
+# ---- memory
+
+
+def report_memory(kind: str, wanted: str, given: argparse.Namespace) -> None:
+    """One training step, and this process's peak before and after it."""
+    model, spec = build(kind, given.layers).train(), noise(kind, given.seconds)
+    for part in model.modules():
+        if isinstance(part, Block):
+            part.activation_checkpointing = wanted == "with"
+    small = noise(kind, 0.1)
+    torch.view_as_real(model(small)).abs().mean().backward()  # what a first call allocates
+    model.zero_grad(set_to_none=False)
+    before = peak()
+    torch.view_as_real(model(spec)).abs().mean().backward()
+    norms = [float(p.grad.double().norm()) for p in model.parameters() if p.grad is not None]
+    print(json.dumps({"before": before, "peak": peak(), "norms": norms}))
+
+
+def compare_memory(given: argparse.Namespace) -> None:
+    print(
+        "\n| training step, gradient checkpointing | memory of the step | in all |\n|---|---|---|"
+    )
+    for kind in NAMES:
+        norms = []
+        for wanted in ("without", "with"):
+            words = ["--memory", kind, wanted, "--seconds", str(given.seconds)]
+            words += ["--threads", str(given.threads), "--layers", str(given.layers)]
+            command = [sys.executable, __file__, *words]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            found = json.loads(done.stdout.splitlines()[-1])
+            norms.append(torch.tensor(found["norms"]))
+            sizes = (
+                f"{(found['peak'] - found['before']) / 1e9:.2f} GB | {found['peak'] / 1e9:.2f} GB"
+            )
+            print(f"| {NAMES[kind]}, {given.seconds:g} s, {wanted} | {sizes} |", flush=True)
+        apart = ((norms[0] - norms[1]).abs() / norms[0].clamp(min=1e-12)).max().item()
+        print(f"\nnorms of the gradients differ by at most {apart:.0e} of themselves\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--memory", nargs=2, help="which to measure alone, with or without")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    if given.memory:
+        return report_memory(*given.memory, given)
+    print(f"torch {torch.__version__}, {given.threads} of {os.cpu_count()} cores\n")
+    print(HEAD)
+    for kind in NAMES:
+        compare_one(kind, given)
+    compare_memory(given)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""TF-Locoformer (Saijo et al., IWAENC 2024) for music, its variants NoPE and BS-Locoformer.
+
+Public names: the music model `TFLocoformerMSS`; the separators of spectrograms
+`TFLocoformerSeparator`, `BSLocoformerSeparator`, `BSLocoformerStack` and `TussModel`; and
+`configs`, the arguments of their presets. They load on first use (PEP 562), so that importing the
+package, as the command line does, loads no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tflocoformer_mss.model import (
+        BSLocoformerSeparator,
+        TFLocoformerMSS,
+        TFLocoformerSeparator,
+    )
+    from tflocoformer_mss.presets import configs
+    from tflocoformer_mss.unified import BSLocoformerStack, TussModel
+
+__all__ = [
+    "BSLocoformerSeparator",
+    "BSLocoformerStack",
+    "TFLocoformerMSS",
+    "TFLocoformerSeparator",
+    "TussModel",
+    "configs",
+]
+
+_HOMES = {
+    "BSLocoformerSeparator": "model",
+    "BSLocoformerStack": "unified",
+    "TFLocoformerMSS": "model",
+    "TFLocoformerSeparator": "model",
+    "TussModel": "unified",
+    "configs": "presets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"tflocoformer_mss.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,43 @@
+"""``tflocoformer-mss`` and ``python -m tflocoformer_mss``."""
+
+from mss_shared.cli import run
+from mss_shared.paper import Option, Paper, Verb
+from tflocoformer_mss.recipe import Recipe
+
+PROMPTS = Option("prompts", "stems to ask a prompted model for", several=True)
+TRAIN = Verb(
+    "train",
+    "fit by a recipe, with the music fork's flags",
+    (
+        Option("recipe", "name of a shipped recipe, or a YAML file", required=True),
+        Option("data_root", "demo, or a folder with train/ and test/", required=True),
+        Option("output_dir", "run folder; runs/<recipe> if not given"),
+        Option("batch_size", "examples per step instead of the recipe's", type=int),
+        Option("num_epochs", "epochs instead of the recipe's", type=int),
+        Option("micro_batch", "examples per device and pass", type=int),
+        Option("device", "where to compute", choices=("auto", "cpu", "cuda", "mps")),
+        Option("resume", "go on with the run in the folder", type=bool),
+    ),
+    "tflocoformer_mss.commands:train",
+)
+
+PAPER = Paper(
+    name="tflocoformer_mss",
+    recipe=Recipe,
+    model="tflocoformer_mss.model:build",
+    training="tflocoformer_mss.training:Training",
+    join="tflocoformer_mss.checkpoints:join",
+    separate_options=(PROMPTS,),
+    adapt="tflocoformer_mss.checkpoints:adapt",
+    checkpoint_flags=("--checkpoint", "--preset"),
+    verbs=(TRAIN,),
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    run(PAPER)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,376 @@
+"""What the blocks are built from, what is legal, and the table of bands. Imports no torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+NORMS = ("rmsgroupnorm", "layernorm")
+POSITIONS = ("rope", "nope")
+ORDERS = ("ft", "tf")
+FFN_TYPES = ("swiglu_conv1d", "conv1d")
+KINDS = ("tf", "bs", "stack", "tuss")
+STEMS = ("vocals", "drums", "bass", "other")
+
+# Up to which frequency a band has how many bins (BS-Locoformer; code, release 1.1.0).
+BAND_RANGES_HZ = (
+    (0, 1_000, 2),
+    (1_000, 2_000, 4),
+    (2_000, 4_000, 12),
+    (4_000, 8_000, 24),
+    (8_000, 16_000, 48),
+)
+# Of the stand-alone separators; the code misspells its norm_type, so that it cannot be built.
+DEFAULTS: dict[str, Any] = {
+    "emb_dim": 128,
+    "norm_type": "rmsgroupnorm",
+    "num_groups": 4,
+    "tf_order": "ft",
+    "n_heads": 4,
+    "flash_attention": False,
+    "attention_dim": 128,
+    "pos_enc": "rope",
+    "ffn_type": "swiglu_conv1d",
+    "ffn_hidden_dim": 384,
+    "conv1d_kernel": 4,
+    "conv1d_shift": 1,
+    "dropout": 0.0,
+    "eps": 1e-5,
+}
+
+
+@dataclass(frozen=True)
+class FFNConfig:
+    """A feed-forward network of convolutions along the sequence.
+
+    Args:
+        kind: "swiglu_conv1d", or "conv1d" without gate and padding.
+        hidden: features between the two convolutions (h).
+        kernel: their length (k), in bins, bands or frames.
+        shift: their stride (s).
+    """
+
+    kind: str
+    hidden: int
+    kernel: int
+    shift: int
+
+    def __post_init__(self) -> None:
+        choose("ffn_type", self.kind, FFN_TYPES)
+        for name, value in (("ffn_hidden_dim", self.hidden), ("conv1d_shift", self.shift)):
+            at_least(name, value, 1)
+        if self.kernel < self.shift:
+            raise ValueError(
+                f"conv1d_kernel={self.kernel} with conv1d_shift={self.shift}: the kernel must be "
+                f"at least as long as the shift"
+            )
+
+
+@dataclass(frozen=True)
+class PathConfig:
+    """One half of a block: attention along bins or along frames, and its feed-forward networks.
+
+    Args:
+        dim: features of a bin and frame (D).
+        norm: "rmsgroupnorm" or "layernorm".
+        groups: of the group norm (G).
+        heads: of attention (H).
+        attention_dim: features of all heads together (A).
+        flash: on CUDA, the flash kernel alone.
+        positions: "rope" or "nope".
+        ffns: one after attention, or two: before and after.
+        dropout: probability.
+        eps: of the norms.
+    """
+
+    dim: int
+    norm: str
+    groups: int
+    heads: int
+    attention_dim: int
+    flash: bool
+    positions: str
+    ffns: tuple[FFNConfig, ...]
+    dropout: float
+    eps: float
+
+    def __post_init__(self) -> None:
+        choose("norm_type", self.norm, NORMS)
+        choose("pos_enc", self.positions, POSITIONS)
+        for name, value in (("emb_dim", self.dim), ("attention_dim", self.attention_dim)):
+            at_least(name, value, 1)
+        for names, whole, part in (
+            (("emb_dim", "num_groups"), self.dim, self.groups),
+            (("attention_dim", "n_heads"), self.attention_dim, self.heads),
+        ):
+            if part < 1 or whole % part:
+                raise ValueError(
+                    f"{names[0]}={whole} with {names[1]}={part}: the second must divide the first"
+                )
+        if self.positions == "rope" and self.attention_dim // self.heads % 2:
+            raise ValueError(
+                f"attention_dim={self.attention_dim} with n_heads={self.heads}: rotary positions "
+                f"need an even number of features per head"
+            )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout={self.dropout}: it must be at least 0 and below 1")
+        if len(self.ffns) not in (1, 2):
+            raise ValueError(f"{len(self.ffns)} feed-forward networks: give one or two")
+
+
+@dataclass(frozen=True)
+class BlockConfig:
+    """Two paths and which comes first.
+
+    Args:
+        freq: along bins or bands.
+        frame: along frames.
+        order: "ft" or "tf".
+    """
+
+    freq: PathConfig
+    frame: PathConfig
+    order: str
+
+    def __post_init__(self) -> None:
+        choose("tf_order", self.order, ORDERS)
+
+
+def choose(name: str, value: Any, legal: Sequence[str]) -> None:
+    """Raise ValueError unless the value is legal."""
+    if value not in legal:
+        raise ValueError(f"{name}={value!r}: it must be one of {', '.join(legal)}")
+
+
+def at_least(name: str, value: int, bound: int) -> None:
+    """Raise ValueError if the value is below the bound."""
+    if value < bound:
+        raise ValueError(f"{name}={value}: it must be at least {bound}")
+
+
+def block_config(given: Mapping[str, Any]) -> BlockConfig:
+    """The block of the stand-alone code's arguments, with `DEFAULTS`: both paths alike.
+
+    Raises:
+        ValueError: if an argument is unknown, illegal, or two do not fit together.
+    """
+    unknown = sorted(set(given) - set(DEFAULTS))
+    if unknown:
+        raise ValueError(f"there is no argument {unknown[0]}: choose from {', '.join(DEFAULTS)}")
+    values = {**DEFAULTS, **given}
+    kinds, sizes = values["ffn_type"], values["ffn_hidden_dim"]
+    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    if len(kinds) != len(sizes):
+        raise ValueError(
+            f"ffn_type names {len(kinds)} networks and ffn_hidden_dim {len(sizes)}: give as many "
+            f"sizes as types"
+        )
+    path = PathConfig(
+        dim=values["emb_dim"],
+        norm=values["norm_type"],
+        groups=values["num_groups"],
+        heads=values["n_heads"],
+        attention_dim=values["attention_dim"],
+        flash=values["flash_attention"],
+        positions=values["pos_enc"],
+        ffns=tuple(
+            FFNConfig(kind, hidden, values["conv1d_kernel"], values["conv1d_shift"])
+            for kind, hidden in zip(kinds, sizes, strict=True)
+        ),
+        dropout=values["dropout"],
+        eps=values["eps"],
+    )
+    return BlockConfig(freq=path, frame=path, order=values["tf_order"])
+
+
+def stack_block_config(given: Mapping[str, Any], eps: float) -> BlockConfig:
+    """The block of the unified code's arguments: the paths have their own networks.
+
+    Args:
+        given: emb_dim, num_groups, tf_order, n_heads, flash_attention, attention_dim, and
+            freq_ffn_config and frame_ffn_config, lists of {"conf": {"dim_inner", "conv1d_kernel",
+            "conv1d_shift"}}.
+        eps: of the norms.
+
+    Raises:
+        ValueError: if a value is illegal or two do not fit together.
+    """
+
+    def path(name: str) -> PathConfig:
+        confs = [entry["conf"] for entry in given[name]]
+        return PathConfig(
+            dim=given["emb_dim"],
+            norm="rmsgroupnorm",
+            groups=given["num_groups"],
+            heads=given["n_heads"],
+            attention_dim=given["attention_dim"],
+            flash=given["flash_attention"],
+            positions="rope",
+            ffns=tuple(
+                FFNConfig("swiglu_conv1d", c["dim_inner"], c["conv1d_kernel"], c["conv1d_shift"])
+                for c in confs
+            ),
+            dropout=0.0,
+            eps=eps,
+        )
+
+    return BlockConfig(path("freq_ffn_config"), path("frame_ffn_config"), given["tf_order"])
+
+
+def band_sizes(sample_rate: int, n_fft: int) -> tuple[int, ...]:
+    """Bins of every band, narrow at the bottom (Task-Aware Unified Source Separation; code 1.1.0).
+
+    Args:
+        sample_rate: Hz.
+        n_fft: samples.
+
+    Raises:
+        ValueError: if the ranges up to 16 kHz leave no bins for the bands above.
+    """
+    bins = n_fft // 2 + 1
+    bin_hz = sample_rate // 2 / bins  # integer division first, as the code does
+    sizes: list[int] = []
+    for low, high, width in BAND_RANGES_HZ:
+        sizes += [width] * -int(-(high - low) // (width * bin_hz))
+    parts = 4 if sample_rate == 48_000 else 2
+    rest = bins - sum(sizes)
+    if rest < parts:
+        raise ValueError(
+            f"sample_rate={sample_rate} with n_fft={n_fft} leaves {rest} bins above 16 kHz: the "
+            f"table of bands needs a higher rate or a longer transform"
+        )
+    last = rest - (parts - 1) * (rest // parts)
+    return (*sizes, *[rest // parts] * (parts - 1), last)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The model section of a recipe.
+
+    Args:
+        kind: "tf" (bins), "bs" (bands), "stack" (bands, two stacks) or "tuss" (the same, prompted).
+        stems: names, in output order; for "tuss" each must be one of `prompts`.
+        sample_rate: Hz.
+        channels: 1 or 2; "bs" sees both at once, the others one at a time.
+        n_fft, hop_length: of the transform, samples.
+        window: "hann" or "sqrt_hann".
+        padding: of the transform at the ends, "reflect" or "constant" (zeros).
+        normalize_variance: separate at a standard deviation of one.
+        n_layers: blocks; of the first stack, if there are two.
+        emb_dim: features per bin or band and frame (D).
+        norm_type: "rmsgroupnorm" or "layernorm".
+        num_groups: of the group norm (G).
+        tf_order: "ft" or "tf".
+        n_heads: of attention (H).
+        flash_attention: on CUDA in half precision, the flash kernel alone.
+        attention_dim: features of all heads together (A).
+        pos_enc: "rope" or "nope".
+        ffn_type, ffn_hidden_dim: of the FFN before attention and the one after, or of that alone.
+        conv1d_kernel: of the FFNs' convolutions.
+        frame_conv1d_kernel: of those along frames in the first of two stacks; else null.
+        conv1d_shift: stride of the FFNs' convolutions.
+        dropout: probability.
+        eps: of the norms.
+        masking: the estimate is a complex mask.
+        n_second_layers, second_attention_dim, second_ffn_hidden_dim: of the second stack; else 0,
+            0 and none.
+        prompts: the stems that "tuss" can be asked for; else none.
+    """
+
+    kind: str
+    stems: tuple[str, ...]
+    sample_rate: int
+    channels: int
+    n_fft: int
+    hop_length: int
+    window: str
+    padding: str
+    normalize_variance: bool
+    n_layers: int
+    emb_dim: int
+    norm_type: str
+    num_groups: int
+    tf_order: str
+    n_heads: int
+    flash_attention: bool
+    attention_dim: int
+    pos_enc: str
+    ffn_type: tuple[str, ...]
+    ffn_hidden_dim: tuple[int, ...]
+    conv1d_kernel: int
+    frame_conv1d_kernel: int | None
+    conv1d_shift: int
+    dropout: float
+    eps: float
+    masking: bool
+    n_second_layers: int
+    second_attention_dim: int
+    second_ffn_hidden_dim: tuple[int, ...]
+    prompts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        choose("kind", self.kind, KINDS)
+        if not self.stems:
+            raise ValueError("stems name 0 stems: give one or more")
+        if self.channels not in (1, 2) or self.sample_rate < 1:
+            raise ValueError(
+                f"channels={self.channels}, sample_rate={self.sample_rate}: give 1 or 2 channels "
+                f"and a positive rate"
+            )
+        self.check_masking()
+        for name, value in self.unused().items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} with kind={self.kind!r}: that kind has only "
+                    f"{value!r}"
+                )
+        unknown = sorted(set(self.stems) - set(self.prompts))
+        if self.kind == "tuss" and unknown:
+            raise ValueError(
+                f"stems ask for {unknown[0]!r}, prompts has {', '.join(self.prompts) or 'none'}: "
+                f"ask for those alone"
+            )
+
+    def check_masking(self) -> None:
+        if self.masking and self.kind == "tf":
+            raise ValueError("masking=True with kind='tf': that kind estimates stems, not masks")
+        if not self.masking and self.kind in ("stack", "tuss"):
+            raise ValueError(f"masking=False with kind={self.kind!r}: that kind estimates masks")
+
+    def unused(self) -> dict[str, Any]:
+        """The only values of the fields that this kind does not have."""
+        if self.kind in ("tf", "bs"):
+            second = {"n_second_layers": 0, "second_attention_dim": 0, "second_ffn_hidden_dim": ()}
+            return {**second, "frame_conv1d_kernel": None, "prompts": ()}
+        fixed: dict[str, Any] = {"norm_type": "rmsgroupnorm", "pos_enc": "rope", "dropout": 0.0}
+        fixed |= {"ffn_type": ("swiglu_conv1d",) * len(self.ffn_hidden_dim)}
+        return fixed if self.kind == "tuss" else {**fixed, "prompts": ()}
+
+    def single_stack(self) -> dict[str, Any]:
+        """The arguments of a separator of one stack, but for stems and bands."""
+        return {"n_layers": self.n_layers, **{name: getattr(self, name) for name in DEFAULTS}}
+
+    def two_stacks(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The arguments of the blocks of both stacks, as the unified code has them."""
+        same = ("emb_dim", "num_groups", "tf_order", "n_heads", "flash_attention")
+        shared = {name: getattr(self, name) for name in same}
+        frame_kernel = self.frame_conv1d_kernel or self.conv1d_kernel
+
+        def networks(sizes: tuple[int, ...], kernel: int) -> list[dict[str, Any]]:
+            shift = self.conv1d_shift
+            return [
+                {"conf": {"dim_inner": n, "conv1d_kernel": kernel, "conv1d_shift": shift}}
+                for n in sizes
+            ]
+
+        first = {
+            "attention_dim": self.attention_dim,
+            "freq_ffn_config": networks(self.ffn_hidden_dim, self.conv1d_kernel),
+            "frame_ffn_config": networks(self.ffn_hidden_dim, frame_kernel),
+        }
+        second = {
+            "attention_dim": self.second_attention_dim,
+            "freq_ffn_config": networks(self.second_ffn_hidden_dim, self.conv1d_kernel),
+            "frame_ffn_config": networks(self.second_ffn_hidden_dim, self.conv1d_kernel),
+        }
+        return {**shared, **first}, {**shared, **second}

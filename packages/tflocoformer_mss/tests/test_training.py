@@ -1,0 +1,311 @@
+"""Every training option acts."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import lightning as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from mss_shared.datasets import open_dataset
+from mss_shared.fit import Machine, fit
+from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe, to_yaml
+from mss_shared.testing import make_dataset
+from tflocoformer_mss.__main__ import PAPER
+from tflocoformer_mss.blocks import Block
+from tflocoformer_mss.recipe import Recipe
+from tflocoformer_mss.training import Training, cuda_flags, set_cuda_flags
+
+TINY = {"n_layers": 1, "emb_dim": 4, "attention_dim": 4, "ffn_hidden_dim": (4, 4)}
+TINY |= {"n_heads": 1, "n_fft": 512, "hop_length": 256}
+BASE = {"epochs": 1, "warmup_steps": 0, "plateau_factor": 0.5}
+STEMS = ("vocals", "drums", "bass", "other")
+
+
+def recipe(**training: Any) -> LoadedRecipe[Recipe]:
+    """The demo's at a width for tests, with changes of its training section."""
+    loaded = load_recipe(Recipe, find_recipe("tflocoformer_mss", "demo"))
+    found = loaded.recipe
+    changed = replace(
+        found,
+        data=replace(found.data, chunk_seconds=0.1, examples_per_epoch=4),
+        model=replace(found.model, **TINY),
+        training=replace(found.training, **{**BASE, **training}),
+    )
+    return replace(loaded, recipe=changed, text=to_yaml(changed), verbatim=False)
+
+
+def training(**changes: Any) -> Training:
+    found = recipe(**changes).recipe
+    torch.manual_seed(0)
+    return Training(PAPER.build_model(found), found.training)
+
+
+def batch(size: int = 4, samples: int = 2_000) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    stems = 0.1 * torch.randn(size, 4, 2, samples, generator=generator)
+    return {"mixture": stems.sum(1), "stems": stems}
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    root = make_dataset(tmp_path_factory.mktemp("songs"), STEMS, seconds=0.5)
+    return open_dataset(str(root))
+
+
+def trained(folder: Path, songs: Any, micro_batch: int | None = None, **changes: Any) -> Any:
+    """Weights, and the rows of metrics.csv."""
+    machine = Machine(device="cpu", micro_batch=micro_batch)
+    fit(PAPER, recipe(**changes), songs, folder, machine)
+    with (folder / "metrics.csv").open(encoding="utf-8") as file:
+        return load_file(folder / "model.safetensors"), [*csv.DictReader(file)]
+
+
+def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    return max((one[key] - other[key]).abs().max().item() for key in one)
+
+
+# ---- learning rates
+
+
+def rates(module: Training, steps: int, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The rate of each optimizer step, as the loop would make them."""
+    trainer = SimpleNamespace(estimated_stepping_batches=steps, global_step=0)
+    monkeypatch.setattr(Training, "trainer", trainer)
+    found: list[float] = []
+    monkeypatch.setattr(
+        pl.LightningModule,
+        "optimizer_step",
+        lambda _s, _e, _b, optimizer, *_: found.append(optimizer.param_groups[0]["lr"]),
+    )
+    [optimizer], [schedule] = module.configure_optimizers()
+    for step in range(steps):
+        trainer.global_step = step
+        module.optimizer_step(0, step, optimizer)
+        optimizer.step()
+        if schedule.get("interval") == "step":
+            schedule["scheduler"].step()
+    return found
+
+
+def test_the_warm_up_rises_linearly_to_the_full_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = training(schedule="plateau", lr=1.0, warmup_steps=4, warmup_start_lr=0.2)
+    assert rates(module, 6, monkeypatch) == pytest.approx([0.4, 0.6, 0.8, 1.0, 1.0, 1.0])
+
+
+def test_without_a_warm_up_the_first_step_has_the_full_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert rates(training(schedule="plateau", lr=1.0), 2, monkeypatch) == [1.0, 1.0]
+
+
+def test_the_cosine_ends_at_zero_and_may_follow_a_warm_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = training(schedule="cosine", lr=1.0, warmup_steps=1, warmup_start_lr=0.0)
+    found = rates(module, 4, monkeypatch)
+    assert found == pytest.approx([1.0, 0.8535534, 0.5, 0.1464466], abs=1e-6)
+
+
+def plateau(losses: list[float], **changes: Any) -> list[float]:
+    """The rate after each epoch's loss."""
+    module = training(schedule="plateau", lr=1.0, **changes)
+    [optimizer], [schedule] = module.configure_optimizers()
+    assert schedule["monitor"] == "val/loss"
+    found = []
+    for loss in losses:
+        schedule["scheduler"].step(loss)
+        found.append(optimizer.param_groups[0]["lr"])
+    return found
+
+
+def test_a_plateau_lowers_the_rate_after_its_patience_and_rests_after_that() -> None:
+    assert plateau([1.0] * 5, plateau_patience=1) == [1.0, 1.0, 0.5, 0.5, 0.25]
+    cooled = plateau([1.0] * 7, plateau_patience=1, plateau_cooldown=2)
+    assert cooled == [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25]
+
+
+def test_a_plateau_goes_no_lower_than_its_least_rate() -> None:
+    assert plateau([1.0] * 4, plateau_min_lr=0.4) == [1.0, 0.5, 0.4, 0.4]
+
+
+def test_epochs_that_are_held_make_no_plateau() -> None:
+    assert plateau([1.0] * 5, plateau_hold_epochs=3) == [1.0, 1.0, 1.0, 1.0, 0.5]
+
+
+def test_the_count_of_held_epochs_is_kept_in_a_checkpoint() -> None:
+    module = training(schedule="plateau", lr=1.0, plateau_hold_epochs=2)
+    _, [first] = module.configure_optimizers()
+    first["scheduler"].step(1.0)
+    [optimizer], [second] = module.configure_optimizers()
+    second["scheduler"].load_state_dict(first["scheduler"].state_dict())
+    for _ in range(3):
+        second["scheduler"].step(1.0)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+def test_an_unknown_schedule_is_refused_with_the_legal_ones() -> None:
+    with pytest.raises(ValueError, match="'linear': choose plateau or cosine"):
+        training(schedule="linear")
+
+
+# ---- the optimizer
+
+
+def test_the_optimizers_numbers_are_the_recipes() -> None:
+    changes = {"lr": 0.125, "weight_decay": 0.25, "betas": (0.5, 0.75), "adam_eps": 0.1}
+    module = training(schedule="plateau", fused=False, **changes)
+    [optimizer], _ = module.configure_optimizers()
+    assert isinstance(optimizer, torch.optim.AdamW)
+    names = {"adam_eps": "eps"}
+    assert {key: optimizer.defaults[names.get(key, key)] for key in changes} == changes
+    assert optimizer.defaults["fused"] is False
+    fused = training(schedule="plateau", fused=True)
+    assert fused.configure_optimizers()[0][0].defaults["fused"] is True
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"betas": (0.5, 0.6)}, {"weight_decay": 10.0}, {"adam_eps": 0.1}, {"clip_norm": 1e-6}],
+)
+def test_a_changed_number_changes_the_weights(
+    change: dict[str, Any], songs: Any, tmp_path: Path
+) -> None:
+    """In two steps, as the first of AdamW knows no betas."""
+    plain, _ = trained(tmp_path / "plain", songs, epochs=2, schedule="plateau")
+    changed, _ = trained(tmp_path / "changed", songs, epochs=2, schedule="plateau", **change)
+    assert distance(plain, changed) > 1e-5
+
+
+def test_the_fused_update_is_the_plain_one(songs: Any, tmp_path: Path) -> None:
+    weights = [trained(tmp_path / str(fused), songs, fused=fused)[0] for fused in (True, False)]
+    assert distance(*weights) < 1e-6
+
+
+def test_accumulated_passes_make_the_step_of_the_whole_batch(songs: Any, tmp_path: Path) -> None:
+    """Four examples at once, or one at a time: none is dropped."""
+    changes = {"si_sdr_weight": 1.0, "spectral_weight": 0.1, "adam_eps": 1e-3}
+    whole, rows = trained(tmp_path / "whole", songs, **changes)
+    parts, parted = trained(tmp_path / "parts", songs, micro_batch=1, **changes)
+    assert rows[-1]["step"] == parted[-1]["step"] == "1"
+    assert distance(whole, parts) < 1e-4
+    untrained = PAPER.build_model(recipe().recipe).state_dict()
+    assert distance(whole, untrained) > 1e-3
+
+
+# ---- memory, precision, the process
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_gradient_checkpointing_computes_the_paths_again(wanted: bool) -> None:
+    module = training(gradient_checkpointing=wanted).train()
+    calls: list[str] = []
+    for part in module.model.modules():
+        if isinstance(part, Block):
+            part.freq_path.attn.qkv.register_forward_hook(lambda *_: calls.append("qkv"))
+    module.log = lambda *_, **__: None  # type: ignore[assignment,method-assign]
+    module.training_step(batch(), 0).backward()
+    assert len(calls) == (2 if wanted else 1)
+
+
+@pytest.fixture
+def flags() -> Iterator[None]:
+    before = cuda_flags()
+    set_cuda_flags(False, False, False)
+    yield
+    set_cuda_flags(*before)
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+@pytest.mark.parametrize("benchmark", [False, True])
+def test_tf32_and_trying_kernels_are_switched_for_the_fit_alone(
+    tf32: bool, benchmark: bool, flags: None, songs: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    seen = []
+    plain = Training.training_step
+
+    def step(self: Training, *given: Any) -> Tensor:
+        seen.append(cuda_flags())
+        return plain(self, *given)
+
+    monkeypatch.setattr(Training, "training_step", step)
+    trained(tmp_path / "run", songs, tf32=tf32, cudnn_benchmark=benchmark)
+    assert seen == [(tf32, tf32, benchmark)]
+    assert cuda_flags() == (False, False, False)
+    assert not torch.backends.cudnn.deterministic
+
+
+def loader() -> DataLoader[Any]:
+    return DataLoader([{k: v[0] for k, v in batch(1).items()}], batch_size=1)  # type: ignore[arg-type]
+
+
+# Of Lightning 2.6 beside torch 2.13.
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec:FutureWarning")
+@pytest.mark.parametrize(
+    ("precision", "inside"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)]
+)
+def test_half_precision_is_on_in_training_and_in_validation(
+    precision: Any, inside: torch.dtype
+) -> None:
+    module = training(schedule="plateau")
+    seen: dict[bool, torch.dtype] = {}
+    [block] = module.model.blocks()
+    block.freq_path.attn.qkv.register_forward_hook(
+        lambda layer, _, out: seen.update({layer.training: out.dtype})
+    )
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        precision=precision,
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(module, loader(), loader())
+    assert seen == {True: inside, False: inside}
+
+
+def test_training_stops_early_where_the_validation_loss_stays(songs: Any, tmp_path: Path) -> None:
+    still = {"lr": 1e-12, "weight_decay": 0.0, "epochs": 9, "keep": "best"}
+    _, rows = trained(tmp_path / "stopped", songs, early_stop_epochs=2, **still)
+    assert 3 <= len(rows) < 9
+    assert (tmp_path / "stopped" / "best.ckpt").is_file()
+
+
+def test_validation_takes_no_test_song(songs: Any, tmp_path: Path) -> None:
+    held = {track.name for track in songs.valid}
+    assert held and not held & {track.name for track in songs.test}
+    trained(tmp_path / "run", songs)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert not set(record["training"]["tracks"]) & {track.name for track in songs.test}
+    assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+
+
+# ---- the loss
+
+
+@pytest.mark.parametrize("term", ["si_sdr", "l1", "l2", "spectral", "snr", "tfd"])
+def test_each_weight_scales_its_term(term: str) -> None:
+    off = {f"{name}_weight": 0.0 for name in ("l1",)}
+    one = training(**{**off, f"{term}_weight": 1.0}).losses(batch())[0]
+    two = training(**{**off, f"{term}_weight": 2.0}).losses(batch())[0]
+    assert two.item() == pytest.approx(2.0 * one.item(), rel=1e-5)
+
+
+def test_permuting_reaches_the_loss() -> None:
+    given = batch()
+    swapped = {**given, "stems": given["stems"].flip(1)}
+    module = training(permute=True)
+    assert module.losses(given)[0].item() == pytest.approx(module.losses(swapped)[0].item())
+    module = training(permute=False)
+    assert module.losses(given)[0].item() != pytest.approx(module.losses(swapped)[0].item())
