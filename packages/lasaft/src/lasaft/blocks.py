@@ -7,7 +7,7 @@ image, frequency its width. Attribute names are those of published weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from einops import rearrange
@@ -72,7 +72,7 @@ class Block(nn.Module):
         return features
 
 
-def dense(layers: nn.ModuleList, x: Tensor) -> Tensor:
+def dense(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
     """A dense block: each layer reads the newest feature first, all older ones after it."""
     *inner, last = layers
     for layer in inner:
@@ -97,14 +97,17 @@ class TFC(Block):
         return dense(self.H, x)
 
 
-def convolution(in_channels: int, out: int, kt: int, kf: int, act: str) -> nn.Sequential:
+def convolution(
+    in_channels: int, out: int, kt: int, kf: int, act: str, dilation: int = 1
+) -> nn.Sequential:
     """One layer of TFC; kt is along frames, kf along bins, of which the authors' code swaps one."""
-    conv = nn.Conv2d(in_channels, out, (kt, kf), padding=(kt // 2, kf // 2))
+    padding = (dilation * (kt // 2), dilation * (kf // 2))
+    conv = nn.Conv2d(in_channels, out, (kt, kf), padding=padding, dilation=dilation)
     return nn.Sequential(conv, nn.BatchNorm2d(out), activation(act))
 
 
 class DTFC(nn.Module):
-    """A dense block between a first and a last convolution that change the channels."""
+    """A dense block dilated by 1, 3, 5, ... between a first and a last convolution (no net's)."""
 
     def __init__(
         self,
@@ -119,34 +122,14 @@ class DTFC(nn.Module):
         super().__init__()
         inner = num_layers - 2
         self.first_conv = convolution(in_channels, gr, kt, kf, act)
-        self.H = nn.ModuleList(convolution(gr * (k + 1), gr, kt, kf, act) for k in range(inner))
+        self.H = nn.ModuleList(
+            convolution(gr * (k + 1), gr, kt, kf, act, 2 * k + 1) for k in range(inner)
+        )
         self.last_conv = convolution(gr * (inner + 1), out_channels, kt, kf, act)
 
     def forward(self, x: Tensor) -> Tensor:
         """(item, in, frame, bin) -> (item, out, frame, bin)."""
-        return dense(nn.ModuleList([self.first_conv, *self.H, self.last_conv]), x)
-
-
-class TDC(Block):
-    """Convolutions along frequency alone, each frame by itself, densely connected (2020: TIC)."""
-
-    def __init__(
-        self, in_channels: int, num_layers: int, gr: int, kf: int, act: str = "relu"
-    ) -> None:
-        super().__init__()
-        self.H = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv1d(in_channels + k * gr, gr, kf, padding=kf // 2),
-                nn.BatchNorm1d(gr),
-                activation(act),
-            )
-            for k in range(num_layers)
-        )
-
-    def convolve(self, x: Tensor) -> Tensor:
-        """(item, in, frame, bin) -> (item, gr, frame, bin)."""
-        frames = rearrange(x, "b c t f -> (b t) c f")
-        return rearrange(dense(self.H, frames), "(b t) c f -> b c t f", b=len(x))
+        return dense([*self.H, self.last_conv], self.first_conv(x))
 
 
 def frequency_layers(
@@ -181,7 +164,9 @@ class TDF(nn.Module):
         act: str = "relu",
     ) -> None:
         super().__init__()
-        self.tdf = frequency_layers(channels, _widths(f1, f2, bn_factor, min_bn_units), bias, act)
+        self.tdf = frequency_layers(
+            channels, tdf_widths(f1, f2, bn_factor, min_bn_units), bias, act
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(item, channel, frame, f1) -> (item, channel, frame, f2)."""
@@ -189,44 +174,9 @@ class TDF(nn.Module):
         return found
 
 
-class TIF(nn.Module):
-    """The TDF of 2020: its batch norms have weights only if its linear layers have biases."""
-
-    def __init__(
-        self,
-        channels: int,
-        f1: int,
-        f2: int,
-        bn_factor: int | None,
-        bias: bool,
-        min_bn_units: int,
-        act: str = "relu",
-    ) -> None:
-        super().__init__()
-        widths = _widths(f1, f2, bn_factor, min_bn_units)
-        self.tif = frequency_layers(channels, widths, bias, act, affine=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(item, channel, frame, f1) -> (item, channel, frame, f2)."""
-        found: Tensor = self.tif(x)
-        return found
-
-
-def _widths(f1: int, f2: int, factor: int | None, least: int) -> list[int]:
+def tdf_widths(f1: int, f2: int, factor: int | None, least: int) -> list[int]:
+    """Units before, between and after the linear layers of a frequency transformation."""
     return [f1, f2] if factor is None else [f1, bottleneck(f2, factor, least), f2]
-
-
-class TDFBlock(Block):
-    """The block of the 2020 TDF net: one transformation, and a 1x1 convolution in the decoder."""
-
-    def __init__(self, tif: nn.Sequential) -> None:
-        super().__init__()
-        self.tif = tif
-
-    def convolve(self, x: Tensor) -> Tensor:
-        """(item, channel, frame, bin) -> the same shape."""
-        found: Tensor = self.tif(x)
-        return found
 
 
 class TFC_TDF(Block):
@@ -244,24 +194,6 @@ class TFC_TDF(Block):
     def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
         """(item, channel, frame, bin) -> the same shape."""
         found: Tensor = features + self.tdf(features)
-        return found
-
-
-class TFC_TIF(Block):
-    """TFC_TDF as in 2020."""
-
-    def __init__(self, tfc: TFC, tif: TIF) -> None:
-        super().__init__()
-        self.tfc = tfc
-        self.tif = tif
-
-    def convolve(self, x: Tensor) -> Tensor:
-        """(item, in, frame, bin) -> (item, out, frame, bin)."""
-        return self.tfc.convolve(x)
-
-    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
-        """(item, channel, frame, bin) -> the same shape."""
-        found: Tensor = features + self.tif(features)
         return found
 
 
@@ -310,9 +242,7 @@ class TFC_LaSAFT(Attentive):
     def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
         """(item, channel, frame, bin) -> (condition, channel, frame, bin)."""
         assert embedding is not None
-        latent = rearrange(
-            self.tdfs(features), "b c t (f l) -> b (c t f) l", l=self.keys.shape[1]
-        )
+        latent = rearrange(self.tdfs(features), "b c t (f l) -> b (c t f) l", l=self.keys.shape[1])
         mixed = mix(latent, self.attention(embedding))
         return spread(features, len(mixed)) + mixed.view(len(mixed), *features.shape[1:])
 
@@ -354,56 +284,3 @@ def mix(latent: Tensor, weights: Tensor) -> Tensor:
     """(item, place, source), (condition, source) -> (condition, place)."""
     weights = rearrange(weights, "(b s) l -> b s l", b=len(latent))
     return (weights @ latent.transpose(1, 2)).flatten(0, 1)
-
-
-class Recurrent(Block):
-    """Convolutions, a GRU over time on vectors of bins, a transformation back to bins, a skip.
-
-    ``blocks`` are the convolutions and the transformation by their attribute names.
-    """
-
-    def __init__(
-        self,
-        convolutions: tuple[str, Block],
-        transformation: tuple[str, nn.Module],
-        channels: int,
-        f: int,
-        hidden: int,
-    ) -> None:
-        super().__init__()
-        self.parts = convolutions[0], transformation[0]
-        self.add_module(*convolutions)
-        self.bn = nn.BatchNorm2d(channels)
-        self.rnn = nn.GRU(f, hidden, batch_first=True, bidirectional=True)
-        self.add_module(*transformation)
-
-    def convolve(self, x: Tensor) -> Tensor:
-        """(item, in, frame, bin) -> (item, out, frame, bin)."""
-        found: Tensor = self.get_submodule(self.parts[0])(x)
-        return found
-
-    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
-        """(item, channel, frame, bin) -> the same shape."""
-        sequences = rearrange(self.bn(features), "b c t f -> (b c) t f")
-        found = rearrange(self.rnn(sequences)[0], "(b c) t f -> b c t f", b=len(features))
-        mapped: Tensor = self.get_submodule(self.parts[1])(found)
-        return features + mapped
-
-
-class FrequencyResampling(nn.Module):
-    """Halve or double the bins of each frame by itself (2020, for its TDF and TDC nets).
-
-    The authors' batch norm has 24 channels whatever the net has; this one has the net's.
-    """
-
-    def __init__(self, channels: int, up: bool) -> None:
-        super().__init__()
-        kind = nn.ConvTranspose1d if up else nn.Conv1d
-        self.conv = kind(channels, channels, 2, stride=2)
-        self.bn = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(item, channel, frame, bin) -> half or twice as many bins."""
-        frames = self.conv(rearrange(x, "b c t f -> (b t) c f"))
-        found: Tensor = self.bn(rearrange(frames, "(b t) c f -> b c t f", b=len(x)))
-        return found

@@ -209,13 +209,17 @@ def _check_window(config: ModelConfig) -> None:
             factor *= stride[axis]
         if size < factor or size % factor:
             raise ValueError(
-                f"{what} is {size}, the levels divide it by {factor}: choose a multiple of "
-                f"{factor}"
+                f"{what} is {size}, the levels divide it by {factor}: choose a multiple of {factor}"
             )
     if config.window_samples <= config.n_fft // 2:
         raise ValueError(
             f"a window of {config.num_frame} frames has {config.window_samples} samples, n_fft "
             f"{config.n_fft} needs more than {config.n_fft // 2}: raise num_frame or hop_length"
+        )
+    if not 1 <= config.hop_length < config.n_fft:
+        raise ValueError(
+            f"hop_length is {config.hop_length}, n_fft {config.n_fft}: frames must overlap, "
+            f"choose less than n_fft"
         )
     if not 0.0 <= config.window_overlap <= 0.5:
         raise ValueError(f"window_overlap is {config.window_overlap}: give 0 to 0.5")

@@ -11,18 +11,11 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from lasaft.blocks import (
-    TDC,
     TDF,
     TFC,
     TFC_TDF,
-    TFC_TIF,
-    TIF,
-    Attentive,
     Block,
-    FrequencyResampling,
     Modulation,
-    Recurrent,
-    TDFBlock,
     TFC_LaSAFT,
     TFC_LightSAFT,
     activation,
@@ -31,6 +24,7 @@ from lasaft.blocks import (
 )
 from lasaft.conditioning import ConditionGenerator
 from lasaft.config import ModelConfig, check_config
+from lasaft.svs2020 import TDC, TFC_TIF, TIF, FrequencyResampling, Recurrent, TDFBlock
 
 
 def build_block(config: ModelConfig, in_channels: int, bins: int) -> nn.Module:
@@ -135,9 +129,7 @@ class DenseCUNet(nn.Module):
             nn.BatchNorm2d(channels),
             activation(config.first_conv_activation),
         )
-        self.encoders = nn.ModuleList(
-            build_block(config, channels, bins[i]) for i in range(levels)
-        )
+        self.encoders = nn.ModuleList(build_block(config, channels, bins[i]) for i in range(levels))
         self.downsamplings = nn.ModuleList(resampling(config, s, up=False) for s in strides)
         self.decoders = nn.ModuleList(
             build_block(config, 2 * channels, bins[levels - 1 - i]) for i in range(levels)
@@ -180,9 +172,7 @@ class DenseCUNet(nn.Module):
         encode, middle, decode = self._share_out(modulations)
         x = self.first_conv(image)
         skips = []
-        for block, down, modulation in zip(
-            self.encoders, self.downsamplings, encode, strict=True
-        ):
+        for block, down, modulation in zip(self.encoders, self.downsamplings, encode, strict=True):
             x = _apply(block, x, embedding, modulation)
             skips.append(x)
             x = down(x)
