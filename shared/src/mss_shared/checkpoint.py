@@ -107,7 +107,7 @@ def load_checkpoint(paper: Paper, source: str, recipe_name: str | None = None) -
     if path.suffix == ".safetensors":
         state, header = _read_safetensors(path)
     elif path.suffix in FOREIGN_SUFFIXES:
-        state, header = read_foreign(path), {}
+        state, header = find(paper.read)(path), {}
     else:
         raise ValueError(
             f"{path} is no checkpoint: its name must end in .safetensors, "

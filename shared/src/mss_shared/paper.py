@@ -67,6 +67,8 @@ class Paper:
         adapt: ``module:callable`` that renames published weights to the model's keys, called with
             (state dict, model, file name) and returning the state dict and a line for the user on
             every change; None if they load as they are.
+        read: ``module:callable`` that reads others' files in the place of
+            ``checkpoint.read_foreign``, called with (path) and returning a state dict.
         open_folder: ``module:callable`` for folders of files that only this paper's users have,
             called with (folder, recipe name or None) and returning a list of ``Checkpoint``.
         default_checkpoint: for ``separate`` without ``--checkpoint``.
@@ -85,6 +87,7 @@ class Paper:
     separate_options: tuple[Option, ...] = ()
     demo_variants: tuple[Mapping[str, Any], ...] = ()
     adapt: str | None = None
+    read: str = "mss_shared.checkpoint:read_foreign"
     open_folder: str | None = None
     default_checkpoint: str | None = None
     checkpoint_flags: tuple[str, ...] = ("--checkpoint",)

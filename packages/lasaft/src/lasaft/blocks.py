@@ -203,6 +203,8 @@ class Attentive(Block):
     The weights depend on the condition alone, not on time, frequency or content.
     """
 
+    linear_query: nn.Linear  # made by the subclass, last: the order of published weights
+
     def __init__(self, tfc: TFC, num_tdfs: int, dk: int) -> None:
         super().__init__()
         self.keys = nn.Parameter(torch.randn(dk, num_tdfs))

@@ -151,8 +151,10 @@ class DenseCUNet(nn.Module):
         for parameter in self.parameters():
             if parameter.ndim < 2:
                 continue
-            if config.last_activation in ("relu", "leaky_relu"):
-                nn.init.kaiming_normal_(parameter, nonlinearity=config.last_activation)
+            if config.last_activation == "relu":
+                nn.init.kaiming_normal_(parameter, nonlinearity="relu")
+            elif config.last_activation == "leaky_relu":
+                nn.init.kaiming_normal_(parameter, nonlinearity="leaky_relu")
             else:
                 nn.init.xavier_normal_(parameter)
         if config.modulation is not None and config.control_vector_type == "one_hot_mode":
@@ -232,8 +234,16 @@ def _apply(
     return conditioned
 
 
+class Transform(nn.Module):
+    """Holds the frozen window where published weights have it, as ``stft.stft.window``."""
+
+    def __init__(self, n_fft: int) -> None:
+        super().__init__()
+        self.stft = Window(n_fft)
+
+
 class Window(nn.Module):
-    """Holds the frozen window; published weights have it as ``stft.stft.window``."""
+    """A periodic Hann window that is not trained."""
 
     def __init__(self, n_fft: int) -> None:
         super().__init__()
@@ -257,8 +267,7 @@ class Separator(nn.Module):
         self.sample_rate = config.sample_rate
         self.channels = config.audio_channels
         self.window_overlap = config.window_overlap
-        self.stft = nn.Module()
-        self.stft.stft = Window(config.n_fft)
+        self.stft = Transform(config.n_fft)
         self.spec2spec = DenseCUNet(config)
 
     @property
@@ -332,7 +341,7 @@ class Separator(nn.Module):
         with torch.autocast(audio.device.type, enabled=False):
             window = self.stft.stft.window
             spec = torch.stft(
-                audio.float().flatten(0, 1),
+                full_precision(audio).flatten(0, 1),
                 self.config.n_fft,
                 self.config.hop_length,
                 window=window,
@@ -361,7 +370,7 @@ class Separator(nn.Module):
     def waveform(self, image: Tensor, mixture: Tensor) -> Tensor:
         """Images and the mixture's spectrum -> (condition, channel, hop * (frame - 1))."""
         with torch.autocast(image.device.type, enabled=False):
-            spec = self._complex(image.float(), mixture)
+            spec = self._complex(full_precision(image), mixture)
             audio = torch.istft(
                 spec.flatten(0, 1),
                 self.config.n_fft,
@@ -378,6 +387,11 @@ class Separator(nn.Module):
             return torch.polar(image.transpose(2, 3).contiguous(), phase)
         parts = rearrange(image, "b (r c) t f -> b c f t r", r=2)
         return torch.view_as_complex(parts.contiguous())
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """float32 for what mixed precision left in half; no transform is computed in half."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def window_starts(samples: int, useful: int, overlap: float) -> list[int]:

@@ -1,0 +1,64 @@
+"""Lightning's checkpoints of 2020 and 2021, read without importing or executing what they name.
+
+They pickle classes beside the weights (callbacks by class, dictionaries with attributes). Every
+name that torch does not hold to be plain data stands here for an inert dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PLAIN = (int, float, str, bool, type(None))
+
+
+class Inert(dict[Any, Any]):
+    """Takes whatever a pickle hands to a class and does nothing with it."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Inert:
+        """An empty one, whatever is asked for."""
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, _: Any) -> None:
+        """Forget the state."""
+
+
+def read_lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The state dict and those hyper-parameters that are plain values.
+
+    Raises:
+        ValueError: if the file can't be read or holds no state dict.
+    """
+    found = _load(path)
+    state = found.get("state_dict") if isinstance(found, Mapping) else None
+    state = found if state is None else state
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(f"{path} holds no state dict: give a Lightning checkpoint or a state dict")
+    hyper = found.get("hyper_parameters") if state is not found else None
+    hyper = hyper if isinstance(hyper, Mapping) else {}
+    return dict(state), {k: v for k, v in hyper.items() if isinstance(v, PLAIN)}
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The state dict alone; ValueError as for ``read_lightning``."""
+    return read_lightning(path)[0]
+
+
+def _load(path: Path) -> Any:
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        inert = [(type("Inert", (Inert,), {}), name) for name in names]
+        with torch.serialization.safe_globals(inert):  # type: ignore[arg-type]
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of any kind: the bytes of a broken file mean anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"{path} can't be read as plain weights ({reason}): save its state dict alone"
+        ) from None
