@@ -11,9 +11,7 @@ PAPER = Paper(
     training="lasaft.training:Training",
     examples="lasaft.data:ConditionedExamples",
     join="lasaft.join:join",
-    options=(
-        Option("window_overlap", "share of the windows that overlap, 0 to 0.5", type=float),
-    ),
+    options=(Option("window_overlap", "share of the windows that overlap, 0 to 0.5", type=float),),
     adapt="lasaft.weights:adapt",
     read="lasaft.lightning_file:read_state",
 )

@@ -140,7 +140,9 @@ def _skeleton(shapes: Shapes) -> dict[str, Any]:
 
 def _halved(shapes: Shapes, levels: int, axis: int) -> tuple[int, ...] | None:
     """Levels that halve an axis, None for all; nets that resample bins alone say nothing."""
-    kernels = [shapes.get(f"downsamplings.{level}.0.weight", (0, 0, 2, 2)) for level in range(levels)]
+    kernels = [
+        shapes.get(f"downsamplings.{level}.0.weight", (0, 0, 2, 2)) for level in range(levels)
+    ]
     found = tuple(level for level, kernel in enumerate(kernels) if kernel[2 + axis] == 2)
     return None if len(found) == levels else found
 
