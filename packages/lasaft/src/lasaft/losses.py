@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, l1_loss, mse_loss, pad
 
@@ -23,12 +22,11 @@ Compare = Callable[[Tensor, Tensor], Tensor]
 def split_frames(audio: Tensor, window: int, hop: int) -> Tensor:
     """(item, channel, sample) -> (item, channel, frame, window), zeros added on both sides.
 
-    All samples are kept: what is missing for a whole frame is added, half before, half after.
+    Zeros for a window, less what the last hop lacks, half before and half after; every sample is
+    in a frame as long as frames do not leave gaps.
     """
-    samples = audio.shape[-1]
-    frames = max(0, -(-(samples - window) // hop)) + 1
-    missing = (frames - 1) * hop + window - samples
-    return pad(audio, (missing // 2, missing - missing // 2)).unfold(-1, window, hop)
+    zeros = max(0, window - audio.shape[-1] % hop)
+    return pad(audio, (zeros // 2, zeros - zeros // 2)).unfold(-1, window, hop)
 
 
 def powers(estimate: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

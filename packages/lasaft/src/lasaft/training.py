@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from lasaft.losses import Loss, find_loss
-from lasaft.model import Separator
+from lasaft.model import Separator, full_precision
 from lasaft.recipe import TrainingConfig
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -69,7 +69,7 @@ class Training(pl.LightningModule):
         spec = model.spectrum(mixture)
         estimate = model.estimate(model.image(spec), condition if model.conditioned else None)
         wanted = model.image(model.spectrum(target))
-        return loss((estimate.float(), wanted), lambda: (model.waveform(estimate, spec), target))
+        return loss((full_precision(estimate), wanted), lambda: (model.waveform(estimate, spec), target))
 
     def configure_optimizers(self) -> Any:
         """The optimizer and its schedule, if there is one."""
