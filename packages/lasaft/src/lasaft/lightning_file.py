@@ -1,17 +1,22 @@
 """Lightning's checkpoints of 2020 and 2021, read without importing or executing what they name.
 
-They pickle classes beside the weights (callbacks by class, dictionaries with attributes). Every
-name that torch does not hold to be plain data stands here for an inert dictionary.
+They pickle classes beside the weights (callbacks by class, dictionaries with attributes). What
+torch refuses to read as plain weights for that reason is unpickled with a short list of names that
+rebuild tensors; every other name stands for an inert dictionary.
 """
 
 from __future__ import annotations
 
+import pickle
+import types
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._utils import _rebuild_parameter, _rebuild_tensor_v2
 
 PLAIN = (int, float, str, bool, type(None))
 
@@ -28,6 +33,30 @@ class Inert(dict[Any, Any]):
 
     def __setstate__(self, _: Any) -> None:
         """Forget the state."""
+
+
+REBUILDS = {
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor_v2,
+    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    ("collections", "OrderedDict"): OrderedDict,
+}
+
+
+class Restricted(pickle.Unpickler):
+    """An unpickler that finds nothing but what rebuilds tensors; torch adds its storages."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """A function of the list, or a fresh inert class."""
+        return REBUILDS.get((module, name)) or type("Inert", (Inert,), {})
+
+
+def _load_restricted(file: Any, **_: Any) -> Any:
+    return Restricted(file).load()
+
+
+PICKLE = types.ModuleType("restricted_pickle")  # what torch.load asks of a pickle module
+PICKLE.Unpickler = Restricted  # type: ignore[attr-defined]
+PICKLE.load = _load_restricted  # type: ignore[attr-defined]
 
 
 def read_lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -53,10 +82,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 def _load(path: Path) -> Any:
     try:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        inert = [(type("Inert", (Inert,), {}), name) for name in names]
-        with torch.serialization.safe_globals(inert):  # type: ignore[arg-type]
+        try:
             return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:
+            return torch.load(path, map_location="cpu", pickle_module=PICKLE, weights_only=False)
     except Exception as error:  # of any kind: the bytes of a broken file mean anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(

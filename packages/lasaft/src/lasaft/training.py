@@ -69,7 +69,9 @@ class Training(pl.LightningModule):
         spec = model.spectrum(mixture)
         estimate = model.estimate(model.image(spec), condition if model.conditioned else None)
         wanted = model.image(model.spectrum(target))
-        return loss((full_precision(estimate), wanted), lambda: (model.waveform(estimate, spec), target))
+        return loss(
+            (full_precision(estimate), wanted), lambda: (model.waveform(estimate, spec), target)
+        )
 
     def configure_optimizers(self) -> Any:
         """The optimizer and its schedule, if there is one."""
