@@ -31,6 +31,10 @@ class Inert(dict[Any, Any]):
     def __init__(self, *_: Any, **__: Any) -> None:
         super().__init__()
 
+    def __call__(self, *_: Any, **__: Any) -> Inert:
+        """Another one: what was a function of a class stays without effect."""
+        return Inert()
+
     def __setstate__(self, _: Any) -> None:
         """Forget the state."""
 
@@ -68,7 +72,8 @@ def read_lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     found = _load(path)
     state = found.get("state_dict") if isinstance(found, Mapping) else None
     state = found if state is None else state
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+    tensors = isinstance(state, Mapping) and [isinstance(v, Tensor) for v in state.values()]
+    if not tensors or not all(tensors):
         raise ValueError(f"{path} holds no state dict: give a Lightning checkpoint or a state dict")
     hyper = found.get("hyper_parameters") if state is not found else None
     hyper = hyper if isinstance(hyper, Mapping) else {}

@@ -147,7 +147,8 @@ def find_loss(name: str, n_fft: int, hop: int, weights: tuple[float, float]) -> 
         return Loss(mse_loss, l1_loss, weights[1], weights[0])
     if plain := re.fullmatch("(spec|raw)_(.*)", name):
         compare = PLAIN[plain[2]]
-        return Loss(*((compare, None) if plain[1] == "spec" else (None, compare)), 1.0, 1.0)
+        spec, raw = (compare, None) if plain[1] == "spec" else (None, compare)
+        return Loss(spec, raw, 1.0, 1.0)
     kind = name.removesuffix("_44100")
     sizes = (n_fft, hop) if kind == name else (SECOND, SECOND // 2)
     return Loss(None, _framed(FRAMED[kind], *sizes), 1.0, 1.0)
