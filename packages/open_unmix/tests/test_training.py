@@ -14,7 +14,7 @@ from mss_shared.channels import to_model
 from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.datasets.folders import read_track
 from mss_shared.fit_callbacks import EarlyStop
-from mss_shared.mixing import _augment
+from mss_shared.mixing import augment
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.__main__ import PAPER
 from open_unmix.examples import SongExamples, WholeTracks
@@ -139,7 +139,7 @@ class Drawn:
 
 def augmented(signal: Any, gain: float, swap: float, **changes: Any) -> torch.Tensor:
     config = replace(recipe("umxhq_vocals").data, **changes)
-    return torch.from_numpy(_augment(signal.numpy(), config, Drawn(gain, swap)).copy())  # type: ignore[arg-type]
+    return torch.from_numpy(augment(signal.numpy(), config, Drawn(gain, swap)).copy())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(4))

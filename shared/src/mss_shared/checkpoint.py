@@ -99,7 +99,7 @@ def load_checkpoint(paper: Paper, source: str, recipe_name: str | None = None) -
             f"there is no checkpoint {path}: give a run folder, a .safetensors file, or a "
             f"published {'/'.join(PICKLED)} file" + (f", or one of {names}" if names else "")
         )
-    found = read_foreign(path)
+    found = read_foreign(path, None if paper.read is None else find(paper.read))
     if "recipe" in found.header:
         return _from_header(paper, path, found)
     recipe_name = recipe_name or recipe_of_published(paper, path)

@@ -152,6 +152,14 @@ def _fit_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--num_nodes", type=int, default=1, help="machines, under torchrun or SLURM")
     verb.add_argument("--workers", type=int, help="processes that read excerpts")
     verb.add_argument("--micro_batch", type=int, help="examples per device and pass")
+    verb.add_argument("--logger", choices=("tensorboard", "wandb"), default="tensorboard")
+    verb.add_argument(
+        "--save_top_k", type=int, default=0, help="keep the weights of so many best epochs as well"
+    )
+    verb.add_argument("--dev_mode", action="store_true", help="one training and validation batch")
+    verb.add_argument(
+        "--deterministic", action="store_true", help="only operations that repeat to the bit"
+    )
     verb.epilog = (
         "Any value of the recipe can be changed, for instance --recipe.training.lr 1.0e-3; the "
         "run is then marked as not verbatim."

@@ -6,6 +6,7 @@ and at the end ``model.safetensors`` and ``run.json``.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import signal
@@ -20,7 +21,7 @@ from typing import Any
 import lightning as pl
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import nn
 
 from mss_shared import console, provenance, scores
@@ -48,6 +49,10 @@ class Machine:
         num_nodes: machines, started by torchrun or SLURM as Lightning documents.
         workers: processes that read excerpts; None for 0 on the CPU, up to 8 per device elsewhere.
         micro_batch: examples per device and pass; None for the batch's share of a device.
+        logger: ``tensorboard`` or ``wandb``, beside ``metrics.csv``.
+        save_top_k: keep the weights of so many epochs of the lowest validation losses.
+        dev_mode: one epoch of one training and one validation batch, to try the whole path.
+        deterministic: only operations that repeat to the bit; an error where there is none.
     """
 
     device: str = "auto"
@@ -55,6 +60,10 @@ class Machine:
     num_nodes: int = 1
     workers: int | None = None
     micro_batch: int | None = None
+    logger: str = "tensorboard"
+    save_top_k: int = 0
+    dev_mode: bool = False
+    deterministic: bool = False
 
 
 def fit(
@@ -189,15 +198,21 @@ def _trainer(
         callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
     if loop.early_stop_epochs is not None:
         callbacks.append(EarlyStop(loop.early_stop_epochs))
-    callbacks.append(Checkpoints(out, keep_best=loop.keep == "best"))
+    callbacks.append(Checkpoints(out, loop.keep == "best", machine.save_top_k))
+    limit = 1 if machine.dev_mode else None
     trainer = pl.Trainer(
         accelerator=accelerator,
         devices=machine.devices or "auto" if accelerator != "cpu" else machine.devices or 1,
         num_nodes=machine.num_nodes,
-        max_epochs=loop.epochs,
+        max_epochs=1 if machine.dev_mode else loop.epochs,
+        limit_train_batches=limit,
+        limit_val_batches=limit,
+        deterministic=machine.deterministic or None,
+        # Statistics of batch norm over all devices; torch has it on GPUs alone.
+        sync_batchnorm=not on_cpu(accelerator),
         gradient_clip_val=loop.clip_norm,
         precision=_precision(loop.precision, accelerator),
-        logger=TensorBoardLogger(out, name="", version="tensorboard"),
+        logger=_logger(machine.logger, out),
         callbacks=callbacks,
         log_every_n_steps=1,
         num_sanity_val_steps=0,
@@ -207,13 +222,30 @@ def _trainer(
         enable_model_summary=False,
     )
     trainer.accumulate_grad_batches = accumulation(
-        loop.batch, machine.micro_batch, trainer.world_size, model
+        loop.batch,
+        machine.micro_batch,
+        trainer.world_size,
+        model,
+        synchronised=not on_cpu(accelerator),
     )
     return trainer
 
 
-def accumulation(batch: int, micro_batch: int | None, world: int, model: nn.Module) -> int:
+def _logger(name: str, out: Path) -> Logger:
+    """Where Lightning logs to; wandb is imported only if it is asked for."""
+    if name == "tensorboard":
+        return TensorBoardLogger(out, name="", version="tensorboard")
+    if importlib.util.find_spec("wandb") is None:
+        raise ValueError("wandb is not installed: pip install wandb, or use --logger tensorboard")
+    return WandbLogger(save_dir=out, name=out.name)
+
+
+def accumulation(
+    batch: int, micro_batch: int | None, world: int, model: nn.Module, synchronised: bool = False
+) -> int:
     """Passes per optimizer step, so that any machine keeps the recipe's batch.
+
+    ``synchronised`` says that batch norm takes its statistics over all devices.
 
     Raises:
         ValueError: if the parts do not multiply to the batch, or batch norm forbids smaller parts.
@@ -225,18 +257,24 @@ def accumulation(batch: int, micro_batch: int | None, world: int, model: nn.Modu
             f"--micro_batch so that devices times examples divides {batch}"
         )
     norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    if micro < batch and any(isinstance(part, norms) for part in model.modules()):
+    together = micro * world if synchronised else micro
+    if together < batch and any(isinstance(part, norms) for part in model.modules()):
+        where = "no" if synchronised else "one device and no"
         raise ValueError(
-            f"the model has batch norm and {micro} examples at a time would change its statistics "
-            f"of {batch}: use one device and no --micro_batch"
+            f"the model has batch norm and {together} examples at a time would change its "
+            f"statistics of {batch}: use {where} --micro_batch"
         )
     return batch // (micro * world)
 
 
+def on_cpu(accelerator: str) -> bool:
+    """Whether training runs on the CPU, asked for or for want of anything else."""
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+
+
 def _precision(wanted: str, accelerator: str) -> Any:
     """The recipe's precision; full on a CPU, where half precision only costs time."""
-    cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
-    if cpu and wanted != "32-true":
+    if on_cpu(accelerator) and wanted != "32-true":
         console.say(f"precision {wanted} needs a GPU: training in 32-true")
         return "32-true"
     return wanted

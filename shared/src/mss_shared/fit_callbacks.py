@@ -66,24 +66,29 @@ class MetricsFile(Callback):
 class Checkpoints(Callback):
     """Write ``last.ckpt`` after every epoch, and ``best.ckpt`` when the validation loss fell.
 
+    With ``save_top_k`` the weights of the best epochs stay beside them as ``epoch-<n>.ckpt``.
+
     Lightning lets plateau schedules see an epoch's loss only after its last callback, when the
     checkpoint is written; a resumed run makes up for that step when it starts.
     """
 
-    def __init__(self, folder: Path, keep_best: bool) -> None:
+    def __init__(self, folder: Path, keep_best: bool, save_top_k: int = 0) -> None:
         self.folder = folder
         self.keep_best = keep_best
+        self.save_top_k = save_top_k
         self.lowest = math.inf
+        self.top: dict[int, float] = {}
         self.metrics: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
         """The loss to beat and the epoch's metrics, kept in the checkpoint."""
-        return {"lowest": self.lowest, "metrics": self.metrics}
+        return {"lowest": self.lowest, "metrics": self.metrics, "top": self.top}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the loss to beat and the last epoch's metrics from a checkpoint."""
         self.lowest = state_dict["lowest"]
         self.metrics = state_dict["metrics"]
+        self.top = state_dict["top"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the plateau schedules the loss that the checkpoint was too early for."""
@@ -99,11 +104,24 @@ class Checkpoints(Callback):
         if self.keep_best and loss < self.lowest:
             self.lowest = loss
             self._save(trainer, "best.ckpt")
+        self._keep_top(trainer, loss)
         self._save(trainer, "last.ckpt")
 
-    def _save(self, trainer: pl.Trainer, name: str) -> None:
+    def _keep_top(self, trainer: pl.Trainer, loss: float) -> None:
+        """Weights of the epoch if it is among the best; the worst goes when there are too many."""
+        epoch = trainer.current_epoch
+        ranked = sorted({**self.top, epoch: loss}.items(), key=lambda item: item[1])
+        kept = dict(ranked[: self.save_top_k])
+        if epoch in kept:
+            self._save(trainer, f"epoch-{epoch}.ckpt", weights_only=True)
+        for gone in self.top.keys() - kept.keys():
+            if trainer.is_global_zero:
+                (self.folder / f"epoch-{gone}.ckpt").unlink(missing_ok=True)
+        self.top = kept
+
+    def _save(self, trainer: pl.Trainer, name: str, weights_only: bool = False) -> None:
         beside = self.folder / f".part-{name}"
-        trainer.save_checkpoint(beside)
+        trainer.save_checkpoint(beside, weights_only)
         if trainer.is_global_zero:
             beside.replace(self.folder / name)
 

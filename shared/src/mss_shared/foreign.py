@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,12 @@ class Foreign:
     header: dict[str, str]
 
 
-def read_foreign(path: Path) -> Foreign:
+def read_foreign(path: Path, unpickle: Callable[[Path], Any] | None = None) -> Foreign:
     """Read a file of weights.
 
     Args:
-        path: ``.safetensors``, or a pickled file, which is read with ``weights_only=True``.
+        path: ``.safetensors``, or a pickled file.
+        unpickle: opens the latter; None for ``torch.load`` with ``weights_only=True``.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -47,7 +48,10 @@ def read_foreign(path: Path) -> Foreign:
         raise FileNotFoundError(f"there is no weights file {path}: check --checkpoint")
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path} is no checkpoint: its name must end in {', '.join(SUFFIXES)}")
-    found, header = _read_safetensors(path) if path.suffix == ".safetensors" else _unpickle(path)
+    if path.suffix == ".safetensors":
+        found, header = _read_safetensors(path)
+    else:
+        found, header = (unpickle or _unpickle)(path), {}
     state, notes = unwrap(found, str(path))
     return Foreign(state, tuple(notes), header)
 
@@ -94,7 +98,7 @@ def strip_prefixes(
     return stripped, notes
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_safetensors(path: Path) -> tuple[Any, dict[str, str]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}
@@ -106,9 +110,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from None
 
 
-def _unpickle(path: Path) -> tuple[Any, dict[str, str]]:
+def _unpickle(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True), {}
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of any kind: the bytes of a broken file mean anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(

@@ -87,6 +87,8 @@ class Paper:
         adapt: ``module:callable`` that renames published weights to the model's keys, called with
             (state dict, model, file name) and returning the state dict and a line for the user on
             every change; None if they load as they are.
+        read: ``module:callable`` that opens others' pickled files in the place of ``torch.load``,
+            called with (path) and returning what they hold; None for ``weights_only=True``.
         open_folder: ``module:callable`` for folders of files that only this paper's users have,
             called with (folder, recipe name or None) and returning a list of ``Checkpoint``.
         open_configured: ``module:callable`` for weights with a configuration of others beside them,
@@ -109,6 +111,7 @@ class Paper:
     separate_options: tuple[Option, ...] = ()
     demo_variants: tuple[Mapping[str, Any], ...] = ()
     adapt: str | None = None
+    read: str | None = None
     open_folder: str | None = None
     open_configured: str | None = None
     default_checkpoint: str | None = None

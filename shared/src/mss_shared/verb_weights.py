@@ -47,7 +47,7 @@ def checkpoints(paper: Paper, arguments: argparse.Namespace) -> None:
 def import_weights(paper: Paper, arguments: argparse.Namespace) -> None:
     """Recognise others' weights and write them as a file that says what it is."""
     path: Path = arguments.file.expanduser()
-    found = read_foreign(path)
+    found = read_foreign(path, None if paper.read is None else find(paper.read))
     if "recipe" in found.header:
         raise ValueError(
             f"{path} says already that it is {found.header.get('paper')} by the recipe "

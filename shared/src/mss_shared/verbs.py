@@ -75,6 +75,10 @@ def fit(
         arguments.num_nodes,
         arguments.workers,
         arguments.micro_batch,
+        arguments.logger,
+        arguments.save_top_k,
+        arguments.dev_mode,
+        arguments.deterministic,
     )
     dataset = _open(arguments.data_root)
     for loaded, out in zip(recipes, folders, strict=True):

@@ -1,0 +1,256 @@
+"""What a network is made of, and what numbers fit together. Plain Python, no torch."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BLOCKS = ("TFC", "TDC", "TDF", "TFC_TDF", "TFC_LaSAFT", "TFC_LightSAFT", "TFC_RNN", "TDC_RNN")
+CONDITIONED = ("TFC", "TFC_TDF", "TFC_LaSAFT", "TFC_LightSAFT")  # the others stand alone
+ATTENTIVE = ("TFC_LaSAFT", "TFC_LightSAFT")
+CHOICES: dict[str, tuple[str | None, ...]] = {
+    "spec_type": ("complex", "magnitude"),
+    "spec_est_mode": ("mapping", "masking"),
+    "block": BLOCKS,
+    "modulation": ("FiLM", "PoCM", "GPoCM", None),
+    "control_vector_type": ("embedding", "one_hot_mode"),
+    "control_type": ("dense",),
+    "condition_to": ("encoder", "decoder", "full"),
+    "film_type": ("complex", "simple"),
+    "pocm_type": ("matmul", "naive"),
+    "pocm_norm": ("batch_norm", None),
+}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Network, transform and windows; names are those of the authors' command line.
+
+    Args:
+        stems: in the order of the conditions; one for a network without conditions.
+        sample_rate: in Hz.
+        n_fft: samples per frame.
+        hop_length: samples from frame to frame.
+        num_frame: frames the network sees at once, a window of hop_length * (num_frame - 1).
+        window_overlap: share of a window's useful samples that the next one covers, 0 to 0.5.
+        spec_type: ``complex`` or ``magnitude``.
+        spec_est_mode: ``mapping`` or ``masking``.
+        block: one of ``BLOCKS``.
+        modulation: ``FiLM``, ``PoCM``, ``GPoCM``, or null for a network without conditions.
+        n_blocks: odd; half of them encode, one is in the middle, half decode.
+        input_channels: 2 per audio channel if complex, 1 if magnitude.
+        internal_channels: of every block.
+        first_conv_activation, last_activation, block_activation: see ``blocks.ACTIVATIONS``.
+        t_down_layers: levels that halve time, or null for all.
+        f_down_layers: levels that halve frequency, or null for all.
+        n_internal_layers: convolutions per block.
+        kernel_size_t, kernel_size_f: of the convolutions, along frames and along bins; odd.
+        bn_factor: bins per bottleneck unit, or null for no bottleneck.
+        min_bn_units: least units of a bottleneck.
+        tdf_bias: whether the linear layers along frequency have biases.
+        num_tdfs: latent sources.
+        dk: size of queries and keys.
+        control_vector_type: ``embedding``, or ``one_hot_mode``: one that starts as the identity.
+        control_input_dim: conditions.
+        embedding_dim: numbers per condition.
+        condition_to: which blocks are modulated: ``encoder``, ``decoder``, ``full``.
+        control_n_layer: one more than the control block's linear layers.
+        control_type: ``dense``.
+        film_type: ``complex``: a factor and a shift per channel; ``simple``: per block.
+        gamma_activation, beta_activation: of FiLM's factors and shifts.
+        pocm_type: ``matmul``, as published weights need; ``naive`` applies transposed matrices.
+        pocm_norm: ``batch_norm`` of PoCM's factors and shifts, or null.
+    """
+
+    stems: tuple[str, ...]
+    sample_rate: int
+    n_fft: int
+    hop_length: int
+    num_frame: int
+    window_overlap: float
+    spec_type: str
+    spec_est_mode: str
+    block: str
+    modulation: str | None
+    n_blocks: int
+    input_channels: int
+    internal_channels: int
+    first_conv_activation: str
+    last_activation: str
+    t_down_layers: tuple[int, ...] | None
+    f_down_layers: tuple[int, ...] | None
+    n_internal_layers: int
+    kernel_size_t: int
+    kernel_size_f: int
+    block_activation: str
+    bn_factor: int | None
+    min_bn_units: int
+    tdf_bias: bool
+    num_tdfs: int
+    dk: int
+    control_vector_type: str
+    control_input_dim: int
+    embedding_dim: int
+    condition_to: str
+    control_n_layer: int
+    control_type: str
+    film_type: str
+    gamma_activation: str
+    beta_activation: str
+    pocm_type: str
+    pocm_norm: str | None
+
+    @property
+    def levels(self) -> int:
+        """Blocks that encode; as many decode."""
+        return self.n_blocks // 2
+
+    def strides(self) -> list[tuple[int, int]]:
+        """(time, frequency) by which each level is made smaller."""
+        every = range(self.levels)
+        time = every if self.t_down_layers is None else self.t_down_layers
+        frequency = every if self.f_down_layers is None else self.f_down_layers
+        return [(1 + (i in time), 1 + (i in frequency)) for i in every]
+
+    def bins(self) -> list[int]:
+        """Bins of each level, the middle's last."""
+        found = [self.n_fft // 2]
+        for _, stride in self.strides():
+            found.append(found[-1] // stride)
+        return found
+
+    @property
+    def audio_channels(self) -> int:
+        """Channels of the audio that input_channels stand for."""
+        return self.input_channels // (2 if self.spec_type == "complex" else 1)
+
+    @property
+    def window_samples(self) -> int:
+        """Audio samples the network sees at once."""
+        return self.hop_length * (self.num_frame - 1)
+
+    @property
+    def trim_samples(self) -> int:
+        """What is cut off a window's ends: at least 5000 samples and two hops (code)."""
+        return self.hop_length * max(2, -(-5000 // self.hop_length))
+
+    @property
+    def useful_samples(self) -> int:
+        """What is left of a window."""
+        return self.window_samples - 2 * self.trim_samples
+
+
+def read_layers(given: Sequence[int] | str | None) -> tuple[int, ...] | None:
+    """Levels as the command line wrote them, ``[0, 1]`` as text, or as a sequence; None for all.
+
+    Raises:
+        ValueError: if it is no list of numbers.
+    """
+    if isinstance(given, str):
+        try:
+            given = ast.literal_eval(given)
+        except (ValueError, SyntaxError):
+            given = (None,)  # type: ignore[assignment]
+    if given is None:
+        return None
+    if not isinstance(given, list | tuple) or not all(type(level) is int for level in given):
+        raise ValueError(f"the layers are {given}: write a list of levels such as [0, 1], or null")
+    return tuple(given)
+
+
+def check_config(config: ModelConfig) -> None:
+    """Raise ValueError unless the numbers make a network."""
+    for name, choices in CHOICES.items():
+        if getattr(config, name) not in choices:
+            words = ", ".join("null" if choice is None else choice for choice in choices)
+            raise ValueError(f"{name} is {getattr(config, name)!r}: choose from {words}")
+    _check_unet(config)
+    _check_window(config)
+    if config.modulation is None:
+        _check_unconditioned(config)
+    else:
+        _check_conditioned(config)
+
+
+def _check_unet(config: ModelConfig) -> None:
+    if config.n_blocks < 1 or config.n_blocks % 2 == 0:
+        raise ValueError(f"n_blocks is {config.n_blocks}: give an odd number")
+    for name in ("kernel_size_t", "kernel_size_f"):
+        if getattr(config, name) % 2 == 0:
+            raise ValueError(f"{name} is {getattr(config, name)}: give an odd number")
+    for name in ("t_down_layers", "f_down_layers"):
+        for level in getattr(config, name) or ():
+            if not 0 <= level < config.levels:
+                raise ValueError(
+                    f"{name} has {level}, the network has levels 0 to {config.levels - 1}: give "
+                    f"levels among them"
+                )
+    if config.n_internal_layers < 1 or config.internal_channels < 1:
+        raise ValueError(
+            f"n_internal_layers is {config.n_internal_layers}, internal_channels "
+            f"{config.internal_channels}: give at least 1 of each"
+        )
+    per_channel = 2 if config.spec_type == "complex" else 1
+    if config.input_channels < 1 or config.input_channels % per_channel:
+        raise ValueError(
+            f"input_channels is {config.input_channels}: spec_type {config.spec_type} needs "
+            f"{per_channel} per audio channel"
+        )
+
+
+def _check_window(config: ModelConfig) -> None:
+    for what, size, axis in (
+        ("num_frame", config.num_frame, 0),
+        ("n_fft // 2", config.n_fft // 2, 1),
+    ):
+        factor = 1
+        for stride in config.strides():
+            factor *= stride[axis]
+        if size < factor or size % factor:
+            raise ValueError(
+                f"{what} is {size}, the levels divide it by {factor}: choose a multiple of {factor}"
+            )
+    if config.window_samples <= config.n_fft // 2:
+        raise ValueError(
+            f"a window of {config.num_frame} frames has {config.window_samples} samples, n_fft "
+            f"{config.n_fft} needs more than {config.n_fft // 2}: raise num_frame or hop_length"
+        )
+    if not 1 <= config.hop_length < config.n_fft:
+        raise ValueError(
+            f"hop_length is {config.hop_length}, n_fft {config.n_fft}: frames must overlap, "
+            f"choose less than n_fft"
+        )
+    if not 0.0 <= config.window_overlap <= 0.5:
+        raise ValueError(f"window_overlap is {config.window_overlap}: give 0 to 0.5")
+
+
+def _check_unconditioned(config: ModelConfig) -> None:
+    if config.block in ATTENTIVE or len(config.stems) != 1:
+        raise ValueError(
+            f"block {config.block} for {len(config.stems)} stems without modulation: only the "
+            f"blocks without attention stand alone, for one stem"
+        )
+
+
+def _check_conditioned(config: ModelConfig) -> None:
+    if config.block not in CONDITIONED:
+        raise ValueError(
+            f"block {config.block} with modulation {config.modulation}: choose one of "
+            f"{', '.join(CONDITIONED)}, or modulation null"
+        )
+    if not 1 <= len(config.stems) <= config.control_input_dim:
+        raise ValueError(
+            f"{len(config.stems)} stems for control_input_dim {config.control_input_dim}: give "
+            f"a condition to each stem"
+        )
+    if config.control_n_layer < 2:
+        raise ValueError(f"control_n_layer is {config.control_n_layer}: give at least 2")
+    if config.block in ATTENTIVE and config.bn_factor is None:
+        raise ValueError(f"block {config.block} with bn_factor null: it needs a bottleneck")
+    one_hot = config.control_vector_type == "one_hot_mode"
+    if one_hot and config.embedding_dim != config.control_input_dim:
+        raise ValueError(
+            f"one_hot_mode has {config.control_input_dim} conditions and embedding_dim "
+            f"{config.embedding_dim}: make them equal"
+        )

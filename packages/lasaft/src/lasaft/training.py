@@ -1,0 +1,93 @@
+"""Loss, optimizer and schedule of LaSAFT-Net (paper, sec. 4; the authors' trainer)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as pl
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+
+from lasaft.losses import Loss, find_loss
+from lasaft.model import Separator, full_precision
+from lasaft.recipe import TrainingConfig
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
+SCHEDULES = ("none", "plateau", "cosine")
+
+
+class Training(pl.LightningModule):
+    """One stem per example in training, all stems of each window in validation."""
+
+    def __init__(self, model: Separator, config: TrainingConfig) -> None:
+        super().__init__()
+        for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(config, name) not in choices:
+                raise ValueError(
+                    f"training.{name} is {getattr(config, name)!r}: choose from "
+                    f"{', '.join(choices)}"
+                )
+        self.model = model
+        self.config = config
+        self.train_loss = self._loss(config.train_loss)
+        self.val_loss = self._loss(config.val_loss)
+
+    def _loss(self, name: str) -> Loss:
+        sizes = self.model.config
+        weights = (self.config.raw_weight, self.config.spec_weight)
+        return find_loss(name, sizes.n_fft, sizes.hop_length, weights)
+
+    def setup(self, stage: str) -> None:
+        """Let early stopping wait: Lightning has no hook for a recipe's fewest epochs."""
+        self.trainer.fit_loop.min_epochs = self.config.min_epochs
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        """The loss of one batch of {"mixture", "target", "condition"}."""
+        loss = self.compare(self.train_loss, batch["mixture"], batch["target"], batch["condition"])
+        self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=len(batch["mixture"]))
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
+        """The mean over {"mixture", "stems"} windows and all of their stems."""
+        stems = batch["stems"]
+        conditions = torch.arange(stems.shape[1], device=stems.device).repeat(len(stems))
+        loss = self.compare(self.val_loss, batch["mixture"], stems.flatten(0, 1), conditions)
+        self.log("val/loss", loss, batch_size=len(stems), sync_dist=True)
+
+    def compare(self, loss: Loss, mixture: Tensor, target: Tensor, condition: Tensor) -> Tensor:
+        """A loss of mixtures separated for conditions, against targets; whole windows alone.
+
+        (batch, channel, sample), (condition, channel, sample), (condition,) -> scalar.
+        """
+        model = self.model
+        spec = model.spectrum(mixture)
+        estimate = model.estimate(model.image(spec), condition if model.conditioned else None)
+        wanted = model.image(model.spectrum(target))
+        return loss(
+            (full_precision(estimate), wanted), lambda: (model.waveform(estimate, spec), target)
+        )
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer and its schedule, if there is one."""
+        config = self.config
+        optimizer = OPTIMIZERS[config.optimizer](
+            [p for p in self.model.parameters() if p.requires_grad],
+            lr=config.lr,  # type: ignore[call-arg]
+        )
+        if config.schedule == "none":
+            return optimizer
+        if config.schedule == "cosine":
+            steps = int(self.trainer.estimated_stepping_batches)
+            return [optimizer], [
+                {"scheduler": CosineAnnealingLR(optimizer, steps), "interval": "step"}
+            ]
+        plateau = ReduceLROnPlateau(
+            optimizer, factor=config.plateau_factor, patience=config.plateau_patience
+        )
+        return [optimizer], [{"scheduler": plateau, "monitor": "val/loss"}]
