@@ -23,8 +23,9 @@ def main() -> None:
     parser.add_argument("--start", type=float, default=0.0)
     parser.add_argument("--duration", type=float, default=30.0)
     words = parser.parse_args()
-    print("| model | chunk s | overlap | window | context s | worst dB | at s | median dB | cost |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    columns = "model", "chunk s", "overlap", "window", "context s", "worst dB", "at s"
+    columns += "median dB", "at borders dB", "cost"
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for name in words.models:
         model, inference = load(name)
         if words.chunk_seconds and not inference.chunk_seconds:
@@ -37,7 +38,8 @@ def main() -> None:
                     print(
                         f"| {name} | {config.chunk_seconds:g} | {overlap:g} | {window} | "
                         f"{found.context_seconds:g} | {found.worst_db:.1f} | "
-                        f"{found.at_seconds:.1f} | {found.median_db:.1f} | {found.cost:.2f} |",
+                        f"{found.at_seconds:.1f} | {found.median_db:.1f} | "
+                        f"{found.border_db:.1f} | {found.cost:.2f} |",
                         flush=True,
                     )
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from tiny_songs import noise
 from torch import Tensor, nn
 
-from mss_shared import audio
+from mss_shared import audio, songs, stems
 from mss_shared.delivery import Delivery, Separated
 from mss_shared.recipe import InferenceConfig
+from mss_shared.separate import separate
 from mss_shared.stems import iterate_song, separate_file, separate_song
 
 RATE = 1_000
@@ -317,6 +318,38 @@ def test_streamed_resampling_is_that_of_the_whole_song() -> None:
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    samples=st.integers(1, 2_000),
+    block=st.integers(20, 300),
+    batch=st.integers(1, 3),
+    edges=st.sampled_from(["none", "zeros", "reflect"]),
+    overlap=st.sampled_from([0.0, 0.5, 0.9]),
+    context=st.sampled_from([0.0, 0.02]),
+    lossless=st.sampled_from([None, "mask", "rerun"]),
+)
+def test_a_song_in_blocks_of_any_length_is_that_in_one(
+    samples: int,
+    block: int,
+    batch: int,
+    edges: str,
+    overlap: float,
+    context: float,
+    lossless: str | None,
+) -> None:
+    config = InferenceConfig(0.1, overlap, context, "triangle", edges)
+    song = noise(samples, 2, samples, 0.1)
+    wanted = separate_song(song, Uneven(), config, lossless=lossless)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(songs, "BLOCK_SAMPLES", block)
+        patch.setattr(stems, "BLOCK_SAMPLES", block)
+        found = separate_song(song, Uneven(), config, lossless=lossless, batch=batch)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
+    if lossless is None:
+        whole = separate(Uneven(), torch.from_numpy(song), config)
+        np.testing.assert_array_equal(wanted, whole.numpy())
+
+
 # What to write
 
 
@@ -334,13 +367,13 @@ def test_stems_can_be_chosen_and_added_up(tmp_path: Path) -> None:
         "song_rest.wav",
     ]
     everything = separate_file(Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, Delivery())
-    stems = {name: audio.read(path) for name, path in everything.paths.items()}
+    all_stems = {name: audio.read(path) for name, path in everything.paths.items()}
     step = 2.0**-15
     found = {name: audio.read(path) for name, path in done.paths.items()}
-    np.testing.assert_array_equal(found["vocals"], stems["vocals"])
-    both = stems["drums"] + stems["other"]
+    np.testing.assert_array_equal(found["vocals"], all_stems["vocals"])
+    both = all_stems["drums"] + all_stems["other"]
     np.testing.assert_allclose(found["accompaniment"], both, atol=1.5 * step)
-    rest = audio.read(tmp_path / "song.wav") - stems["vocals"]
+    rest = audio.read(tmp_path / "song.wav") - all_stems["vocals"]
     np.testing.assert_allclose(found["rest"], rest, atol=step)
 
 

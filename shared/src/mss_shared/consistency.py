@@ -23,7 +23,7 @@ _HOP = _N_FFT // 2
 # Where a bin is silent in all stems, their energy in the whole frame decides, and where the frame
 # is silent too, each gets the same.
 _FRAME_SHARE = 1e-6
-_FLOOR = 1e-20
+_FLOOR = 1e-14
 
 
 class Spreader:
@@ -35,7 +35,7 @@ class Spreader:
 
     def __init__(self) -> None:
         places = torch.arange(_N_FFT, dtype=torch.float64)
-        self.window = torch.sin(torch.pi * (places + 0.5) / _N_FFT)
+        self.window = torch.sin(torch.pi * (places + 0.5) / _N_FFT).float()
         self.pending: Tensor | None = None  # (residual and weights, channel, sample)
         self.tail: Tensor | None = None  # (stem, channel, hop): second half of the last frame
 
@@ -43,12 +43,12 @@ class Spreader:
         """Take a block, give the shares of as many samples as are finished.
 
         Args:
-            residual: (channel, sample) float64.
+            residual: (channel, sample) float32.
             weights: (stem, channel, sample) signals whose energy counts.
             floors: (stem, channel, sample) signals whose energy counts where those are silent.
 
         Returns:
-            (stem, channel, sample) float64, late by up to a frame.
+            (stem, channel, sample), late by up to a frame.
         """
         signals = (
             [residual[None], weights] if floors is weights else [residual[None], weights, floors]
@@ -83,7 +83,8 @@ class Spreader:
     def _shares(self, frames: Tensor, stems: int) -> Tensor:
         """(signal, channel, frame, sample) -> (stem, channel, frame, sample)."""
         specs = torch.fft.rfft(frames * self.window)
-        energies = specs[1:].abs().square()
+        reals = torch.view_as_real(specs[1:])
+        energies = reals[..., 0].square() + reals[..., 1].square()
         weights, floors = energies[:stems], energies[-stems:]
         weights = weights + _FRAME_SHARE * floors.mean(dim=-1, keepdim=True) + _FLOOR
         masks = weights / weights.sum(dim=0)
@@ -100,7 +101,7 @@ class Spreader:
 
 
 def consistent(pairs: Iterator[Pair], stems: int) -> Iterator[Pair]:
-    """Stems that add up to their mixture, up to rounding.
+    """Stems that add up to their mixture, up to float32 rounding of the residual.
 
     Args:
         pairs: blocks of the mixture (channel, sample) and of the estimates, (stem, channel,
@@ -120,9 +121,9 @@ def consistent(pairs: Iterator[Pair], stems: int) -> Iterator[Pair]:
     waiting: list[Pair] = []
     for mixture, estimates in pairs:
         own = estimates[:stems]
-        residual = torch.from_numpy(mixture - own.sum(axis=0))
-        floors = torch.from_numpy(own)
-        weights = floors if len(estimates) == stems else torch.from_numpy(estimates[stems:])
+        residual = _single(mixture - own.sum(axis=0))
+        floors = _single(own)
+        weights = floors if len(estimates) == stems else _single(estimates[stems:])
         shares = spreader.push(residual, weights, floors)
         waiting.append((mixture, own))
         yield from _add(waiting, shares.numpy())
@@ -130,7 +131,12 @@ def consistent(pairs: Iterator[Pair], stems: int) -> Iterator[Pair]:
         yield from _add(waiting, spreader.finish().numpy())
 
 
-def _add(waiting: list[Pair], shares: Exact) -> Iterator[Pair]:
+def _single(signal: Exact) -> Tensor:
+    """Shares of the residual need no more precision: what they miss of it is as small again."""
+    return torch.from_numpy(signal.astype(np.float32))
+
+
+def _add(waiting: list[Pair], shares: NDArray[np.float32]) -> Iterator[Pair]:
     """Hand out what waits as far as shares are there."""
     while waiting and shares.shape[-1]:
         mixture, stems = waiting.pop(0)

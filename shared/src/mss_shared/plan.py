@@ -58,11 +58,11 @@ class FilePlan:
 
     def mix(self, signals: NDArray[Any]) -> NDArray[Any]:
         """(stem + 1, channel, sample) stems and mixture -> (file, channel, sample)."""
-        mixed = [
-            sum(int(w) * signals[n] for n, w in enumerate(row) if w) + 0 * signals[0]
-            for row in self.weights
-        ]
-        return np.stack(mixed)
+        mixed = np.zeros((len(self.weights), *signals.shape[1:]), signals.dtype)
+        for values, row in zip(mixed, self.weights, strict=True):
+            for number in np.flatnonzero(row):
+                values += row[number] * signals[number]
+        return mixed
 
     def write_mp4(self, files: StemFiles) -> None:
         """Encode the closed files as streams of one."""

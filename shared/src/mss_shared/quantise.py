@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,9 +54,8 @@ def limits(subtype: str) -> tuple[int, int]:
 def fits(integers: Integers, subtype: str) -> bool:
     """Whether a sample format holds (file, channel, sample) integers and their partial sums."""
     low, high = limits(subtype)
-    values = integers if subtype in PCM_BITS else np.cumsum(integers, axis=0)
-    both = (integers, values) if subtype not in PCM_BITS else (integers,)
-    return all(each.min(initial=0) >= low and each.max(initial=0) <= high for each in both)
+    held = [integers] if subtype in PCM_BITS else [integers, _partial_sums(integers)]
+    return all(each.min(initial=0) >= low and each.max(initial=0) <= high for each in held)
 
 
 def round_jointly(stems: Exact, mixture: Exact, grid: Grid) -> Integers:
@@ -72,10 +72,18 @@ def round_jointly(stems: Exact, mixture: Exact, grid: Grid) -> Integers:
     Returns:
         (stem, channel, sample), the sum over stems of which is the mixture rounded to the grid.
     """
-    sums = grid.round(np.cumsum(stems, axis=0))
+    sums = grid.round(_partial_sums(stems))
     sums[-1] = grid.round(mixture)
-    steps: Integers = np.diff(sums, axis=0, prepend=0.0).astype(np.int64)
-    return steps
+    sums[1:] -= sums[:-1].copy()
+    return sums.astype(np.int64)
+
+
+def _partial_sums(signals: NDArray[Any]) -> NDArray[Any]:
+    """(file, channel, sample) sums of the first one, two, ...; faster than numpy's over axis 0."""
+    sums = signals.copy()
+    for number in range(1, len(sums)):
+        sums[number] += sums[number - 1]
+    return sums
 
 
 def keep_within(integers: Integers, subtype: str) -> Integers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mss_shared.channels import to_model
+from mss_shared.chunks import plan_chunks
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import Report, Separator, separate
 from mss_shared.songs import open_song, resampled, resampled_length
@@ -32,6 +34,9 @@ class Seam:
         at_seconds: where that window begins.
         median_db: of the windows.
         cost: seconds given to the model per second of song.
+        border_db: median of the windows in which a chunk's kept part begins or ends. Near
+            ``median_db``, the borders are no worse than the rest, and what remains is that the
+            model hears less of the song at a time. Infinite if the song is silent at all borders.
     """
 
     context_seconds: float
@@ -39,6 +44,7 @@ class Seam:
     at_seconds: float
     median_db: float
     cost: float
+    border_db: float
 
 
 def seams(
@@ -82,7 +88,9 @@ def seams(
         config = replace(inference, context_seconds=context)
         counted = _Counted(model)
         chunked = separate(counted, mixture, config, batch=batch)
-        found.append(_compare(whole, chunked, context, rate, counted.samples / mixture.shape[1]))
+        cost = counted.samples / mixture.shape[1]
+        borders = _borders(mixture.shape[1], config, rate)
+        found.append(_compare(whole, chunked, borders, rate, context, cost))
         if progress is not None:
             progress(f"{context} s", done + 1, len(contexts))
     return found
@@ -113,7 +121,16 @@ def _mixture(path: Path, part_seconds: tuple[float, float | None], model: Separa
     return to_model(torch.from_numpy(sound), model.channels)[0]
 
 
-def _compare(whole: Tensor, chunked: Tensor, context: float, rate: int, cost: float) -> Seam:
+def _borders(samples: int, config: InferenceConfig, rate: int) -> Tensor:
+    """(border,) samples inside the song where what is kept of a chunk begins or ends."""
+    plan = plan_chunks(samples, config, rate)
+    kept = [place for number in range(len(plan.starts)) for place in plan.kept(number)]
+    return torch.tensor(sorted({place for place in kept if 0 < place < samples}))
+
+
+def _compare(
+    whole: Tensor, chunked: Tensor, borders: Tensor, rate: int, context: float, cost: float
+) -> Seam:
     size = round(WINDOW_SECONDS * rate)
     energy, error = (_by_window(signal, size) for signal in (whole, whole - chunked))
     loud = energy > energy.max() * 10 ** (_QUIET_DB / 10)
@@ -122,12 +139,18 @@ def _compare(whole: Tensor, chunked: Tensor, context: float, rate: int, cost: fl
     ratio = 10 * torch.log10(energy / error)
     places = torch.nonzero(loud)[:, 0]
     worst = int(places[ratio[loud].argmin()])
+    at_border = torch.zeros_like(loud)
+    # A border between two windows is one of both.
+    for place in (borders - 1, borders):
+        at_border[(place // size).clamp_max(len(loud) - 1)] = True
+    chosen = ratio[loud & at_border]
     return Seam(
-        context,
-        float(ratio[worst]),
-        worst * size / rate,
-        float(ratio[loud].median()),
-        cost,
+        context_seconds=context,
+        worst_db=float(ratio[worst]),
+        at_seconds=worst * size / rate,
+        median_db=float(ratio[loud].median()),
+        cost=cost,
+        border_db=float(chosen.median()) if len(chosen) else math.inf,
     )
 
 
