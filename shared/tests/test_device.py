@@ -27,6 +27,7 @@ class Room(torch.nn.Module):
         return mixture[:, None]
 
 
+CPU = torch.device("cpu")
 FULL = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
     RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
@@ -37,7 +38,7 @@ FULL = [
 @pytest.mark.parametrize("error", FULL, ids=["cuda", "cpu", "mps"])
 def test_a_full_memory_halves_the_batch_and_is_remembered(error: Exception) -> None:
     room = Room(samples=250, error=error)
-    model = BackOff(room)
+    model = BackOff(room, CPU)
     mixture = torch.randn(7, 2, 100)
     assert torch.equal(model(mixture)[:, 0], mixture)
     assert room.batches == [7, 3, 1, 1, 1, 1, 1, 1, 1] and model.limit == 1
@@ -47,18 +48,24 @@ def test_a_full_memory_halves_the_batch_and_is_remembered(error: Exception) -> N
 
 def test_the_batch_shrinks_no_further_than_needed() -> None:
     room = Room(samples=400, error=FULL[0])
-    assert BackOff(room)(torch.randn(9, 2, 100)).shape == (9, 1, 2, 100)
+    assert BackOff(room, CPU)(torch.randn(9, 2, 100)).shape == (9, 1, 2, 100)
     assert room.batches == [9, 4, 4, 1]
 
 
 def test_one_piece_that_does_not_fit_is_said_with_its_length() -> None:
     with pytest.raises(OutOfMemory, match=r"of cpu does not hold one piece of 5\.0 s: choose a"):
-        BackOff(Room(samples=10, error=FULL[0]))(torch.randn(2, 2, 500))
+        BackOff(Room(samples=10, error=FULL[0]), CPU)(torch.randn(2, 2, 500))
+
+
+def test_audio_is_brought_to_the_models_device() -> None:
+    room = Room(samples=1_000, error=FULL[0])
+    model = BackOff(room, torch.device("meta"))  # a device that every machine has
+    assert model(torch.randn(2, 2, 100)).device.type == "meta" and room.batches == [2]
 
 
 def test_other_errors_pass_through() -> None:
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        BackOff(Room(samples=0, error=RuntimeError("shape mismatch")))(torch.randn(2, 2, 5))
+        BackOff(Room(samples=0, error=RuntimeError("shape mismatch")), CPU)(torch.randn(2, 2, 5))
 
 
 class Linear(torch.nn.Module):

@@ -267,6 +267,27 @@ def test_what_the_user_got_wrong_is_one_sentence(
     assert not list((tmp_path / "out").rglob("*.wav"))
 
 
+def test_a_pattern_that_mixes_songs_up_is_refused(
+    weights: Path, album: Path, tmp_path: Path, capsys: Any
+) -> None:
+    audio.write(album / "c.wav", noise(2, samples=100), RATE)
+    words = ("--checkpoint", weights, "--filename", "{stem}")
+    said = refused(capsys, album, *words, "--out", tmp_path / "out")
+    assert "--filename {stem} gives files of 3 songs the same names: have {song} in it" in said
+    separate(album / "c.wav", *words, "--out", tmp_path / "one")
+    assert (tmp_path / "one" / "vocals.wav").is_file()
+
+
+def test_files_outside_the_output_folder_are_recorded_as_well(
+    weights: Path, album: Path, tmp_path: Path
+) -> None:
+    words = ("--checkpoint", weights, "--filename", "../{song}-{stem}")
+    separate(album / "a.wav", *words, "--out", tmp_path / "out")
+    assert (tmp_path / "a-vocals.wav").is_file()
+    [record] = map(json.loads, (tmp_path / "out" / "separated.jsonl").read_text().splitlines())
+    assert record["outputs"]["vocals"]["path"] == "../a-vocals.wav"
+
+
 def test_a_mistake_of_the_program_costs_one_song_and_ends_with_1(
     weights: Path, album: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:

@@ -222,7 +222,7 @@ def _describe_outputs(done: Separated, out: Path) -> Record:
     depth = done.null_depth_dbfs
     return {
         "outputs": {
-            name: {"path": path.relative_to(out).as_posix(), "bytes": path.stat().st_size}
+            name: {"path": _below(path, out), "bytes": path.stat().st_size}
             for name, path in done.paths.items()
         },
         # JSON has no infinity: a sum without any error has no depth.
@@ -231,6 +231,11 @@ def _describe_outputs(done: Separated, out: Path) -> Record:
         "joint_gain_db": done.joint_gain_db,
         "notes": list(done.notes),
     }
+
+
+def _below(path: Path, out: Path) -> str:
+    """A file as seen from the output folder; a pattern may have led it out of there."""
+    return Path(os.path.relpath(path, out)).as_posix()
 
 
 def _failed(song: SongFile, cause: str, error: str) -> Record:

@@ -55,14 +55,15 @@ class Autocast(Wrapped):
 
 
 class BackOff(Wrapped):
-    """A model that takes fewer pieces at once when the memory is full.
+    """A model that takes audio from any device, and fewer pieces at once when its memory is full.
 
     Attributes:
         limit: pieces per pass that fit, once it is known.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, device: torch.device) -> None:
         super().__init__(model)
+        self.device = device
         self.limit: int | None = None
 
     def forward(self, mixture: Tensor) -> Tensor:
@@ -71,6 +72,7 @@ class BackOff(Wrapped):
         Raises:
             OutOfMemory: if one piece alone does not fit.
         """
+        mixture = mixture.to(self.device)
         done: list[Tensor] = []
         while sum(map(len, done)) < len(mixture):
             rest = mixture[sum(map(len, done)) :]
@@ -82,7 +84,7 @@ class BackOff(Wrapped):
                 self.limit = count // 2
             else:
                 raise OutOfMemory(
-                    f"the memory of {mixture.device} does not hold one piece of "
+                    f"the memory of {self.device} does not hold one piece of "
                     f"{mixture.shape[-1] / self.sample_rate:.1f} s: choose a smaller "
                     f"--chunk_seconds, or --device cpu"
                 )
@@ -97,7 +99,7 @@ class BackOff(Wrapped):
             if not is_out_of_memory(error):
                 raise
         gc.collect()
-        if mixture.device.type == "cuda":
+        if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return None
 
@@ -122,7 +124,7 @@ def prepare(model: Any, device: torch.device, precision: str, compiled: bool) ->
         model = Compiled(model)
     if precision == "bf16":
         model = Autocast(model)
-    return BackOff(model).eval()
+    return BackOff(model, device).eval()
 
 
 class Compiled(Wrapped):

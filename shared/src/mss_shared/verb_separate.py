@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -35,6 +35,7 @@ def separate(paper: Paper, arguments: argparse.Namespace) -> None:
         inputs = _read_inputs(arguments)
         delivery, passes = read_delivery(arguments), read_passes(arguments)
         songs = find_songs(inputs, arguments.out, Manifest(arguments.out).written())
+        _check_pattern(songs, delivery)
         given = loading.given_options((*paper.options, *paper.separate_options), arguments)
         loaded = loading.assemble(
             paper, loading.load_words(paper, arguments), given, passes.ensemble
@@ -183,6 +184,19 @@ def _read_inputs(arguments: argparse.Namespace) -> list[str]:
     if not words:
         raise ValueError("inputs are required: name sound files or folders before the flags")
     return words
+
+
+def _check_pattern(songs: Sequence[SongFile], delivery: Delivery) -> None:
+    """Raise ValueError if two songs' files would have one name."""
+    places = {
+        (song.folder, delivery.filename.format(song=Path(song.name).name, stem=""))
+        for song in songs
+    }
+    if len(places) < len(songs):
+        raise ValueError(
+            f"--filename {delivery.filename} gives files of {len(songs)} songs the same names: "
+            f"have {{song}} in it"
+        )
 
 
 @contextlib.contextmanager
