@@ -14,7 +14,7 @@ from tflocoformer_mss import (
     TussModel,
     configs,
 )
-from tflocoformer_mss.blocks import Attention, RMSGroupNorm, Rotary, rotate
+from tflocoformer_mss.blocks import PLACES_AT_ONCE, Attention, RMSGroupNorm, Rotary, rotate
 from tflocoformer_mss.config import band_sizes, block_config
 from tflocoformer_mss.model import Transform, WaveformModel, build
 
@@ -183,6 +183,21 @@ def test_ungated_convolutions_that_do_not_fit_are_refused() -> None:
     assert run(network, torch.randn(1, 4, 6, dtype=torch.complex64)).shape == (1, 2, 4, 6)
     with pytest.raises(ValueError, match="conv1d_kernel=2, conv1d_shift=2 on 5 places"):
         run(network, torch.randn(1, 4, 5, dtype=torch.complex64))
+
+
+def test_without_a_gradient_few_sequences_are_in_memory_and_nothing_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(PLACES_AT_ONCE, "cpu", 100)
+    network, mixture = model("tf"), torch.randn(1, 2, 5_000)
+    whole = network(mixture)
+    seen: list[int] = []
+    [block] = network.blocks()
+    for path in (block.freq_path, block.frame_path):
+        path.register_forward_pre_hook(lambda _, given: seen.append(given[0][..., 0].numel()))
+    pieces = run(network, mixture)
+    assert len(seen) > 100 and max(seen) <= 158  # a sequence of frames is one at least
+    assert torch.allclose(pieces, whole, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["tf", "bs", "stack", "tuss"])

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from mss_shared.datasets import open_dataset
 from mss_shared.fit import Machine, fit
-from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe, to_yaml
+from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe, shipped_recipes, to_yaml
 from mss_shared.testing import make_dataset
 from tflocoformer_mss.__main__ import PAPER
 from tflocoformer_mss.blocks import Block
@@ -300,6 +300,28 @@ def test_each_weight_scales_its_term(term: str) -> None:
     one = training(**{**off, f"{term}_weight": 1.0}).losses(batch())[0]
     two = training(**{**off, f"{term}_weight": 2.0}).losses(batch())[0]
     assert two.item() == pytest.approx(2.0 * one.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("path", shipped_recipes("tflocoformer_mss"), ids=lambda path: path.stem)
+def test_every_recipes_model_and_loss_make_a_step(path: Path) -> None:
+    """Narrow and shallow, with all else as the recipe has it."""
+    found = load_recipe(Recipe, path).recipe
+    small = {"n_layers": 1, "emb_dim": 8, "attention_dim": 16, "num_groups": 2, "n_heads": 2}
+    if found.model.kind == "tf":
+        small |= {"n_fft": 128, "hop_length": 32}
+    small |= {"ffn_hidden_dim": (4,) * len(found.model.ffn_hidden_dim)}
+    if found.model.n_second_layers:
+        small |= {"n_second_layers": 1, "second_attention_dim": 16, "second_ffn_hidden_dim": (4, 4)}
+    torch.manual_seed(0)
+    network = PAPER.build_model(replace(found, model=replace(found.model, **small)))
+    module = Training(network.train(), found.training)
+    stems = 0.1 * torch.randn(2, len(network.stems), network.channels, 2_500)
+    stems[0, 0] = 0.0  # a silent stem is among them
+    total, parts = module.losses({"mixture": stems.sum(1), "stems": stems})
+    total.backward()
+    assert total.isfinite() and parts
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    assert gradients and all(bool(g.isfinite().all()) for g in gradients)
 
 
 def test_permuting_reaches_the_loss() -> None:

@@ -18,6 +18,10 @@ from torch.utils.checkpoint import checkpoint
 
 from tflocoformer_mss.config import BlockConfig, FFNConfig, PathConfig
 
+# Of the sequences that go through a path together, when no gradient is wanted; on a CPU as many as
+# leave what lies between in the cache.
+PLACES_AT_ONCE = {"cpu": 2**13}
+
 
 class RMSGroupNorm(nn.Module):
     """Divide each group of features by its root mean square, in float32 (paper, sec. 2.2)."""
@@ -256,12 +260,18 @@ class Block(nn.Module):
         return rearrange(out, "(b f) t d -> b t f d", b=x.shape[0])
 
     def run(self, path: Path, x: Tensor) -> Tensor:
-        """(n, l, d) -> (n, l, d), computed again in the backward pass if memory is to be saved."""
-        if self.activation_checkpointing and self.training:
-            out: Tensor = checkpoint(path, x, use_reentrant=False)
-            return out
-        once: Tensor = path(x)
-        return once
+        """(n, l, d) -> (n, l, d), computed again in the backward pass if memory is to be saved.
+
+        Without a gradient a few sequences at a time: they do not see each other, and what lies
+        between takes several times their memory.
+        """
+        if torch.is_grad_enabled():
+            if self.activation_checkpointing and self.training:
+                return checkpoint(path, x, use_reentrant=False)
+            return path(x)
+        places = PLACES_AT_ONCE.get(x.device.type, 2**17)
+        parts = x.split(max(1, places // x.shape[1]))
+        return torch.cat([path(part) for part in parts])
 
 
 def build_blocks(config: BlockConfig, count: int) -> nn.ModuleList:
