@@ -3,8 +3,9 @@
     python lasaft_bench.py                       published sizes, two threads: needs idle cores
     python lasaft_bench.py --seconds 1 --rounds 1 --channels 4        a smoke test
 
-The two take turns; printed are the median over rounds of (seconds of the others / seconds of the one
-call), the least seconds of each, and the largest difference of the outputs as a share of the peak.
+The two take turns; printed are the median over rounds of (seconds of the others / seconds of the
+one call), the least seconds of each, and the largest difference of the outputs as a share of the
+peak.
 "unshared" is one call too, that gives the network each window four times.
 """
 

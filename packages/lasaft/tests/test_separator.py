@@ -1,5 +1,6 @@
 """Whole tracks: the frozen one, every length, any channels; what the stems share."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -181,11 +182,11 @@ def test_stems_together_are_the_stems_one_by_one(name: str, condition_to: str) -
 
 def count_items(model: Separator, mixture: Tensor) -> dict[str, int]:
     """Items that went through each part of the network during one call."""
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = Counter()
     for name, part in model.spec2spec.named_modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             part.register_forward_hook(
-                lambda _p, given, _o, name=name: counts.__setitem__(name, len(given[0]))
+                lambda _p, given, _o, name=name: counts.update({name: len(given[0])})
             )
     run(model, mixture)
     return counts

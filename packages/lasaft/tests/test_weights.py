@@ -169,7 +169,7 @@ def test_a_file_under_its_recipes_name_loads_strictly(tmp_path: Path) -> None:
     model = PAPER.build_model(recipe).eval()
     path = lightning_file(tmp_path / "mine.ckpt", model.state_dict(), {})
     found = load_checkpoint(PAPER, str(path), "demo")
-    assert any("TFC_LightSAFT, GPoCM" in note for note in found.notes)
+    assert any("TFC_TDF, FiLM" in note for note in found.notes)
     song = torch.randn(1, 2, 3_000)
     with torch.no_grad():
         assert torch.equal(found.model(song), model(song))

@@ -35,11 +35,6 @@ def activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
-def spread(x: Tensor, count: int) -> Tensor:
-    """(item, ...) -> (count, ...): every item as often in a row as it has conditions."""
-    return x if len(x) == count else x.repeat_interleave(count // len(x), dim=0)
-
-
 def bottleneck(bins: int, factor: int, least: int) -> int:
     """Units between the two linear layers of a frequency transformation."""
     return max(bins // factor, least)
@@ -48,26 +43,37 @@ def bottleneck(bins: int, factor: int, least: int) -> int:
 class Block(nn.Module):
     """What the U-Net asks of a block.
 
-    ``embedding`` is (condition, feature) for blocks with attention; ``modulation`` changes the
-    features between convolutions and frequency transformation, or after a block without one. Each
-    item of ``x`` stands for as many conditions in a row as there are; it is repeated only where
-    the first of them acts, so what comes before is computed once.
+    ``embedding`` is (item, feature) for blocks with attention; ``modulation`` changes the features
+    between convolutions and frequency transformation, or after a block without one.
     """
 
     def forward(
         self, x: Tensor, embedding: Tensor | None = None, modulation: Modulation | None = None
     ) -> Tensor:
-        """(item, in, frame, bin) -> (item or condition, out, frame, bin)."""
-        features = self.convolve(x)
+        """(item, in, frame, bin) -> (item, out, frame, bin)."""
+        return self.finish(self.prepare(x, modulation is not None), embedding, modulation)
+
+    def prepare(self, x: Tensor, modulated: bool) -> tuple[Tensor, ...]:
+        """What no condition changes, to be computed once for all of them."""
+        return (self.convolve(x),)
+
+    def finish(
+        self,
+        prepared: tuple[Tensor, ...],
+        embedding: Tensor | None,
+        modulation: Modulation | None,
+    ) -> Tensor:
+        """The rest, for one condition per item."""
+        [features] = prepared
         if modulation is not None:
             features = modulation(features)
-        return self.transform(features, embedding)
+        return self.transform(features)
 
     def convolve(self, x: Tensor) -> Tensor:
         """(item, in, frame, bin) -> (item, out, frame, bin)."""
         raise NotImplementedError
 
-    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
+    def transform(self, features: Tensor) -> Tensor:
         """The frequency transformation and its residual; none in the plain blocks."""
         return features
 
@@ -191,7 +197,7 @@ class TFC_TDF(Block):
         """(item, in, frame, bin) -> (item, out, frame, bin)."""
         return self.tfc.convolve(x)
 
-    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
+    def transform(self, features: Tensor) -> Tensor:
         """(item, channel, frame, bin) -> the same shape."""
         found: Tensor = features + self.tdf(features)
         return found
@@ -214,8 +220,35 @@ class Attentive(Block):
         """(item, in, frame, bin) -> (item, out, frame, bin)."""
         return self.tfc.convolve(x)
 
+    def prepare(self, x: Tensor, modulated: bool) -> tuple[Tensor, ...]:
+        """Features, and latent sources unless a modulation comes between."""
+        features = self.convolve(x)
+        return (features,) if modulated else (features, self.latent(features))
+
+    def finish(
+        self,
+        prepared: tuple[Tensor, ...],
+        embedding: Tensor | None,
+        modulation: Modulation | None,
+    ) -> Tensor:
+        """Mix the latent sources for one condition per item and add the features."""
+        assert embedding is not None
+        features, *latent = prepared
+        if modulation is not None:
+            features = modulation(features)
+        sources = latent[0] if latent else self.latent(features)
+        return features + self.mix(sources, self.attention(embedding))
+
+    def latent(self, features: Tensor) -> Tensor:
+        """(item, channel, frame, bin) -> latent sources."""
+        raise NotImplementedError
+
+    def mix(self, sources: Tensor, weights: Tensor) -> Tensor:
+        """Latent sources, (item, latent source) -> (item, channel, frame, bin)."""
+        raise NotImplementedError
+
     def attention(self, embedding: Tensor) -> Tensor:
-        """(condition, feature) -> (condition, latent source), rows sum to one."""
+        """(item, feature) -> (item, latent source), rows sum to one."""
         query = self.linear_query(embedding)
         weights: Tensor = (query @ self.keys / math.sqrt(len(self.keys))).softmax(dim=-1)
         return weights
@@ -241,12 +274,14 @@ class TFC_LaSAFT(Attentive):
         self.tdfs = TDF(channels, f, f * num_tdfs, bn_factor, bias, min_bn_units, act)
         self.linear_query = nn.Linear(condition_dim, dk)
 
-    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
-        """(item, channel, frame, bin) -> (condition, channel, frame, bin)."""
-        assert embedding is not None
-        latent = rearrange(self.tdfs(features), "b c t (f l) -> b (c t f) l", l=self.keys.shape[1])
-        mixed = mix(latent, self.attention(embedding))
-        return spread(features, len(mixed)) + mixed.view(len(mixed), *features.shape[1:])
+    def latent(self, features: Tensor) -> Tensor:
+        """(item, channel, frame, bin) -> (item, channel, frame, bin, latent source)."""
+        return rearrange(self.tdfs(features), "b c t (f l) -> b c t f l", l=self.keys.shape[1])
+
+    def mix(self, sources: Tensor, weights: Tensor) -> Tensor:
+        """(item, channel, frame, bin, latent source) -> without the last."""
+        mixed = sources.flatten(1, 3) @ weights.to(sources.dtype)[..., None]
+        return mixed.view(sources.shape[:-1])
 
 
 class TFC_LightSAFT(Attentive):
@@ -271,18 +306,13 @@ class TFC_LightSAFT(Attentive):
         self.LaSIFT = frequency_layers(channels, [units, f], bias, act)
         self.linear_query = nn.Linear(condition_dim, dk)
 
-    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
-        """(item, channel, frame, bin) -> (condition, channel, frame, bin)."""
-        assert embedding is not None
-        latent = rearrange(
-            self.LaSAFT_bn_layer(features), "b c t (l u) -> b (c t u) l", l=self.keys.shape[1]
-        )
-        mixed = mix(latent, self.attention(embedding))
-        mixed = mixed.view(len(mixed), *features.shape[1:3], -1)
-        return spread(features, len(mixed)) + self.LaSIFT(mixed)
+    def latent(self, features: Tensor) -> Tensor:
+        """(item, channel, frame, bin) -> (item, channel, frame, latent source, unit)."""
+        units = self.LaSAFT_bn_layer(features)
+        return rearrange(units, "b c t (l u) -> b c t l u", l=self.keys.shape[1])
 
-
-def mix(latent: Tensor, weights: Tensor) -> Tensor:
-    """(item, place, source), (condition, source) -> (condition, place)."""
-    weights = rearrange(weights, "(b s) l -> b s l", b=len(latent))
-    return (weights @ latent.transpose(1, 2)).flatten(0, 1)
+    def mix(self, sources: Tensor, weights: Tensor) -> Tensor:
+        """(item, channel, frame, latent source, unit) -> (item, channel, frame, bin)."""
+        mixed = torch.einsum("b c t l u, b l -> b c t u", sources, weights)
+        found: Tensor = self.LaSIFT(mixed)
+        return found

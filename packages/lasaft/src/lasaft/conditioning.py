@@ -53,11 +53,15 @@ class ConditionGenerator(nn.Module):
         self.linear_gamma = _linear(hidden, blocks * self.sizes[0], names[0], norm)
         self.linear_beta = _linear(hidden, blocks * self.sizes[1], names[1], norm)
 
-    def forward(self, embedding: Tensor) -> list[Modulation]:
-        """(condition, E) -> one modulation per block, each for features of any of its items."""
+    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """(condition, E) -> (condition, blocks * numbers) factors and shifts."""
         hidden = self.dense_control_block(embedding)
-        gammas = self.linear_gamma(hidden).split(self.sizes[0], dim=1)
-        betas = self.linear_beta(hidden).split(self.sizes[1], dim=1)
+        return self.linear_gamma(hidden), self.linear_beta(hidden)
+
+    def modulations(self, factors: Tensor, shifts: Tensor) -> list[Modulation]:
+        """One per block, for as many items as there are conditions in the two."""
+        gammas = factors.split(self.sizes[0], dim=1)
+        betas = shifts.split(self.sizes[1], dim=1)
         return [self._one(g, b) for g, b in zip(gammas, betas, strict=True)]
 
     def _one(self, gamma: Tensor, beta: Tensor) -> Modulation:
@@ -82,26 +86,20 @@ def _linear(inputs: int, outputs: int, act: str | None, norm: bool) -> nn.Sequen
 def film(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     """gamma * x + beta, one of each per channel, or one for all.
 
-    (item, channel, frame, bin), twice (condition, channel or 1) -> (condition, channel, frame,
-    bin): each item stands for condition / item conditions in a row.
+    (item, channel, frame, bin), twice (item, channel or 1) -> the first's shape.
     """
-    scale, shift = (rearrange(v, "(b s) c -> b s c 1 1", b=len(x)) for v in (gamma, beta))
-    return (scale * x[:, None] + shift).flatten(0, 1)
+    return gamma[..., None, None] * x + beta[..., None, None]
 
 
 def pocm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     """A generated 1x1 convolution: out_o = beta_o + sum over i of x_i * gamma[i, o].
 
-    (item, channel, frame, bin), (condition, channel, channel), (condition, channel) ->
-    (condition, channel, frame, bin).
+    (item, channel, frame, bin), (item, channel, channel), (item, channel) -> the first's shape.
     """
-    weights = rearrange(gamma, "(b s) i o -> b (s o) i", b=len(x))
-    shift = rearrange(beta, "(b s) o -> b (s o) 1", b=len(x))
-    mixed = torch.baddbmm(shift.to(weights.dtype), weights, x.flatten(2).to(weights.dtype))
-    return mixed.view(len(gamma), gamma.shape[2], *x.shape[2:])
+    weights, shift = gamma.transpose(1, 2).to(x.dtype), beta[..., None].to(x.dtype)
+    return torch.baddbmm(shift, weights, x.flatten(2)).view_as(x)
 
 
 def gpocm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     """sigmoid(PoCM(x)) * x; shapes as in ``pocm``."""
-    gates = rearrange(pocm(x, gamma, beta).sigmoid(), "(b s) c t f -> b s c t f", b=len(x))
-    return (gates * x[:, None]).flatten(0, 1)
+    return pocm(x, gamma, beta).sigmoid() * x

@@ -120,6 +120,22 @@ class ModelConfig:
             found.append(found[-1] // stride)
         return found
 
+    def modulated(self) -> tuple[int, ...]:
+        """Places of the modulated blocks: encoders, middle, decoders, in the order they run."""
+        levels = self.levels
+        places = {
+            "encoder": range(levels),
+            "decoder": range(levels + 1, self.n_blocks),
+            "full": range(self.n_blocks),
+        }
+        return () if self.modulation is None else tuple(places[self.condition_to])
+
+    def shared(self) -> int:
+        """How many blocks no condition changes."""
+        if self.modulation is None:
+            return self.n_blocks
+        return 0 if self.block in ATTENTIVE else self.modulated()[0]
+
     @property
     def audio_channels(self) -> int:
         """Channels of the audio that input_channels stand for."""
@@ -174,8 +190,8 @@ def check_config(config: ModelConfig) -> None:
 
 
 def _check_unet(config: ModelConfig) -> None:
-    if config.n_blocks < 1 or config.n_blocks % 2 == 0:
-        raise ValueError(f"n_blocks is {config.n_blocks}: give an odd number")
+    if config.n_blocks < 3 or config.n_blocks % 2 == 0:
+        raise ValueError(f"n_blocks is {config.n_blocks}: give an odd number of at least 3")
     for name in ("kernel_size_t", "kernel_size_f"):
         if getattr(config, name) % 2 == 0:
             raise ValueError(f"{name} is {getattr(config, name)}: give an odd number")

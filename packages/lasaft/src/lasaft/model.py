@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from einops import rearrange
@@ -20,7 +20,6 @@ from lasaft.blocks import (
     TFC_LightSAFT,
     activation,
     bottleneck,
-    spread,
 )
 from lasaft.conditioning import ConditionGenerator
 from lasaft.config import ModelConfig, check_config
@@ -120,10 +119,10 @@ class DenseCUNet(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.condition_to = config.condition_to
-        self.strides = config.strides()
+        self.modulated = config.modulated()
+        self.shared = config.shared()
         channels, levels = config.internal_channels, config.levels
-        bins, strides = config.bins(), self.strides
+        bins, strides = config.bins(), config.strides()
         self.first_conv = nn.Sequential(
             nn.Conv2d(config.input_channels, channels, (1, 2)),
             nn.BatchNorm2d(channels),
@@ -142,8 +141,7 @@ class DenseCUNet(nn.Module):
         self.mid_block = build_block(config, channels, bins[levels])
         if config.modulation is not None:
             self.embedding = nn.Embedding(config.control_input_dim, config.embedding_dim)
-            modulated = {"full": config.n_blocks}.get(config.condition_to, levels)
-            self.condition_generator = ConditionGenerator(config, modulated)
+            self.condition_generator = ConditionGenerator(config, len(self.modulated))
         self._initialise(config)
 
     def _initialise(self, config: ModelConfig) -> None:
@@ -170,26 +168,75 @@ class DenseCUNet(nn.Module):
         Raises:
             ValueError: if conditions and items do not fit, or the network has no conditions.
         """
-        embedding, modulations = self._condition(image, condition)
-        encode, middle, decode = self._share_out(modulations)
-        x = self.first_conv(image)
-        skips = []
-        for block, down, modulation in zip(self.encoders, self.downsamplings, encode, strict=True):
-            x = _apply(block, x, embedding, modulation)
-            skips.append(x)
-            x = down(x)
-        x = _apply(self.mid_block, x, embedding, middle)
-        for block, up, modulation in zip(self.decoders, self.upsamplings, decode, strict=True):
-            x = up(x)
-            x = torch.cat((x, spread(skips.pop(), len(x))), dim=1)
-            x = _apply(block, x, embedding, modulation)
+        conditions = self._check(image, condition)
+        skips: list[Tensor] = []
+        x = image
+        for place in range(self.shared):
+            x = self.block(place)(self._enter(place, x, skips))
+            self._leave(place, x, skips)
+        if conditions is None:
+            alone: Tensor = self.last_conv(x)
+            return alone
+        return self._for_each(conditions, self._enter(self.shared, x, skips), skips)
+
+    def _for_each(self, conditions: Tensor, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
+        """(item, share) conditions of what enters the first block that they change.
+
+        One after the other: batches of them are slower on a CPU and take more memory.
+        """
+        embedding = self.embedding(conditions.flatten())
+        values = (embedding, *self.condition_generator(embedding))
+        first = self.block(self.shared)
+        assert isinstance(first, Block)
+        prepared = first.prepare(x, self.shared in self.modulated)
+        estimates = []
+        for number in range(conditions.shape[1]):
+            own, factors, shifts = (v.unflatten(0, conditions.shape)[:, number] for v in values)
+            modulations = self.condition_generator.modulations(factors, shifts)
+            by_place = dict(zip(self.modulated, modulations, strict=True))
+            estimates.append(self._finish(first, prepared, [*skips], own, by_place))
+        return torch.stack(estimates, dim=1).flatten(0, 1)
+
+    def _finish(
+        self,
+        first: Block,
+        prepared: tuple[Tensor, ...],
+        skips: list[Tensor],
+        embedding: Tensor,
+        modulations: Mapping[int, Modulation],
+    ) -> Tensor:
+        """From the first block that depends on the condition to the estimate."""
+        x = first.finish(prepared, embedding, modulations.get(self.shared))
+        self._leave(self.shared, x, skips)
+        for place in range(self.shared + 1, 2 * len(self.encoders) + 1):
+            x = self._enter(place, x, skips)
+            x = self.block(place)(x, embedding, modulations.get(place))
+            self._leave(place, x, skips)
         estimate: Tensor = self.last_conv(x)
         return estimate
 
-    def _condition(
-        self, image: Tensor, condition: Tensor | None
-    ) -> tuple[Tensor | None, list[Modulation]]:
-        """Embeddings and modulations, checked against the items."""
+    def block(self, place: int) -> nn.Module:
+        """The block of a place: encoders, middle, decoders, in the order they run."""
+        levels = len(self.encoders)
+        if place == levels:
+            return self.mid_block
+        return self.encoders[place] if place < levels else self.decoders[place - levels - 1]
+
+    def _enter(self, place: int, x: Tensor, skips: list[Tensor]) -> Tensor:
+        """What a block reads, from the one before it."""
+        levels = len(self.encoders)
+        if place <= levels:
+            below: Tensor = (self.downsamplings[place - 1] if place else self.first_conv)(x)
+            return below
+        return torch.cat((self.upsamplings[place - levels - 1](x), skips.pop()), dim=1)
+
+    def _leave(self, place: int, x: Tensor, skips: list[Tensor]) -> None:
+        """Keep what an encoder made for its decoder."""
+        if place < len(self.encoders):
+            skips.append(x)
+
+    def _check(self, image: Tensor, condition: Tensor | None) -> Tensor | None:
+        """(item, share) conditions, or None for a network without."""
         known = hasattr(self, "embedding")
         if (condition is not None) != known:
             raise ValueError(
@@ -198,40 +245,15 @@ class DenseCUNet(nn.Module):
                 f"to conditioned networks alone"
             )
         if condition is None:
-            return None, []
+            return None
         if len(condition) == 1:
-            condition = condition.expand(len(image))
-        if len(condition) % len(image):
+            condition = condition.expand(len(image)).contiguous()
+        if not len(condition) or len(condition) % len(image):
             raise ValueError(
                 f"{len(condition)} conditions for {len(image)} items: give one, or as many for "
                 f"each item"
             )
-        embedding = self.embedding(condition)
-        return embedding, self.condition_generator(embedding)
-
-    def _share_out(
-        self, modulations: Sequence[Modulation]
-    ) -> tuple[list[Modulation | None], Modulation | None, list[Modulation | None]]:
-        """Modulations of the encoders, of the middle, of the decoders."""
-        levels = len(self.encoders)
-        none: list[Modulation | None] = [None] * levels
-        if not modulations:
-            return none, None, none
-        if self.condition_to == "encoder":
-            return [*modulations], None, none
-        if self.condition_to == "decoder":
-            return none, None, [*modulations]
-        return [*modulations[:levels]], modulations[levels], [*modulations[levels + 1 :]]
-
-
-def _apply(
-    block: nn.Module, x: Tensor, embedding: Tensor | None, modulation: Modulation | None
-) -> Tensor:
-    if embedding is None and modulation is None:  # the TDF net's blocks are sequences
-        found: Tensor = block(x)
-        return found
-    conditioned: Tensor = block(x, embedding, modulation)
-    return conditioned
+        return condition.view(len(image), -1)
 
 
 class Transform(nn.Module):
@@ -392,6 +414,11 @@ class Separator(nn.Module):
 def full_precision(x: Tensor) -> Tensor:
     """float32 for what mixed precision left in half; no transform is computed in half."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def spread(x: Tensor, count: int) -> Tensor:
+    """(item, ...) -> (count, ...): every item as often in a row as it has conditions."""
+    return x if len(x) == count else x.repeat_interleave(count // len(x), dim=0)
 
 
 def window_starts(samples: int, useful: int, overlap: float) -> list[int]:

@@ -78,7 +78,7 @@ class TFC_TIF(Block):
         """(item, in, frame, bin) -> (item, out, frame, bin)."""
         return self.tfc.convolve(x)
 
-    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
+    def transform(self, features: Tensor) -> Tensor:
         """(item, channel, frame, bin) -> the same shape."""
         found: Tensor = features + self.tif(features)
         return found
@@ -110,7 +110,7 @@ class Recurrent(Block):
         found: Tensor = self.get_submodule(self.parts[0])(x)
         return found
 
-    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
+    def transform(self, features: Tensor) -> Tensor:
         """(item, channel, frame, bin) -> the same shape."""
         normal = self.bn(features)
         found = self.rnn(rearrange(normal, "b c t f -> (b c) t f"))[0]
