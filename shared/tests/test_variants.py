@@ -11,8 +11,6 @@ from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import separate
 from mss_shared.variants import Ensemble, Mirrored, Shifted, group_by_stems
 
-WHOLE = InferenceConfig(chunk_seconds=0.0, overlap=0.0)
-
 
 class Made(torch.nn.Module):
     """A model of one formula per stem, at 100 Hz in two channels."""
@@ -70,7 +68,7 @@ def test_one_channel_is_not_swapped() -> None:
 def test_mirrors_of_pieces_average_to_mirrors_of_the_song() -> None:
     gains = torch.tensor([[1.0], [4.0]])
     made = Made(a=lambda x: gains * x * torch.linspace(0, 1, x.shape[-1]) + 1.0)
-    config, song = InferenceConfig(chunk_seconds=0.5, overlap=0.5), noise(2, 333)
+    config, song = InferenceConfig(0.5, 0.5, 0.0, "triangle", "none"), noise(2, 333)
     whole = [
         separate(made, song, config),
         separate(made, song.flip(0), config).flip(1),
