@@ -101,6 +101,14 @@ def test_context_before_and_after_the_song_is_silence_with_zeros_and_a_mirror_wi
     ]
 
 
+def test_a_last_chunk_is_mirrored_if_longer_than_half_and_else_filled_with_silence() -> None:
+    for samples, last in ((6, [5, 6, 0, 0]), (7, [5, 6, 7, 6])):
+        model = Identity()
+        song = torch.arange(1.0, samples + 1)[None]
+        separate(model, song, InferenceConfig(0.004, 0.0, 0.0, "flat", "reflect"))
+        assert model.seen[-1].tolist() == last
+
+
 def test_kept_parts_are_laid_as_the_trims_of_lasaft() -> None:
     # Window 300, trim 50, so 200 of use, and half of it as step: ceil((1150 - 200) / 100) + 1.
     plan = plan_chunks(1_150, InferenceConfig(0.3, 0.5, 0.05, "flat", "zeros"), RATE)

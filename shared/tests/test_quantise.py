@@ -39,6 +39,12 @@ def test_integers_of_stems_add_up_to_the_mixtures_and_none_moves_by_a_step(
     ).all()
 
 
+def test_the_mixture_decides_where_the_stems_do_not_quite_add_up_to_it() -> None:
+    stems = np.array([0.25, 0.5]).reshape(2, 1, 1)
+    found = round_jointly(stems, np.array([[0.75 + 3 / 2**15]]), Grid(15))
+    assert found.ravel().tolist() == [2**13, 2**14 + 3]
+
+
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), stems=st.integers(2, 5), subtype=st.sampled_from(["PCM_16", "PCM_24"]))
 def test_what_exceeds_a_format_moves_and_the_sum_stays(

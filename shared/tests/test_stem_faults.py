@@ -215,6 +215,15 @@ def test_a_rate_or_channels_a_container_lacks_is_one_sentence(tmp_path: Path) ->
     assert not names(tmp_path / "out")
 
 
+def test_a_file_shorter_than_promised_is_not_published(tmp_path: Path) -> None:
+    form = Format("WAV", "PCM_16")
+    with StemFiles([tmp_path / "a.wav"], form, RATE, 2, 10) as files:
+        files.write(np.zeros((1, 2, 5)))
+        with pytest.raises(OSError, match=r"a\.wav can't be written \(5 of 10 samples arrived\)"):
+            files.close()
+    assert not names(tmp_path)
+
+
 def test_null_depth_is_the_peak_of_what_is_missing(tmp_path: Path) -> None:
     stems = np.stack([noise(0, 2, 70_000, 0.1), noise(1, 2, 70_000, 0.1)]).astype(np.float64)
     targets = [tmp_path / "a.wav", tmp_path / "b.wav"]

@@ -476,6 +476,19 @@ def test_floats_on_a_24_bit_grid_stay_32_bit_floats_and_add_up_in_them(tmp_path:
     assert np.array_equal(summed, song) and done.null_depth_dbfs == -math.inf
 
 
+def test_floats_finer_than_24_bits_become_64_bit_floats_and_why_is_said(tmp_path: Path) -> None:
+    song = 0.01 * np.random.default_rng(0).standard_normal((2, 500))
+    audio.write(tmp_path / "song.wav", song.astype(np.float32), RATE, "FLOAT")
+    delivery = Delivery(lossless="mask")
+    done = separate_file(Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, delivery)
+    assert {audio.info(path).subtype for path in done.paths.values()} == {"DOUBLE"}
+    assert done.notes == ("a 32-bit float song whose stems add up to it in 64-bit floats alone",)
+    delivery = Delivery("wav", "FLOAT", lossless="mask")  # as asked for, and rounded
+    done = separate_file(Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, delivery)
+    assert {audio.info(path).subtype for path in done.paths.values()} == {"FLOAT"}
+    assert done.null_depth_dbfs is not None and -150.0 < done.null_depth_dbfs < -138.0
+
+
 # Python
 
 

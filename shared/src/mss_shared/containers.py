@@ -85,7 +85,7 @@ def _encode(av: Any, container: Any, parts: Mapping[str, Path]) -> None:
             stream = container.add_stream("aac", rate=file.samplerate)
             stream.layout = "mono" if file.channels == 1 else "stereo"
             stream.bit_rate = _BITS_PER_SECOND
-            stream.metadata["title"] = name
+            stream.metadata["handler_name"] = name  # what mp4 calls a stream
             streams.append(stream)
         done = 0
         while done < files[0].frames:
