@@ -187,6 +187,16 @@ def test_a_part_that_is_all_there_is_only_checked(known: bool, served: Published
     assert Server.asked == ([] if known else [f"bytes={len(Server.content)}-"])
 
 
+def test_a_part_longer_than_the_file_does_not_outlast_a_new_start(
+    served: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Server, "ranges", False)
+    part = cached(served).with_name(".part-vocals.pth")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(bytes(len(Server.content) + 10))
+    assert fetch(replace(served, bytes=None)).read_bytes() == Server.content
+
+
 def test_going_on_from_another_file_is_found_by_its_digest(served: Published) -> None:
     part = cached(served).with_name(".part-vocals.pth")
     part.parent.mkdir(parents=True)

@@ -51,6 +51,8 @@ def test_the_list_says_what_each_is_and_whether_it_is_here(published: Any, capsy
     assert "    licence: MIT; SHA-256 abababababababab; recipe: demo\n" in out
     assert "two\n  two.pth: size unknown, cached\n" in out
     assert "licence: unknown; no digest known; recipe: none" in out and "https://x.org/three" in out
+    run(PAPER, ["checkpoints", "one"])
+    assert capsys.readouterr().out.startswith("one\n  one stem")
     run(PAPER, ["checkpoints", "list", "one", "--json"])
     [found] = json.loads(capsys.readouterr().out)
     assert (found["name"], found["bytes"], found["cached"]) == ("one", 3_000_000, False)
@@ -117,6 +119,22 @@ def test_a_recipe_is_found_by_the_shapes_if_one_alone_fits(
     assert "z.pth fit no recipe: name the recipe with --recipe" in said
     monkeypatch.setattr(verb_weights, "fitting_recipes", lambda *_: ["a", "b"])
     assert "fit a, b: name the recipe" in refused(capsys, "import-weights", tmp_path / "x.pth")
+
+
+def test_a_model_that_looks_at_values_while_it_is_built_is_built_in_full(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    from tiny_paper.model import TinyMask
+
+    plain = TinyMask.__init__
+
+    def looks(self: TinyMask, **values: Any) -> None:
+        assert torch.ones(1).item() == 1.0
+        plain(self, **values)
+
+    monkeypatch.setattr(TinyMask, "__init__", looks)
+    found = verb_weights.Foreign(STATE, (), {})
+    assert verb_weights.fitting_recipes(PAPER, tmp_path / "x.pth", found) == ["demo"]
 
 
 def test_what_can_not_be_imported_is_refused(tmp_path: Path, capsys: Any) -> None:

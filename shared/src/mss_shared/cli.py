@@ -194,9 +194,11 @@ def _seams_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
 
 def _checkpoints_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "action", nargs="?", choices=("list", "fetch"), default="list", help="list if not given"
+        "words",
+        nargs="*",
+        metavar="[list|fetch] NAME",
+        help="names of published weights; to list, all if none is given",
     )
-    verb.add_argument("names", nargs="*", help="all if not given, to list")
     verb.add_argument("--json", action="store_true", help="print JSON alone")
 
 

@@ -30,9 +30,12 @@ from mss_shared.recipe import load_recipe, shipped_recipes, to_yaml
 def checkpoints(paper: Paper, arguments: argparse.Namespace) -> None:
     """List the published weights of a package, or fetch some."""
     known = read_published(paper.name)
-    chosen = {name: _entries(paper, name) for name in arguments.names or known}
-    if arguments.action == "fetch":
-        if not arguments.names:
+    action, *names = arguments.words or ["list"]
+    if action not in ("list", "fetch"):
+        action, names = "list", arguments.words
+    chosen = {name: _entries(paper, name) for name in names or known}
+    if action == "fetch":
+        if not names:
             raise ValueError(f"nothing is named to fetch: choose from {', '.join(known) or 'none'}")
         for entries in chosen.values():
             for entry in entries:
@@ -74,8 +77,7 @@ def fitting_recipes(paper: Paper, path: Path, found: Foreign) -> list[str]:
     names = []
     for recipe_path in shipped_recipes(paper.name):
         recipe = load_recipe(paper.recipe, recipe_path).recipe
-        with torch.device("meta"):
-            model = paper.build_model(recipe)
+        model = _skeleton(paper, recipe)
         try:
             state, _ = adapted(paper, path, found, model)
         except ValueError:
@@ -83,6 +85,15 @@ def fitting_recipes(paper: Paper, path: Path, found: Foreign) -> list[str]:
         if _shapes(state) == _shapes(model.state_dict()):
             names.append(recipe_path.stem)
     return names
+
+
+def _skeleton(paper: Paper, recipe: Any) -> Any:
+    """A recipe's model for its names and shapes, without weights where it can be built so."""
+    try:
+        with torch.device("meta"):
+            return paper.build_model(recipe)
+    except RuntimeError:  # it looks at values while it is built
+        return paper.build_model(recipe)
 
 
 def key_map(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[str]:
