@@ -13,8 +13,11 @@ from torch import Tensor, nn
 
 from lasaft import Separator
 from lasaft.config import read_layers
+from lasaft.join import join
 from lasaft.model import window_starts
+from lasaft.recipe import Recipe
 from lasaft.variants import VARIANTS
+from mss_shared.recipe import find_recipe, load_recipe
 
 # Windows of 12224 samples, trimmed by 5056 at either end: 2112 are left.
 SHORT = {"n_fft": 128, "hop_length": 64, "num_frame": 192, "n_blocks": 3}
@@ -178,6 +181,20 @@ def test_stems_together_are_the_stems_one_by_one(name: str, condition_to: str) -
     peak = alone.abs().max()
     torch.testing.assert_close(together / peak, alone / peak, rtol=0, atol=1e-12)
     assert (together[:, 0] - together[:, 1]).abs().max() > 1e-4 * peak  # conditions differ
+
+
+def test_the_command_lines_overlap_reaches_the_windows() -> None:
+    recipe = load_recipe(Recipe, find_recipe("lasaft", "demo")).recipe
+    model, song = small(), noise(1, 2, 5_000)
+    assert join([model], recipe, {}).window_overlap == recipe.model.window_overlap == 0.5
+    halves = run(model, song)
+    joined = join([model], recipe, {"window_overlap": 0.0})
+    with torch.no_grad():
+        alone = model.separate_track(song[0], "drums", overlap_ratio=0.0)
+    torch.testing.assert_close(run(joined, song)[0, 1], alone)
+    assert (run(joined, song) - halves).abs().max() > 1e-6
+    with pytest.raises(ValueError, match="--window_overlap 0.7: give 0 to 0.5"):
+        join([model], recipe, {"window_overlap": 0.7})
 
 
 def count_items(model: Separator, mixture: Tensor) -> dict[str, int]:
