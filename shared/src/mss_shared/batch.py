@@ -60,14 +60,7 @@ def run_batch(
     manifest = Manifest(out)
     records = []
     for song in songs:
-        try:
-            record = _one(song, out, digest, separate, manifest, overwrite)
-        except (ValueError, OSError, ImportError) as error:
-            record = _failed(song, "user", console.sentence(error))
-        except Exception as error:  # the other songs shall not be lost to a mistake of ours
-            traceback.print_exc(file=sys.stderr)
-            said = f"{song.path}: {type(error).__name__}: {console.sentence(error)}"
-            record = _failed(song, "program", said)
+        record = _attempt(song, out, digest, separate, manifest, overwrite)
         records.append(record)
         report(record)
     with suppress(OSError):  # another process may have its locks there
@@ -150,6 +143,18 @@ def locked(out: Path, name: str) -> Iterator[str | None]:
     finally:
         if holder is None:
             lock.unlink(missing_ok=True)
+
+
+def _attempt(song: SongFile, *more: Any) -> Record:
+    """A song's record, also if it fails."""
+    try:
+        return _one(song, *more)
+    except (ValueError, OSError, ImportError) as error:
+        return _failed(song, "user", console.sentence(error))
+    except Exception as error:  # the other songs shall not be lost to a mistake of ours
+        traceback.print_exc(file=sys.stderr)
+        said = f"{song.path}: {type(error).__name__}: {console.sentence(error)}"
+        return _failed(song, "program", said)
 
 
 def _one(
