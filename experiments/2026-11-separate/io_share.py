@@ -16,8 +16,8 @@ from memory import RATE, write_song
 from models import load
 from torch import Tensor
 
-from mss_shared.delivery import Delivery
-from mss_shared.stems import separate_file
+from mss_shared.separation.delivery import Delivery
+from mss_shared.separation.stems import separate_file
 
 
 class Timed:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models import load
 
-from mss_shared.seams import seams
+from mss_shared.separation.seams import seams
 
 
 def main() -> None:

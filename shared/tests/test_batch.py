@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from mss_shared import batch
-from mss_shared.batch import LOCKS, MANIFEST, Manifest, locked, run_batch
-from mss_shared.delivery import Separated
-from mss_shared.inputs import SongFile
+from mss_shared.separation import batch
+from mss_shared.separation.batch import LOCKS, MANIFEST, Manifest, locked, run_batch
+from mss_shared.separation.delivery import Separated
+from mss_shared.separation.inputs import SongFile
 
 SETTINGS = {"paper": "tiny", "chunk": 1.0}
 
@@ -143,7 +143,7 @@ def test_an_interrupt_ends_the_batch_and_frees_the_song(songs: list[SongFile], o
 HOLD = """
 import sys, time
 from pathlib import Path
-from mss_shared.batch import locked
+from mss_shared.separation.batch import locked
 with locked(Path(sys.argv[1]), "one") as holder:
     assert holder is None
     print("held", flush=True)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from torch import Tensor
 
-from mss_shared.chunks import EDGES, WINDOWS, plan_chunks
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import separate
+from mss_shared.separation.chunks import EDGES, WINDOWS, plan_chunks
 
 RATE = 1_000
 GOLDEN = Path(__file__).parent / "golden" / "separate" / "inference_demix.safetensors"

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mss_shared import device
-from mss_shared.device import BackOff, OutOfMemory, deterministic, pick_device, prepare
+from mss_shared.separation import device
+from mss_shared.separation.device import BackOff, OutOfMemory, deterministic, pick_device, prepare
 
 
 class Room(torch.nn.Module):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mss_shared.inputs import SongFile, find_songs, read_list
+from mss_shared.separation.inputs import SongFile, find_songs, read_list
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mss_shared import audio
 from mss_shared.recipe import InferenceConfig
-from mss_shared.seams import seams
+from mss_shared.separation.seams import seams
 
 RATE = 1_000
 CHUNKS = InferenceConfig(1.0, 0.0, 0.0, "flat", "none")

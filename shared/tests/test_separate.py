@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mss_shared.chunks import plan_chunks
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import separate, separate_blocks
+from mss_shared.separation.chunks import plan_chunks
 
 RATE = 1_000
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tiny_songs import noise
 
 from mss_shared import audio
-from mss_shared.channels import channel_groups, to_model
-from mss_shared.songs import Sliding, open_song, resampled, resampled_length
+from mss_shared.separation.channels import channel_groups, to_model
+from mss_shared.separation.songs import Sliding, open_song, resampled, resampled_length
 
 
 def cut(sound: NDArray[np.float32], lengths: list[int]) -> Iterator[NDArray[np.float32]]:

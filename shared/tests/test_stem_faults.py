@@ -13,11 +13,12 @@ import torch
 from tiny_songs import noise
 from torch import Tensor
 
-from mss_shared import audio, console, stem_files
-from mss_shared.delivery import Delivery, Separated
+from mss_shared import audio, console
 from mss_shared.recipe import InferenceConfig
-from mss_shared.stem_files import Format, StemFiles, null_depth
-from mss_shared.stems import separate_file
+from mss_shared.separation import stem_files
+from mss_shared.separation.delivery import Delivery, Separated
+from mss_shared.separation.stem_files import Format, StemFiles, null_depth
+from mss_shared.separation.stems import separate_file
 
 RATE = 8_000
 CHUNKS = InferenceConfig(0.1, 0.5, 0.0, "triangle", "none")
@@ -152,8 +153,8 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from test_stem_faults import CHUNKS, Halves
-from mss_shared.delivery import Delivery
-from mss_shared.stems import separate_file
+from mss_shared.separation.delivery import Delivery
+from mss_shared.separation.stems import separate_file
 
 def slowly(what, done, total):
     if done == 20:

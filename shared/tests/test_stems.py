@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from tiny_songs import noise
 from torch import Tensor, nn
 
-from mss_shared import audio, songs, stems
-from mss_shared.delivery import Delivery, Separated
+from mss_shared import audio
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import separate
-from mss_shared.stems import iterate_song, separate_file, separate_song
+from mss_shared.separation import songs, stems
+from mss_shared.separation.delivery import Delivery, Separated
+from mss_shared.separation.stems import iterate_song, separate_file, separate_song
 
 RATE = 1_000
 WHOLE = InferenceConfig(0.0, 0.0, 0.0, "flat", "none")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import separate
-from mss_shared.variants import Ensemble, Mirrored, Shifted, group_by_stems
+from mss_shared.separation.variants import Ensemble, Mirrored, Shifted, group_by_stems
 
 WHOLE = InferenceConfig(0.0, 0.0, 0.0, "flat", "none")
 

@@ -22,9 +22,9 @@ from tiny_songs import RATE, demo_recipe, noise
 from mss_shared import audio, verb_separate
 from mss_shared.checkpoint import save_model
 from mss_shared.cli import run
-from mss_shared.delivery import Delivery, Separated
 from mss_shared.paper import Alias
 from mss_shared.recipe import to_yaml
+from mss_shared.separation.delivery import Delivery, Separated
 
 SECONDS = 1.0
 

@@ -14,7 +14,7 @@ from bs_roformer.model import Roformer, build
 from mss_shared import audio, verb_separate
 from mss_shared.checkpoint import load_checkpoint
 from mss_shared.cli import run
-from mss_shared.delivery import Delivery, Separated
+from mss_shared.separation.delivery import Delivery, Separated
 
 RATE = 8_000
 MODEL: dict[str, Any] = {

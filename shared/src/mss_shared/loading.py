@@ -11,12 +11,12 @@ import torch
 
 from mss_shared import console
 from mss_shared.checkpoint import Checkpoint, load_checkpoints
-from mss_shared.device import BackOff, prepare
 from mss_shared.paper import Option, Paper, find
-from mss_shared.passes import Passes
 from mss_shared.provenance import weights_digest
 from mss_shared.recipe import InferenceConfig
-from mss_shared.variants import Ensemble, Mirrored, Shifted, group_by_stems
+from mss_shared.separation.device import BackOff, prepare
+from mss_shared.separation.passes import Passes
+from mss_shared.separation.variants import Ensemble, Mirrored, Shifted, group_by_stems
 
 
 @dataclass(frozen=True)

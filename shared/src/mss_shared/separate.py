@@ -8,8 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mss_shared.chunks import Reader, plan_chunks
 from mss_shared.recipe import InferenceConfig
+from mss_shared.separation.chunks import Reader, plan_chunks
 
 Report = Callable[[str, int, int], None]
 

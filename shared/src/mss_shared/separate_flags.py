@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mss_shared.delivery import CONTAINERS, LOSSLESS, SUBTYPES
-from mss_shared.inputs import SUFFIXES
 from mss_shared.paper import Alias, Paper
-from mss_shared.passes import ENSEMBLES, MIRRORS, PRECISIONS
+from mss_shared.separation.delivery import CONTAINERS, LOSSLESS, SUBTYPES
+from mss_shared.separation.inputs import SUFFIXES
+from mss_shared.separation.passes import ENSEMBLES, MIRRORS, PRECISIONS
 
 # Flags whose value may be left out, and what they then mean.
 OPTIONAL = {"--lossless": ("mask", LOSSLESS), "--tta": ("both", ("both", *MIRRORS))}

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mss_shared import console, loading
-from mss_shared.device import pick_device
 from mss_shared.paper import Paper
-from mss_shared.passes import Passes
-from mss_shared.seams import Seam, seams
+from mss_shared.separation.device import pick_device
+from mss_shared.separation.passes import Passes
+from mss_shared.separation.seams import Seam, seams
 
 
 def compare(paper: Paper, arguments: argparse.Namespace) -> None:

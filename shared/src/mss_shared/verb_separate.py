@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mss_shared import audio, console, loading
-from mss_shared.batch import Manifest, Record, run_batch
-from mss_shared.delivery import Delivery, Separated
-from mss_shared.device import BackOff, OutOfMemory, deterministic, pick_device
-from mss_shared.inputs import SongFile, find_songs, read_list
 from mss_shared.loading import Loaded
 from mss_shared.paper import Paper
-from mss_shared.passes import MIRRORS, Passes
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate_flags import check_sums, read_sums
-from mss_shared.stems import separate_file
+from mss_shared.separation.batch import Manifest, Record, run_batch
+from mss_shared.separation.delivery import Delivery, Separated
+from mss_shared.separation.device import BackOff, OutOfMemory, deterministic, pick_device
+from mss_shared.separation.inputs import SongFile, find_songs, read_list
+from mss_shared.separation.passes import MIRRORS, Passes
+from mss_shared.separation.stems import separate_file
 
 LEAST_SECONDS = 1.0  # of a piece, when the memory does not hold longer ones
 FORMAT = 1  # of the settings in a manifest: raised when the same settings write other files

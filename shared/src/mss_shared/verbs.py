@@ -13,13 +13,13 @@ from mss_shared import audio, console
 from mss_shared.audio import Audio
 from mss_shared.checkpoint import Checkpoint, load_checkpoints
 from mss_shared.datasets import Dataset, Track, open_dataset
-from mss_shared.device import pick_device
 from mss_shared.evaluate import Estimator, Summary, model_estimator, oracle_estimator
 from mss_shared.evaluate import evaluate as score
 from mss_shared.loading import flagged_inference, given_options, load_words
 from mss_shared.oracles import ORACLES
 from mss_shared.paper import Paper, Verb, find
 from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.separation.device import pick_device
 from mss_shared.song_scores import OURS, Engine
 
 

@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mss_shared.channels import AnyChannels
-from mss_shared.chunks import reach
-from mss_shared.consistency import Pair, consistent, rerun_blocks
-from mss_shared.delivery import Delivery, Separated
-from mss_shared.plan import FilePlan, plan_files
-from mss_shared.quantise import fits, keep_within, round_jointly
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import Separator, separate_blocks
-from mss_shared.songs import (
+from mss_shared.separation.channels import AnyChannels
+from mss_shared.separation.chunks import reach
+from mss_shared.separation.consistency import Pair, consistent, rerun_blocks
+from mss_shared.separation.delivery import Delivery, Separated
+from mss_shared.separation.plan import FilePlan, plan_files
+from mss_shared.separation.quantise import fits, keep_within, round_jointly
+from mss_shared.separation.songs import (
     BLOCK_SAMPLES,
     Sliding,
     Song,
@@ -28,7 +28,7 @@ from mss_shared.songs import (
     resampled_length,
     song_of_array,
 )
-from mss_shared.stem_files import SPOOL, Format, StemFiles, null_depth
+from mss_shared.separation.stem_files import SPOOL, Format, StemFiles, null_depth
 
 Report = Callable[[str, int, int], None]
 Exact = NDArray[np.float64]

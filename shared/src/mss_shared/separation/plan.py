@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mss_shared.delivery import Delivery
-from mss_shared.quantise import PCM_BITS, Grid, grid_of_floats
 from mss_shared.separate import Separator
-from mss_shared.songs import Song
-from mss_shared.stem_files import SPOOL, SUFFIXES, Format, StemFiles
+from mss_shared.separation.delivery import Delivery
+from mss_shared.separation.quantise import PCM_BITS, Grid, grid_of_floats
+from mss_shared.separation.songs import Song
+from mss_shared.separation.stem_files import SPOOL, SUFFIXES, Format, StemFiles
 
 RESIDUAL = "residual"
 MIXTURE = "mixture"
@@ -66,7 +66,7 @@ class FilePlan:
 
     def write_mp4(self, files: StemFiles) -> None:
         """Encode the closed files as streams of one."""
-        from mss_shared.containers import write_streams
+        from mss_shared.separation.containers import write_streams
 
         target = next(iter(self.paths.values()))
         write_streams(target, {n: f.part for n, f in zip(self.targets, files.files, strict=True)})

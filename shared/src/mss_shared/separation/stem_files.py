@@ -13,8 +13,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mss_shared.quantise import PCM_BITS, limits
-from mss_shared.stamp import remove_time
+from mss_shared.separation.quantise import PCM_BITS, limits
+from mss_shared.separation.stamp import remove_time
 
 Exact = NDArray[np.float64]
 

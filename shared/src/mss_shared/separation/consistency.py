@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mss_shared.chunks import reach
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import Report, Separator, separate_blocks
-from mss_shared.songs import Sliding
+from mss_shared.separation.chunks import reach
+from mss_shared.separation.songs import Sliding
 
 Exact = NDArray[np.float64]
 Pair = tuple[Exact, Exact]

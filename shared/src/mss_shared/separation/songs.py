@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mss_shared import audio, containers
+from mss_shared import audio
+from mss_shared.separation import containers
 
 Block = NDArray[np.float64]
 

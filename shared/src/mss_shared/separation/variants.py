@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mss_shared.passes import ENSEMBLES, MIRRORS
+from mss_shared.separation.passes import ENSEMBLES, MIRRORS
 
 SHIFT_SECONDS = 0.5
 N_FFT, HOP = 2048, 512  # of the spectrograms that ensembles combine

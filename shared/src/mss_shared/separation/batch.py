@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared import console
-from mss_shared.delivery import Separated
-from mss_shared.inputs import SongFile
+from mss_shared.separation.delivery import Separated
+from mss_shared.separation.inputs import SongFile
 
 MANIFEST = "separated.jsonl"
 LOCKS = ".separated"
