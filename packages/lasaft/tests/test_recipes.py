@@ -6,11 +6,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from lasaft import Separator
+from lasaft.config import ModelConfig
 from lasaft.recipe import Recipe
 from lasaft.variants import PRESETS, read_arguments
 from mss_shared.published import read_published
 from mss_shared.recipe import find_recipe, load_recipe, shipped_recipes
+from mss_shared.separate import separate
 
 NETWORKS = {  # recipe -> (name of the network, changes)
     "paper_film": ("CUNET_TFC_FiLM", {}),
@@ -130,3 +134,35 @@ def test_the_command_lists_the_recipes() -> None:
         [sys.executable, "-m", "lasaft", "--help"], capture_output=True, text=True, check=True
     )
     assert "paper_gpocm_lasaft" in done.stdout and "large_2021" in done.stdout
+
+
+def step_samples(model: ModelConfig) -> int:
+    """From one window's useful part to the next one's."""
+    return int(model.useful_samples * (1.0 - model.window_overlap))
+
+
+@pytest.mark.parametrize("path", shipped_recipes("lasaft"), ids=lambda path: path.stem)
+def test_chunks_lie_on_the_steps_of_the_windows_and_hear_all_of_them(path: Path) -> None:
+    found = load_recipe(Recipe, path).recipe
+    step = step_samples(found.model)
+    size, context = (
+        round(seconds * found.model.sample_rate)
+        for seconds in (found.inference.chunk_seconds, found.inference.context_seconds)
+    )
+    assert size % step == context % step == 0 and size > 2 * context
+    assert context >= step + found.model.trim_samples
+
+
+def test_a_song_in_chunks_has_the_windows_of_the_song_at_once() -> None:
+    found = recipe("demo")
+    step = step_samples(found.model)
+    torch.manual_seed(0)
+    model = Separator(found.model).eval()
+    song = 0.1 * torch.randn(2, 20 * step + 13)
+    chunks = replace(found.inference, chunk_seconds=12 * step / found.model.sample_rate)
+    in_chunks = separate(model, song, chunks)
+    at_once = separate(model, song, replace(chunks, chunk_seconds=0.0))
+    difference = (in_chunks - at_once).abs()
+    peak = at_once.abs().max()
+    assert difference[..., step:-step].max() <= 1e-6 * peak
+    assert difference.max() < 0.2 * peak  # its two ends have one window more
