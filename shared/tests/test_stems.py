@@ -520,3 +520,33 @@ def test_a_model_that_gives_no_number_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="estimate of drums is no number near sample 7: the"):
         separate_file(Broken(), tmp_path / "song.wav", tmp_path / "out", WHOLE, Delivery())
     assert not [*(tmp_path / "out").rglob("*.wav")]
+
+
+class Listening(Through):
+    """Writes down how much it was given at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[int] = []
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        self.heard.append(mixture.shape[-1])
+        return super().forward(mixture)
+
+
+@pytest.mark.parametrize(
+    ("longest", "heard", "said"),
+    [(601.0, [601_000], False), (600.0, [320_000] * 2, True), (math.inf, [601_000], False)],
+)
+def test_a_song_too_long_to_be_taken_at_once_is_cut(
+    tmp_path: Path, longest: float, heard: list[int], said: bool
+) -> None:
+    song = noise(0, samples=601_000)
+    audio.write(tmp_path / "set.wav", song, RATE)
+    model = Listening()
+    done = separate_file(
+        model, tmp_path / "set.wav", tmp_path, WHOLE, Delivery(), longest_seconds=longest
+    )
+    assert model.heard == heard
+    assert any("longer than 600 s: cut into pieces of 320 s, 10 s" in n for n in done.notes) == said
+    assert np.array_equal(audio.read(done.paths["vocals"]), song)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -223,6 +224,8 @@ def test_flags_say_what_is_written(weights: Path, album: Path, monkeypatch: Any)
     plain = asked_for(monkeypatch, *common)
     assert plain["delivery"] == Delivery() and plain["out"] == album / "o"
     assert (plain["part_seconds"], plain["batch"]) == ((0.0, None), 1)
+    assert plain["longest_seconds"] == 600.0
+    assert asked_for(monkeypatch, *common, "--chunk_seconds", "0")["longest_seconds"] == math.inf
     words = "--stems drums --aggregate karaoke=mixture-vocals --accompaniment --lossless "
     words += "--format flac --subtype PCM_24 --filename {song}_{stem}"
     assert asked_for(monkeypatch, *common, *words.split())["delivery"] == Delivery(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -23,7 +24,7 @@ from mss_shared.separation.delivery import Delivery, Separated
 from mss_shared.separation.device import BackOff, OutOfMemory, deterministic, pick_device
 from mss_shared.separation.inputs import SongFile, find_songs, read_list
 from mss_shared.separation.passes import MIRRORS, Passes
-from mss_shared.separation.stems import separate_file
+from mss_shared.separation.stems import LONGEST_SECONDS, separate_file
 
 LEAST_SECONDS = 1.0  # of a piece, when the memory does not hold longer ones
 FORMAT = 1  # of the settings in a manifest: raised when the same settings write other files
@@ -48,6 +49,7 @@ def separate(paper: Paper, arguments: argparse.Namespace) -> None:
             inference=loading.flagged_inference(loaded.first.recipe.inference, arguments),
             delivery=delivery,
             part_seconds=(arguments.start, arguments.duration),
+            longest_seconds=math.inf if arguments.chunk_seconds == 0 else LONGEST_SECONDS,
             batch=arguments.batch,
             quiet=arguments.quiet,
             count=len(songs),
@@ -77,12 +79,14 @@ class Run:
         inference: InferenceConfig,
         delivery: Delivery,
         part_seconds: tuple[float, float | None],
+        longest_seconds: float,
         batch: int,
         quiet: bool,
         count: int,
     ) -> None:
         self.model, self.out, self.inference, self.delivery = model, out, inference, delivery
         self.wanted, self.part_seconds, self.batch = inference, part_seconds, batch
+        self.longest_seconds = longest_seconds
         self.quiet, self.count, self.number = quiet, count, 0
 
     def describe(self) -> dict[str, Any]:
@@ -91,6 +95,7 @@ class Run:
             "inference": asdict(self.wanted),
             "delivery": asdict(self.delivery),
             "part_seconds": self.part_seconds,
+            "longest_seconds": self.longest_seconds if self.longest_seconds < math.inf else None,
         }
 
     def __call__(self, song: SongFile) -> Separated:
@@ -113,6 +118,7 @@ class Run:
                         self.inference,
                         self.delivery,
                         part_seconds=self.part_seconds,
+                        longest_seconds=self.longest_seconds,
                         batch=self.batch,
                         progress=progress,
                     )

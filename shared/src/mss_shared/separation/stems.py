@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,10 @@ from mss_shared.separation.stem_files import SPOOL, Format, StemFiles, null_dept
 Report = Callable[[str, int, int], None]
 Exact = NDArray[np.float64]
 
-# A song of this length fits in memory at once on most machines with any of the models.
-_LONG_SECONDS = 600.0
+# What a recipe takes at once is cut beyond this length, into pieces of this much sound with as much
+# of the song on either side: a two-hour set should need no more memory than a song.
+LONGEST_SECONDS = 600.0
+_PIECE_SECONDS, _CONTEXT_SECONDS = 320.0, 10.0
 
 
 def separate_file(
@@ -45,13 +48,15 @@ def separate_file(
     delivery: Delivery,
     *,
     part_seconds: tuple[float, float | None] = (0.0, None),
+    longest_seconds: float = LONGEST_SECONDS,
     batch: int = 1,
     progress: Report | None = None,
 ) -> Separated:
     """Separate one file into files of its own rate, length, channels and sample format.
 
-    The song is read, separated and written block by block: memory does not grow with its length,
-    unless ``inference.chunk_seconds`` is 0.0. Files get their names when all are complete.
+    The song is read, separated and written block by block: memory does not grow with its length.
+    Where ``inference.chunk_seconds`` is 0.0 it does, up to ``longest_seconds``. Files get their
+    names when all are complete.
 
     Channels go through the model as many together as it takes, a lone one repeated. 8-bit
     integers become 16-bit ones and lossily coded songs 16-bit integers. A stem that would clip
@@ -69,6 +74,7 @@ def separate_file(
         inference: how the song is cut.
         delivery: what to write.
         part_seconds: where to start and how much to take, None for all that follows.
+        longest_seconds: songs longer than this are cut even if ``inference`` takes them at once.
         batch: chunks per call of the model.
         progress: called with ('', chunks done, chunks in all).
 
@@ -79,7 +85,13 @@ def separate_file(
     """
     with open_song(path, part_seconds) as song:
         plan = plan_files(song, model, delivery, out, path.stem.removesuffix(".stem"))
-        notes = [*plan.notes, *_notes(song, model, inference)]
+        notes = [*plan.notes, *_notes(song, model)]
+        if not inference.chunk_seconds and song.samples > longest_seconds * song.sample_rate:
+            inference = _in_pieces(inference)
+            notes.append(
+                f"longer than {longest_seconds:.0f} s: cut into pieces of {_PIECE_SECONDS:.0f} s, "
+                f"{_CONTEXT_SECONDS:.0f} s at either end heard and thrown away"
+            )
         pairs = song_blocks(song, model, inference, delivery.lossless, batch, progress)
         shape = (song.sample_rate, song.channels, song.samples)
         with StemFiles([*plan.targets.values()], plan.first_format, *shape) as files:
@@ -261,7 +273,19 @@ def _finish(files: StemFiles, plan: FilePlan) -> float:
     return gain
 
 
-def _notes(song: Song, model: Separator, inference: InferenceConfig) -> list[str]:
+def _in_pieces(inference: InferenceConfig) -> InferenceConfig:
+    """Instead of the song at once."""
+    return replace(
+        inference,
+        chunk_seconds=_PIECE_SECONDS,
+        overlap=0.0,
+        context_seconds=_CONTEXT_SECONDS,
+        window="flat",
+        edges="none",
+    )
+
+
+def _notes(song: Song, model: Separator) -> list[str]:
     notes = []
     if song.channels != model.channels:
         how = "each by itself" if model.channels == 1 else f"{model.channels} at a time"
@@ -271,6 +295,4 @@ def _notes(song: Song, model: Separator, inference: InferenceConfig) -> list[str
             if model.channels > 1
             else f"{song.channels} channels through a model of 1: {how}"
         )
-    if not inference.chunk_seconds and song.samples > _LONG_SECONDS * song.sample_rate:
-        notes.append("the model takes the song at once: memory grows with its length")
     return notes
