@@ -229,3 +229,10 @@ def test_the_record_says_what_made_the_weights(dataset: Dataset, tmp_path: Path)
     assert record["leaf_sources"]["paper"] == 2
     assert (tmp_path / "recipe.yaml").read_text() == demo_recipe().text
     assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_a_run_in_dev_mode_is_one_step_and_not_verbatim(dataset: Dataset, tmp_path: Path) -> None:
+    train(dataset, tmp_path, machine=Machine(device="cpu", dev_mode=True))
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert record["training"]["steps"] == 1 and record["verbatim"] is False
+    assert load_checkpoint(PAPER, str(tmp_path)).verbatim is False

@@ -16,6 +16,7 @@ from mss_shared.recipe import shipped_recipes
 VERBS = ("demo", "fit", "separate", "evaluate", "seams", "checkpoints", "import-weights")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _DEVICE_HELP = "where to compute"
+_DEV_MODE_HELP = "one training and one validation batch, to try the whole path"
 
 
 def run(paper: Paper, words: Sequence[str] | None = None) -> None:
@@ -130,6 +131,7 @@ def _demo_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--data_root", default="demo", help="demo, demo:tiny or demo:full")
     verb.add_argument("--seed", type=int, help="instead of the recipe's")
     verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
+    verb.add_argument("--dev_mode", action="store_true", help=_DEV_MODE_HELP)
 
 
 def _fit_options(verb: argparse.ArgumentParser) -> None:
@@ -156,7 +158,7 @@ def _fit_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--save_top_k", type=int, default=0, help="keep the weights of so many best epochs as well"
     )
-    verb.add_argument("--dev_mode", action="store_true", help="one training and validation batch")
+    verb.add_argument("--dev_mode", action="store_true", help=_DEV_MODE_HELP)
     verb.add_argument(
         "--deterministic", action="store_true", help="only operations that repeat to the bit"
     )

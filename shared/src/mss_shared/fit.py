@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ class Machine:
         micro_batch: examples per device and pass; None for the batch's share of a device.
         logger: ``tensorboard`` or ``wandb``, beside ``metrics.csv``.
         save_top_k: keep the weights of so many epochs of the lowest validation losses.
-        dev_mode: one epoch of one training and one validation batch, to try the whole path.
+        dev_mode: one epoch of one training and one validation batch, to try the whole path; such
+            a run is not verbatim.
         deterministic: only operations that repeat to the bit; an error where there is none.
     """
 
@@ -96,6 +97,7 @@ def fit(
         ValueError: if the data set does not fit the recipe, a training track is also a test track,
             the folder holds another run, or the micro-batch does not divide the batch.
     """
+    loaded = replace(loaded, verbatim=loaded.verbatim and not machine.dev_mode)
     recipe, loop = loaded.recipe, loaded.recipe.training
     seed = loop.seed if seed is None else seed
     _check_folder(out, _identity(recipe, dataset, seed), resume)

@@ -242,7 +242,7 @@ def check_outside(paper: Paper, folder: Path, *more: Sequence[str]) -> None:
         ["fit", "--help"],
         ["fit", "--recipe", "demo", "--data_root", "demo:tiny", "--out", "run", *short],
         ["evaluate", "--checkpoint", "run", "--data_root", "demo:tiny", "--scores", "scores"],
-        ["demo", "--data_root", "demo:tiny", "--out", "demo_run"],
+        ["demo", "--data_root", "demo:tiny", "--out", "demo_run", "--dev_mode"],
         *more,
     ):
         songs = sorted(str(path) for path in folder.glob("demo_run/stems/*/vocals.wav"))

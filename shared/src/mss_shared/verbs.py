@@ -32,7 +32,7 @@ def demo(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
     dataset = _open(arguments.data_root)
     out: Path = arguments.out
     _clear_run(out)
-    machine = Machine(device=arguments.device)
+    machine = Machine(device=arguments.device, dev_mode=arguments.dev_mode)
     console.say(f"training {paper.name} by its demo recipe in {out}")
     train(paper, loaded, dataset, out, machine, seed=arguments.seed, command=command)
     [checkpoint] = load_checkpoints(paper, str(out))
