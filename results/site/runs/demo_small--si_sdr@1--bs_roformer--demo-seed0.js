@@ -1,8 +1,8 @@
 keepFrames("runs/demo_small--si_sdr@1--bs_roformer--demo-seed0.js",[
-{"step":1.0,"frames":{"vocals SI-SDR":[-260],"drums SI-SDR":[-472],"bass SI-SDR":[90],"other SI-SDR":[-160]}},
-{"step":1.0,"frames":{"vocals SI-SDR":[-304],"drums SI-SDR":[-146],"bass SI-SDR":[1],"other SI-SDR":[10]}},
-{"step":1.0,"frames":{"vocals SI-SDR":[-204],"drums SI-SDR":[10],"bass SI-SDR":[-734],"other SI-SDR":[-293]}},
-{"step":1.0,"frames":{"vocals SI-SDR":[-79],"drums SI-SDR":[-72],"bass SI-SDR":[113],"other SI-SDR":[76]}},
-{"step":1.0,"frames":{"vocals SI-SDR":[-217],"drums SI-SDR":[226],"bass SI-SDR":[-351],"other SI-SDR":[-118]}},
-{"step":1.0,"frames":{"vocals SI-SDR":[-116],"drums SI-SDR":[-114],"bass SI-SDR":[-606],"other SI-SDR":[-63]}}
+{"step":1.0,"frames":{"vocals SI-SDR":[-203],"drums SI-SDR":[-441],"bass SI-SDR":[41],"other SI-SDR":[-188]}},
+{"step":1.0,"frames":{"vocals SI-SDR":[-201],"drums SI-SDR":[-30],"bass SI-SDR":[22],"other SI-SDR":[-4]}},
+{"step":1.0,"frames":{"vocals SI-SDR":[-143],"drums SI-SDR":[218],"bass SI-SDR":[-742],"other SI-SDR":[-335]}},
+{"step":1.0,"frames":{"vocals SI-SDR":[-112],"drums SI-SDR":[20],"bass SI-SDR":[91],"other SI-SDR":[-15]}},
+{"step":1.0,"frames":{"vocals SI-SDR":[-202],"drums SI-SDR":[199],"bass SI-SDR":[-403],"other SI-SDR":[-126]}},
+{"step":1.0,"frames":{"vocals SI-SDR":[-117],"drums SI-SDR":[-66],"bass SI-SDR":[-670],"other SI-SDR":[-71]}}
 ]);

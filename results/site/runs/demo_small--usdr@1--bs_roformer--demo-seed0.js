@@ -1,8 +1,8 @@
 keepFrames("runs/demo_small--usdr@1--bs_roformer--demo-seed0.js",[
-{"step":1.0,"frames":{"vocals uSDR":[162],"drums uSDR":[123],"bass uSDR":[347],"other uSDR":[213]}},
-{"step":1.0,"frames":{"vocals uSDR":[175],"drums uSDR":[232],"bass uSDR":[300],"other uSDR":[298]}},
-{"step":1.0,"frames":{"vocals uSDR":[206],"drums uSDR":[272],"bass uSDR":[25],"other uSDR":[176]}},
-{"step":1.0,"frames":{"vocals uSDR":[263],"drums uSDR":[256],"bass uSDR":[353],"other uSDR":[286]}},
-{"step":1.0,"frames":{"vocals uSDR":[204],"drums uSDR":[358],"bass uSDR":[98],"other uSDR":[196]}},
-{"step":1.0,"frames":{"vocals uSDR":[244],"drums uSDR":[218],"bass uSDR":[75],"other uSDR":[258]}}
+{"step":1.0,"frames":{"vocals uSDR":[126],"drums uSDR":[134],"bass uSDR":[304],"other uSDR":[194]}},
+{"step":1.0,"frames":{"vocals uSDR":[202],"drums uSDR":[285],"bass uSDR":[302],"other uSDR":[277]}},
+{"step":1.0,"frames":{"vocals uSDR":[234],"drums uSDR":[358],"bass uSDR":[65],"other uSDR":[162]}},
+{"step":1.0,"frames":{"vocals uSDR":[186],"drums uSDR":[309],"bass uSDR":[346],"other uSDR":[238]}},
+{"step":1.0,"frames":{"vocals uSDR":[203],"drums uSDR":[342],"bass uSDR":[104],"other uSDR":[182]}},
+{"step":1.0,"frames":{"vocals uSDR":[219],"drums uSDR":[234],"bass uSDR":[76],"other uSDR":[252]}}
 ]);

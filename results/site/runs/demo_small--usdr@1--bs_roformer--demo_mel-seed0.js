@@ -1,8 +1,8 @@
 keepFrames("runs/demo_small--usdr@1--bs_roformer--demo_mel-seed0.js",[
-{"step":1.0,"frames":{"vocals uSDR":[201],"drums uSDR":[176],"bass uSDR":[401],"other uSDR":[237]}},
-{"step":1.0,"frames":{"vocals uSDR":[223],"drums uSDR":[410],"bass uSDR":[385],"other uSDR":[289]}},
-{"step":1.0,"frames":{"vocals uSDR":[215],"drums uSDR":[382],"bass uSDR":[79],"other uSDR":[168]}},
-{"step":1.0,"frames":{"vocals uSDR":[269],"drums uSDR":[557],"bass uSDR":[525],"other uSDR":[291]}},
-{"step":1.0,"frames":{"vocals uSDR":[171],"drums uSDR":[340],"bass uSDR":[85],"other uSDR":[261]}},
-{"step":1.0,"frames":{"vocals uSDR":[272],"drums uSDR":[234],"bass uSDR":[112],"other uSDR":[289]}}
+{"step":1.0,"frames":{"vocals uSDR":[122],"drums uSDR":[180],"bass uSDR":[389],"other uSDR":[204]}},
+{"step":1.0,"frames":{"vocals uSDR":[197],"drums uSDR":[488],"bass uSDR":[435],"other uSDR":[258]}},
+{"step":1.0,"frames":{"vocals uSDR":[291],"drums uSDR":[434],"bass uSDR":[91],"other uSDR":[186]}},
+{"step":1.0,"frames":{"vocals uSDR":[62],"drums uSDR":[565],"bass uSDR":[503],"other uSDR":[197]}},
+{"step":1.0,"frames":{"vocals uSDR":[185],"drums uSDR":[324],"bass uSDR":[76],"other uSDR":[242]}},
+{"step":1.0,"frames":{"vocals uSDR":[252],"drums uSDR":[212],"bass uSDR":[98],"other uSDR":[266]}}
 ]);
