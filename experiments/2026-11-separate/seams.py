@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--contexts", nargs="+", type=float, default=[0.0, 0.25, 0.5, 1.0, 1.5])
     parser.add_argument("--overlaps", nargs="+", type=float, help="instead of the recipe's")
     parser.add_argument("--windows", nargs="+", help="instead of the recipe's")
-    parser.add_argument("--chunk_seconds", type=float, help="for recipes that take a song at once")
+    parser.add_argument("--chunk_seconds", type=float, help="instead of the recipe's")
     parser.add_argument("--start", type=float, default=0.0)
     parser.add_argument("--duration", type=float, default=30.0)
     words = parser.parse_args()
@@ -28,7 +28,7 @@ def main() -> None:
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for name in words.models:
         model, inference = load(name)
-        if words.chunk_seconds and not inference.chunk_seconds:
+        if words.chunk_seconds:
             inference = replace(inference, chunk_seconds=words.chunk_seconds)
         for overlap in words.overlaps or [inference.overlap]:
             for window in words.windows or [inference.window]:
