@@ -43,7 +43,16 @@ def test_stems_inside_the_folder_are_not_separated_again(album: Path) -> None:
 
 def test_a_pattern_gives_what_it_matches_in_order(album: Path) -> None:
     assert names(find_songs([f"{album}/*.[wF]*"], album)) == ["a", "b"]
-    assert names(find_songs([f"{album}/**/*.mp3"], album)) == ["a"]
+    assert names(find_songs([f"{album}/**/*.mp3"], album)) == ["live/a"]
+
+
+def test_songs_of_a_pattern_keep_their_places(album: Path) -> None:
+    for place in ("one", "two"):
+        (album / place / "cd").mkdir(parents=True)
+        (album / place / "cd" / "mixture.wav").touch()
+    found = find_songs([f"{album}/*/cd/mixture.wav"], album / "out")
+    assert names(found) == ["one/cd/mixture", "two/cd/mixture"]
+    assert names(find_songs([f"{album}/one/c?/*.wav"], album / "out")) == ["cd/mixture"]
 
 
 def test_a_file_with_a_name_like_a_pattern_is_that_file(album: Path) -> None:

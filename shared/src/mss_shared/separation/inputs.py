@@ -37,7 +37,8 @@ def find_songs(words: Sequence[str], out: Path, written: Iterable[Path] = ()) ->
     """The files that files, folders and glob patterns stand for, each once.
 
     Folders are searched with all that is below them, except hidden files, the output folder, and
-    what was ``written`` by an earlier run; their stems keep their places relative to it.
+    what was ``written`` by an earlier run. Stems keep the places of their songs relative to the
+    folder, or to the part of a pattern before its first wildcard.
 
     Raises:
         ValueError: if a folder or a pattern holds nothing, or if two files of one name would be
@@ -81,9 +82,17 @@ def _find(word: str, out: Path, leave_out: set[Path]) -> Iterator[SongFile]:
         files = [match for match in map(Path, matches) if match.is_file()]
         if not files:
             raise ValueError(f"no file matches {word}: check the pattern")
-        yield from map(SongFile, files)
+        base = _fixed_part(path)
+        yield from (SongFile(file, file.parent.relative_to(base)) for file in files)
     else:
         yield SongFile(path)
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """The folders of a pattern before the first that is no plain name."""
+    parts = pattern.parts[:-1]
+    fixed = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    return Path(*parts[:fixed])
 
 
 def _walk(folder: Path) -> Iterator[Path]:
