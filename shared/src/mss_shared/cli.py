@@ -170,7 +170,7 @@ def _fit_options(verb: argparse.ArgumentParser) -> None:
 
 def _separate_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
     separate_flags.add_input_flags(verb)
-    separate_flags.add_output_flags(verb)
+    separate_flags.add_output_flags(verb, paper.filename)
     _model_options(verb, paper, paper.default_checkpoint)
     _config_option(verb, paper)
     separate_flags.add_quality_flags(verb)

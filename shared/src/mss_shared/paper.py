@@ -95,6 +95,7 @@ class Paper:
             called with (weights file, configuration file) and returning a ``Checkpoint``; the
             flag ``--config_path`` is there if it is.
         default_checkpoint: for ``separate`` without ``--checkpoint``.
+        filename: where ``separate`` writes a stem without ``--filename``.
         checkpoint_flags: ``--checkpoint``, and what the paper's users are used to.
         verbs: its own verbs.
         aliases: flags of earlier programs that ``separate`` takes.
@@ -115,6 +116,7 @@ class Paper:
     open_folder: str | None = None
     open_configured: str | None = None
     default_checkpoint: str | None = None
+    filename: str = "{song}/{stem}"
     checkpoint_flags: tuple[str, ...] = ("--checkpoint",)
     verbs: tuple[Verb, ...] = ()
     aliases: tuple[Alias, ...] = ()

@@ -32,10 +32,10 @@ def add_input_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--duration", type=float, help="separate so many seconds, not all")
 
 
-def add_output_flags(verb: argparse.ArgumentParser) -> None:
-    """What to write, where, how."""
+def add_output_flags(verb: argparse.ArgumentParser, filename: str) -> None:
+    """What to write, where, how; ``filename`` is the paper's pattern."""
     add = verb.add_argument
-    add("--out", type=Path, default=Path("stems"), help="OUT/<song>/<stem>.wav")
+    add("--out", type=Path, default=Path("stems"), help="folder for the stems")
     add("--stems", nargs="+", help="write these alone; all if not given")
     add("--accompaniment", action="store_true", help="one more file: the song without vocals")
     add(
@@ -53,7 +53,7 @@ def add_output_flags(verb: argparse.ArgumentParser) -> None:
     )
     add("--format", choices=CONTAINERS, default="same", help="same as the input if not given")
     add("--subtype", choices=SUBTYPES, help="sample format; the input's if not given")
-    add("--filename", default="{song}/{stem}", help="below OUT, without suffix")
+    add("--filename", default=filename, help=f"below OUT, without suffix; {filename} if not given")
     add("--overwrite", action="store_true", help="finished songs as well")
     add("--quiet", action="store_true", help="print errors alone")
     add("--json", action="store_true", help="print a JSON object per song, and nothing else")

@@ -1,7 +1,7 @@
 """``tflocoformer-mss`` and ``python -m tflocoformer_mss``."""
 
 from mss_shared.cli import run
-from mss_shared.paper import Option, Paper, Verb
+from mss_shared.paper import Alias, Option, Paper, Verb
 from tflocoformer_mss.recipe import Recipe
 
 PROMPTS = Option("prompts", "stems to ask a prompted model for", several=True)
@@ -21,6 +21,16 @@ TRAIN = Verb(
     "tflocoformer_mss.commands:train",
 )
 
+# The flags of the music fork's separate.py, then of the authors'.
+ALIASES = (
+    Alias("--input", ("{}",)),
+    Alias("--output_dir", ("--out", "{}")),
+    Alias("--config", ("--recipe", "{}")),
+    Alias("--audio_path", ("{}",)),
+    Alias("--audio_output_dir", ("--out", "{}")),
+    Alias("--model_path", ("--checkpoint", "{}")),
+)
+
 PAPER = Paper(
     name="tflocoformer_mss",
     recipe=Recipe,
@@ -29,7 +39,9 @@ PAPER = Paper(
     join="tflocoformer_mss.checkpoints:join",
     separate_options=(PROMPTS,),
     adapt="tflocoformer_mss.checkpoints:adapt",
+    filename="{song}_{stem}",
     checkpoint_flags=("--checkpoint", "--preset"),
+    aliases=ALIASES,
     verbs=(TRAIN,),
 )
 
