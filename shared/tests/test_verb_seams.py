@@ -42,7 +42,7 @@ def test_the_table_has_a_line_per_context(words: list[str], capsys: Any) -> None
     out = capsys.readouterr().out
     assert "chunks of 0.25 s, overlap 0.5, window triangle" in out
     lines = out.splitlines()
-    assert lines[-3].split() == ["context", "worst", "at", "median", "work"]
+    assert lines[-3].split() == ["context", "worst", "at", "median", "borders", "work"]
     assert lines[-2].split()[:2] == ["0.00", "s"] and lines[-1].split()[:2] == ["0.01", "s"]
 
 

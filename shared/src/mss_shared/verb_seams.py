@@ -17,7 +17,7 @@ from mss_shared.separation.seams import Seam, seams
 
 
 def compare(paper: Paper, arguments: argparse.Namespace) -> None:
-    """Print a line per song and context: worst and median window, and what it costs."""
+    """Print a line per song and context: worst and median window, those at borders, the cost."""
     with console.json_alone(arguments.json) as results:
         given = loading.given_options(paper.options, arguments)
         checkpoints = loading.load_words(paper, arguments)
@@ -49,11 +49,11 @@ def compare(paper: Paper, arguments: argparse.Namespace) -> None:
 
 def _print(path: Path, lines: Sequence[Seam]) -> None:
     console.say(f"\n{path}")
-    console.say(f"{'context':>10}{'worst':>10}{'at':>10}{'median':>10}{'work':>8}")
+    console.say(f"{'context':>10}{'worst':>10}{'at':>10}{'median':>10}{'borders':>10}{'work':>8}")
     for line in lines:
         console.say(
             f"{line.context_seconds:8.2f} s{line.worst_db:7.1f} dB{line.at_seconds:8.1f} s"
-            f"{line.median_db:7.1f} dB{line.cost:7.2f}x"
+            f"{line.median_db:7.1f} dB{line.border_db:7.1f} dB{line.cost:7.2f}x"
         )
 
 
