@@ -129,8 +129,8 @@ def test_separate_preset_separates_speech(tmp_path: Path, monkeypatch: Any) -> N
     audio.write(tmp_path / "talk.wav", talk, 8_000)
     song, out = str(tmp_path / "talk.wav"), str(tmp_path / "out")
     run(PAPER, ["separate", song, "--preset", "wsj0_2mix", "--out", out])
-    files = sorted((tmp_path / "out" / "talk").iterdir())
-    assert [file.name for file in files] == ["speaker1.wav", "speaker2.wav"]
+    files = sorted((tmp_path / "out").glob("*.wav"))
+    assert [file.name for file in files] == ["talk_speaker1.wav", "talk_speaker2.wav"]
     assert all((audio.info(f).samples, audio.info(f).sample_rate) == (1_500, 8_000) for f in files)
 
 
