@@ -17,6 +17,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import torch
@@ -98,26 +99,30 @@ def compare_one(kinds: dict[str, Any], name: str, given: argparse.Namespace) -> 
     compare(what, step(ours), step(theirs), given.rounds)
 
 
-def report_memory(who: str, name: str, given: argparse.Namespace) -> None:
-    """Separate once and print this process's peak; the interpreter and torch are part of it."""
-    model, audio = build(networks(given.peer), who, name, given.depth), noise(given.seconds)
+def report_memory(who: str, name: str, what: str, given: argparse.Namespace) -> None:
+    """Separate or train once; print this process's peak, interpreter and torch among it."""
+    model = build(networks(given.peer), who, name, given.depth)
     before = peak()
-    with torch.inference_mode():
-        model(audio)
+    if what == "separate":
+        with torch.inference_mode():
+            model(noise(given.seconds))
+    else:
+        model.train()(noise(BATCH_SECONDS), target=0.5 * noise(BATCH_SECONDS)).backward()
     print(json.dumps({"before": before, "peak": peak()}))
 
 
 def compare_memory(folder: str, given: argparse.Namespace) -> None:
     print("\n| peak memory | before | in all |\n|---|---|---|")
-    for name in NAMES:
-        for who in ("theirs", "ours"):
-            words = ["--memory", who, name, "--seconds", str(given.seconds), "--peer", folder]
-            words += ["--threads", str(given.threads), "--depth", str(given.depth)]
-            command = [sys.executable, __file__, *words]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            line = " | ".join(f"{found[key] / 1e9:.2f} GB" for key in ("before", "peak"))
-            print(f"| {name}, {who}, {given.seconds:.0f} s | {line} |", flush=True)
+    lengths = {"separate": given.seconds, "train": BATCH_SECONDS}
+    for name, what, who in product(NAMES, lengths, ("theirs", "ours")):
+        words = ["--memory", who, name, what, "--seconds", str(given.seconds)]
+        words += ["--peer", folder]
+        words += ["--threads", str(given.threads), "--depth", str(given.depth)]
+        command = [sys.executable, __file__, *words]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        line = " | ".join(f"{found[key] / 1e9:.2f} GB" for key in ("before", "peak"))
+        print(f"| {name}, {what} {lengths[what]:.0f} s, {who} | {line} |", flush=True)
 
 
 def main() -> None:
@@ -126,7 +131,7 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--memory", nargs=2, help="whose and which to measure alone")
+    parser.add_argument("--memory", nargs=3, help="whose and which to measure alone, at what")
     parser.add_argument("--peer", help="folder with the package")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)

@@ -1,4 +1,4 @@
-"""The models that the other scripts separate with: a toy, and demo checkpoints of run folders."""
+"""What the other scripts separate with: a toy, demo checkpoints, recipes with random weights."""
 
 from importlib import import_module
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mss_shared.checkpoint import load_checkpoints
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe import InferenceConfig, find_recipe, load_recipe
 
 RUNS = Path(__file__).parents[1] / "runs"
 TOY_INFERENCE = InferenceConfig(4.0, 0.5, 0.0, "triangle", "none")
@@ -28,9 +28,15 @@ class Toy(nn.Module):
 
 
 def load(name: str) -> tuple[Any, InferenceConfig]:
-    """The toy, or the model in runs/NAME, where NAME begins with the package's name."""
+    """The toy, PACKAGE:RECIPE untrained, or runs/NAME, where NAME begins with a package."""
     if name == "toy":
         return Toy(), TOY_INFERENCE
+    package, _, wanted = name.partition(":")
+    if wanted:
+        paper = import_module(f"{package}.__main__").PAPER
+        recipe = load_recipe(paper.recipe, find_recipe(package, wanted)).recipe
+        torch.manual_seed(0)
+        return paper.join_models([paper.build_model(recipe)], recipe, {}), recipe.inference
     folder = Path(name) if "/" in name else RUNS / name
     paper = import_module(f"{folder.name.split('-')[0]}.__main__").PAPER
     [checkpoint] = load_checkpoints(paper, str(folder))

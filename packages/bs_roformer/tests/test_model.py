@@ -410,15 +410,26 @@ def test_activation_checkpointing_changes_no_gradient(
     assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
+@pytest.mark.parametrize("layout", ["checkpoint", "1.2"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_gradient_the_output_is_the_same_in_pieces(
-    kind: str, monkeypatch: pytest.MonkeyPatch
+    kind: str, layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, mixture = small_model(kind, stereo=True), noise(2, 2, 900)
+    model = small_model(kind, layout=layout, stereo=True, linear_transformer_depth=1)
+    mixture = noise(2, 2, 900)
     whole = model(mixture).detach()
     monkeypatch.setattr("bs_roformer.transformer.PIECE_ROWS", 70)
     pieces = run(model, mixture)
     assert torch.allclose(pieces, whole, rtol=0, atol=1e-5 * whole.abs().max().item())
+
+
+def test_rows_in_pieces_may_lie_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = small_model().layers[0].get_submodule("0").layers[0][1]
+    x = noise(5, 30, layer.net[1].in_features).transpose(0, 1)
+    whole = layer(x).detach()
+    monkeypatch.setattr("bs_roformer.transformer.PIECE_ROWS", 7)
+    with torch.no_grad():
+        assert torch.allclose(layer(x), whole, atol=1e-6)
 
 
 def test_the_first_output_of_a_skip_is_not_overwritten() -> None:

@@ -21,6 +21,11 @@ LINEAR_ATTENTION_SCALE = 8.0
 PIECE_ROWS = 2048  # positions that are computed together without gradient
 
 
+def in_pieces(x: Tensor) -> bool:
+    """Whether a few positions at a time are quicker: they stay in the processor's cache."""
+    return x.device.type == "cpu" and not torch.is_grad_enabled()
+
+
 class RMSNorm(nn.Module):
     """Scale the last axis to unit root mean square, times a learned gain.
 
@@ -182,15 +187,31 @@ class LinearAttention(nn.Module):
         """(batch, position, d) -> the same, and the values (batch, position, h, e)."""
         x = self.norm(x)
         qkv = rearrange(self.to_qkv(x), "b n (i h e) -> i b n h e", i=3, h=self.heads)
-        q, k = (F.normalize(z, dim=1) for z in qkv[:2])
         values = own = qkv[2]
         if self.mix is not None and first is not None:
             share = self.get_submodule(self.mix)(x).sigmoid().unsqueeze(-1)
             values = mix_values(own, first, share, exchanged=False)
-        q, k, values = (rearrange(z, "b n h e -> b h e n") for z in (q, k, values))
-        alike = (q * self.temperature.exp()) @ k.mT * LINEAR_ATTENTION_SCALE
-        y = alike.softmax(dim=-1) @ values
-        return self.to_out(rearrange(y, "b h e n -> b n (h e)")), own
+        rows = PIECE_ROWS if in_pieces(x) else x.shape[1]
+        weights = self.alike(qkv[0], qkv[1], rows).softmax(dim=-1)
+        return torch.cat([self.mixed(weights, part) for part in values.split(rows, dim=1)], 1), own
+
+    def alike(self, q: Tensor, k: Tensor, rows: int) -> Tensor:
+        """Each (b, n, h, e) -> (b, h, e, e): how alike features are over all positions."""
+        size_q, size_k = (
+            torch.linalg.vector_norm(z, dim=1, keepdim=True).clamp(min=1e-12) for z in (q, k)
+        )
+        scale = self.temperature.exp() * LINEAR_ATTENTION_SCALE
+        parts = zip(q.split(rows, dim=1), k.split(rows, dim=1), strict=True)
+        return scale * sum(
+            torch.einsum("b n h e, b n h f -> b h e f", part_q / size_q, part_k / size_k)
+            for part_q, part_k in parts
+        )
+
+    def mixed(self, weights: Tensor, values: Tensor) -> Tensor:
+        """(b, h, e, e) and (b, n, h, e) -> (b, n, d)."""
+        y = torch.einsum("b h e f, b n h f -> b n h e", weights, values)
+        mixed: Tensor = self.to_out(y.flatten(-2))
+        return mixed
 
 
 class FeedForward(nn.Module):
@@ -209,6 +230,16 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., d) -> (..., d); without gradient on a CPU, some positions at a time."""
+        if in_pieces(x) and x.shape[:-1].numel() > PIECE_ROWS:
+            y = x.new_empty(x.shape)  # contiguous, so that its rows are views
+            flat = (z.flatten(0, -2).split(PIECE_ROWS) for z in (x, y))
+            for given, place in zip(*flat, strict=True):
+                place.copy_(self.widen_and_narrow(given))
+            return y
+        return self.widen_and_narrow(x)
+
+    def widen_and_narrow(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., d)."""
         norm, widen, _, drop, narrow, drop_again = self.net
         return drop_again(narrow(drop(widen(norm(x), activation="gelu"))))
@@ -234,20 +265,22 @@ class Transformer(nn.Module):
 
         self.layers = nn.ModuleList(layer() for _ in range(depth))
         self.rows_are_free = newer is None  # sequences do not see each other
+        self.keeps_values = newer is not None and newer.add_value_residual
         ends = config.kind == "mel" and config.parts.transformer_norm
         self.norm = RMSNorm(config.dim) if ends else nn.Identity()
 
-    def forward(self, x: Tensor, first: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(sequence, position, d) -> the same, and the values of its first attention."""
-        values = []
+    def forward(self, x: Tensor, first: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """(sequence, position, d) -> the same, and its first attention's values if kept."""
+        kept = None
         for attention, feed_forward in map(nn.Module.children, self.layers):
             part, given, merge = unwrap(attention, x)
-            y, own = part(given, first)
+            y, values = part(given, first)
             x = merge(y)
-            values.append(own)
+            kept = values if kept is None and self.keeps_values else kept
+            del y, given, values  # queries and keys live in the memory of the values
             part, given, merge = unwrap(feed_forward, x)
             x = merge(part(given))
-        return self.norm(x), values[0]
+        return self.norm(x), kept
 
 
 def unwrap(part: nn.Module, x: Tensor) -> tuple[nn.Module, Tensor, Callable[[Tensor], Tensor]]:
@@ -294,8 +327,7 @@ class Block(nn.Module):
             transformer = self.get_submodule(number)
             if axis == "time" and earlier is not None:
                 x = x + earlier
-            cached = x.device.type == "cpu" and not torch.is_grad_enabled()
-            if cached and axis != "linear" and transformer.rows_are_free:
+            if in_pieces(x) and axis != "linear" and transformer.rows_are_free:
                 x = self.by_pieces(transformer, x, axis)
                 continue
             there, back = self.AXES[axis]
