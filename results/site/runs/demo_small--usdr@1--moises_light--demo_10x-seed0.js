@@ -1,8 +1,8 @@
 keepFrames("runs/demo_small--usdr@1--moises_light--demo_10x-seed0.js",[
-{"step":1.0,"frames":{"vocals uSDR":[148],"drums uSDR":[229],"bass uSDR":[467],"other uSDR":[209]}},
-{"step":1.0,"frames":{"vocals uSDR":[372],"drums uSDR":[654],"bass uSDR":[558],"other uSDR":[404]}},
-{"step":1.0,"frames":{"vocals uSDR":[365],"drums uSDR":[770],"bass uSDR":[234],"other uSDR":[161]}},
-{"step":1.0,"frames":{"vocals uSDR":[455],"drums uSDR":[844],"bass uSDR":[690],"other uSDR":[454]}},
-{"step":1.0,"frames":{"vocals uSDR":[50],"drums uSDR":[618],"bass uSDR":[148],"other uSDR":[117]}},
-{"step":1.0,"frames":{"vocals uSDR":[437],"drums uSDR":[356],"bass uSDR":[145],"other uSDR":[355]}}
+{"step":1.0,"frames":{"vocals uSDR":[157],"drums uSDR":[251],"bass uSDR":[468],"other uSDR":[243]}},
+{"step":1.0,"frames":{"vocals uSDR":[400],"drums uSDR":[692],"bass uSDR":[573],"other uSDR":[411]}},
+{"step":1.0,"frames":{"vocals uSDR":[398],"drums uSDR":[755],"bass uSDR":[231],"other uSDR":[186]}},
+{"step":1.0,"frames":{"vocals uSDR":[646],"drums uSDR":[816],"bass uSDR":[641],"other uSDR":[546]}},
+{"step":1.0,"frames":{"vocals uSDR":[123],"drums uSDR":[711],"bass uSDR":[243],"other uSDR":[259]}},
+{"step":1.0,"frames":{"vocals uSDR":[438],"drums uSDR":[393],"bass uSDR":[211],"other uSDR":[373]}}
 ]);
