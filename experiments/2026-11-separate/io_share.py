@@ -14,21 +14,22 @@ from pathlib import Path
 import torch
 from memory import RATE, write_song
 from models import load
-from torch import Tensor
+from torch import Tensor, nn
 
 from mss_shared.separation.delivery import Delivery
 from mss_shared.separation.stems import separate_file
 
 
-class Timed:
+class Timed(nn.Module):
     """A model that keeps the time spent in it and the samples it was given."""
 
     def __init__(self, model) -> None:
+        super().__init__()
         self.model = model
         self.stems, self.sample_rate, self.channels = model.stems, model.sample_rate, model.channels
         self.seconds, self.samples, self.shapes = 0.0, 0, []
 
-    def __call__(self, mixture: Tensor) -> Tensor:
+    def forward(self, mixture: Tensor) -> Tensor:
         began = time.perf_counter()
         found = self.model(mixture)
         self.seconds += time.perf_counter() - began

@@ -1,5 +1,6 @@
-"""What the other scripts separate with: a toy, demo checkpoints, recipes with random weights."""
+"""What the scripts separate with: a toy, a stand-in for a GPU, demo checkpoints, random weights."""
 
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,30 @@ class Toy(nn.Module):
         return torch.stack([0.6 * low, 0.4 * low, 0.5 * (mixture - low), 0.3 * mixture], dim=1)
 
 
+class Elsewhere(nn.Module):
+    """Stands for a model on a GPU that runs at 100 times real time: it waits and gives noise."""
+
+    stems = Toy.stems
+    sample_rate = Toy.sample_rate
+    channels = Toy.channels
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones((), device="meta"))
+        self.noise = 0.1 * torch.randn(1, 4, 2, 60 * 44_100)
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """(batch, channel, sample) -> (batch, stem, channel, sample)."""
+        time.sleep(mixture.shape[-1] / self.sample_rate / 100.0)
+        return self.noise[..., : mixture.shape[-1]]
+
+
 def load(name: str) -> tuple[Any, InferenceConfig]:
-    """The toy, PACKAGE:RECIPE untrained, or runs/NAME, where NAME begins with a package."""
+    """A name above, PACKAGE:RECIPE untrained, or runs/NAME, which begins with a package."""
     if name == "toy":
         return Toy(), TOY_INFERENCE
+    if name == "elsewhere":
+        return Elsewhere(), TOY_INFERENCE
     package, _, wanted = name.partition(":")
     if wanted:
         paper = import_module(f"{package}.__main__").PAPER

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import separate
 from mss_shared.separation import songs, stems
 from mss_shared.separation.delivery import Delivery, Separated
+from mss_shared.separation.stem_files import StemFiles
 from mss_shared.separation.stems import iterate_song, separate_file, separate_song
 
 RATE = 1_000
@@ -520,6 +522,36 @@ def test_a_model_that_gives_no_number_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="estimate of drums is no number near sample 7: the"):
         separate_file(Broken(), tmp_path / "song.wav", tmp_path / "out", WHOLE, Delivery())
     assert not [*(tmp_path / "out").rglob("*.wav")]
+
+
+class Elsewhere(Through):
+    """Stands for a model on a GPU: its weights are not on the CPU, and it counts its calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones((), device="meta"))
+        self.calls = threading.Semaphore(0)
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        self.calls.release()
+        return torch.full((len(mixture), 2, *mixture.shape[1:]), 0.25)
+
+
+def test_off_the_cpu_chunks_are_separated_while_the_one_before_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, plain, blocks = Elsewhere(), StemFiles.write, []
+
+    def write(self: StemFiles, values: NDArray[np.float64]) -> None:
+        blocks.append(values)
+        if len(blocks) == 1:
+            assert all(model.calls.acquire(timeout=30.0) for _ in range(2))
+        plain(self, values)
+
+    monkeypatch.setattr(StemFiles, "write", write)
+    audio.write(tmp_path / "song.wav", noise(0, 2, 1_000), RATE)
+    done = separate_file(model, tmp_path / "song.wav", tmp_path, CHUNKS, Delivery())
+    assert np.array_equal(audio.read(done.paths["vocals"]), np.full((2, 1_000), 0.25))
 
 
 class Listening(Through):

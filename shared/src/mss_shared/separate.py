@@ -142,11 +142,13 @@ class _Sums:
         return block
 
 
+def device_of(model: Separator) -> torch.device:
+    """Where a model takes its audio: with its weights, on the CPU if it has none."""
+    parameter = next(model.parameters(), None) if isinstance(model, torch.nn.Module) else None
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
 def _run(model: Separator, pieces: Tensor) -> Tensor:
     """(batch, channel, sample) -> (batch, stem, channel, sample) on the CPU."""
-    device = pieces.device
-    if isinstance(model, torch.nn.Module):
-        parameter = next(model.parameters(), None)
-        device = pieces.device if parameter is None else parameter.device
     with torch.inference_mode():
-        return model(pieces.to(device)).float().cpu()
+        return model(pieces.to(device_of(model))).float().cpu()

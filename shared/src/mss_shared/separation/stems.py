@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separate import Separator, separate_blocks
+from mss_shared.separate import Separator, device_of, separate_blocks
+from mss_shared.separation.alongside import alongside
 from mss_shared.separation.channels import AnyChannels
 from mss_shared.separation.chunks import reach
 from mss_shared.separation.consistency import Pair, consistent, rerun_blocks
@@ -55,6 +56,7 @@ def separate_file(
     """Separate one file into files of its own rate, length, channels and sample format.
 
     The song is read, separated and written block by block: memory does not grow with its length.
+    Off the CPU, one block is separated while the one before is written.
     Where ``inference.chunk_seconds`` is 0.0 it does, up to ``longest_seconds``. Files get their
     names when all are complete.
 
@@ -92,14 +94,21 @@ def separate_file(
                 f"longer than {longest_seconds:.0f} s: cut into pieces of {_PIECE_SECONDS:.0f} s, "
                 f"{_CONTEXT_SECONDS:.0f} s at either end heard and thrown away"
             )
-        pairs = song_blocks(song, model, inference, delivery.lossless, batch, progress)
+        estimates = _estimates(song, model, inference, delivery.lossless, batch, progress)
         shape = (song.sample_rate, song.channels, song.samples)
         with StemFiles([*plan.targets.values()], plan.first_format, *shape) as files:
-            for mixture, stems in pairs:
-                write = _write_exactly if delivery.lossless else _write_nearly
-                note = write(files, plan, mixture, stems)
-                if note and note not in notes:
-                    notes.append(note)
+
+            def write(estimates: Iterator[Tensor]) -> None:
+                write_block = _write_exactly if delivery.lossless else _write_nearly
+                for mixture, stems in _at_song(song, model, estimates, delivery.lossless):
+                    note = write_block(files, plan, mixture, stems)
+                    if note and note not in notes:
+                        notes.append(note)
+
+            if device_of(model).type == "cpu":  # a second thread would slow the model's own
+                write(estimates)
+            else:
+                alongside(estimates, write)
             gain = _finish(files, plan)
             files.close()
             depth = None
@@ -164,27 +173,34 @@ def iterate_song(
     """The same lazily: yields (stem, channel, sample) blocks in order, as they are finished."""
     if isinstance(song, Path):
         with open_song(song) as opened:
-            pairs = song_blocks(opened, model, inference, lossless, batch, progress)
-            for _, stems in pairs:
-                yield stems.astype(np.float32)
+            yield from _single_blocks(opened, model, inference, lossless, batch, progress)
         return
     given = song_of_array(song, model.sample_rate if sample_rate is None else sample_rate)
-    for _, stems in song_blocks(given, model, inference, lossless, batch, progress):
-        yield stems.astype(np.float32)
+    yield from _single_blocks(given, model, inference, lossless, batch, progress)
 
 
-def song_blocks(
+def _single_blocks(
     song: Song,
     model: Separator,
     inference: InferenceConfig,
     lossless: str | None,
     batch: int,
     progress: Report | None,
-) -> Iterator[Pair]:
-    """Blocks of a song, (channel, sample), and of its stems, (stem, channel, sample), at its rate.
+) -> Iterator[NDArray[np.float32]]:
+    estimates = _estimates(song, model, inference, lossless, batch, progress)
+    for _, stems in _at_song(song, model, estimates, lossless):
+        yield stems.astype(np.float32)
 
-    Lossless, the stems add up to the song up to float32 rounding of what they lacked.
-    """
+
+def _estimates(
+    song: Song,
+    model: Separator,
+    inference: InferenceConfig,
+    lossless: str | None,
+    batch: int,
+    progress: Report | None,
+) -> Iterator[Tensor]:
+    """Blocks of (stem, channel, sample) at the model's rate, of ``rerun`` both passes'."""
     samples = resampled_length(song.samples, song.sample_rate, model.sample_rate)
     singles = (block.astype(np.float32) for block in song.blocks())
     at_rate = resampled(singles, song.sample_rate, model.sample_rate, samples)
@@ -194,8 +210,17 @@ def song_blocks(
         adapted = model
     run = rerun_blocks if lossless == "rerun" else separate_blocks
     estimates = run(adapted, window.tensor, samples, inference, batch=batch, progress=progress)
-    arrays = _finite(estimates, model)
-    back = resampled(arrays, model.sample_rate, song.sample_rate, song.samples)
+    return _finite(estimates, model)
+
+
+def _at_song(
+    song: Song, model: Separator, estimates: Iterator[Tensor], lossless: str | None
+) -> Iterator[Pair]:
+    """Blocks of a song, (channel, sample), and of its stems, (stem, channel, sample), at its rate.
+
+    Lossless, the stems add up to the song up to float32 rounding of what they lacked.
+    """
+    back = resampled(estimates, model.sample_rate, song.sample_rate, song.samples)
     pairs = _paired(song, back)
     return consistent(pairs, len(model.stems)) if lossless else pairs
 
