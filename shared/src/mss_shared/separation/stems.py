@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from mss_shared.separation.stem_files import SPOOL, Format, StemFiles, null_dept
 
 Report = Callable[[str, int, int], None]
 Exact = NDArray[np.float64]
+Estimates = NDArray[np.floating]
 
 # What a recipe takes at once is cut beyond this length, into pieces of this much sound with as much
 # of the song on either side: a two-hour set should need no more memory than a song.
@@ -98,7 +100,7 @@ def separate_file(
         shape = (song.sample_rate, song.channels, song.samples)
         with StemFiles([*plan.targets.values()], plan.first_format, *shape) as files:
 
-            def write(estimates: Iterator[Tensor]) -> None:
+            def write(estimates: Iterator[Estimates]) -> None:
                 write_block = _write_exactly if delivery.lossless else _write_nearly
                 for mixture, stems in _at_song(song, model, estimates, delivery.lossless):
                     note = write_block(files, plan, mixture, stems)
@@ -171,25 +173,12 @@ def iterate_song(
     progress: Report | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """The same lazily: yields (stem, channel, sample) blocks in order, as they are finished."""
-    if isinstance(song, Path):
-        with open_song(song) as opened:
-            yield from _single_blocks(opened, model, inference, lossless, batch, progress)
-        return
-    given = song_of_array(song, model.sample_rate if sample_rate is None else sample_rate)
-    yield from _single_blocks(given, model, inference, lossless, batch, progress)
-
-
-def _single_blocks(
-    song: Song,
-    model: Separator,
-    inference: InferenceConfig,
-    lossless: str | None,
-    batch: int,
-    progress: Report | None,
-) -> Iterator[NDArray[np.float32]]:
-    estimates = _estimates(song, model, inference, lossless, batch, progress)
-    for _, stems in _at_song(song, model, estimates, lossless):
-        yield stems.astype(np.float32)
+    rate = model.sample_rate if sample_rate is None else sample_rate
+    opened = open_song(song) if isinstance(song, Path) else nullcontext(song_of_array(song, rate))
+    with opened as given:
+        estimates = _estimates(given, model, inference, lossless, batch, progress)
+        for _, stems in _at_song(given, model, estimates, lossless):
+            yield stems.astype(np.float32)
 
 
 def _estimates(
@@ -199,7 +188,7 @@ def _estimates(
     lossless: str | None,
     batch: int,
     progress: Report | None,
-) -> Iterator[Tensor]:
+) -> Iterator[Estimates]:
     """Blocks of (stem, channel, sample) at the model's rate, of ``rerun`` both passes'."""
     samples = resampled_length(song.samples, song.sample_rate, model.sample_rate)
     singles = (block.astype(np.float32) for block in song.blocks())
@@ -214,7 +203,7 @@ def _estimates(
 
 
 def _at_song(
-    song: Song, model: Separator, estimates: Iterator[Tensor], lossless: str | None
+    song: Song, model: Separator, estimates: Iterator[Estimates], lossless: str | None
 ) -> Iterator[Pair]:
     """Blocks of a song, (channel, sample), and of its stems, (stem, channel, sample), at its rate.
 
@@ -225,7 +214,7 @@ def _at_song(
     return consistent(pairs, len(model.stems)) if lossless else pairs
 
 
-def _finite(estimates: Iterator[Tensor], model: Separator) -> Iterator[NDArray[np.floating]]:
+def _finite(estimates: Iterator[Tensor], model: Separator) -> Iterator[Estimates]:
     done = 0
     for block in estimates:
         # One NaN or infinity makes the sum one, and so may finite values that are absurd.
@@ -240,7 +229,7 @@ def _finite(estimates: Iterator[Tensor], model: Separator) -> Iterator[NDArray[n
         yield block.numpy()
 
 
-def _paired(song: Song, estimates: Iterator[NDArray[np.floating]]) -> Iterator[Pair]:
+def _paired(song: Song, estimates: Iterator[Estimates]) -> Iterator[Pair]:
     """Blocks of the song beside those of its stems, short enough to be worked on at once."""
     mixture = Sliding(song.blocks(), 0)
     done = 0
