@@ -1,5 +1,6 @@
 """Sound through PyAV: m4a, video and mp4 with stems, in and out."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,43 @@ def test_stems_become_streams_of_one_mp4_with_the_mixture_first(tmp_path: Path) 
     with open_song(path) as song:  # its first stream is the mixture
         heard = np.concatenate([*song.blocks()], axis=1)
         assert coded_snr(heard, tones()) > 20.0
+
+
+def boxes(content: bytes, *path: bytes) -> list[bytes]:
+    """What the boxes at a path of kinds hold."""
+    if not path:
+        return [content]
+    found, place = [], 0
+    while place < len(content):
+        size = int.from_bytes(content[place : place + 4], "big")
+        if content[place + 4 : place + 8] == path[0]:
+            found += boxes(content[place + 8 : place + size], *path[1:])
+        place += size
+    assert place == len(content)
+    return found
+
+
+def test_an_mp4_of_four_stems_says_to_dj_software_what_they_are(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tones(5_000).T, RATE)
+    done = separate_file(Halves(), tmp_path / "song.wav", tmp_path, CHUNKS, Delivery("mp4"))
+    content = done.paths["vocals"].read_bytes()
+    [about] = map(json.loads, boxes(content, b"moov", b"udta", b"stem"))
+    assert about["version"] == 1
+    assert [stem["name"] for stem in about["stems"]] == ["vocals", "drums", "bass", "other"]
+    assert len({stem["color"] for stem in about["stems"]}) == 4
+    assert not any(effect["enabled"] for effect in about["mastering_dsp"].values())
+    headers = boxes(content, b"moov", b"trak", b"tkhd")
+    # Players that know nothing of stems play what is enabled: the mixture.
+    assert [header[3] & 1 for header in headers] == [1, 0, 0, 0, 0]
+
+
+def test_an_mp4_of_two_stems_is_plain_music(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tones(5_000).T, RATE)
+    delivery = Delivery("mp4", stems=("vocals", "drums"))
+    done = separate_file(Halves(), tmp_path / "song.wav", tmp_path, CHUNKS, delivery)
+    content = done.paths["vocals"].read_bytes()
+    assert len(boxes(content, b"moov", b"trak")) == 3
+    assert not boxes(content, b"moov", b"udta", b"stem")
 
 
 def test_mp3_and_mp4_are_refused_where_their_codecs_have_no_such_rate(tmp_path: Path) -> None:

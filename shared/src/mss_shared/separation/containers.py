@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from mss_shared.separation.stem_box import STEMS, add_stem_box
+
 SUFFIXES = (".m4a", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".aac", ".wma", ".avi", ".mka")
 
 # Integer frames of lossless codecs keep their integers; all else is float.
@@ -58,6 +60,8 @@ def _decode(container: Any, stream: Any, name: str) -> None:
 def write_streams(target: Path, parts: Mapping[str, Path]) -> None:
     """One mp4 with a stream of AAC per sound file, titled by its name, whole or not at all.
 
+    Of a mixture and four stems it is a stem file as DJ software reads it.
+
     Raises:
         ImportError: if PyAV is absent.
     """
@@ -68,6 +72,9 @@ def write_streams(target: Path, parts: Mapping[str, Path]) -> None:
     try:
         with av.open(beside, "w", format="mp4") as container:
             _encode(av, container, parts)
+        _, *stems = parts
+        if len(stems) == STEMS:
+            add_stem_box(Path(beside), stems)
         os.chmod(beside, 0o644)
         os.replace(beside, target)
     except av.FFmpegError as error:

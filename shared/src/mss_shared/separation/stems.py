@@ -58,9 +58,8 @@ def separate_file(
     """Separate one file into files of its own rate, length, channels and sample format.
 
     The song is read, separated and written block by block: memory does not grow with its length.
-    Off the CPU, one block is separated while the one before is written.
-    Where ``inference.chunk_seconds`` is 0.0 it does, up to ``longest_seconds``. Files get their
-    names when all are complete.
+    Where ``inference.chunk_seconds`` is 0.0 it does, up to ``longest_seconds``. Off the CPU, one
+    block is separated while the one before is written. Files get their names when all are complete.
 
     Channels go through the model as many together as it takes, a lone one repeated. 8-bit
     integers become 16-bit ones and lossily coded songs 16-bit integers. A stem that would clip
