@@ -1,7 +1,9 @@
 import hashlib
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -205,6 +207,22 @@ def test_going_on_from_another_file_is_found_by_its_digest(served: Published) ->
         fetch(served)
     assert not part.exists()
     assert fetch(served).read_bytes() == Server.content
+
+
+def test_one_of_several_that_ask_at_once_downloads_for_all(
+    served: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Server.do_GET
+
+    def slowly(self: Server) -> None:
+        time.sleep(0.2)  # for the others to come as far as they can
+        plain(self)
+
+    monkeypatch.setattr(Server, "do_GET", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(fetch, served) for _ in range(4)]
+        assert {each.result().read_bytes() for each in asked} == {Server.content}
+    assert Server.asked == [None]
 
 
 def package(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 import platformdirs
 import yaml
+from filelock import FileLock
 
 from mss_shared import console
 
@@ -102,7 +103,8 @@ def _entry(values: dict[str, Any], path: Path, name: str) -> Published:
 def fetch(entry: Published) -> Path:
     """The file in the user's cache, downloaded if it is not there; its digest is always checked.
 
-    A download that breaks off goes on where it stopped when it is asked for again.
+    A download that breaks off goes on where it stopped when it is asked for again. Of several
+    processes that ask for a file one downloads it and the others wait.
 
     Raises:
         FileNotFoundError: if it can't be downloaded, saying where to put it by hand.
@@ -113,7 +115,19 @@ def fetch(entry: Published) -> Path:
         check(path, entry)
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
+    lock = path.parents[1] / "locks" / path.name
+    lock.parent.mkdir(exist_ok=True)
+    with FileLock(lock):
+        if path.is_file():  # another process had it downloaded meanwhile, and checked
+            return path
+        part = path.with_name(f".part-{path.name}")
+        _complete(entry, part)
+        part.replace(path)
+    return path
+
+
+def _complete(entry: Published, part: Path) -> None:
+    """Download what is missing of a part, and check the whole."""
     here = part.stat().st_size if part.is_file() else 0
     console.say(
         f"downloading {entry.url} ({entry.size}, licence {entry.licence})"
@@ -126,8 +140,6 @@ def fetch(entry: Published) -> Path:
     except ValueError:
         part.unlink()  # going on from it would not mend it
         raise
-    part.replace(path)
-    return path
 
 
 def cached(entry: Published) -> Path:
