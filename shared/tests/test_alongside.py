@@ -65,20 +65,23 @@ def test_no_item_is_made_before_the_last_but_one_was_used() -> None:
 
 
 @given(at=st.integers(0, 5))
-def test_what_fails_while_making_is_raised_and_the_use_ends(at: int) -> None:
-    used = []
+def test_what_fails_while_making_is_raised_and_the_use_does_not_go_on(at: int) -> None:
+    used: list[int] = []
+    beyond = []
 
     def make() -> Iterator[int]:
         yield from range(at)
         raise ValueError("no more")
 
     def use(items: Iterator[int]) -> None:
-        used.extend(items)
-        raise KeyError("thrown away")
+        for number in items:
+            used.append(number)
+        beyond.append("the end")
 
     with pytest.raises(ValueError, match="no more"):
         alongside(make(), use)
     assert used == [*range(at)]
+    assert not beyond
 
 
 @given(at=st.integers(0, 5))

@@ -554,6 +554,29 @@ def test_off_the_cpu_chunks_are_separated_while_the_one_before_is_written(
     assert np.array_equal(audio.read(done.paths["vocals"]), np.full((2, 1_000), 0.25))
 
 
+def test_off_the_cpu_nothing_more_is_written_once_a_chunk_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Breaking(Elsewhere):
+        def forward(self, mixture: Tensor) -> Tensor:
+            calls.append(mixture.shape[-1])
+            if len(calls) == 3:
+                raise RuntimeError("broken")
+            return super().forward(mixture)
+
+    def write(self: StemFiles, values: NDArray[np.float64]) -> None:
+        written.append(values.shape[-1])
+
+    calls: list[int] = []
+    written: list[int] = []
+    monkeypatch.setattr(StemFiles, "write", write)
+    audio.write(tmp_path / "song.wav", noise(0, 2, 20_000), 2 * RATE)
+    with pytest.raises(RuntimeError, match="broken"):
+        separate_file(Breaking(), tmp_path / "song.wav", tmp_path / "out", CHUNKS, Delivery())
+    assert sum(written) <= 2 * sum(calls)
+    assert not [*(tmp_path / "out").rglob("*.wav")]
+
+
 class Listening(Through):
     """Writes down how much it was given at a time."""
 

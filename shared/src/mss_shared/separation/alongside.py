@@ -19,8 +19,9 @@ def alongside(items: Iterable[Item], use: Callable[[Iterator[Item]], Result]) ->
 
     Args:
         items: made in the caller's thread, where an interruption arrives.
-        use: called once, in the other thread, with the same items. It sees an early end if making
-            one fails, and what it then does is thrown away; if it fails, no more items are made.
+        use: called once, in the other thread, with the same items. If making one fails, waiting
+            for it raises, so that ``use`` does not take what came for the whole; if ``use`` fails,
+            no more items are made.
 
     Returns:
         What ``use`` returned.
@@ -28,13 +29,16 @@ def alongside(items: Iterable[Item], use: Callable[[Iterator[Item]], Result]) ->
     Raises:
         What either of them raised, after both have ended.
     """
-    made: SimpleQueue[tuple[Item, ...]] = SimpleQueue()  # an item, or () behind the last one
+    # An item, () behind the last one, or None if there should have been more.
+    made: SimpleQueue[tuple[Item, ...] | None] = SimpleQueue()
     wanted, ended = Semaphore(1), Event()
 
     def coming() -> Iterator[Item]:
         while item := made.get():
             yield item[0]
             wanted.release()
+        if item is None:
+            raise RuntimeError("the items broke off")  # of no interest beside their maker's error
 
     def used() -> Result:
         try:
@@ -51,6 +55,8 @@ def alongside(items: Iterable[Item], use: Callable[[Iterator[Item]], Result]) ->
                 if ended.is_set():
                     break
                 made.put((item,))
-        finally:
-            made.put(())
+        except BaseException:
+            made.put(None)
+            raise
+        made.put(())
         return result.result()

@@ -99,17 +99,17 @@ def separate_file(
         shape = (song.sample_rate, song.channels, song.samples)
         with StemFiles([*plan.targets.values()], plan.first_format, *shape) as files:
 
-            def write(estimates: Iterator[Estimates]) -> None:
-                write_block = _write_exactly if delivery.lossless else _write_nearly
-                for mixture, stems in _at_song(song, model, estimates, delivery.lossless):
-                    note = write_block(files, plan, mixture, stems)
+            def write_all(blocks: Iterator[Estimates]) -> None:
+                write = _write_exactly if delivery.lossless else _write_nearly
+                for mixture, stems in _at_song(song, model, blocks, delivery.lossless):
+                    note = write(files, plan, mixture, stems)
                     if note and note not in notes:
                         notes.append(note)
 
             if device_of(model).type == "cpu":  # a second thread would slow the model's own
-                write(estimates)
+                write_all(estimates)
             else:
-                alongside(estimates, write)
+                alongside(estimates, write_all)
             gain = _finish(files, plan)
             files.close()
             depth = None
