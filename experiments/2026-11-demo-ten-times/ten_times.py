@@ -13,9 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-
-from mss_shared.protocols import PROTOCOLS
+from mss_shared.protocols import PROTOCOLS, aggregate
+from mss_shared.scores import from_json
 
 TOP = Path(__file__).parents[2]
 RUNS = TOP / "experiments" / "runs"
@@ -44,16 +43,12 @@ def run(package: str, recipe: str, out: Path, scores: Path, seed: list[str]) -> 
     return scores / "demo_small" / package / f"{Path(recipe).stem}-seed{header['training']['seed']}"
 
 
-def medians(folder: Path) -> dict[str, float]:
-    """BSSEval v4's SDR by stem: median over frames, then over songs."""
-    [metric, *_] = PROTOCOLS["bsseval_v4"].metrics
-    found: dict[str, list[float]] = {}
-    for path in sorted((folder / "bsseval_v4" / "test").glob("*.json")):
-        for target in json.loads(path.read_text())["targets"]:
-            frames = [frame["metrics"][metric] for frame in target["frames"]]
-            song = np.nanmedian(np.array(frames, dtype=float))
-            found.setdefault(target["name"], []).append(float(song))
-    return {stem: float(np.median(songs)) for stem, songs in found.items()}
+def bsseval_sdr(folder: Path) -> dict[str, float]:
+    """BSSEval v4's SDR by stem, as the board has it."""
+    protocol = PROTOCOLS["bsseval_v4"]
+    files = sorted((folder / protocol.name / "test").glob("*.json"))
+    tracks = [from_json(path.read_text(), path.stem, protocol.id) for path in files]
+    return {stem: found["SDR"] for stem, found in aggregate(tracks, protocol).items()}
 
 
 def main() -> None:
@@ -73,7 +68,7 @@ def main() -> None:
             recipe = str(ten_times(package))
             folders = [run(package, recipe, RUNS / f"{name}_10x", TOP / "results" / "scores", [])]
         for folder in folders:
-            stems = medians(folder)
+            stems = bsseval_sdr(folder)
             mean = sum(stems.values()) / len(stems)
             values = " | ".join(f"{value:.2f}" for value in (*stems.values(), mean))
             print(f"| {package} | {folder.name} | {values} |", flush=True)

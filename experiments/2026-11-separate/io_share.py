@@ -3,7 +3,8 @@
     python io_share.py --models moises_light-demo bs_roformer-demo open_unmix-demo --seconds 60
 
 Beside it, the time of the model's calls on the same chunks already in memory, and of one call on
-the whole song times how much more audio the overlap gives the model.
+the whole song times how much more audio the overlap gives the model. ``--writing`` compares what
+``separate`` chooses by the device: a thread that writes beside a model that is not on the CPU.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from memory import RATE, write_song
 from models import load
 from torch import Tensor, nn
 
+from mss_shared.separation import stems
 from mss_shared.separation.delivery import Delivery
 from mss_shared.separation.stems import separate_file
 
@@ -69,8 +71,14 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", required=True)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--lossless", nargs="+", default=["none", "mask"])
+    parser.add_argument(
+        "--writing", choices=("beside", "after"), help="whether a thread writes beside the model"
+    )
     parser.add_argument("--whole", action="store_true", help="time a call on the whole song too")
     words = parser.parse_args()
+    if words.writing:  # what ``separate_file`` goes by
+        taken_for = torch.device("meta" if words.writing == "beside" else "cpu")
+        stems.device_of = lambda model: taken_for
     print(f"{words.seconds:g} s of {RATE} Hz stereo, {torch.get_num_threads()} threads; seconds\n")
     print("| model | lossless | all | in the model | around it | chunks in memory | song at once |")
     print("|---|---|---|---|---|---|---|")

@@ -60,7 +60,7 @@ def _decode(container: Any, stream: Any, name: str) -> None:
 def write_streams(target: Path, parts: Mapping[str, Path]) -> None:
     """One mp4 with a stream of AAC per sound file, titled by its name, whole or not at all.
 
-    Of a mixture and four stems it is a stem file as DJ software reads it.
+    With four streams behind the first it says so, as DJ software expects of a stem file.
 
     Raises:
         ImportError: if PyAV is absent.

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-# Players show four stems, and take a file with another number of them for plain music.
+# As many as the format has, behind the mixture.
 STEMS = 4
 
 _HEADER = 8  # bytes of length and kind
 
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # of Okabe and Ito, told apart by all
 
-# The format asks for both. They are off, at the settings that most such files hold.
+# Both are off, at the settings that other writers of such files give.
 _MASTERING = {
     "compressor": {
         "enabled": False,
