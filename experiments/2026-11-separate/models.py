@@ -57,7 +57,7 @@ def load(name: str) -> tuple[Any, InferenceConfig]:
         paper = import_module(f"{package}.__main__").PAPER
         recipe = load_recipe(paper.recipe, find_recipe(package, wanted)).recipe
         torch.manual_seed(0)
-        return paper.join_models([paper.build_model(recipe)], recipe, {}), recipe.inference
+        return paper.join_models([paper.build_model(recipe).eval()], recipe, {}), recipe.inference
     folder = Path(name) if "/" in name else RUNS / name
     paper = import_module(f"{folder.name.split('-')[0]}.__main__").PAPER
     [checkpoint] = load_checkpoints(paper, str(folder))

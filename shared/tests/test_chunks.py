@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from torch import Tensor
@@ -115,6 +115,44 @@ def test_kept_parts_are_laid_as_the_trims_of_lasaft() -> None:
     assert len(plan.starts) == 11
     assert plan.starts == tuple(100 * number - 50 for number in range(11))
     assert plan.kept(3) == (300, 500) and plan.weights(3).unique().tolist() == [1.0]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    samples=st.integers(1, 3_000),
+    contexts=st.integers(3, 20),
+    odd=st.integers(0, 5),
+    context=st.integers(0, 30),
+    overlap=st.sampled_from([0.0, 0.5, 0.75]),
+)
+@example(samples=10, contexts=6, odd=0, context=0, overlap=0.5)
+@example(samples=32, contexts=5, odd=4, context=10, overlap=0.0)
+def test_fitted_chunks_are_no_more_and_leave_less_than_a_context_each_to_silence(
+    samples: int, contexts: int, odd: int, context: int, overlap: float
+) -> None:
+    size = contexts * max(1, context) + odd
+    full, fitted = (
+        plan_chunks(
+            samples,
+            InferenceConfig(size / RATE, overlap, context / RATE, "flat", edges),
+            RATE,
+        )
+        for edges in ("zeros", "fit")
+    )
+    assert fitted.size <= full.size
+    assert len(fitted.starts) <= len(full.starts)
+    if fitted.size == full.size:
+        return
+    assert fitted.size % max(1, context) == 0
+    if overlap == 0.0:
+        waste = sum(fitted.size - 2 * context for _ in fitted.starts) - samples
+        assert waste < max(1, context) * len(fitted.starts)
+
+
+def test_a_song_shorter_than_a_chunk_needs_no_more_than_itself_and_its_context() -> None:
+    model = Identity()
+    separate(model, torch.ones(1, 7), InferenceConfig(0.1, 0.0, 0.002, "flat", "fit"))
+    assert [chunk.tolist() for chunk in model.seen] == [[0.0, 0.0, *[1.0] * 7, 0.0, 0.0, 0.0]]
 
 
 class Toy:

@@ -108,8 +108,9 @@ class InferenceConfig:
         window: weights of the kept parts where they overlap: ``triangle``; ``flat``, the mean;
             ``fade``, flat with ramps over a tenth of a chunk.
         edges: ``none``: chunks lie inside the song, the first and the last keep their outer
-            context; ``zeros``: the song goes on in silence; ``reflect``: the song is mirrored
-            over a chunk less its hop where it is long enough.
+            context; ``zeros``: the song goes on in silence; ``fit``: the same, with chunks as
+            short as the song allows without more of them, in whole contexts; ``reflect``: the
+            song is mirrored over a chunk less its hop where it is long enough.
     """
 
     chunk_seconds: float

@@ -14,7 +14,9 @@ from mss_shared.recipe import InferenceConfig
 Reader = Callable[[int, int], Tensor]
 
 WINDOWS = ("triangle", "flat", "fade")
-EDGES = ("none", "zeros", "reflect")
+EDGES = ("none", "zeros", "reflect", "fit")
+
+_SILENT = ("zeros", "fit")  # before and behind the song
 
 # Ramps start at zero; a sample that nothing else covers needs a weight all the same.
 _LEAST_WEIGHT = 1e-9
@@ -72,7 +74,7 @@ class Plan:
     def _places(self, start: int) -> tuple[Tensor, Tensor]:
         """(sample,) which sample of the song stands at each of a chunk, and whether one does."""
         places = torch.arange(start, start + self.size)
-        if self.config.edges == "zeros":
+        if self.config.edges in _SILENT:
             return places, (places >= 0) & (places < self.samples)
         end = self.samples + self.mirrored
         inside = places < end
@@ -90,7 +92,8 @@ def plan_chunks(samples: int, config: InferenceConfig, sample_rate: int) -> Plan
     """Lay chunks over a song.
 
     Kept parts follow each other by their length less the overlap. With ``edges: none`` the last
-    chunk ends with the song and chunks are no longer than it; else all chunks have full length.
+    chunk ends with the song and chunks are no longer than it; with ``edges: fit`` chunks are no
+    longer than as many of them need to be; else all chunks have full length.
 
     Raises:
         ValueError: for a setting out of its range.
@@ -103,7 +106,10 @@ def plan_chunks(samples: int, config: InferenceConfig, sample_rate: int) -> Plan
     if config.edges == "none":
         starts = [*range(0, samples - size, hop), samples - size]
         return Plan(samples, size, tuple(starts), context, 0, config)
-    if config.edges == "zeros":
+    if config.edges in _SILENT:
+        if config.edges == "fit":
+            kept = _fitted(samples, kept, context, config.overlap)
+            size, hop = kept + 2 * context, math.ceil(kept * (1.0 - config.overlap))
         count = math.ceil(max(0, samples - kept) / hop) + 1
         starts = [number * hop - context for number in range(count)]
         return Plan(samples, size, tuple(starts), context, 0, config)
@@ -116,6 +122,19 @@ def plan_chunks(samples: int, config: InferenceConfig, sample_rate: int) -> Plan
         if start + size - context > 0
     ]
     return Plan(samples, size, tuple(starts), context, mirrored, config)
+
+
+def _fitted(samples: int, kept: int, context: int, overlap: float) -> int:
+    """The least length to keep of each chunk with which no more of them cover the song.
+
+    It is a whole number of contexts, as chunks of full length should be too: then what is kept
+    begins on the same grid, on which a model may have windows of its own.
+    """
+    step = 1.0 - overlap
+    count = math.ceil(max(0, samples - kept) / max(1, round(kept * step))) + 1
+    least = math.ceil(samples / (1.0 + (count - 1) * step))
+    unit = max(1, context)
+    return min(kept, -(-least // unit) * unit)
 
 
 def reach(samples: int, config: InferenceConfig, sample_rate: int, batch: int) -> int:
