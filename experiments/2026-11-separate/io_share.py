@@ -1,4 +1,4 @@
-"""Where the time of separating a file goes: the model, or everything around it.
+"""Where the time of separating a file goes: the model, files, or everything around the model.
 
     python io_share.py --models moises_light-demo bs_roformer-demo open_unmix-demo --seconds 60
 
@@ -10,8 +10,11 @@ the whole song times how much more audio the overlap gives the model. ``--writin
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import soundfile
 import torch
 from memory import RATE, write_song
 from models import load
@@ -40,13 +43,39 @@ class Timed(nn.Module):
         return found
 
 
+@contextmanager
+def timed_files() -> Iterator[list[float]]:
+    """One item: the seconds spent in opening, reading, writing and closing sound files."""
+    spent = [0.0]
+
+    def timed(method):
+        def call(*args, **kwargs):
+            began = time.perf_counter()
+            try:
+                return method(*args, **kwargs)
+            finally:
+                spent[0] += time.perf_counter() - began
+
+        return call
+
+    names = ("__init__", "read", "write", "close")
+    methods = {name: getattr(soundfile.SoundFile, name) for name in names}
+    for name, method in methods.items():
+        setattr(soundfile.SoundFile, name, timed(method))
+    try:
+        yield spent
+    finally:
+        for name, method in methods.items():
+            setattr(soundfile.SoundFile, name, method)
+
+
 def row(name: str, song: Path, seconds: float, lossless: str, whole: bool) -> str:
     model, inference = load(name)
     timed = Timed(model)
     with torch.inference_mode():
         model(torch.randn(1, model.channels, round(4.0 * model.sample_rate)))  # warm
     delivery = Delivery(lossless=None if lossless == "none" else lossless)
-    with tempfile.TemporaryDirectory() as out:
+    with tempfile.TemporaryDirectory() as out, timed_files() as in_files:
         began = time.perf_counter()
         separate_file(timed, song, Path(out), inference, delivery)
         took = time.perf_counter() - began
@@ -61,7 +90,8 @@ def row(name: str, song: Path, seconds: float, lossless: str, whole: bool) -> st
         plain = (time.perf_counter() - began) * timed.samples / (seconds * model.sample_rate)
     share = 1.0 - timed.seconds / took
     return (
-        f"| {name} | {lossless} | {took:.2f} | {timed.seconds:.2f} | {100 * share:.1f} % | "
+        f"| {name} | {lossless} | {took:.2f} | {timed.seconds:.2f} | "
+        f"{100 * in_files[0] / took:.1f} % | {100 * share:.1f} % | "
         f"{chunks:.2f} | {f'{plain:.2f}' if whole else '-'} |"
     )
 
@@ -80,8 +110,11 @@ def main() -> None:
         taken_for = torch.device("meta" if words.writing == "beside" else "cpu")
         stems.device_of = lambda model: taken_for
     print(f"{words.seconds:g} s of {RATE} Hz stereo, {torch.get_num_threads()} threads; seconds\n")
-    print("| model | lossless | all | in the model | around it | chunks in memory | song at once |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| model | lossless | all | in the model | in files | all around it | chunks in memory "
+        "| song at once |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         song = Path(folder) / "song.wav"
         write_song(song, words.seconds / 60.0)

@@ -47,7 +47,10 @@ class Elsewhere(nn.Module):
 
 
 def load(name: str) -> tuple[Any, InferenceConfig]:
-    """A name above, PACKAGE:RECIPE untrained, or runs/NAME, which begins with a package."""
+    """A name above, PACKAGE:RECIPE untrained, or runs/NAME, which begins with a package.
+
+    PACKAGE:RECIPE+RECIPE is both recipes' models as the package joins them.
+    """
     if name == "toy":
         return Toy(), TOY_INFERENCE
     if name == "elsewhere":
@@ -55,9 +58,13 @@ def load(name: str) -> tuple[Any, InferenceConfig]:
     package, _, wanted = name.partition(":")
     if wanted:
         paper = import_module(f"{package}.__main__").PAPER
-        recipe = load_recipe(paper.recipe, find_recipe(package, wanted)).recipe
+        recipes = [
+            load_recipe(paper.recipe, find_recipe(package, name)).recipe
+            for name in wanted.split("+")
+        ]
         torch.manual_seed(0)
-        return paper.join_models([paper.build_model(recipe).eval()], recipe, {}), recipe.inference
+        models = [paper.build_model(recipe).eval() for recipe in recipes]
+        return paper.join_models(models, recipes[0], {}), recipes[0].inference
     folder = Path(name) if "/" in name else RUNS / name
     paper = import_module(f"{folder.name.split('-')[0]}.__main__").PAPER
     [checkpoint] = load_checkpoints(paper, str(folder))
