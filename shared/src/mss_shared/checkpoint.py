@@ -16,6 +16,7 @@ from mss_shared.foreign import PICKLED, Foreign, read_foreign, strip_prefixes
 from mss_shared.paper import Paper, find
 from mss_shared.published import fetch, find_published, matches, read_published
 from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
+from mss_shared.separation.order import interchangeable
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class StemsTogether(nn.Module):
         self.stems = tuple(stem for model in models for stem in model.stems)
         self.sample_rate: int = models[0].sample_rate
         self.channels: int = models[0].channels
+        self.interchangeable = any(interchangeable(model) for model in models)
         if len(set(self.stems)) < len(self.stems):
             raise ValueError(
                 f"the checkpoints give {', '.join(self.stems)}: give one checkpoint per stem"

@@ -21,6 +21,7 @@ from mss_shared.recipe import InferenceConfig, recipe_digest
 from mss_shared.record import METHOD_FIELDS, describe_protocol, write_record
 from mss_shared.scores import TrackScores, write_track
 from mss_shared.separate import Separator, separate
+from mss_shared.separation.order import interchangeable
 from mss_shared.song_scores import OURS, Engine, Song
 
 Report = Callable[[str, int, int], None]
@@ -35,12 +36,14 @@ class Estimator:
         stems: names of the estimates, in order.
         estimate: track -> (stem, channel, sample).
         about: the fields of ``run.json`` that describe the method.
+        best_order: whether its stems have no order of their own: each track is scored in the best.
         seconds, audio_seconds: time spent in ``estimate`` and audio it covered, so far.
     """
 
     stems: tuple[str, ...]
     estimate: Callable[[Track], Audio]
     about: dict[str, Any]
+    best_order: bool = False
     seconds: float = field(default=0.0)
     audio_seconds: float = field(default=0.0)
 
@@ -88,7 +91,7 @@ def model_estimator(
         },
         "gmac_per_second": count_gmac(model),
     }
-    return Estimator(model.stems, estimate, about)
+    return Estimator(model.stems, estimate, about, interchangeable(model))
 
 
 def oracle_estimator(
@@ -132,7 +135,10 @@ def evaluate(
         ValueError: for an unknown protocol, a track without a stem, or estimates that are no
             numbers, before anything of this track is written.
     """
-    chosen = [find_protocol(name).on(estimator.stems) for name in protocols]
+    chosen = [
+        find_protocol(name).on(estimator.stems, best_order=estimator.best_order)
+        for name in protocols
+    ]
     folder = scores_root / dataset.name / estimator.about["method"] / run
     results: dict[str, list[TrackScores]] = {protocol.label: [] for protocol in chosen}
     digests: dict[str, dict[str, str]] = {protocol.label: {} for protocol in chosen}

@@ -87,6 +87,8 @@ class Paper:
         adapt: ``module:callable`` that renames published weights to the model's keys, called with
             (state dict, model, file name) and returning the state dict and a line for the user on
             every change; None if they load as they are.
+        interchangeable: whether, by its recipe, a model's stems have no order of their own, as
+            speakers after a permutation-invariant loss.
         read: ``module:callable`` that opens others' pickled files in the place of ``torch.load``,
             called with (path) and returning what they hold; None for ``weights_only=True``.
         open_folder: ``module:callable`` for folders of files that only this paper's users have,
@@ -112,6 +114,7 @@ class Paper:
     separate_options: tuple[Option, ...] = ()
     demo_variants: tuple[Mapping[str, Any], ...] = ()
     adapt: str | None = None
+    interchangeable: Callable[[Any], bool] = lambda recipe: False
     read: str | None = None
     open_folder: str | None = None
     open_configured: str | None = None
@@ -128,7 +131,10 @@ class Paper:
 
     def build_model(self, recipe: Any) -> Any:
         """A freshly initialised model; ValueError if the recipe's numbers do not fit together."""
-        return find(self.model)(**dataclasses.asdict(recipe.model))
+        model = find(self.model)(**dataclasses.asdict(recipe.model))
+        if self.interchangeable(recipe):
+            model.interchangeable = True
+        return model
 
     def build_training(self, model: Any, recipe: Any) -> Any:
         """The LightningModule around a model."""

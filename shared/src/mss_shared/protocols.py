@@ -6,6 +6,9 @@ A number without its protocol's id means nothing, and two ids never share an ave
 BSSEval scores the stems of a track together: where one is silent no other counts, and SIR depends
 on what else is there. So the stems belong to the id: ``bsseval_v4@1`` is that of vocals, drums,
 bass and other; any other choice is named, as in ``bsseval_v4.vocals+accompaniment@1``.
+
+Stems without an order of their own, such as speakers, are scored in the order of the greatest mean
+SI-SDR, track by track, and the id says so: ``si_sdr.best_order@1``.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from mss_shared.song_scores import (
     bleed_values,
     csdr_values,
     every_second,
+    in_best_order,
     l1_freq_values,
     log_wmse_values,
     score_bsseval,
@@ -59,6 +63,7 @@ class Protocol:
         score: (song, targets, engine) -> frames of every target, and why a target has no score.
         joint: whether one stem's score depends on which others are there.
         targets: what is scored; empty until ``on`` has chosen.
+        best_order: whether estimates are put in the order that suits the references best.
     """
 
     name: str
@@ -73,22 +78,28 @@ class Protocol:
     score: Score
     joint: bool = False
     targets: tuple[str, ...] = ()
+    best_order: bool = False
 
     @property
     def label(self) -> str:
         """The id without its version: the name of the protocol's folder."""
-        if not self.joint or set(self.targets) in (set(), set(STEMS)):
-            return self.name
-        return f"{self.name}.{'+'.join(self.targets)}"
+        words = [self.name]
+        if self.joint and set(self.targets) not in (set(), set(STEMS)):
+            words.append("+".join(self.targets))
+        return ".".join([*words, "best_order"] if self.best_order else words)
 
     @property
     def id(self) -> str:
         """``name@version``, with the stems in between where they matter and are not the four."""
         return f"{self.label}@{self.version}"
 
-    def on(self, stems: Sequence[str]) -> Protocol:
-        """The protocol for a method that estimates these stems."""
-        return replace(self, targets=self.choose(stems))
+    def on(self, stems: Sequence[str], *, best_order: bool = False) -> Protocol:
+        """The protocol for a method that estimates these stems, in an order or without one."""
+        chosen = replace(self, targets=self.choose(stems))
+        if not best_order:
+            return chosen
+        window = f"{self.window}; estimates in the order of the greatest mean SI-SDR of the track"
+        return replace(chosen, best_order=True, window=window)
 
     def __call__(self, song: Song, engine: Engine = OURS) -> TrackScores:
         """Score one track; the result carries the id.
@@ -98,6 +109,8 @@ class Protocol:
             engine: who computes BSSEval.
         """
         assert self.targets, "choose the stems first"
+        if self.best_order:
+            song = in_best_order(song)
         return replace(self.score(song, self.targets, engine), protocol=self.id)
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separation.chunks import Reader, plan_chunks
+from mss_shared.separation.chunks import Plan, Reader, plan_chunks
+from mss_shared.separation.order import best_order, interchangeable
 
 Report = Callable[[str, int, int], None]
 
@@ -78,7 +79,8 @@ def separate_blocks(
 
     What is kept of the chunks is weighted where it overlaps and divided by the sum of the weights
     at each sample, so that a model that returns its input is passed through up to rounding, at
-    the first and last sample too, and whatever the batch.
+    the first and last sample too, and whatever the batch. Stems without an order of their own keep
+    the one they have in the first chunk, by what each chunk and the one before both heard.
 
     Args:
         model: as in ``separate``.
@@ -100,9 +102,12 @@ def separate_blocks(
         return
     numbers = range(count)
     sums = _Sums()
+    order = _Order(plan) if interchangeable(model) else None
     for group in (numbers[first : first + batch] for first in numbers[::batch]):
         chunks = torch.stack([plan.fetch(number, read) for number in group])
         for number, estimate in zip(group, _run(model, chunks), strict=True):
+            if order is not None:
+                estimate = order.keep(number, estimate)
             first, end = plan.kept(number)
             offset = plan.starts[number]
             sums.add(first, estimate[..., first - offset : end - offset], plan.weights(number))
@@ -111,6 +116,32 @@ def separate_blocks(
                 yield sums.take(following)
             if progress is not None:
                 progress("", number + 1, count)
+
+
+class _Order:
+    """Keeps stems without an order of their own in that of the chunk before."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.before = torch.zeros(0)
+        if any(self._common(number) < 1 for number in range(1, len(plan.starts))):
+            raise ValueError(
+                "the model's stems have no order of their own and chunks that hear nothing of each "
+                "other can't be told one: give --overlap or --context_seconds above 0"
+            )
+
+    def keep(self, number: int, estimate: Tensor) -> Tensor:
+        """(stem, channel, sample) of a whole chunk -> the same in order."""
+        if number:
+            common = self._common(number)
+            heard, before = estimate[None, ..., :common], self.before[None, ..., -common:]
+            estimate = estimate[best_order(heard, before)[0]]
+        self.before = estimate
+        return estimate
+
+    def _common(self, number: int) -> int:
+        """Samples that a chunk and the one before both hear."""
+        return self.plan.starts[number - 1] + self.plan.size - self.plan.starts[number]
 
 
 class _Sums:

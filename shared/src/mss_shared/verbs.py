@@ -49,7 +49,7 @@ def demo(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
         tables[f"{paper.name}{_suffix(given)}"] = _score(
             estimator, dataset, recipe.evaluation.protocols, root, run, command, keep
         )
-    for oracle, run in _oracles(estimator.stems):
+    for oracle, run in _oracles(estimator):
         tables[oracle.about["method"]] = _score(
             oracle, dataset, recipe.evaluation.protocols, root, run, command, None
         )
@@ -132,7 +132,7 @@ def evaluate(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
         )
         for each, name, kept in [
             (estimator, run, keep),
-            *((oracle, name, None) for oracle, name in _oracles(estimator.stems)),
+            *((oracle, name, None) for oracle, name in _oracles(estimator)),
         ]
     }
     _print_tables(tables)
@@ -179,9 +179,14 @@ def _suffix(given: Mapping[str, Any]) -> str:
     return "".join(f"-{word}" for word in words)
 
 
-def _oracles(stems: tuple[str, ...]) -> list[tuple[Estimator, str]]:
+def _oracles(estimator: Estimator) -> list[tuple[Estimator, str]]:
+    """Oracles of the same stems, scored in the same way."""
+    stems = estimator.stems
     return [
-        (oracle_estimator(name, kind, oracle, stems), "-".join(stems))
+        (
+            replace(oracle_estimator(name, kind, oracle, stems), best_order=estimator.best_order),
+            "-".join(stems),
+        )
         for name, (kind, oracle) in ORACLES.items()
     ]
 

@@ -39,6 +39,7 @@ PAPER = Paper(
     join="tflocoformer_mss.checkpoints:join",
     separate_options=(PROMPTS,),
     adapt="tflocoformer_mss.checkpoints:adapt",
+    interchangeable=lambda recipe: bool(recipe.training.permute),
     filename="{song}_{stem}",
     checkpoint_flags=("--checkpoint", "--preset"),
     aliases=ALIASES,

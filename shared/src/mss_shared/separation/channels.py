@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mss_shared.separation.order import in_order_of, interchangeable
+
 
 def channel_groups(channels: int, of_model: int) -> list[tuple[int, ...]]:
     """Which of a song's channels go through the model together: as many as it takes, in order.
@@ -37,7 +39,8 @@ def to_model(mixture: Tensor, of_model: int) -> Tensor:
 class AnyChannels(nn.Module):
     """A model for songs of other channels than its own, group after group of them.
 
-    Repeated channels come back as the mean of their estimates.
+    Repeated channels come back as the mean of their estimates. Stems without an order of their own
+    keep that of the first group.
     """
 
     def __init__(self, model: Any, channels: int) -> None:
@@ -46,14 +49,18 @@ class AnyChannels(nn.Module):
         self.stems: tuple[str, ...] = model.stems
         self.sample_rate: int = model.sample_rate
         self.channels = channels
+        self.interchangeable = interchangeable(model)
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, channel, sample) -> (batch, stem, channel, sample)."""
         of_model = self.model.channels
         grouped = to_model(mixture, of_model)  # (batch, group, model channel, sample)
+        groups = channel_groups(self.channels, of_model)
+        estimates = [self.model(grouped[:, number]) for number in range(len(groups))]
+        if self.interchangeable:
+            estimates = [in_order_of(estimate, estimates[0]) for estimate in estimates]
         parts = []
-        for number, group in enumerate(channel_groups(self.channels, of_model)):
-            estimate = self.model(grouped[:, number])
+        for group, estimate in zip(groups, estimates, strict=True):
             last = len(group) - 1
             repeated = estimate[:, :, last:].mean(dim=2, keepdim=True)
             parts.append(torch.cat([estimate[:, :, :last], repeated], dim=2))

@@ -20,6 +20,7 @@ from mss_shared.separation.channels import AnyChannels
 from mss_shared.separation.chunks import reach
 from mss_shared.separation.consistency import Pair, consistent, rerun_blocks
 from mss_shared.separation.delivery import Delivery, Separated
+from mss_shared.separation.order import interchangeable
 from mss_shared.separation.plan import FilePlan, plan_files
 from mss_shared.separation.quantise import fits, keep_within, round_jointly
 from mss_shared.separation.songs import (
@@ -196,6 +197,11 @@ def _estimates(
     adapted: Separator = AnyChannels(model, song.channels)
     if song.channels == model.channels:
         adapted = model
+    if lossless == "rerun" and interchangeable(model):
+        raise ValueError(
+            "--lossless rerun adds what a second pass finds to stems of the same name, and this "
+            "model's stems have no order of their own: choose --lossless mask"
+        )
     run = rerun_blocks if lossless == "rerun" else separate_blocks
     estimates = run(adapted, window.tensor, samples, inference, batch=batch, progress=progress)
     return _finite(estimates, model)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mss_shared.separation.order import in_order_of, interchangeable
 from mss_shared.separation.passes import ENSEMBLES, MIRRORS
 
 SHIFT_SECONDS = 0.5
@@ -29,11 +30,18 @@ class Wrapped(nn.Module):
         self.stems = tuple(model.stems)
         self.sample_rate: int = model.sample_rate
         self.channels: int = model.channels
+        self.interchangeable = interchangeable(model)
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, channel, sample) -> (batch, stem, channel, sample)."""
         estimates: Tensor = self.model(mixture)
         return estimates
+
+    def aligned(self, passes: Sequence[Tensor]) -> list[Tensor]:
+        """Passes in the order of the first one's stems, if stems have none of their own."""
+        if not self.interchangeable:
+            return [*passes]
+        return [passes[0], *(in_order_of(one, passes[0]) for one in passes[1:])]
 
 
 class Mirrored(Wrapped):
@@ -63,7 +71,7 @@ class Mirrored(Wrapped):
             passes.append(self.model(mixture.flip(1)).flip(2))
         if "polarity" in self.mirrors:
             passes.append(-self.model(-mixture))
-        return _average(passes)
+        return _average(self.aligned(passes))
 
 
 class Shifted(Wrapped):
@@ -91,12 +99,10 @@ class Shifted(Wrapped):
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, channel, sample) -> (batch, stem, channel, sample)."""
-        return _average(
-            [
-                self.model(nn.functional.pad(mixture, (delay, 0)))[..., delay:]
-                for delay in self.delays
-            ]
-        )
+        passes = [
+            self.model(nn.functional.pad(mixture, (delay, 0)))[..., delay:] for delay in self.delays
+        ]
+        return _average(self.aligned(passes))
 
 
 class Ensemble(Wrapped):
@@ -126,12 +132,10 @@ class Ensemble(Wrapped):
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, channel, sample) -> (batch, stem, channel, sample)."""
-        estimates = torch.stack(
-            [
-                model(mixture)[:, order]
-                for model, order in zip(self.models, self.orders, strict=True)
-            ]
-        )
+        found = [
+            model(mixture)[:, order] for model, order in zip(self.models, self.orders, strict=True)
+        ]
+        estimates = torch.stack(self.aligned(found))
         if self.kind == "mean":
             return estimates.mean(dim=0)
         if self.kind == "median":
