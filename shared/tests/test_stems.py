@@ -466,6 +466,47 @@ def test_lossless_stems_beyond_full_scale_become_float_or_hand_the_excess_on(
     assert done.joint_gain_db == 0.0
 
 
+@pytest.mark.parametrize("gain", [1.5, 4.0, 20.0])
+@pytest.mark.parametrize(
+    ("stems", "aggregates", "parts"),
+    [
+        (None, {"rest": ("drums", "other")}, ("vocals", "drums", "other")),
+        (None, {"twice": ("vocals", "vocals")}, ("vocals", "drums", "other")),
+        (("vocals",), {"rest": ("drums", "other")}, ("vocals", "rest")),
+        (("vocals",), {"rest": ("mixture", "-vocals")}, ("vocals", "rest")),
+        ((), {"rest": ("drums", "other"), "voice": ("vocals",)}, ("rest", "voice")),
+    ],
+)
+def test_full_scale_in_sums_of_stems_leaves_the_song_whole(
+    tmp_path: Path,
+    gain: float,
+    stems: tuple[str, ...] | None,
+    aggregates: dict[str, tuple[str, ...]],
+    parts: tuple[str, ...],
+) -> None:
+    delivery = Delivery("flac", stems=stems, aggregates=aggregates, lossless="mask")
+    done = loud(tmp_path, Uneven(), gain, delivery)
+    assert done.null_depth_dbfs == -math.inf
+    found = {name: audio.read(path).astype(np.float64) for name, path in done.paths.items()}
+    total = np.sum([found[name] for name in parts], axis=0)
+    np.testing.assert_array_equal(total, audio.read(tmp_path / "song.wav"))
+    for name, of in (("rest", ("drums", "other")), ("twice", ("vocals", "vocals"))):
+        if name in found and name not in parts:
+            both = found[of[0]] + found[of[1]]
+            np.testing.assert_array_equal(found[name], both.clip(-1.0, 1 - 2.0**-15))
+
+
+def test_stems_that_are_not_all_of_a_song_keep_what_they_can_hold(tmp_path: Path) -> None:
+    wide, some = (
+        loud(tmp_path, Uneven(), 20.0, Delivery(container, lossless="mask", stems=stems))
+        for container, stems in (("wav", None), ("flac", ("vocals", "drums")))
+    )
+    assert any("cut off" in note for note in some.notes) and some.null_depth_dbfs is None
+    for name, path in some.paths.items():
+        full = audio.read(wide.paths[name])
+        np.testing.assert_array_equal(audio.read(path), full.clip(-1.0, 1 - 2.0**-15))
+
+
 def test_floats_on_a_24_bit_grid_stay_32_bit_floats_and_add_up_in_them(tmp_path: Path) -> None:
     song = np.rint(noise(0, 2, 500, 0.1) * 2**23) / 2**23
     soundfile.write(tmp_path / "song.wav", song.T, RATE, subtype="FLOAT")

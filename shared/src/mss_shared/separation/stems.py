@@ -22,7 +22,7 @@ from mss_shared.separation.consistency import Pair, consistent, rerun_blocks
 from mss_shared.separation.delivery import Delivery, Separated
 from mss_shared.separation.order import interchangeable
 from mss_shared.separation.plan import FilePlan, plan_files
-from mss_shared.separation.quantise import fits, keep_within, round_jointly
+from mss_shared.separation.quantise import Integers, fits, keep_within, limits, round_jointly
 from mss_shared.separation.songs import (
     BLOCK_SAMPLES,
     Sliding,
@@ -272,10 +272,36 @@ def _write_exactly(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exac
             bits = "32" if wider[0] == "FLOAT" else "64"
             note = f"a stem exceeds its sample format, written as {bits}-bit float"
         else:
-            rows = keep_within(rows, files.form.subtype)
-            note = "what exceeds full scale in a stem was moved to other stems"
+            rows, note = _held(plan, np.concatenate([integers, whole[None]]), files.form.subtype)
     files.write(rows / plan.grid.scale)
     return note
+
+
+def _held(plan: FilePlan, signals: Integers, subtype: str) -> tuple[Integers, str]:
+    """Rows that a fixed format can hold, and a note.
+
+    The files that are the song together give what exceeds it to each other; what is a sum of them
+    follows, and what then exceeds it in a file beside them is cut off: none makes up for it.
+
+    Args:
+        plan: of the files.
+        signals: (stem + 1, channel, sample) stems and mixture.
+        subtype: the format.
+    """
+    rows = plan.mix(signals)
+    members = [*plan.whole]
+    moved = keep_within(rows[members], subtype)
+    for number, row in zip(members, moved, strict=True):
+        stems = np.flatnonzero(plan.weights[number])
+        if len(stems) == 1:
+            signals[stems[0]] = row
+    rows = plan.mix(signals)
+    rows[members] = moved
+    low, high = limits(subtype)
+    held = rows.clip(low, high)
+    if (held == rows).all():
+        return held, "what exceeds full scale in a stem was moved to other stems"
+    return held, "what exceeds full scale was moved to other stems, or cut off in a file beside them"
 
 
 def _finish(files: StemFiles, plan: FilePlan) -> float:
