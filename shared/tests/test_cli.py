@@ -12,9 +12,11 @@ import soundfile
 from tiny_paper.__main__ import PAPER
 from tiny_songs import RATE, STEMS, noise, tone
 
-from mss_shared import audio
+from mss_shared import audio, verbs
 from mss_shared.cli import run
 from mss_shared.testing import make_dataset
+
+FIT = ["fit", "--recipe", "demo", "--data_root", "X", "--out", "OUT"]
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,43 @@ def test_evaluate_writes_a_score_folder(songs: Path, trained: Path, tmp_path: Pa
     assert [path.name for path in record.parent.rglob("test/*")] == ["test-0.json"]
 
 
+def test_what_a_model_leaves_of_the_mixture_is_scored_as_one_more_stem(
+    songs: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = tmp_path / "alone"
+    words = ["--recipe.model.stems", "[vocals]", "--out", str(alone), "--dev_mode"]
+    run(PAPER, ["fit", "--recipe", "demo", "--data_root", str(songs), *words])
+    common = ["evaluate", "--data_root", str(songs), "--protocol", "usdr"]
+    common += ["--scores", str(tmp_path), "--estimates", str(tmp_path / "made")]
+    run(PAPER, [*common, "--checkpoint", str(alone), "--remainder", "drums"])
+    [record] = tmp_path.glob("*/tiny_paper/demo-seed*-remainder-drums/run.json")
+    assert json.loads(record.read_text())["stems"] == ["vocals", "drums"]
+    made = {path.stem: audio.read(path) for path in (tmp_path / "made" / "test-0").glob("*")}
+    [song] = (songs / "test").iterdir()
+    mixture = sum(audio.read(song / f"{stem}.wav") for stem in STEMS)
+    np.testing.assert_allclose(sum(made.values()), mixture, atol=1e-6)
+    said = refused(capsys, *common, "--checkpoint", trained, "--remainder", "drums")
+    assert "--remainder drums: the model estimates drums itself" in said
+
+
+def test_evaluate_cuts_songs_as_asked(
+    songs: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def estimator(method: Any, checkpoint: Any, model: Any, inference: Any, batch: int) -> Any:
+        seen.append(inference)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(verbs, "model_estimator", estimator)
+    words = ["evaluate", "--checkpoint", trained, "--data_root", songs]
+    flags = {"chunk_seconds": 0.5, "overlap": 0.0, "context_seconds": 0.125}
+    words += [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
+    with pytest.raises(SystemExit):
+        run(PAPER, [str(word) for word in words])
+    assert {name: getattr(seen[0], name) for name in flags} == flags
+
+
 @pytest.mark.parametrize(
     "rate, channels, samples", [(8000, 2, 999), (44_100, 1, 1), (11_025, 1, 5001)]
 )
@@ -129,7 +168,13 @@ def test_two_files_of_one_name_are_refused_before_one_overwrites_the_other(
         (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.widht", "3"], "widht"),
         (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.width"], "needs a value"),
         (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.width", "x"], "width"),
-        (["separate", "x.wav", "--checkpoint", "nope"], "there is no checkpoint nope"),
+        ([*FIT, "--recipe.training.batch", "0"], "training.batch is 0: give at least 1"),
+        ([*FIT, "--recipe.training.epochs", "0"], "training.epochs is 0: give at least 1"),
+        ([*FIT, "--recipe.training.precision", "fp8"], "precision is 'fp8': choose from 32-true"),
+        ([*FIT, "--recipe.training.keep", "all"], "training.keep is 'all': choose from best, last"),
+        ([*FIT, "--recipe.data.stems", "[vocals]"], "the model estimates drums, data.stems are"),
+        (["separate", "X", "--checkpoint", "nope"], "there is no checkpoint nope"),
+        (["separate", "x.wav", "--checkpoint", "nope"], "there is no file x.wav"),
         (["evaluate", "--checkpoint", "nope", "--data_root", "demo"], "there is no checkpoint"),
         (["separate", "--checkpoint", "nope"], "inputs are required"),
         (["fti"], "invalid choice: 'fti'"),
@@ -137,9 +182,14 @@ def test_two_files_of_one_name_are_refused_before_one_overwrites_the_other(
     ],
 )
 def test_what_the_user_got_wrong_is_one_sentence(
-    words: list[str], message: str, songs: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    message: str,
+    songs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert message in refused(capsys, *[str(songs) if word == "X" else word for word in words])
+    places = {"X": str(songs), "OUT": str(tmp_path / "out")}
+    assert message in refused(capsys, *[places.get(word, word) for word in words])
 
 
 def test_a_faulty_recipe_file_names_its_key(

@@ -1,6 +1,9 @@
 """What commands print: one sentence per mistake, exit codes, progress lines without a terminal."""
 
 import errno
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -33,6 +36,41 @@ def test_an_interrupt_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end, console.one_sentence_errors("tool"):
         raise KeyboardInterrupt
     assert end.value.code == 130 and capsys.readouterr().err == "tool: interrupted\n"
+
+
+def test_names_that_the_terminal_can_not_show_are_printed_with_escapes() -> None:
+    code = """
+from mss_shared import console
+with console.one_sentence_errors("tool"):
+    console.say("caf\\u00e9 \\udce4")
+    raise ValueError("no caf\\u00e9")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONIOENCODING": "ascii:strict"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == "caf\\xe9 \\udce4\n" and done.stderr == "tool: error: no caf\\xe9\n"
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    code = """
+from mss_shared import console
+with console.one_sentence_errors("tool"):
+    for number in range(100_000):
+        console.say("a line")
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
 
 
 def test_our_own_mistakes_keep_their_traceback() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tiny_paper.__main__ import PAPER
 
+from mss_shared.cli import run
 from mss_shared.paper import Alias
 from mss_shared.separate_flags import check_sums, device_name, read_sums, rewrite
 
@@ -37,10 +38,34 @@ OLD = replace(
         ("a.wav --out x b.wav", "a.wav b.wav --out x"),
         ("--out my.wav --list songs.mp3 a.wav", "a.wav --out my.wav --list songs.mp3"),
         ("--stems vocals *.wav -", "*.wav --stems vocals -"),
+        ("--stems vocals -- a.wav -b --lossless", "a.wav ./-b ./--lossless --stems vocals"),
     ],
 )
 def test_words_are_put_as_they_are_taken(words: str, rewritten: str) -> None:
     assert rewrite(words.split(), OLD) == rewritten.split()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("--start -1", "--start inf", "--start nan", "--duration 0", "--duration inf"),
+        *("--batch 0", "--shifts 0", "--overlap 1", "--overlap nan", "--chunk_seconds -1"),
+        *("--chunk_seconds inf", "--context_seconds -0.5", "--context_seconds nan"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_once(words: str, capsys: Any) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(OLD, ["separate", "a.wav", "b.wav", *words.split()])
+    flag, value = words.split()
+    said = capsys.readouterr().err
+    assert end.value.code == 2 and said.count("\n") == 1
+    assert f"argument {flag}: {value} is out of range: give at least" in said
+
+
+def test_a_word_that_is_no_number_is_said(capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        run(OLD, ["separate", "a.wav", "--batch", "many"])
+    assert "argument --batch: invalid int value: 'many'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -255,10 +255,10 @@ def test_what_was_measured_is_printed(
         (["--aggregate", "k=piano"], "has the part 'piano': choose from mixture, vocals"),
         (["--format", "mp3", "--lossless"], "stems in mp3 can't add up"),
         (["--filename", "{song}"], "is no pattern with {stem}"),
-        (["--shifts", "0"], "--shifts is 0: give at least one"),
+        (["--shifts", "0"], "--shifts: 0 is out of range: give at least 1"),
         (["--device", "gpu"], "invalid choice: 'gpu' (choose from auto, cpu, cuda"),
         (["--lossless=all"], "invalid choice: 'all'"),
-        (["--overlap", "1.5"], "overlap is 1.5"),
+        (["--overlap", "1.5"], "1.5 is out of range: give at least 0.0 and below 1.0"),
         (["--config_path", "x.yaml"], "unrecognized argument: --config_path"),
     ],
 )

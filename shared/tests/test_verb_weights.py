@@ -11,7 +11,7 @@ import torch
 from tiny_paper.__main__ import PAPER
 from tiny_songs import RATE, demo_recipe, noise
 
-from mss_shared import audio, verb_weights
+from mss_shared import audio, checkpoint, loading, verb_weights
 from mss_shared.checkpoint import load_checkpoint
 from mss_shared.cli import run
 from mss_shared.published import Published
@@ -34,7 +34,9 @@ def published(tmp_path: Path, monkeypatch: Any) -> dict[str, tuple[Published, ..
     """Two names, the second of two files; the cache holds one of them."""
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
     one = Published("https://x.org/one.pth", 3_000_000, "ab" * 32, "MIT", "demo", "one stem")
-    two = Published("https://x.org/two.pth", None, None, "unknown", None)
+    two = Published(
+        "https://x.org/two.pth", None, None, "unknown", None, config_url="https://x.org/two.yaml"
+    )
     found = {"one": (one,), "two": (two, replace(two, url="https://x.org/three.pth"))}
     monkeypatch.setattr(verb_weights, "read_published", lambda name: found)
     monkeypatch.setattr(verb_weights, "find_published", lambda name, word: found.get(word, ()))
@@ -51,6 +53,7 @@ def test_the_list_says_what_each_is_and_whether_it_is_here(published: Any, capsy
     assert "    licence: MIT; SHA-256 abababababababab; recipe: demo\n" in out
     assert "two\n  two.pth: size unknown, cached\n" in out
     assert "licence: unknown; no digest known; recipe: none" in out and "https://x.org/three" in out
+    assert "    its YAML, for --config_path: https://x.org/two.yaml\n" in out
     run(PAPER, ["checkpoints", "one"])
     assert capsys.readouterr().out.startswith("one\n  one stem")
     run(PAPER, ["checkpoints", "list", "one", "--json"])
@@ -69,6 +72,38 @@ def test_all_files_of_a_name_are_fetched(published: Any, monkeypatch: Any, capsy
     assert "no published weights 'six': choose from one, two" in refused(
         capsys, "checkpoints", "fetch", "six"
     )
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_a_name_without_a_recipe_is_refused_before_it_is_downloaded(
+    configured: bool, published: Any, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    fetched: list[Published] = []
+    monkeypatch.setattr(checkpoint, "find_published", lambda name, word: published.get(word, ()))
+    monkeypatch.setattr(checkpoint, "fetch", fetched.append)
+    audio.write(tmp_path / "song.wav", noise(0), RATE)
+    paper = replace(PAPER, open_configured="nothing:needed") if configured else PAPER
+    with pytest.raises(SystemExit):
+        run(paper, ["separate", str(tmp_path / "song.wav"), "--checkpoint", "two"])
+    said = capsys.readouterr().err
+    way = "with --config_path, from https://x.org/two.yaml" if configured else "with --recipe"
+    assert way in said and not fetched
+
+
+def test_a_name_is_fetched_for_a_configuration_of_others(
+    published: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    opened = []
+    monkeypatch.setattr(loading, "find_published", lambda name, word: published.get(word, ()))
+    monkeypatch.setattr(loading, "fetch", lambda entry: tmp_path / entry.file_name)
+    monkeypatch.setattr(loading, "find", lambda where: lambda file, config: opened.append(file))
+    audio.write(tmp_path / "song.wav", noise(0), RATE)
+    (tmp_path / "mine.ckpt").touch()
+    paper = replace(PAPER, open_configured="nothing:needed")
+    words = ["--checkpoint", "two", str(tmp_path / "mine.ckpt"), "--config_path", "two.yaml"]
+    with pytest.raises(AttributeError):  # what was opened is None here
+        run(paper, ["separate", str(tmp_path / "song.wav"), *words])
+    assert opened == [str(tmp_path / name) for name in ("two.pth", "three.pth", "mine.ckpt")]
 
 
 def test_a_package_without_weights_says_so(capsys: Any) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mss_shared.foreign import PICKLED, Foreign, read_foreign, strip_prefixes
 from mss_shared.paper import Paper, find
-from mss_shared.published import fetch, find_published, matches, read_published
+from mss_shared.published import Published, fetch, find_published, matches, read_published
 from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
 from mss_shared.separation.order import interchangeable
 
@@ -125,6 +125,8 @@ def load_checkpoints(paper: Paper, source: str, recipe_name: str | None = None) 
     path = Path(source).expanduser()
     if not path.exists():
         entries = find_published(paper.name, source)
+        for entry in entries if recipe_name is None else ():
+            _check_recipe(paper, source, entry)
         if entries:
             return [
                 load_checkpoint(paper, str(fetch(entry)), recipe_name or entry.recipe)
@@ -134,6 +136,19 @@ def load_checkpoints(paper: Paper, source: str, recipe_name: str | None = None) 
         found: list[Checkpoint] = find(paper.open_folder)(path, recipe_name)
         return found
     return [load_checkpoint(paper, source, recipe_name)]
+
+
+def _check_recipe(paper: Paper, name: str, entry: Published) -> None:
+    """Raise ValueError, before a download, if an entry fits no recipe of the package."""
+    if entry.recipe is not None:
+        return
+    if paper.open_configured is None:
+        raise ValueError(f"{name} does not say which recipe made it: name it with --recipe")
+    where = f", from {entry.config_url}" if entry.config_url else ""
+    raise ValueError(
+        f"{name} was made by no recipe of this package: give the YAML that came with it with "
+        f"--config_path{where}"
+    )
 
 
 def recipe_of_published(paper: Paper, path: Path) -> str | None:

@@ -225,7 +225,14 @@ def _evaluate_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
         "--bsseval", choices=("ours", "museval"), default="ours", help="who computes BSSEval"
     )
     verb.add_argument("--estimates", type=Path, help="write the estimates to this folder as well")
+    verb.add_argument(
+        "--remainder",
+        metavar="STEM",
+        help="one more stem, what the model's leave of the mixture, as in the BS-RoFormer paper",
+    )
     _model_options(verb, paper, None)
+    _config_option(verb, paper)
+    separate_flags.add_context_flag(verb)
     _own_options(verb, paper.options)
 
 
@@ -251,9 +258,12 @@ def _model_options(verb: argparse.ArgumentParser, paper: Paper, default: str | N
         "models" + ("" if default is None else f"; {default} if not given"),
     )
     verb.add_argument("--recipe", help="for weights that do not carry their recipe")
-    verb.add_argument("--chunk_seconds", type=float, help="instead of the recipe's")
-    verb.add_argument("--overlap", type=float, help="instead of the recipe's, 0 to below 1")
-    verb.add_argument("--batch", type=int, default=1, help="pieces per pass")
+    within = separate_flags.within
+    verb.add_argument("--chunk_seconds", type=within(float, 0.0), help="instead of the recipe's")
+    verb.add_argument(
+        "--overlap", type=within(float, 0.0, 1.0), help="instead of the recipe's, 0 to below 1"
+    )
+    verb.add_argument("--batch", type=within(int, 1), default=1, help="pieces per pass")
     verb.add_argument(
         "--device",
         type=separate_flags.device_name,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from io import TextIOWrapper
 from typing import TextIO
 
 from rich.console import Console
@@ -48,12 +51,12 @@ def progress(title: str) -> Iterator[Report]:
         yield _plain_report(title)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[what]}"),
+        TextColumn("{task.fields[what]}", markup=False),
     )
     with Progress(*columns, console=console) as bars:
         task = bars.add_task(title, total=None, what="")
@@ -76,9 +79,18 @@ def _plain_report(title: str) -> Report:
 
 @contextmanager
 def one_sentence_errors(program: str) -> Iterator[None]:
-    """Turn what the user got wrong into one sentence on stderr and exit code 2."""
+    """Turn what the user got wrong into one sentence on stderr and exit code 2.
+
+    File names that the terminal's encoding lacks are printed with escapes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         yield
+    except BrokenPipeError:  # who read the output, as head does, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         raise SystemExit(130) from None

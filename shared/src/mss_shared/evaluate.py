@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,22 @@ def oracle_estimator(
     about = {"kind": kind, "method": name, "gmac_per_second": None}
     about |= dict.fromkeys(METHOD_FIELDS)
     return Estimator(stems, lambda track: oracle(track, stems), about)
+
+
+def with_remainder(estimator: Estimator, name: str) -> Estimator:
+    """The estimator with one more stem: the mixture less all that it estimates.
+
+    Raises:
+        ValueError: if it estimates that stem itself.
+    """
+    if name in estimator.stems:
+        raise ValueError(f"--remainder {name}: the model estimates {name} itself")
+
+    def estimate(track: Track) -> Audio:
+        found = estimator.estimate(track)
+        return np.concatenate([found, (track.read_mixture() - found.sum(axis=0))[None]])
+
+    return replace(estimator, stems=(*estimator.stems, name), estimate=estimate)
 
 
 def evaluate(

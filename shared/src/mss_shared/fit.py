@@ -38,6 +38,8 @@ from mss_shared.fit_callbacks import (
 from mss_shared.paper import Paper, find
 from mss_shared.recipe import LoadedRecipe, LoopConfig, recipe_digest
 
+_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -94,11 +96,13 @@ def fit(
         The run folder.
 
     Raises:
-        ValueError: if the data set does not fit the recipe, a training track is also a test track,
+        ValueError: if a number or word of the recipe's loop is none that it may be, the data set
+            does not fit the recipe, a training track is also a test track,
             the folder holds another run, or the micro-batch does not divide the batch.
     """
     loaded = replace(loaded, verbatim=loaded.verbatim and not machine.dev_mode)
     recipe, loop = loaded.recipe, loaded.recipe.training
+    check_loop(loop)
     seed = loop.seed if seed is None else seed
     _check_folder(out, _identity(recipe, dataset, seed), resume)
     pl.seed_everything(seed, verbose=False)
@@ -132,6 +136,18 @@ def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | Non
             ckpt_path=None if checkpoint is None else str(checkpoint),
             weights_only=None if checkpoint is None else True,
         )
+
+
+def check_loop(loop: LoopConfig) -> None:
+    """Raise ValueError unless the loop has examples, epochs, and words that mean something."""
+    for name in ("batch", "epochs"):
+        if getattr(loop, name) < 1:
+            raise ValueError(f"training.{name} is {getattr(loop, name)}: give at least 1")
+    for name, choices in (("precision", _PRECISIONS), ("keep", ("best", "last"))):
+        if getattr(loop, name) not in choices:
+            raise ValueError(
+                f"training.{name} is {getattr(loop, name)!r}: choose from {', '.join(choices)}"
+            )
 
 
 def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> None:

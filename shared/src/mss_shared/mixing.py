@@ -36,7 +36,7 @@ class RandomMixes(TorchDataset[Example]):
     ) -> None:
         self.tracks = tuple(tracks)
         self.config = config
-        self.targets = [config.stems.index(stem) for stem in targets]
+        self.targets = _places(targets, config)
         self.seed = seed
 
     def __getitem__(self, number: int) -> Example:
@@ -53,12 +53,23 @@ class RandomMixes(TorchDataset[Example]):
         return draw_stems(self.tracks, self.config, rng)
 
 
+def _places(targets: Sequence[str], config: DataConfig) -> list[int]:
+    """Where a model's stems are among those of the recipe's data."""
+    for stem in targets:
+        if stem not in config.stems:
+            raise ValueError(
+                f"the model estimates {stem}, data.stems are {', '.join(config.stems)}: name it "
+                f"there too"
+            )
+    return [config.stems.index(stem) for stem in targets]
+
+
 class ConsecutiveChunks(TorchDataset[Example]):
     """The whole of every track once, unaltered, cut into chunks; a track's last one is padded."""
 
     def __init__(self, tracks: Sequence[Track], config: DataConfig, targets: Sequence[str]) -> None:
         self.config = config
-        self.targets = [config.stems.index(stem) for stem in targets]
+        self.targets = _places(targets, config)
         self.places = [
             (track, start)
             for track in tracks

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from mss_shared.paper import Alias, Paper
 from mss_shared.separation.delivery import CONTAINERS, LOSSLESS, SUBTYPES
@@ -17,6 +19,7 @@ from mss_shared.separation.passes import ENSEMBLES, MIRRORS, PRECISIONS
 OPTIONAL = {"--lossless": ("mask", LOSSLESS), "--tta": ("both", ("both", *MIRRORS))}
 # Their one value may look like a sound file and is none.
 _ONE_VALUE = ("--out", "--list", "--filename", "--recipe", "--config_path")
+Number = TypeVar("Number", int, float)
 _TERM = re.compile(r"([+-]?)([^+-]+)")
 
 
@@ -28,8 +31,12 @@ def add_input_flags(verb: argparse.ArgumentParser) -> None:
         help="sound files, folders (with all below them), patterns, or - for a list on stdin",
     )
     verb.add_argument("--list", metavar="FILE", help="a file with an input a line; - for stdin")
-    verb.add_argument("--start", type=float, default=0.0, help="skip so many seconds of a file")
-    verb.add_argument("--duration", type=float, help="separate so many seconds, not all")
+    verb.add_argument(
+        "--start", type=within(float, 0.0), default=0.0, help="skip so many seconds of a file"
+    )
+    verb.add_argument(
+        "--duration", type=within(float, 1e-9), help="separate so many seconds, not all"
+    )
 
 
 def add_output_flags(verb: argparse.ArgumentParser, filename: str) -> None:
@@ -59,16 +66,25 @@ def add_output_flags(verb: argparse.ArgumentParser, filename: str) -> None:
     add("--json", action="store_true", help="print a JSON object per song, and nothing else")
 
 
+def add_context_flag(verb: argparse.ArgumentParser) -> None:
+    """``--context_seconds``."""
+    verb.add_argument(
+        "--context_seconds",
+        type=within(float, 0.0),
+        help="heard on both sides of a piece and thrown away",
+    )
+
+
 def add_quality_flags(verb: argparse.ArgumentParser) -> None:
     """What costs time, or saves it."""
+    add_context_flag(verb)
     add = verb.add_argument
-    add("--context_seconds", type=float, help="heard on both sides of a piece and thrown away")
     add(
         "--tta",
         choices=("both", *MIRRORS),
         help="average with the inverted mixture, with swapped channels, or both",
     )
-    add("--shifts", type=int, default=1, help="average over so many delays")
+    add("--shifts", type=within(int, 1), default=1, help="average over so many delays")
     add(
         "--ensemble",
         choices=ENSEMBLES,
@@ -76,6 +92,20 @@ def add_quality_flags(verb: argparse.ArgumentParser) -> None:
     )
     add("--precision", choices=PRECISIONS, default="fp32", help="of the model's products")
     add("--compile", action="store_true", help="compile the model first")
+
+
+def within(kind: type[Number], least: Number, below: float = math.inf) -> Callable[[str], Number]:
+    """A number of at least so much and below so much, for argparse; never infinite, never NaN."""
+
+    def number(word: str) -> Number:
+        value = kind(word)
+        if not least <= value < below:
+            wanted = f"at least {least}" + (f" and below {below}" if below < math.inf else "")
+            raise argparse.ArgumentTypeError(f"{word} is out of range: give {wanted}")
+        return value
+
+    number.__name__ = kind.__name__  # argparse names it where a word is no number
+    return number
 
 
 def device_name(word: str) -> str:
@@ -103,13 +133,15 @@ def _words(alias: Alias) -> str:
 def rewrite(words: Sequence[str], paper: Paper) -> list[str]:
     """The words after ``separate`` as argparse takes them.
 
-    Flags of earlier programs become ours, optional values are written out, and sound files go to
-    the front, where no flag with several values takes them.
+    Flags of earlier programs become ours, optional values are written out, and sound files, and
+    all that follows a lone ``--``, go to the front, where no flag with several values takes them.
 
     Raises:
         ValueError: if an earlier program's flag lacks its value or has another than it may.
     """
-    return _files_first(_with_values(_without_aliases(words, paper.aliases)))
+    end = words.index("--") if "--" in words else len(words)
+    named = [f"./{word}" if word.startswith("-") else word for word in words[end + 1 :]]
+    return [*named, *_files_first(_with_values(_without_aliases(words[:end], paper.aliases)))]
 
 
 def _without_aliases(words: Sequence[str], aliases: Sequence[Alias]) -> list[str]:

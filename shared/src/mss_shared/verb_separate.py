@@ -19,10 +19,11 @@ from mss_shared.loading import Loaded
 from mss_shared.paper import Paper
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate_flags import check_sums, read_sums
-from mss_shared.separation.batch import Manifest, Record, run_batch
-from mss_shared.separation.delivery import Delivery, Separated
+from mss_shared.separation.batch import run_batch
+from mss_shared.separation.delivery import Delivery, Guard, Separated
 from mss_shared.separation.device import BackOff, OutOfMemory, deterministic, pick_device
-from mss_shared.separation.inputs import SongFile, find_songs, read_list
+from mss_shared.separation.inputs import SongFile, expanded, find_songs, read_list
+from mss_shared.separation.manifest import Manifest, Record
 from mss_shared.separation.passes import MIRRORS, Passes
 from mss_shared.separation.stems import LONGEST_SECONDS, separate_file
 
@@ -32,11 +33,14 @@ FORMAT = 1  # of the settings in a manifest: raised when the same settings write
 
 def separate(paper: Paper, arguments: argparse.Namespace) -> None:
     """Split songs into stems; one bad file does not stop the others."""
+    arguments.out = expanded(arguments.out)
     with _output(arguments) as results:
         inputs = _read_inputs(arguments)
         delivery, passes = read_delivery(arguments), read_passes(arguments)
         songs = find_songs(inputs, arguments.out, Manifest(arguments.out).written())
         _check_pattern(songs, delivery)
+        if not any(song.path.exists() for song in songs):  # before weights are downloaded
+            raise FileNotFoundError(f"there is no file {songs[0].path}: check the path")
         given = loading.given_options((*paper.options, *paper.separate_options), arguments)
         loaded = loading.assemble(
             paper, loading.load_words(paper, arguments), given, passes.ensemble
@@ -98,7 +102,7 @@ class Run:
             "longest_seconds": self.longest_seconds if self.longest_seconds < math.inf else None,
         }
 
-    def __call__(self, song: SongFile) -> Separated:
+    def __call__(self, song: SongFile, guard: Guard) -> Separated:
         """Separate one song.
 
         Raises:
@@ -121,6 +125,7 @@ class Run:
                         longest_seconds=self.longest_seconds,
                         batch=self.batch,
                         progress=progress,
+                        guard=guard,
                     )
                 return replace(done, notes=(*notes, *done.notes))
             except OutOfMemory as error:
@@ -183,7 +188,7 @@ def _read_inputs(arguments: argparse.Namespace) -> list[str]:
     if arguments.list == "-":
         words += read_list(sys.stdin)
     elif arguments.list is not None:
-        path = Path(arguments.list).expanduser()
+        path = expanded(Path(arguments.list))
         if not path.is_file():
             raise FileNotFoundError(f"there is no list {path}: check --list")
         words += read_list(path.read_text(encoding="utf-8").splitlines())
@@ -194,13 +199,14 @@ def _read_inputs(arguments: argparse.Namespace) -> list[str]:
 
 def _check_pattern(songs: Sequence[SongFile], delivery: Delivery) -> None:
     """Raise ValueError if two songs' files would have one name."""
+    whole = [song for song in songs if song.refusal is None]
     places = {
         (song.folder, delivery.filename.format(song=Path(song.name).name, stem=""))
-        for song in songs
+        for song in whole
     }
-    if len(places) < len(songs):
+    if len(places) < len(whole):
         raise ValueError(
-            f"--filename {delivery.filename} gives files of {len(songs)} songs the same names: "
+            f"--filename {delivery.filename} gives files of {len(whole)} songs the same names: "
             f"have {{song}} in it"
         )
 
@@ -229,7 +235,7 @@ def _describe(record: Record, out: Path) -> str:
     if record["state"] == "failed":
         return "failed"
     if record["state"] == "elsewhere":
-        return f"left to {record['holder']}"
+        return f"left to {record['holder']} ({record['lock']})"
     folders = {str((out / output["path"]).parent) for output in record["outputs"].values()}
     where = f"{len(record['outputs'])} files in {', '.join(sorted(folders))}"
     if record["state"] == "skipped":
@@ -243,7 +249,7 @@ def _describe(record: Record, out: Path) -> str:
 
 def _end(paper: Paper, records: list[Record]) -> None:
     """Exit code 1 if a mistake of the program cost a song, 2 if all were the user's, else 0."""
-    failed = [record for record in records if record["state"] == "failed"]
+    failed = [record for record in records if "error" in record]
     if not failed:
         return
     said = "; ".join(record["error"] for record in failed)

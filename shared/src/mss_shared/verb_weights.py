@@ -132,6 +132,7 @@ def _describe(name: str, entry: Published) -> dict[str, Any]:
         "bytes": entry.bytes,
         "sha256": entry.sha256,
         "url": entry.url,
+        "config_url": entry.config_url,
         "path": str(cached(entry)),
         "cached": cached(entry).is_file(),
     }
@@ -148,6 +149,8 @@ def _print(chosen: Mapping[str, Iterable[Published]]) -> None:
             console.say(f"  {entry.title or entry.file_name}: {entry.size}, {here}")
             console.say(f"    licence: {entry.licence}; {digest}; recipe: {entry.recipe or 'none'}")
             console.say(f"    {entry.url}")
+            if entry.config_url:
+                console.say(f"    its YAML, for --config_path: {entry.config_url}")
 
 
 def _only_fitting(paper: Paper, path: Path, found: Foreign) -> str:

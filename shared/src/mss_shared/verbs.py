@@ -13,7 +13,13 @@ from mss_shared import audio, console
 from mss_shared.audio import Audio
 from mss_shared.checkpoint import Checkpoint, load_checkpoints
 from mss_shared.datasets import Dataset, Track, open_dataset
-from mss_shared.evaluate import Estimator, Summary, model_estimator, oracle_estimator
+from mss_shared.evaluate import (
+    Estimator,
+    Summary,
+    model_estimator,
+    oracle_estimator,
+    with_remainder,
+)
 from mss_shared.evaluate import evaluate as score
 from mss_shared.loading import flagged_inference, given_options, load_words
 from mss_shared.oracles import ORACLES
@@ -114,10 +120,14 @@ def evaluate(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
     model = joined.to(pick_device(arguments.device))
     inference = flagged_inference(first.recipe.inference, arguments)
     dataset = _open(arguments.data_root)
-    check_format(dataset, model)
     estimator = model_estimator(paper.name, first, model, inference, arguments.batch)
+    named = dict(given)
+    if arguments.remainder is not None:
+        estimator = with_remainder(estimator, arguments.remainder)
+        named["remainder"] = arguments.remainder
+    check_format(dataset, model, estimator.stems)
     protocols = arguments.protocol or first.recipe.evaluation.protocols
-    run = arguments.run or f"{first.recipe_name}-seed{_seed(first)}{_suffix(given)}"
+    run = arguments.run or f"{first.recipe_name}-seed{_seed(first)}{_suffix(named)}"
     keep = _keeper(arguments.estimates, estimator.stems) if arguments.estimates else None
     tables = {
         each.about["method"]: _score(
@@ -143,8 +153,8 @@ def own(paper: Paper, verb: Verb, arguments: argparse.Namespace) -> None:
     find(verb.action)(paper, given_options(verb.options, arguments))
 
 
-def check_format(dataset: Dataset, model: Any) -> None:
-    """Raise ValueError unless every test track has the model's stems, rate and channels."""
+def check_format(dataset: Dataset, model: Any, stems: tuple[str, ...]) -> None:
+    """Raise ValueError unless every test track has the stems, and the model's rate and channels."""
     for track in dataset.split("test"):
         rate, channels = track.info.sample_rate, track.info.channels
         if (rate, channels) != (model.sample_rate, model.channels):
@@ -152,11 +162,11 @@ def check_format(dataset: Dataset, model: Any) -> None:
                 f"track {track.name} has {channels} channels at {rate} Hz, the model takes "
                 f"{model.channels} at {model.sample_rate} Hz: convert the data set"
             )
-        for stem in model.stems:
+        for stem in stems:
             if stem not in track.stems:
                 raise ValueError(
-                    f"track {track.name} of {dataset.root} has no {stem}.wav: the model estimates "
-                    f"{', '.join(model.stems)}"
+                    f"track {track.name} of {dataset.root} has no {stem}.wav: the estimates are of "
+                    f"{', '.join(stems)}"
                 )
 
 
