@@ -177,6 +177,9 @@ def test_what_can_not_be_imported_is_refused(tmp_path: Path, capsys: Any) -> Non
     run(PAPER, ["import-weights", str(tmp_path / "x.pth")])
     words = ("import-weights", tmp_path / "x.safetensors")
     assert "says already that it is tiny_paper by the recipe demo" in refused(capsys, *words)
+    assert "x.safetensors is there already: name another" in refused(
+        capsys, "import-weights", tmp_path / "x.pth"
+    )
     words = ("import-weights", tmp_path / "x.pth", "--out", tmp_path / "x.bin")
     assert "can't become" in refused(capsys, *words)
     assert "there is no weights file" in refused(capsys, "import-weights", tmp_path / "no.pth")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -102,6 +103,22 @@ def test_lists_stand_for_tuples() -> None:
         ({"stems": ["a", "a"]}, r"stems are \['a', 'a'\]: .* each once"),
         ({"stems": "vocals"}, "stems is 'vocals': it must list"),
         ({"stems": ["a"], "num_stems": 2}, r"num_stems=2 with stems \['a'\]: leave num_stems out"),
+        ({"num_stems": 0}, "num_stems=0: it must be a whole number of at least 1"),
+        ({"num_stems": "2"}, "num_stems='2': it must be a whole number"),
+        ({"depth": "2"}, "depth='2': it must be a whole number"),
+        ({"heads": 2.0}, "heads=2.0: it must be a whole number"),
+        ({"dim": True}, "dim=True: it must be a whole number"),
+        ({"stereo": "yes"}, "stereo='yes': it must be true or false"),
+        ({"attn_dropout": None}, "attn_dropout=None: it must be a number"),
+        ({"layout": 1.2}, "layout=1.2: it must be a text"),
+        ({"stems": 2}, "stems is 2: it must list stem names"),
+        ({"stems": [1, 2]}, r"stems=\(1, 2\): it must be a list of texts"),
+        ({"freqs_per_bands": 62}, "freqs_per_bands=62: it must be a list of whole numbers, or"),
+        ({"freqs_per_bands": (2.5,)}, r"freqs_per_bands=\(2.5,\): it must be a list of whole"),
+        ({"multi_stft_resolutions_window_sizes": None}, "sizes=None: it must be a list of whole"),
+        ({"layout": "1.2", "freq_range": (0, 1, 2)}, "it must be a list of 2 whole numbers, or"),
+        ({"layout": "1.2", "num_residual_streams": "4"}, "streams='4': it must be a whole number"),
+        ({"layout": "1.2", "freq_range": (1, 1026)}, r"freq_range=\(1, 1026\) of 1025 bins: it"),
         (
             {"layout": "1.2", "freq_range": (0, 9)},
             "cover 1025 bins, there are 9: .* the length of freq_range",
@@ -120,3 +137,14 @@ def test_mel_bands_take_no_list_of_bands() -> None:
         MelBandRoformer(**SMALL, freqs_per_bands=(1025,))
     with pytest.raises(ValueError, match="num_bands=400 with stft_n_fft=2048 at 44100 Hz: band"):
         MelBandRoformer(**SMALL, num_bands=400)
+
+
+def test_mel_bands_take_no_range_of_bins() -> None:
+    with pytest.raises(ValueError, match=r"freq_range=\(0, 100\) with mel bands, .*: leave it out"):
+        MelBandRoformer(**SMALL, layout="1.2", freq_range=(0, 100))
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    with torch.device("meta"):
+        model = BSRoformer(dim=np.int64(8), depth=1, attn_dropout=np.float32(0.5))
+    assert model.config.dim == 8

@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from bs_roformer.__main__ import PAPER
+from bs_roformer.community import ZEROED
 from bs_roformer.model import Roformer, build
 from mss_shared import audio, verb_separate
 from mss_shared.checkpoint import load_checkpoint
@@ -100,7 +101,7 @@ def test_what_is_imported_with_its_yaml_knows_stems_and_chunks(
             "cpu",
         ),
         ("--lossless", Delivery(lossless="mask"), "cpu"),
-        ("--disable-lossless --store_dir OUT", Delivery(), "cpu"),
+        ("--disable-lossless --disable_detailed_pbar --store_dir OUT", Delivery(), "cpu"),
         ("--device_ids 3", Delivery(), "cuda:3"),
     ],
 )
@@ -155,3 +156,60 @@ def test_a_yaml_of_other_weights_is_refused(theirs: Path, capsys: Any) -> None:
     with pytest.raises(SystemExit):
         run(PAPER, [*words.split(), str(theirs / "in" / "one.wav")])
     assert "dim=16 in the configuration, 8 by the weights' shapes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["separate in/one.wav --checkpoint", "import-weights"])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("band_split.to_features.3.0.gamma", "the weights lack band_split.to_features.3.0.gamma"),
+        ("layers.0.0.layers.0.1.net.4.bias", "model.ckpt lacks layers.0.0.layers.0.1.net.4.bias"),
+        (
+            "layers.0.0.layers.0.0.to_value_residual_mix.bias",
+            "a network of the package BS-RoFormer 0.5",
+        ),
+    ],
+)
+def test_unsuitable_weights_end_with_a_sentence(
+    verb: str, key: str, said: str, theirs: Path, network: Roformer, monkeypatch: Any, capsys: Any
+) -> None:
+    state = dict(network.state_dict())
+    if state.pop(key, None) is None:
+        state[key] = torch.zeros(2)
+    torch.save(state, theirs / "model.ckpt")
+    monkeypatch.chdir(theirs)
+    with pytest.raises(SystemExit):
+        run(PAPER, [*verb.split(), "model.ckpt", "--config_path", "config.yaml"])
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "said"), [("model.ckpt", "kept"), (ZEROED[0], "silenced")])
+def test_what_the_yaml_leaves_open_is_told(
+    name: str, said: str, theirs: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(theirs)
+    Path("model.ckpt").rename(name)
+    run(PAPER, ["import-weights", name, "--config_path", "config.yaml", "--out", "x.safetensors"])
+    assert f"no zero_dc in the YAML: bin 0 is {said}" in capsys.readouterr().out
+    assert load_checkpoint(PAPER, "x.safetensors").model.config.zero_dc is (said == "silenced")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--draw_spectro out", "unrecognized argument: --draw_spectro"),
+        ("--device_ids 0 1", "unrecognized argument: 1"),
+        ("--flac_file --pcm_type FLOAT", "flac can't hold FLOAT"),
+        ("--extract_instrumental", "'instrumental' has the part 'vocals'"),
+    ],
+)
+def test_what_the_readme_calls_an_error_is_one(
+    words: str, said: str, theirs: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    data = {**YAML, "training": {"instruments": ["drums", "other"], "target_instrument": None}}
+    (theirs / "config.yaml").write_text(yaml.safe_dump(data))
+    monkeypatch.chdir(theirs)
+    weights = "--start_check_point model.ckpt --config_path config.yaml"
+    with pytest.raises(SystemExit):
+        run(PAPER, f"in/one.wav {weights} {words}".split())
+    assert said in capsys.readouterr().err

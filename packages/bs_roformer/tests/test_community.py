@@ -1,6 +1,8 @@
 """The YAML files beside public weights, and the list of those weights."""
 
 import copy
+import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bs_roformer import configs
-from bs_roformer.community import differences, parse_community, read_community_yaml
+from bs_roformer.community import ZEROED, differences, parse_community, read_community_yaml
 from bs_roformer.config import DEFAULT_BANDS
 from bs_roformer.model import build
 from bs_roformer.weights import recognise
@@ -104,10 +106,41 @@ def test_inference_may_have_a_chunk_of_its_own() -> None:
     assert (config.chunk_samples, config.num_overlap, config.batch) == (2000, 4, 3)
 
 
-def test_files_from_before_zero_dc_keep_the_lowest_bin() -> None:
-    assert parse_community(document(), "x").arguments["zero_dc"] is False
-    newer = document(model={"dim": 8, "depth": 1, "zero_dc": True})
-    assert parse_community(newer, "x").arguments["zero_dc"] is True
+MEGA = "mvsep_mega_model_bs_roformer_53_stems_v1.ckpt"
+
+
+@pytest.mark.parametrize(
+    ("weights", "model", "zeroed"),
+    [
+        ("model_bs_roformer_ep_17_sdr_9.6568.ckpt", {}, False),
+        ("model_bs_polarformer_float16.ckpt", {"use_pope": True}, True),
+        (MEGA, {}, True),
+    ],
+)
+def test_a_silent_file_keeps_or_silences_the_lowest_bin_by_the_age_of_its_weights(
+    weights: str, model: dict[str, Any], zeroed: bool
+) -> None:
+    silent = {"dim": 8, "depth": 1, **model}
+    config = parse_community(document(model=silent), "x", weights)
+    assert config.arguments["zero_dc"] is zeroed
+    assert f"bin 0 is {'silenced' if zeroed else 'kept'}, judging" in config.notes[0]
+    said = parse_community(document(model={**silent, "zero_dc": not zeroed}), "x", weights)
+    assert said.arguments["zero_dc"] is not zeroed
+    assert said.notes == ()
+
+
+def test_weights_taken_to_be_newer_are_listed() -> None:
+    listed = {
+        e.published_name for entries in read_published("bs_roformer").values() for e in entries
+    }
+    assert len(ZEROED) == 1
+    assert listed >= set(ZEROED)
+
+
+def test_what_a_file_asks_for_in_vain_is_said() -> None:
+    found = document(inference={"normalize": True}, model={"dim": 8, "depth": 1, "zero_dc": False})
+    (note,) = parse_community(found, "x").notes
+    assert note.startswith("inference.normalize has no effect")
 
 
 def test_a_song_keeps_its_length_whatever_the_file_says() -> None:
@@ -120,6 +153,7 @@ def test_a_song_keeps_its_length_whatever_the_file_says() -> None:
     [
         ([], "x has no section audio"),
         (document(training=None), "x has no section training"),
+        (document(lora={"r": 8}), "x has a section lora: low-rank adapters are not built"),
         (document(model={"dim": 8, "segm_depth": 2}), "has model.segm_depth, which the networks"),
         (document(audio={}), "has chunk_size=None: it must be a positive"),
         (document(audio={"chunk_size": 1.5}), "has chunk_size=1.5"),
@@ -207,6 +241,19 @@ def test_the_list_is_read_by_the_command_line() -> None:
     published = read_published("bs_roformer")
     assert len(published) == 17
     assert published["kim_mel_vocals"][0].recipe == "kim_mel_vocals"
+
+
+def test_the_readme_says_which_names_need_a_yaml() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    alone, _, others = readme.partition("takes them alone:")[2].partition("The other eleven,")
+    published = read_published("bs_roformer").items()
+    with_recipe = {name for name, (entry,) in published if entry.recipe is not None}
+    assert set(re.findall("`([a-z]+_[a-z0-9_]+)`", alone)) == with_recipe
+    assert len(with_recipe) == 6
+    named = re.findall("`([a-z]+(?:_[a-z0-9_*]+)?)`", others.partition("also need")[0])
+    for name, (entry,) in published:
+        needs = any(fnmatch(name, pattern) for pattern in named)
+        assert needs == (entry.recipe is None) == entry.title.endswith("; needs its YAML"), name
 
 
 def test_listed_sizes_leave_room_for_the_preset_weights_in_float32() -> None:

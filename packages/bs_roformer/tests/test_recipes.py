@@ -6,7 +6,7 @@ import pytest
 from bs_roformer import configs
 from bs_roformer.config import read_arguments
 from bs_roformer.recipe import Recipe
-from mss_shared.recipe import LoadedRecipe, PoolConfig, find_recipe, load_recipe
+from mss_shared.recipe import LoadedRecipe, PoolConfig, find_recipe, leaf_lines, load_recipe
 
 PRESETS = {  # recipe -> preset of the same network
     **{f"paper_bs_l{n}_{s}": f"paper_bs_l{n}" for n in (6, 9, 12) for s in ("vocals", "bass")},
@@ -110,3 +110,39 @@ def test_values_of_such_a_section_can_be_changed() -> None:
         load_recipe(Recipe, path, ["--recipe.data.pool=null"])
     with pytest.raises(ValueError, match="'sizes' is unknown: choose from size, floor_db"):
         load_recipe(Recipe, path, ["--recipe.data.pool.sizes=8"])
+
+
+def sources(name: str) -> dict[str, str]:
+    """Leaf -> its source comment; of the two lists of stems, the model's."""
+    lines = leaf_lines(find_recipe("bs_roformer", name).read_text(encoding="utf-8"))
+    return {line.partition(":")[0]: comment for line, comment in lines}
+
+
+def test_the_communitys_effects_are_those_of_its_yaml() -> None:
+    effects = recipe("community_4stem").recipe.data.effects
+    assert effects is not None
+    assert effects.distortion_odds == (0.1, 0.1, 0.0, 0.1)
+    found = sources("community_4stem")
+    stated = [name for name in asdict(effects) if found[name].startswith("code")]
+    assert len(stated) == len(asdict(effects)) - 1
+    assert found["mp3_quality"] == "ours: unused"
+
+
+@pytest.mark.parametrize(
+    "name", ["viperx_vocals", "viperx_other", "viperx_mel_vocals", "kim_mel_vocals"]
+)
+def test_the_four_stems_of_a_public_model_of_one_are_ours(name: str) -> None:
+    text = find_recipe("bs_roformer", name).read_text(encoding="utf-8")
+    assert text.count("  stems: [vocals, drums, bass, other]  # ours: MUSDB has four;") == 1
+
+
+@pytest.mark.parametrize("name", ["vocals", "bass", "drums", "other", "l12"])
+def test_no_training_of_mel_bands_is_said_to_be_in_their_paper(name: str) -> None:
+    found = sources("paper_mel_l12_vocals" if name == "l12" else f"paper_mel_l6_{name}")
+    training = asdict(recipe("paper_mel_l6_vocals").recipe.training)
+    assert len(training) == 15
+    assert all(found[leaf].startswith("ours") for leaf in training)
+    assert {found[leaf] for leaf in ("size", "attn_dropout", "window", "multi_stft_hop_size")} == {
+        "ours: as BS-RoFormer's"
+    }
+    assert found["num_bands"].startswith("paper")

@@ -34,6 +34,8 @@ SMALL: dict[str, Any] = {
     "mlp_expansion_factor": 3,
 }
 BANDS = (4, 4, 8, 113)
+FILE = Path("weights.ckpt")
+COMPILED_IN_TWO = ("module", "_orig_mod", "model")
 
 
 def small(kind: str = "bs", **changes: Any) -> Roformer:
@@ -136,7 +138,7 @@ def test_the_note_says_how_mask_layers_are_counted() -> None:
 def test_weights_and_their_configuration_give_the_network(kind: str) -> None:
     model = small(kind, stems=["a", "b"], zero_dc=True)
     arguments = {k: v for k, v in asdict(model.config).items() if k != "kind"}
-    again = load_network(recognise(model.state_dict()), kind, arguments)
+    again = load_network(recognise(model.state_dict()), kind, arguments, FILE)
     assert again.config == model.config
     assert not again.training
     state = again.state_dict()
@@ -146,7 +148,8 @@ def test_weights_and_their_configuration_give_the_network(kind: str) -> None:
 def test_a_configuration_without_hidden_layers_to_compare_still_fits() -> None:
     model = small(mask_estimator_depth=1)
     arguments = {k: v for k, v in asdict(model.config).items() if k != "kind"}
-    assert load_network(recognise(model.state_dict()), "bs", arguments).config == model.config
+    again = load_network(recognise(model.state_dict()), "bs", arguments, FILE)
+    assert again.config == model.config
 
 
 @pytest.mark.parametrize(
@@ -155,6 +158,7 @@ def test_a_configuration_without_hidden_layers_to_compare_still_fits() -> None:
         ("mel", {}, "kind=mel in the configuration, bs by the weights' keys: they belong"),
         ("bs", {"mask_estimator_depth": 3}, r"mask_estimator_depth=3 in .*, 2 by the weights'"),
         ("bs", {"mlp_expansion_factor": 4}, r"mlp_expansion_factor=4 in .*, 3 by .* \(1 such\)"),
+        ("bs", {"dim": "8"}, "dim='8' in the configuration, 8 by the weights' shapes"),
         ("bs", {"stems": ("a", "b")}, r"num_stems=2 in the configuration, 1 by"),
     ],
 )
@@ -164,7 +168,51 @@ def test_another_configuration_is_refused_with_the_first_difference(
     model = small(stems=["a"])
     arguments = {k: v for k, v in asdict(model.config).items() if k != "kind"}
     with pytest.raises(ValueError, match=message):
-        load_network(recognise(model.state_dict()), kind, {**arguments, **changes})
+        load_network(recognise(model.state_dict()), kind, {**arguments, **changes}, FILE)
+
+
+@pytest.mark.parametrize(
+    ("key", "shape", "message"),
+    [
+        (
+            "layers.1.0.layers.0.1.net.4.bias",
+            None,
+            r"lacks layers.1.0.*bias \(1 such keys of \d+\)",
+        ),
+        (
+            "layers.1.1.layers.0.0.to_out.0.weight",
+            (3, 3),
+            r"to_out.0.weight of shape \(3, 3\), .*8",
+        ),
+        ("layers.1.0.layers.0.0.extra", (1,), "has the unknown key layers.1.0.layers.0.0.extra"),
+    ],
+)
+def test_a_tensor_that_does_not_fit_is_named(
+    key: str, shape: tuple[int, ...] | None, message: str
+) -> None:
+    model = small(stems=["a"])
+    arguments = {k: v for k, v in asdict(model.config).items() if k != "kind"}
+    state = {k: v for k, v in model.state_dict().items() if k != key}
+    if shape is not None:
+        state[key] = torch.zeros(shape)
+    with pytest.raises(ValueError, match=f"^weights.ckpt .*{message}.*, or the file is damaged$"):
+        load_network(recognise(state), "bs", arguments, FILE)
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("band_split.to_features.3.0.gamma", "bs"),
+        ("layers.0.0.layers.0.0.to_qkv.weight", "bs"),
+        ("mask_estimators.0.to_freqs.0.0.0.weight", "mel"),
+    ],
+)
+def test_what_sizes_are_read_from_is_named_if_it_is_missing_or_no_list(key: str, kind: str) -> None:
+    state = small(kind).state_dict() | {"mask_estimators.0.to_freqs.0.0.4.weight": torch.ones(1)}
+    with pytest.raises(ValueError, match=rf"lack {re.escape(key)} \(\d+ keys in all\): they are"):
+        recognise({k: v for k, v in state.items() if k != key})
+    with pytest.raises(ValueError, match=rf"have {re.escape(key)} of shape \(\) .*: they are"):
+        recognise(state | {key: torch.tensor(1.0)})
 
 
 # ---- wrappers, prefixes, files
@@ -193,6 +241,10 @@ def test_another_configuration_is_refused_with_the_first_difference(
         (
             lambda s: {f"ema_model.module.{k}": v for k, v in s.items()},
             ["removed the prefix 'ema_model.'", "removed the prefix 'module.'"],
+        ),
+        (
+            lambda s: {"state": {f"module._orig_mod.model.{k}": v for k, v in s.items()}},
+            ["unwrapped 'state'", *(f"removed the prefix '{p}.'" for p in COMPILED_IN_TWO)],
         ),
     ],
 )
@@ -259,6 +311,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("shared_qkv_bias", "biases shared by attentions"),
         ("layers.0.0.layers.0.0.to_qkv.bias", "biases shared by attentions"),
         ("time_mlp.0.weight", "flow-matching"),
+        ("layers.1.0.layers.0.0.to_value_residual_mix.weight", "the package BS-RoFormer 0.5"),
+        ("layers.1.0.layers.0.0.to_qkv.lora_A", "a low-rank adapter"),
     ],
 )
 def test_a_foreign_variant_is_refused_by_name(key: str, what: str) -> None:

@@ -1,5 +1,6 @@
 """Recipes say what the names say, and what the authors' trainer was asked for."""
 
+import functools
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -32,6 +33,7 @@ NETWORKS = {  # recipe -> (name of the network, changes)
 }
 
 
+@functools.cache
 def recipe(name: str) -> Recipe:
     return load_recipe(Recipe, find_recipe("lasaft", name)).recipe
 
@@ -66,7 +68,7 @@ def test_the_ablation_is_trained_as_asked_for() -> None:
     assert (training.early_stop_epochs, training.keep) == (10, "best")
     assert found.data.examples_per_epoch == 0
     for name in ("paper_film", "paper_film_tdf", "paper_film_lasaft", "paper_gpocm"):
-        assert replace(recipe(name), model=found.model) == found
+        assert replace(recipe(name), model=found.model, reproduces=found.reproduces) == found
 
 
 def test_the_large_runs_differ_in_their_seed_alone() -> None:
@@ -77,6 +79,17 @@ def test_the_large_runs_differ_in_their_seed_alone() -> None:
     for seed in (2020, 2021):
         other = recipe(f"large_{seed}")
         assert replace(other, training=replace(other.training, seed=2019)) == first
+
+
+def test_a_plateau_that_early_stopping_never_lets_come_is_said_to_be_so() -> None:
+    said = []
+    for path in shipped_recipes("lasaft"):
+        training = recipe(path.stem).training
+        stop = training.early_stop_epochs
+        if training.schedule == "plateau" and stop and stop <= training.plateau_patience:
+            assert f"with early_stop_epochs {stop} it never acts" in path.read_text("utf-8")
+            said.append(path.stem)
+    assert said == ["large_2019", "large_2020", "large_2021"]
 
 
 def test_the_old_readme_waits_for_a_hundred_epochs() -> None:
@@ -143,7 +156,7 @@ def step_samples(model: ModelConfig) -> int:
 
 @pytest.mark.parametrize("path", shipped_recipes("lasaft"), ids=lambda path: path.stem)
 def test_chunks_lie_on_the_steps_of_the_windows_and_hear_all_of_them(path: Path) -> None:
-    found = load_recipe(Recipe, path).recipe
+    found = recipe(path.stem)
     step = step_samples(found.model)
     size, context = (
         round(seconds * found.model.sample_rate)

@@ -1,23 +1,29 @@
 """Others' weights: opened without executing them, renamed, recognised from keys and shapes."""
 
 import pickle
+import shutil
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from lasaft import Separator, read_weights
 from lasaft.__main__ import PAPER
 from lasaft.lightning_file import read_lightning
 from lasaft.recipe import Recipe
-from lasaft.variants import PRESETS, VARIANTS, read_arguments
-from lasaft.weights import adapt, recognise
+from lasaft.variants import DEFAULTS, PRESETS, SYNONYMS, VARIANTS, read_arguments
+from lasaft.weights import UNSEEN, adapt, recognise
 from mss_shared.checkpoint import load_checkpoint
+from mss_shared.datasets import open_dataset
+from mss_shared.fit import Machine, fit
 from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.testing import make_dataset
 
 SMALL: dict[str, Any] = {
     "n_fft": 128,
@@ -68,8 +74,8 @@ def lightning_file(path: Path, state: dict[str, Tensor], hyper: dict[str, Any]) 
     return path
 
 
-# PoCM has the shapes of GPoCM, and no file of a net with a GRU is known.
-TOLD_APART = [name for name in PRESETS if "_PoCM" not in name and not name.endswith("rnn_net")]
+# PoCM has the shapes of GPoCM.
+TOLD_APART = [name for name in PRESETS if "_PoCM" not in name]
 
 
 class Trap:
@@ -85,7 +91,7 @@ class Trap:
 @pytest.mark.parametrize("changes", CHANGES)
 @pytest.mark.parametrize("name", TOLD_APART)
 def test_a_configuration_is_recognised_from_shapes(name: str, changes: dict[str, Any]) -> None:
-    if name in ("tdc_net", "tdf_net") and changes:
+    if name in ("tdc_net", "tdf_net", "tdc_rnn_net") and changes:
         changes = {}
     model = small(name, **changes)
     found = recognise(model.state_dict())
@@ -97,9 +103,18 @@ def test_a_configuration_is_recognised_from_shapes(name: str, changes: dict[str,
     assert needed < set(found)
 
 
-@pytest.mark.parametrize("name", ["CUNET_TFC_FiLM_TDF", "lightsaft_net", "tfc_tdf_net", "tdf_net"])
-def test_weights_alone_rebuild_the_network(name: str, tmp_path: Path) -> None:
-    model = small(name).eval()
+@pytest.mark.parametrize("factor", [4, 60, None])  # the second leaves every width at its least
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CUNET_TFC_FiLM_TDF", "lightsaft_net", "tfc_tdf_net", "tdf_net"),
+        *("tfc_rnn_net", "tdc_rnn_net"),
+    ],
+)
+def test_weights_alone_rebuild_the_network(name: str, factor: int | None, tmp_path: Path) -> None:
+    if name == "lightsaft_net" and factor is None:
+        factor = 1  # it needs a bottleneck
+    model = small(name, bn_factor=factor).eval()
     torch.save(model.state_dict(), tmp_path / "some.ckpt")
     again = read_weights(tmp_path / "some.ckpt", hop_length=64, num_frame=16)
     image = torch.randn(1, 4, 16, 65)
@@ -117,6 +132,103 @@ def test_a_published_file_of_another_activation_says_so_itself(tmp_path: Path) -
     config = read_weights(path).config
     assert (config.last_activation, config.spec_est_mode) == ("tanh", "masking")
     assert (config.hop_length, config.num_frame) == (64, 16)
+
+
+TOLD: dict[str, tuple[str, Any, dict[str, Any]]] = {  # name in the file -> (field, value, network)
+    "hop_length": ("hop_length", 32, {}),
+    "num_frame": ("num_frame", 32, {}),
+    "spec_type": ("spec_type", "magnitude", {"input_channels": 2}),
+    "spec_est_mode": ("spec_est_mode", "masking", {}),
+    "first_conv_activation": ("first_conv_activation", "tanh", {}),
+    "last_activation": ("last_activation", "sigmoid", {}),
+    "gamma_activation": ("gamma_activation", "sigmoid", {}),
+    "beta_activation": ("beta_activation", "tanh", {}),
+    "condition_to": ("condition_to", "encoder", {}),
+    "pocm_type": ("pocm_type", "naive", {}),
+    "block_activation": ("block_activation", "leaky_relu", {}),
+    "tfc_activation": ("block_activation", "leaky_relu", {}),
+    "tdf_activation": ("block_activation", "leaky_relu", {}),
+    "tdc_activation": ("block_activation", "leaky_relu", {}),
+    "tfc_tdf_activation": ("block_activation", "leaky_relu", {}),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_lightning_files_hyper_parameters_say_what_shapes_can_not(
+    name: str, tmp_path: Path
+) -> None:
+    activations = {name for name, field in SYNONYMS.items() if field == "block_activation"}
+    assert set(TOLD) == set(UNSEEN) | activations
+    field, value, network = TOLD[name]
+    state = small("CUNET_TFC_FiLM", **network).state_dict()
+    hyper = {"hop_length": 64, "num_frame": 16, name: value}
+    path = lightning_file(tmp_path / "run.ckpt", state, hyper)
+    found = read_weights(path).config
+    assert getattr(found, field) == value != DEFAULTS[field]
+
+
+def test_hyper_parameters_that_say_two_things_are_refused(tmp_path: Path) -> None:
+    hyper = {"hop_length": 64, "num_frame": 16, "tfc_activation": "relu", "tdf_activation": "tanh"}
+    path = lightning_file(tmp_path / "run.ckpt", small().state_dict(), hyper)
+    with pytest.raises(ValueError, match="block_activation relu and tdf_activation tanh: say"):
+        read_weights(path)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run by the demo's recipe, which differs from the authors' defaults."""
+    folder = tmp_path_factory.mktemp("run")
+    root = make_dataset(folder / "songs", ("vocals", "drums", "bass", "other"), seconds=1.0)
+    loaded = load_recipe(Recipe, find_recipe("lasaft", "demo"))
+    machine = Machine(device="cpu", workers=0, dev_mode=True, save_top_k=1)
+    return fit(PAPER, loaded, open_dataset(root), folder / "run", machine)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "last.ckpt", "epoch-0.ckpt"])
+def test_a_file_of_our_own_is_the_network_of_its_recipe(name: str, run_folder: Path) -> None:
+    recipe = load_recipe(Recipe, find_recipe("lasaft", "demo")).recipe
+    trained = load_checkpoint(PAPER, str(run_folder)).model
+    found = read_weights(run_folder / name, window_overlap=0.25)
+    assert found.config == replace(recipe.model, window_overlap=0.25)
+    song = torch.randn(1, 2, 3_000)
+    with torch.no_grad():
+        assert torch.equal(read_weights(run_folder / name)(song), trained(song))
+
+
+def test_the_command_line_takes_a_kept_epoch_with_its_recipe(run_folder: Path) -> None:
+    kept = str(run_folder / "epoch-0.ckpt")
+    with pytest.raises(ValueError, match="does not say which recipe made it: .* --recipe"):
+        load_checkpoint(PAPER, kept)
+    found = load_checkpoint(PAPER, kept, str(run_folder / "recipe.yaml")).model.state_dict()
+    trained = load_checkpoint(PAPER, str(run_folder)).model.state_dict()
+    assert all(torch.equal(found[key], trained[key]) for key in trained)
+
+
+def test_a_checkpoint_of_our_own_far_from_its_recipe_is_recognised(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copy(run_folder / "epoch-0.ckpt", tmp_path / "mine.ckpt")
+    with pytest.raises(ValueError, match="mine.ckpt has 2 input channels, .* spec_type='complex'"):
+        read_weights(tmp_path / "mine.ckpt")
+    said = {"spec_type": "magnitude", "spec_est_mode": "masking", "last_activation": "sigmoid"}
+    recipe = load_recipe(Recipe, find_recipe("lasaft", "demo")).recipe
+    config = read_weights(tmp_path / "mine.ckpt", num_frame=32, **said).config
+    told = ("bn_factor", "min_bn_units", "num_tdfs", "dk", "pocm_norm")  # unused or other widths
+    same = {name: getattr(recipe.model, name) for name in told}
+    assert replace(config, **same) == recipe.model
+
+
+def test_a_file_of_another_package_is_refused(tmp_path: Path) -> None:
+    header = {"paper": "open_unmix", "recipe": "x", "recipe_name": "y"}
+    save_file(small().state_dict(), tmp_path / "other.safetensors", header)
+    with pytest.raises(ValueError, match="other.safetensors holds a open_unmix model"):
+        read_weights(tmp_path / "other.safetensors")
+
+
+def test_a_safetensors_file_without_a_recipe_is_recognised(tmp_path: Path) -> None:
+    save_file(small().state_dict(), tmp_path / "bare.safetensors")
+    found = read_weights(tmp_path / "bare.safetensors", hop_length=64, num_frame=16)
+    assert found.config.block == "TFC_LaSAFT"
 
 
 def test_a_lightning_file_is_read_without_its_classes(tmp_path: Path) -> None:
@@ -189,6 +301,15 @@ def test_weights_of_another_kind_are_refused(lost: str) -> None:
         recognise(state)
     with pytest.raises(ValueError, match="have no known block: they are no network"):
         recognise({"stft.stft.window": torch.ones(4)})
+
+
+def test_widths_that_no_factor_gives_are_named(tmp_path: Path) -> None:
+    state = small("CUNET_TFC_FiLM_TDF").state_dict()
+    for number, shape in (("0.weight", (9, 16)), ("3.weight", (16, 9))):
+        state[f"spec2spec.mid_block.tdf.tdf.{number}"] = torch.ones(shape)
+    torch.save(state, tmp_path / "odd.ckpt")
+    with pytest.raises(ValueError, match=r"has the shape \(9, 16\), the network recognised \(8, 1"):
+        read_weights(tmp_path / "odd.ckpt", hop_length=64, num_frame=16)
 
 
 def test_keys_that_no_network_has_are_refused(tmp_path: Path) -> None:

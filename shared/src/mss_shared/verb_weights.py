@@ -59,6 +59,8 @@ def import_weights(paper: Paper, arguments: argparse.Namespace) -> None:
     out = arguments.out or path.with_suffix(".safetensors")
     if out.suffix != ".safetensors" or out.resolve() == path.resolve():
         raise ValueError(f"the weights can't become {out}: name another .safetensors with --out")
+    if out.exists():
+        raise ValueError(f"{out} is there already: name another file with --out, or remove it")
     config = getattr(arguments, "config_path", None)
     if config is not None:
         assert paper.open_configured is not None

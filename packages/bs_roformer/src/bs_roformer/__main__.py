@@ -18,6 +18,7 @@ ALIASES = (
     Alias("--force_cpu", ("--device", "cpu")),
     Alias("--device_ids", ("--device", "cuda:{}")),
     Alias("--disable-lossless", ()),
+    Alias("--disable_detailed_pbar", ()),
 )
 
 PAPER = Paper(

@@ -4,11 +4,52 @@ Three layouts of the same idea are in use; `LAYOUTS` says what they disagree on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 # 62 bands of the 1025 bins of n_fft 2048 (paper, sec. 3: narrow at the bottom, the rest halved).
 DEFAULT_BANDS = (*[2] * 24, *[4] * 12, *[12] * 8, *[24] * 8, *[48] * 8, 128, 129)
+
+
+# What a value of a type is called, alone and in a list.
+WORDS = {
+    bool: ("true or false", ""),
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    str: ("a text", "texts"),
+}
+
+
+def check_types(config: Any) -> None:
+    """Raise ValueError for the first field of a dataclass with a value of another type."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if not _is_of(value, field.type):
+            raise ValueError(f"{field.name}={value!r}: it must be {_name(field.type)}")
+
+
+def _is_of(value: Any, legal: Any) -> bool:
+    if get_origin(legal) is UnionType:
+        return any(_is_of(value, one) for one in get_args(legal))
+    if get_origin(legal) is tuple:
+        items = get_args(legal)
+        sized = isinstance(value, tuple) and (... in items or len(value) == len(items))
+        return sized and all(_is_of(item, items[0]) for item in value)
+    if legal in (int, float):
+        return isinstance(value, Integral if legal is int else Real) and not isinstance(value, bool)
+    return isinstance(value, legal)
+
+
+def _name(legal: Any) -> str:
+    if get_origin(legal) is UnionType:
+        return f"{_name(get_args(legal)[0])}, or None"
+    if get_origin(legal) is tuple:
+        items = get_args(legal)
+        count = "" if ... in items else f"{len(items)} "
+        return f"a list of {count}{WORDS[items[0]][1]}"
+    return WORDS[legal][0]
 
 
 @dataclass(frozen=True)
@@ -105,6 +146,7 @@ class ModelConfig:
     multi_stft_normalized: bool
 
     def __post_init__(self) -> None:
+        check_types(self)
         self.check_names()
         self.check_sizes()
         self.check_stft()
@@ -193,6 +235,7 @@ class NewerConfig:
     freq_range: tuple[int, int] | None
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.num_residual_streams < 1 or self.mc_hyper_conn_sinkhorn_iters < 0:
             raise ValueError(
                 f"num_residual_streams={self.num_residual_streams} and "
@@ -250,11 +293,13 @@ def name_stems(stems: Sequence[str] | None, num_stems: int | None) -> tuple[str,
     """The stems' names; numbered ones if only their count is given.
 
     Raises:
-        ValueError: if the two disagree.
+        ValueError: if the two disagree, or one is of another type.
     """
+    if num_stems is not None and (not _is_of(num_stems, int) or num_stems < 1):
+        raise ValueError(f"num_stems={num_stems!r}: it must be a whole number of at least 1")
     if stems is None:
         return tuple(f"stem_{number + 1}" for number in range(num_stems or 1))
-    if isinstance(stems, str):  # a sequence, but of letters
+    if isinstance(stems, str) or not isinstance(stems, Sequence):  # a text is one, of letters
         raise ValueError(f"stems is {stems!r}: it must list stem names")
     if num_stems is not None and num_stems != len(stems):
         raise ValueError(f"num_stems={num_stems} with stems {[*stems]}: leave num_stems out")
@@ -268,7 +313,12 @@ def read_arguments(kind: str, given: Mapping[str, Any]) -> tuple[ModelConfig, Ne
         ValueError: if an argument is unknown, belongs to another layout, or is out of range.
     """
     given = {key: value for key, value in given.items() if key not in IGNORED}
-    given |= {key: tuple(given[key]) for key in SEQUENCES if given.get(key) is not None}
+    lists = {key: given.get(key) for key in SEQUENCES}
+    given |= {
+        key: tuple(value)
+        for key, value in lists.items()
+        if isinstance(value, Sequence) and not isinstance(value, str)
+    }
     if given.pop("num_residual_fracs", 1) != 1:
         raise ValueError("num_residual_fracs is not 1: streams cut into fractions are not built")
     stems = name_stems(given.pop("stems", None), given.pop("num_stems", None))
@@ -286,4 +336,24 @@ def read_arguments(kind: str, given: Mapping[str, Any]) -> tuple[ModelConfig, Ne
     config = ModelConfig(**{**values, **given})
     if config.layout != "1.2" and newer:
         raise ValueError(f"{[*newer][0]} with layout={config.layout!r}: only '1.2' has it")
-    return config, NewerConfig(**{**newer_defaults, **newer}) if config.layout == "1.2" else None
+    if config.layout != "1.2":
+        return config, None
+    added = NewerConfig(**{**newer_defaults, **newer})
+    check_range(config, added.freq_range)
+    return config, added
+
+
+def check_range(config: ModelConfig, bins: tuple[int, int] | None) -> None:
+    """Raise ValueError unless ``freq_range`` lies within the spectrum of a band-split model."""
+    if bins is None:
+        return
+    if config.kind == "mel":
+        raise ValueError(
+            f"freq_range={bins} with mel bands, which cover all bins: leave it out, or take "
+            f"BSRoformer"
+        )
+    if not 0 <= bins[0] < bins[1] <= config.bins:
+        raise ValueError(
+            f"freq_range={bins} of {config.bins} bins: it must be the first bin and the one after "
+            f"the last"
+        )

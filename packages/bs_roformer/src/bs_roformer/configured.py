@@ -28,12 +28,14 @@ def open_configured(source: str, config_path: Path) -> Checkpoint:
         FileNotFoundError: if one of the files is not there.
         ValueError: if one can't be read, or they disagree.
     """
-    config = read_community_yaml(config_path)
     path = Path(source).expanduser()
     entries = () if path.exists() else find_published("bs_roformer", source)
-    found = read_weights(fetch(entries[0]) if entries else path)
-    model = load_network(found, config.kind, config.arguments)
-    notes = (f"{path} with {config_path}", *found.notes)
+    weights = entries[0].published_name if entries else path.name
+    config = read_community_yaml(config_path, weights)
+    path = fetch(entries[0]) if entries else path
+    found = read_weights(path)
+    model = load_network(found, config.kind, config.arguments, path)
+    notes = (f"{path} with {config_path}", *found.notes, *config.notes)
     recipe = _recipe(config, model)
     return Checkpoint(model, recipe, config_path.stem, None, None, None, notes)
 

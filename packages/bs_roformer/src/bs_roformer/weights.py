@@ -16,6 +16,7 @@ from torch import Tensor
 from bs_roformer.community import differences
 from bs_roformer.mel_bands import mel_bands
 from bs_roformer.model import Roformer, build
+from mss_shared.checkpoint import fill
 from mss_shared.foreign import read_foreign, strip_prefixes, unwrap
 
 # Networks that grew out of these and do not fit them, by what only their keys have.
@@ -24,7 +25,13 @@ FOREIGN = {
     r"axial|refiner": "a variant with an axial refiner in the mask head",
     r"shared_\w*bias|to_qkv\.bias|to_out\.0\.bias": "a variant with biases shared by attentions",
     r"^time_mlp|\.to_ada": "a flow-matching variant",
+    r"(?<!\.branch)\.(to|learned)_value_residual_mix": (
+        "a network of the package BS-RoFormer 0.5 (values of the first block as in layout 1.2, "
+        "without its branches)"
+    ),
+    r"\.lora_[AB]$": "a low-rank adapter that was not merged into its network",
 }
+COMPILED = "_orig_mod."  # torch.compile puts it before every key
 MEL_SETTINGS = [
     (sample_rate, n_fft)
     for n_fft in (2048, 4096, 1024, 8192, 512, 256)
@@ -86,7 +93,7 @@ def recognise(found: Any) -> Recognised:
         ValueError: if it holds no weights of these networks, or those of a foreign variant.
     """
     bare, notes = unwrap(found)
-    state, stripped = strip_prefixes(bare)
+    state, stripped = _strip(bare)
     notes += stripped
     for pattern, what in FOREIGN.items():
         foreign = [key for key in state if re.search(pattern, key)]
@@ -115,17 +122,20 @@ def recognise(found: Any) -> Recognised:
     return Recognised(kind, arguments, state, tuple(notes))
 
 
-def load_network(found: Recognised, kind: str, arguments: Mapping[str, Any]) -> Roformer:
+def load_network(
+    found: Recognised, kind: str, arguments: Mapping[str, Any], path: Path
+) -> Roformer:
     """The network of a configuration, with recognised weights; in evaluation mode.
 
     Args:
         found: the weights.
         kind, arguments: of a recipe's model section, or of the YAML beside the weights; complete,
             with stems by name.
+        path: the weights file, for error messages.
 
     Raises:
         ValueError: if the configuration and the shapes of the weights disagree, naming the first
-            argument that does.
+            argument that does; or if a tensor is missing, unknown or of another shape.
     """
     if kind != found.kind:
         raise ValueError(
@@ -136,8 +146,32 @@ def load_network(found: Recognised, kind: str, arguments: Mapping[str, Any]) -> 
     if wrong:
         raise ValueError(f"{wrong[0]} ({len(wrong)} such): they belong to another recipe")
     model = build(kind, **{**found.arguments, "num_stems": None, **arguments})
-    model.load_state_dict(found.state, strict=True)
-    return model.eval()
+    try:
+        filled: Roformer = fill(model, found.state, path)
+    except ValueError as error:  # its sizes agree, so it may as well be broken
+        raise ValueError(f"{error}, or the file is damaged") from None
+    return filled
+
+
+def _strip(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """Remove the prefixes that every key has, that of torch.compile among them."""
+    state, notes = strip_prefixes(state)
+    while state and all(key.startswith(COMPILED) for key in state):
+        bare = {key.removeprefix(COMPILED): tensor for key, tensor in state.items()}
+        state, more = strip_prefixes(bare)
+        notes += [f"removed the prefix {COMPILED!r} of every key", *more]
+    return state, notes
+
+
+def _rows(state: Mapping[str, Tensor], key: str) -> int:
+    """Length of a tensor that sizes are read from."""
+    if key not in state or state[key].ndim == 0 or len(state[key]) == 0:
+        what = f"have {key} of shape {tuple(state[key].shape)}" if key in state else f"lack {key}"
+        raise ValueError(
+            f"the weights {what} ({len(state)} keys in all): they are damaged or incomplete, fetch "
+            f"or save them again"
+        )
+    return len(state[key])
 
 
 def _matching(state: Mapping[str, Tensor], pattern: str) -> list[re.Match[str]]:
@@ -167,23 +201,23 @@ def _sizes(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
         )
     depths = {a: _count(state, rf"layers\.0\.{a}\.layers\.(\d+)\..*") for a in axes}
     part = f"layers.0.{full[0]}.layers.0.0" + (".branch" if newer else "")
-    heads = len(state[f"{part}.to_gates.bias"])
+    heads = _rows(state, f"{part}.to_gates.bias")
     pope = f"{part}.pope_embed.bias" in state
     sizes: dict[str, Any] = {
         "layout": "1.2" if newer else "checkpoint",
-        "dim": len(state["band_split.to_features.0.1.weight"]),
+        "dim": _rows(state, "band_split.to_features.0.1.weight"),
         "depth": _count(state, r"layers\.(\d+)\..*"),
         "linear_transformer_depth": sum(depths[a] for a in axes if a not in full),
         "time_transformer_depth": depths[full[0]],
         "freq_transformer_depth": depths[full[1]],
         "heads": heads,
-        "dim_head": len(state[f"{part}.to_qkv.weight"]) // 3 // heads,
+        "dim_head": _rows(state, f"{part}.to_qkv.weight") // 3 // heads,
         "use_pope": pope,
         "num_stems": _count(state, r"mask_estimators\.(\d+)\..*"),
     }
     if newer:
-        streams = state.get(f"layers.0.{full[0]}.layers.0.0.static_beta")
-        sizes["num_residual_streams"] = 1 if streams is None else len(streams)
+        streams = f"layers.0.{full[0]}.layers.0.0.static_beta"
+        sizes["num_residual_streams"] = _rows(state, streams) if streams in state else 1
         # Blocks after the first have it: with a single block it cannot be told, nor matters.
         sizes["add_value_residual"] = any("value_residual_mix" in key for key in state)
     return sizes | _masks(kind, sizes["dim"], state)
@@ -195,7 +229,7 @@ def _masks(kind: str, dim: int, state: Mapping[str, Tensor]) -> dict[str, Any]:
     linears = len(_matching(state, head))
     sizes = {"mask_estimator_depth": linears if kind == "bs" else linears - 1}
     if linears > 1:
-        hidden = len(state["mask_estimators.0.to_freqs.0.0.0.weight"])
+        hidden = _rows(state, "mask_estimators.0.to_freqs.0.0.0.weight")
         sizes["mlp_expansion_factor"] = hidden // dim
     return sizes
 
@@ -203,7 +237,7 @@ def _masks(kind: str, dim: int, state: Mapping[str, Tensor]) -> dict[str, Any]:
 def _bands(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Bands, channels and, where it is certain, the STFT's size."""
     count = _count(state, r"band_split\.to_features\.(\d+)\..*")
-    widths = [len(state[f"band_split.to_features.{n}.0.gamma"]) for n in range(count)]
+    widths = [_rows(state, f"band_split.to_features.{n}.0.gamma") for n in range(count)]
     return _split_bands(widths) if kind == "bs" else _mel_bands(widths)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 BLOCKS = ("TFC", "TDC", "TDF", "TFC_TDF", "TFC_LaSAFT", "TFC_LightSAFT", "TFC_RNN", "TDC_RNN")
 CONDITIONED = ("TFC", "TFC_TDF", "TFC_LaSAFT", "TFC_LightSAFT")  # the others stand alone
 ATTENTIVE = ("TFC_LaSAFT", "TFC_LightSAFT")
+FREQUENCY_ALONE = ("TDF", "TDC", "TDC_RNN")  # of 2020: their levels halve bins alone
 CHOICES: dict[str, tuple[str | None, ...]] = {
     "spec_type": ("complex", "magnitude"),
     "spec_est_mode": ("mapping", "masking"),
@@ -21,6 +22,18 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "pocm_type": ("matmul", "naive"),
     "pocm_norm": ("batch_norm", None),
 }
+POSITIVE = (
+    "sample_rate",
+    "internal_channels",
+    "n_internal_layers",
+    "kernel_size_t",
+    "kernel_size_f",
+    "min_bn_units",
+    "num_tdfs",
+    "dk",
+    "control_input_dim",
+    "embedding_dim",
+)
 
 
 @dataclass(frozen=True)
@@ -42,8 +55,9 @@ class ModelConfig:
         input_channels: 2 per audio channel if complex, 1 if magnitude.
         internal_channels: of every block.
         first_conv_activation, last_activation, block_activation: see ``blocks.ACTIVATIONS``.
-        t_down_layers: levels that halve time, or null for all.
-        f_down_layers: levels that halve frequency, or null for all.
+        t_down_layers: levels that halve time, or null for all; for the blocks of
+            ``FREQUENCY_ALONE`` null, and no level does.
+        f_down_layers: levels that halve frequency, or null for all, as the latter must.
         n_internal_layers: convolutions per block.
         kernel_size_t, kernel_size_f: of the convolutions, along frames and along bins; odd.
         bn_factor: bins per bottleneck unit, or null for no bottleneck.
@@ -109,6 +123,8 @@ class ModelConfig:
     def strides(self) -> list[tuple[int, int]]:
         """(time, frequency) by which each level is made smaller."""
         every = range(self.levels)
+        if self.block in FREQUENCY_ALONE:
+            return [(1, 2) for _ in every]
         time = every if self.t_down_layers is None else self.t_down_layers
         frequency = every if self.f_down_layers is None else self.f_down_layers
         return [(1 + (i in time), 1 + (i in frequency)) for i in every]
@@ -181,6 +197,11 @@ def check_config(config: ModelConfig) -> None:
         if getattr(config, name) not in choices:
             words = ", ".join("null" if choice is None else choice for choice in choices)
             raise ValueError(f"{name} is {getattr(config, name)!r}: choose from {words}")
+    for name in POSITIVE:
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name} is {getattr(config, name)}: give at least 1")
+    if config.bn_factor is not None and config.bn_factor < 1:
+        raise ValueError(f"bn_factor is {config.bn_factor}: give at least 1, or null")
     _check_unet(config)
     _check_window(config)
     if config.modulation is None:
@@ -196,23 +217,32 @@ def _check_unet(config: ModelConfig) -> None:
         if getattr(config, name) % 2 == 0:
             raise ValueError(f"{name} is {getattr(config, name)}: give an odd number")
     for name in ("t_down_layers", "f_down_layers"):
-        for level in getattr(config, name) or ():
-            if not 0 <= level < config.levels:
-                raise ValueError(
-                    f"{name} has {level}, the network has levels 0 to {config.levels - 1}: give "
-                    f"levels among them"
-                )
-    if config.n_internal_layers < 1 or config.internal_channels < 1:
-        raise ValueError(
-            f"n_internal_layers is {config.n_internal_layers}, internal_channels "
-            f"{config.internal_channels}: give at least 1 of each"
-        )
+        _check_layers(config, name, getattr(config, name))
     per_channel = 2 if config.spec_type == "complex" else 1
     if config.input_channels < 1 or config.input_channels % per_channel:
         raise ValueError(
             f"input_channels is {config.input_channels}: spec_type {config.spec_type} needs "
             f"{per_channel} per audio channel"
         )
+    if config.spec_type == "magnitude" and config.input_channels > 2:
+        raise ValueError(
+            f"input_channels is {config.input_channels}: spec_type magnitude needs 2 for stereo, "
+            f"1 for mono"
+        )
+
+
+def _check_layers(config: ModelConfig, name: str, layers: tuple[int, ...] | None) -> None:
+    if layers is not None and config.block in FREQUENCY_ALONE:
+        raise ValueError(
+            f"{name} is {list(layers)}: all levels of block {config.block} halve frequency and "
+            f"none halves time, give null"
+        )
+    for level in layers or ():
+        if not 0 <= level < config.levels:
+            raise ValueError(
+                f"{name} has {level}, the network has levels 0 to {config.levels - 1}: give "
+                f"levels among them"
+            )
 
 
 def _check_window(config: ModelConfig) -> None:

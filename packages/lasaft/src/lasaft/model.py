@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from einops import rearrange
@@ -22,7 +22,7 @@ from lasaft.blocks import (
     bottleneck,
 )
 from lasaft.conditioning import ConditionGenerator
-from lasaft.config import ModelConfig, check_config
+from lasaft.config import FREQUENCY_ALONE, ModelConfig, check_config
 from lasaft.svs2020 import TDC, TFC_TIF, TIF, FrequencyResampling, Recurrent, TDFBlock
 
 
@@ -104,7 +104,7 @@ def _attentive(config: ModelConfig, tfc: TFC, bins: int) -> Block:
 def resampling(config: ModelConfig, stride: tuple[int, int], up: bool) -> nn.Module:
     """From one level to the next, without activation."""
     channels = config.internal_channels
-    if config.block in ("TDF", "TDC", "TDC_RNN"):
+    if config.block in FREQUENCY_ALONE:
         return FrequencyResampling(channels, up)
     kind = nn.ConvTranspose2d if up else nn.Conv2d
     return nn.Sequential(kind(channels, channels, stride, stride), nn.BatchNorm2d(channels))
@@ -297,8 +297,16 @@ class Separator(nn.Module):
         """Whether one network serves several stems."""
         return self.config.modulation is not None
 
+    def conditioning(self) -> Iterator[nn.Module]:
+        """The layers that see conditions and no music; none in a network without conditions."""
+        return self.spec2spec.condition_generator.modules() if self.conditioned else iter(())
+
     def forward(self, mixture: Tensor) -> Tensor:
-        """(batch, channel, sample) -> (batch, stem, channel, sample), any length, any channels."""
+        """(batch, channel, sample) -> (batch, stem, channel, sample), any length, any channels.
+
+        Raises:
+            ValueError: if the samples are no floating-point numbers.
+        """
         return self._separate(mixture, range(len(self.stems)), self.window_overlap)
 
     def separate_track(
@@ -312,10 +320,11 @@ class Separator(nn.Module):
             overlap_ratio: 0 to 0.5; ``window_overlap`` if not given.
 
         Returns:
-            (channel, sample), as long as the mixture.
+            (channel, sample), as long as the mixture and of its type.
 
         Raises:
-            ValueError: for a stem the model does not know, or an overlap out of range.
+            ValueError: for a stem the model does not know, an overlap out of range, or samples
+                that are no floating-point numbers.
         """
         if stem not in self.stems:
             raise ValueError(f"there is no stem {stem}: choose from {', '.join(self.stems)}")
@@ -324,13 +333,18 @@ class Separator(nn.Module):
 
     def _separate(self, mixture: Tensor, conditions: Sequence[int], overlap: float) -> Tensor:
         """(batch, channel, sample) -> (batch, condition, channel, sample)."""
+        if not mixture.is_floating_point():
+            raise ValueError(
+                f"the samples are {mixture.dtype}: give floating-point numbers, full scale at 1"
+            )
         batch, channels, samples = mixture.shape
+        audio = full_precision(mixture)  # in which windows are added up
         if channels == self.channels:
-            return self._separate_windows(mixture, conditions, overlap)
+            return self._separate_windows(audio, conditions, overlap).to(mixture.dtype)
         # Each channel by itself, through as many equal ones as the network has.
-        alone = rearrange(mixture, "b c t -> (b c) 1 t").expand(-1, self.channels, -1)
+        alone = rearrange(audio, "b c t -> (b c) 1 t").expand(-1, self.channels, -1)
         estimate = self._separate_windows(alone, conditions, overlap).mean(dim=2)
-        return rearrange(estimate, "(b c) s t -> b s c t", b=batch)
+        return rearrange(estimate, "(b c) s t -> b s c t", b=batch).to(mixture.dtype)
 
     def _separate_windows(
         self, mixture: Tensor, conditions: Sequence[int], overlap: float

@@ -6,12 +6,13 @@ from typing import Any
 
 import lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
 from lasaft.losses import Loss, find_loss
 from lasaft.model import Separator, full_precision
 from lasaft.recipe import TrainingConfig
+from mss_shared import console
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -33,6 +34,12 @@ class Training(pl.LightningModule):
                     f"training.{name} is {getattr(config, name)!r}: choose from "
                     f"{', '.join(choices)}"
                 )
+        norms = any(isinstance(part, nn.BatchNorm1d) for part in model.conditioning())
+        if config.batch < 2 and norms:
+            raise ValueError(
+                f"training.batch is {config.batch}: batch norm compares the conditions of a batch, "
+                f"give at least 2"
+            )
         self.model = model
         self.config = config
         self.train_loss = self._loss(config.train_loss)
@@ -44,8 +51,20 @@ class Training(pl.LightningModule):
         return find_loss(name, sizes.n_fft, sizes.hop_length, weights)
 
     def setup(self, stage: str) -> None:
-        """Let early stopping wait: Lightning has no hook for a recipe's fewest epochs."""
+        """Let early stopping wait, which Lightning has no hook for; say what is unusual."""
         self.trainer.fit_loop.min_epochs = self.config.min_epochs
+        last = self.model.config.last_activation
+        mapping = self.model.config.spec_est_mode == "mapping"
+        if mapping and last != "identity" and self.trainer.is_global_zero:
+            console.say(f"spec_est_mode mapping with last_activation {last}: identity is usual")
+
+    def on_train_epoch_start(self) -> None:
+        """Forget a stop that came before the fewest epochs; early stopping judges each epoch anew.
+
+        Lightning keeps such a signal until it may stop, whatever the loss does meanwhile. Early
+        stopping's own count goes on, so the next validation stops unless the loss has improved.
+        """
+        self.trainer.should_stop = False
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """The loss of one batch of {"mixture", "target", "condition"}."""

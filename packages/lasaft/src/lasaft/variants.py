@@ -69,6 +69,8 @@ def build(**values: Any) -> Separator:
 def read_arguments(preset: dict[str, Any], given: dict[str, Any]) -> ModelConfig:
     """A preset with changes, by the fields' names or the command line's.
 
+    Magnitudes have 2 input channels unless it is said how many.
+
     Raises:
         ValueError: if an argument is unknown.
     """
@@ -79,7 +81,10 @@ def read_arguments(preset: dict[str, Any], given: dict[str, Any]) -> ModelConfig
             f"there is no argument {unknown[0]}: choose from "
             f"{', '.join([*ModelConfig.__dataclass_fields__, *SYNONYMS])}"
         )
-    values = {**DEFAULTS, **preset, **changes}
+    said = {**preset, **changes}
+    if said.get("spec_type") == "magnitude":
+        said = {"input_channels": 2, **said}
+    values = {**DEFAULTS, **said}
     values["stems"] = tuple(values["stems"])
     for name in ("t_down_layers", "f_down_layers"):
         values[name] = read_layers(values[name])

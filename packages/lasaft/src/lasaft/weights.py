@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ from torch import Tensor
 
 from lasaft.lightning_file import read_lightning
 from lasaft.model import Separator
-from lasaft.variants import STEMS, read_arguments
+from lasaft.recipe import Recipe
+from lasaft.variants import STEMS, SYNONYMS, read_arguments
+from mss_shared.checkpoint import fill
+from mss_shared.foreign import read_foreign, strip_prefixes
+from mss_shared.recipe import load_recipe, recipe_from_text
 
 OLD_PREFIX, PREFIX = "conditional_spec2spec.", "spec2spec."  # until 28 January 2021, and since
 KINDS = (  # what the first encoder has, from the most special to the plainest
@@ -49,27 +54,69 @@ def read_weights(path: str | Path, **arguments: Any) -> Separator:
     """The separator that a file's weights make, in evaluation mode.
 
     Args:
-        path: a Lightning checkpoint or a state dict, opened without executing what it holds.
-        arguments: what shapes can't tell, such as ``hop_length``; else the file's
-            hyper-parameters say it, else the authors' defaults.
+        path: a run's ``model.safetensors``, a Lightning checkpoint, its own or of others, or a
+            state dict; opened without executing what it holds.
+        arguments: what shapes can't tell, such as ``hop_length``; else the recipe in the file's
+            header or beside the run's checkpoint says it, else the file's hyper-parameters, else
+            the authors' defaults.
 
     Raises:
-        ValueError: if it can't be read, or the shapes are no network's.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it can't be read, the shapes are no network's, or nothing says whether two
+            input channels are complex or magnitudes.
     """
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: give the path of a checkpoint")
-    state, hyper = read_lightning(path)
+    state, hyper, recipe = _read(path)
+    if recipe is not None:
+        return fill(Separator(read_arguments(asdict(recipe.model), arguments)), state, path)
     state, _ = rename(state, path.name)
     sizes = recognise(state)
-    told = {k: hyper[k] for k in UNSEEN if k in hyper and _fits(hyper[k], UNSEEN[k])}
+    told = _told(hyper, path)
+    if sizes["input_channels"] == 2 and "spec_type" not in {**told, **arguments}:
+        raise ValueError(
+            f"{path} has 2 input channels, a complex spectrogram of mono or magnitudes of stereo: "
+            f"say spec_type='complex' or spec_type='magnitude'"
+        )
     preset = {"stems": STEMS if sizes["modulation"] else STEMS[:1], **told, **sizes}
     model = Separator(read_arguments(preset, arguments))
-    missing = set(model.state_dict()) ^ set(state)
-    if missing:
-        raise ValueError(f"{path}: {sorted(missing)[0]} does not fit: it is no network of LaSAFT's")
+    _check_keys(state, model, path)
     model.load_state_dict(state, strict=True)
     return model.eval()
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], Recipe | None]:
+    """Weights, hyper-parameters, and the recipe if a run of ours left one with them."""
+    if path.suffix == ".safetensors":
+        found = read_foreign(path)
+        if "recipe" not in found.header:
+            return found.state, {}, None
+        if found.header.get("paper") != "lasaft":
+            raise ValueError(
+                f"{path} holds a {found.header.get('paper')} model: read it with that package"
+            )
+        header = found.header
+        return found.state, {}, recipe_from_text(Recipe, header["recipe"], header["recipe_name"])
+    state, hyper = read_lightning(path)
+    state, stripped = strip_prefixes(state)
+    beside = path.with_name("recipe.yaml")
+    ours = bool(stripped) and beside.is_file()
+    return state, hyper, load_recipe(Recipe, beside).recipe if ours else None
+
+
+def _check_keys(state: Mapping[str, Tensor], model: Separator, path: Path) -> None:
+    """Raise ValueError for what does not fit the network that was recognised."""
+    wanted = model.state_dict()
+    missing = set(wanted) ^ set(state)
+    if missing:
+        raise ValueError(f"{path}: {sorted(missing)[0]} does not fit: it is no network of LaSAFT's")
+    for key, tensor in wanted.items():
+        if tensor.shape != state[key].shape:
+            raise ValueError(
+                f"{path}: {key} has the shape {tuple(state[key].shape)}, the network recognised "
+                f"{tuple(tensor.shape)}: name its sizes, such as min_bn_units"
+            )
 
 
 UNSEEN: dict[str, type] = {  # in a file's hyper-parameters, and in no shape
@@ -79,13 +126,26 @@ UNSEEN: dict[str, type] = {  # in a file's hyper-parameters, and in no shape
     "spec_est_mode": str,
     "first_conv_activation": str,
     "last_activation": str,
+    "block_activation": str,
+    "gamma_activation": str,
+    "beta_activation": str,
     "condition_to": str,
     "pocm_type": str,
 }
 
 
-def _fits(value: Any, kind: type) -> bool:
-    return type(value) is kind
+def _told(hyper: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """What hyper-parameters say beyond the shapes, the command line's names as the fields'."""
+    told: dict[str, Any] = {}
+    for name, value in hyper.items():
+        field = SYNONYMS.get(name, name)
+        if field not in UNSEEN or type(value) is not UNSEEN[field]:
+            continue
+        if told.setdefault(field, value) != value:
+            raise ValueError(
+                f"{path} has {field} {told[field]} and {name} {value}: say which, as {field}=..."
+            )
+    return told
 
 
 def rename(state: Mapping[str, Tensor], name: str) -> tuple[dict[str, Tensor], list[str]]:
@@ -118,6 +178,7 @@ def recognise(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 Shapes = Mapping[str, tuple[int, ...]]
+RECURRENT = {"TFC_RNN": "tdf_f1_to_f2.tdf", "TDC_RNN": "tif_f1_to_f2.tif"}  # their last layers
 
 
 def _count(shapes: Shapes, pattern: str) -> int:
@@ -161,7 +222,7 @@ def _block(kind: str, first: Shapes) -> dict[str, Any]:
         sizes["kernel_size_t"] = kernel[0]
     if "keys" in first:
         sizes["dk"], sizes["num_tdfs"] = first["keys"]
-    for prefix in ("tdfs.tdf", "LaSAFT_bn_layer", "tdf.tdf", "tif.tif"):
+    for prefix in ("tdfs.tdf", "LaSAFT_bn_layer", "tdf.tdf", "tif.tif", *RECURRENT.values()):
         if f"{prefix}.0.weight" in first:
             sizes["tdf_bias"] = f"{prefix}.0.bias" in first
     return sizes
@@ -174,20 +235,29 @@ def _bottleneck(kind: str, shapes: Shapes) -> dict[str, Any]:
         "TFC_LightSAFT": "LaSAFT_bn_layer",
         "TFC_TDF": "tdf.tdf" if "encoders.0.tdf.tdf.0.weight" in shapes else "tif.tif",
         "TDF": "tif",
+        **RECURRENT,
     }.get(kind)
     if inside is None:
         return {}
     levels = _count(shapes, r"encoders\.(\d+)\.")
     places = [f"encoders.{level}" for level in range(levels)] + ["mid_block"]
+    widths = [_width(kind, shapes, place, inside) for place in places]
+    least = min(units for _, units in widths)
     if kind != "TFC_LightSAFT" and f"mid_block.{inside}.3.weight" not in shapes:
-        return {"bn_factor": None}
-    widths = []
-    for place in places:
-        units, bins = shapes[f"{place}.{inside}.0.weight"]
-        sources = shapes[f"{place}.keys"][1] if f"{place}.keys" in shapes else 1
-        whole = bins * sources if kind == "TFC_LaSAFT" else bins
-        widths.append((whole, units // sources if kind == "TFC_LightSAFT" else units))
-    return {"bn_factor": widths[0][0] // widths[0][1], "min_bn_units": min(u for _, u in widths)}
+        return {"bn_factor": None} | ({"min_bn_units": least} if kind in RECURRENT else {})
+    return {"bn_factor": max(1, widths[0][0] // widths[0][1]), "min_bn_units": least}
+
+
+def _width(kind: str, shapes: Shapes, place: str, inside: str) -> tuple[int, int]:
+    """Bins that a block's bottleneck divides, and its units."""
+    if kind in RECURRENT:  # the GRU's: three gates, bins
+        units, bins = shapes[f"{place}.rnn.weight_ih_l0"]
+        return bins, units // 3
+    units, bins = shapes[f"{place}.{inside}.0.weight"]
+    sources = shapes[f"{place}.keys"][1] if f"{place}.keys" in shapes else 1
+    if kind == "TFC_LightSAFT":
+        return bins, units // sources
+    return (bins * sources if kind == "TFC_LaSAFT" else bins), units
 
 
 def _conditions(shapes: Shapes, sizes: Mapping[str, Any]) -> dict[str, Any]:
