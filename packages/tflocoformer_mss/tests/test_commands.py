@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from mss_shared import audio
 from mss_shared.checkpoint import save_model
 from mss_shared.cli import run
 from mss_shared.recipe import find_recipe, load_recipe
-from tflocoformer_mss.__main__ import PAPER
+from tflocoformer_mss import TFLocoformerSeparator, configs
+from tflocoformer_mss.__main__ import PAPER, main
+from tflocoformer_mss.commands import translate
 from tflocoformer_mss.recipe import Recipe
 
 
@@ -56,13 +59,65 @@ def test_a_batch_that_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]
     assert stopped.value.code == 2 and "batch_size" in capsys.readouterr().err
 
 
+def test_train_takes_the_configuration_and_the_gpu_as_the_fork_does(
+    fits: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "train --config configs/musdb18_rtx5090_xlarge.yaml --gpu 0 --data_root songs"
+    monkeypatch.setattr("sys.argv", ["tflocoformer-mss", *words.split()])
+    main()
+    [made] = fits
+    assert made["loaded"].name == "musdb18_xlarge" and made["loaded"].verbatim is True
+    assert (made["machine"].devices, made["machine"].device) == (1, "auto")
+
+
+def test_another_gpu_than_the_first_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(PAPER, "train --config musdb18 --gpu 3 --data_root songs".split())
+    assert "--gpu 3 is not the first: set CUDA_VISIBLE_DEVICES=3" in capsys.readouterr().err
+
+
+def test_the_forks_words_become_ours_where_no_file_has_that_name(tmp_path: Path) -> None:
+    def translated(words: str) -> str:
+        return " ".join(translate("tflocoformer_mss", words.split()))
+
+    assert translated("evaluate --config configs/musdb18.yaml --output_dir results") == (
+        "evaluate --recipe musdb18 --scores results"
+    )
+    assert translated("separate --config=configs/musdb18.yaml --output_dir out") == (
+        "separate --config=musdb18 --output_dir out"
+    )
+    (tmp_path / "musdb18.yaml").touch()
+    for word in (f"{tmp_path}/musdb18.yaml", "configs/mine.yaml", "musdb18"):
+        assert translated(f"train --config {word} --gpu 0") == f"train --config {word} --gpu 0"
+    assert translated("") == ""
+
+
+def test_evaluate_takes_the_words_of_the_music_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("mss_shared.verbs.evaluate", lambda _paper, given, _: seen.append(given))
+    words = "evaluate --config configs/musdb18.yaml --checkpoint best_model.pth --output_dir out"
+    monkeypatch.setattr("sys.argv", ["tflocoformer-mss", *words.split(), "--data_root", "songs"])
+    main()
+    [given] = seen
+    assert (given.recipe, given.scores, given.checkpoint) == (
+        "musdb18",
+        Path("out"),
+        ["best_model.pth"],
+    )
+
+
+def save_untrained(path: Path, name: str) -> None:
+    """Weights of a recipe's model as it starts, with their recipe."""
+    loaded = load_recipe(Recipe, find_recipe("tflocoformer_mss", name))
+    header = {"paper": PAPER.name, "recipe": loaded.text, "recipe_name": name}
+    header |= {"verbatim": "true", "leaf_sources": "null", "training": "null"}
+    save_model(path, PAPER.build_model(loaded.recipe), header)
+
+
 def test_separate_takes_the_words_of_the_music_fork_and_names_files_as_it_did(
     tmp_path: Path,
 ) -> None:
-    loaded = load_recipe(Recipe, find_recipe("tflocoformer_mss", "demo"))
-    header = {"paper": PAPER.name, "recipe": loaded.text, "recipe_name": "demo"}
-    header |= {"verbatim": "true", "leaf_sources": "null", "training": "null"}
-    save_model(tmp_path / "best.safetensors", PAPER.build_model(loaded.recipe), header)
+    save_untrained(tmp_path / "best.safetensors", "demo")
     song = 0.1 * np.random.default_rng(0).standard_normal((2, 4_000))
     audio.write(tmp_path / "music.wav", song.astype(np.float32), 44_100)
     words = f"--input {tmp_path}/music.wav --output_dir {tmp_path}/out --config demo"
@@ -71,8 +126,35 @@ def test_separate_takes_the_words_of_the_music_fork_and_names_files_as_it_did(
     assert written == {f"music_{stem}.wav" for stem in ("vocals", "drums", "bass", "other")}
 
 
-def test_separate_takes_the_words_of_the_speech_code(tmp_path: Path, capsys: Any) -> None:
-    words = "--model_path nowhere.pth --audio_path talk.wav --audio_output_dir out"
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ("whamr", "--config whamr has kind='tf', the checkpoint's recipe 'bs'"),
+        ("musdb19", "there is no recipe 'musdb19'"),
+    ],
+)
+def test_a_configuration_that_is_not_the_checkpoints_is_refused(
+    config: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_untrained(tmp_path / "best.safetensors", "demo")
+    audio.write(tmp_path / "music.wav", np.zeros((2, 4_000), np.float32), 44_100)
+    words = f"separate {tmp_path}/music.wav --out {tmp_path}/out --config {config}"
     with pytest.raises(SystemExit):
-        run(PAPER, ["separate", *words.split()])
-    assert "there is no checkpoint nowhere.pth" in capsys.readouterr().err
+        run(PAPER, [*words.split(), "--checkpoint", f"{tmp_path}/best.safetensors"])
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob("out/*.wav"))
+
+
+def test_separate_takes_the_words_of_the_speech_code(tmp_path: Path) -> None:
+    separator = TFLocoformerSeparator(**configs["whamr_small"])
+    state = {f"separator.{key}": value for key, value in separator.state_dict().items()}
+    torch.save(state, tmp_path / "valid.loss.ave_5best.pth")
+    talk = 0.1 * np.random.default_rng(0).standard_normal((1, 1_500))
+    audio.write(tmp_path / "talk.wav", talk.astype(np.float32), 8_000)
+    words = f"--model_path {tmp_path}/valid.loss.ave_5best.pth --audio_path {tmp_path}/talk.wav"
+    words += f" --audio_output_dir {tmp_path}/out --recipe whamr_small"
+    run(PAPER, ["separate", *words.split()])
+    files = sorted((tmp_path / "out").glob("*.wav"))
+    assert [file.name for file in files] == ["talk_speaker1.wav", "talk_speaker2.wav"]
+    sounds = [audio.read(file) for file in files]
+    assert all(sound.shape == (1, 1_500) and abs(sound).max() > 0.0 for sound in sounds)

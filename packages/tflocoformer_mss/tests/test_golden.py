@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 import tflocoformer_mss
 from tflocoformer_mss import configs
+from tflocoformer_mss.config import STEMS
+from tflocoformer_mss.losses import combine
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = sorted(p.stem for p in GOLDEN.glob("*.safetensors") if p.stem != "losses")
@@ -114,6 +116,28 @@ def test_the_music_model_gives_the_frozen_waves_and_spectrograms() -> None:
     assert [*waves] == [*specs] == ["vocals", "drums", "bass", "other"]
     close(torch.stack([*waves.values()], dim=1), found["output"])
     close(torch.stack([*specs.values()], dim=1), found["output_spec"])
+
+
+def test_a_training_step_of_the_music_model_has_the_frozen_loss_and_gradients() -> None:
+    found, about = tensors("mss_train_step")
+    model = network("mss_train_step").train()
+    estimate = torch.stack([*model(found["input"]).values()], dim=1)
+    close(estimate.detach(), found["output"])
+    weights = {"si_sdr": 1.0, "l1": 0.1, "spectral": 0.1}
+    total, parts = combine(estimate.unsqueeze(2), found["target"].unsqueeze(2), weights)
+    assert total.item() == pytest.approx(found["loss.total_loss"].item(), rel=1e-5)
+    for place, stem in enumerate(STEMS):
+        for term, part in parts.items():
+            frozen = found[f"loss.{stem}_{term}"].item()
+            assert part[place].item() == pytest.approx(frozen, rel=1e-5)
+    total.backward()
+    ours = {name: parameter.grad for name, parameter in model.named_parameters()}
+    frozen_gradients = {key[5:]: value for key, value in found.items() if key.startswith("grad.")}
+    assert len(frozen_gradients) == 5
+    for name, gradient in frozen_gradients.items():
+        close(ours[name], gradient, 1e-4)
+    norm = torch.stack([gradient.norm() for gradient in ours.values()]).norm()
+    assert norm.item() == pytest.approx(float(about["total_grad_norm"]), rel=1e-4)
 
 
 @pytest.mark.parametrize("name", SPECTRAL)

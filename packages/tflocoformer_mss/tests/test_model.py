@@ -47,6 +47,7 @@ FIELDS: dict[str, Any] = {
     "conv1d_shift": 1,
     "dropout": 0.0,
     "eps": 1e-5,
+    "init": "torch",
     "masking": True,
     "n_second_layers": 0,
     "second_attention_dim": 0,
@@ -215,7 +216,8 @@ def test_checkpointing_gives_the_same_gradients(name: str) -> None:
         assert len(found) >= len([*network.parameters()]) - 1  # a prompt that no stem has
         gradients.append(found)
     assert gradients[0].keys() == gradients[1].keys()
-    assert all(torch.equal(plain, gradients[1][key]) for key, plain in gradients[0].items())
+    for key, plain in gradients[0].items():
+        assert (gradients[1][key] - plain).norm() <= 1e-5 * plain.norm(), key
 
 
 def saved_bytes(network: WaveformModel, mixture: Tensor) -> int:
@@ -241,6 +243,30 @@ def test_checkpointing_halves_what_is_kept_for_the_backward_pass() -> None:
     plain = saved_bytes(network, mixture)
     network.activation_checkpointing = True
     assert 0 < saved_bytes(network, mixture) < plain / 2
+
+
+def test_checkpointing_computes_few_sequences_at_a_time_with_the_same_gradients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mixture = torch.randn(1, 2, 5_000)
+    gradients = []
+    for wanted in (False, True):
+        network = model("tf").train()
+        network.activation_checkpointing = wanted
+        seen: list[int] = []
+        [block] = network.blocks()
+        for path in (block.freq_path, block.frame_path):
+            path.register_forward_pre_hook(
+                lambda _, given, seen=seen: seen.append(given[0][..., 0].numel())
+            )
+        monkeypatch.setitem(PLACES_AT_ONCE, "cpu", 1_000)
+        network(mixture).square().mean().backward()
+        gradients.append({key: p.grad for key, p in network.named_parameters()})
+    whole = 2 * 157 * 33
+    assert len(seen) == 2 * sum(-(-whole // (at_once * n)) for at_once, n in ((30, 33), (6, 157)))
+    assert max(seen) == 30 * 33
+    for key, plain in gradients[0].items():
+        assert (gradients[1][key] - plain).norm() <= 1e-5 * plain.norm(), key
 
 
 # ---- bands
@@ -430,6 +456,36 @@ def test_encoder_and_decoder_stay_in_float32_under_autocast() -> None:
     assert seen == [torch.float32] * 2 and out.dtype == torch.complex64
 
 
+# ---- weights before training
+
+
+@pytest.mark.parametrize("norm", ["rmsgroupnorm", "layernorm"])
+def test_xavier_spreads_matrices_evenly_up_to_their_bound_and_zeroes_biases(norm: str) -> None:
+    network = model("tf", init="xavier_uniform", norm_type=norm).separator
+    counts = {"matrix": 0, "bias": 0, "gain": 0}
+    for name, parameter in network.named_parameters():
+        if parameter.ndim > 1:
+            places = parameter[0, 0].numel()
+            bound = (6.0 / (places * (parameter.shape[0] + parameter.shape[1]))) ** 0.5
+            assert 0.8 * bound < parameter.abs().max().item() <= bound, name
+            assert parameter.std().item() == pytest.approx(bound / 3**0.5, rel=0.2), name
+            counts["matrix"] += 1
+        else:
+            kind = "bias" if name.endswith("bias") else "gain"
+            assert bool((parameter == (0.0 if kind == "bias" else 1.0)).all()), name
+            counts[kind] += 1
+    norms = 0 if norm == "rmsgroupnorm" else 6
+    assert counts == {"matrix": 14, "bias": 11 + norms, "gain": 7}
+
+
+def test_torchs_own_weights_are_those_of_the_bare_separator() -> None:
+    ours = model("tf").separator.state_dict()
+    torch.manual_seed(0)
+    bare = TFLocoformerSeparator(n_layers=1, **SMALL).state_dict()
+    assert ours.keys() == bare.keys()
+    assert all(torch.equal(ours[key], bare[key]) for key in bare)
+
+
 # ---- arguments
 
 
@@ -457,6 +513,24 @@ def test_an_illegal_argument_is_named(changes: dict[str, Any], message: str) -> 
         TFLocoformerSeparator(**{"n_layers": 1, **SMALL, **changes})
 
 
+def test_arguments_without_a_name_are_in_the_order_of_the_code() -> None:
+    given = (8, "layernorm", 2, "tf", 2, True, 12, "nope", "swiglu_conv1d", 10, 3, 2, 0.5, 1e-3)
+    names = ("emb_dim", "norm_type", "num_groups", "tf_order", "n_heads", "flash_attention")
+    names += ("attention_dim", "pos_enc", "ffn_type", "ffn_hidden_dim", "conv1d_kernel")
+    names += ("conv1d_shift", "dropout", "eps")
+    named = dict(zip(names, given, strict=True))
+    for kind, lead in ((TFLocoformerSeparator, (3, 1)), (TFLocoformerMSS, (64, 16, 4, 1))):
+        placed, by_names = kind(*lead, *given), kind(*lead, **named)
+        assert str(placed) == str(by_names)
+        assert "LayerNorm((8,), eps=0.001" in str(placed) and placed.blocks[0].order == "tf"
+        partly = kind(*lead, *given[:1], **{key: named[key] for key in names[1:]})
+        assert str(partly) == str(placed)
+    with pytest.raises(TypeError, match="emb_dim is given twice"):
+        TFLocoformerSeparator(2, 1, 8, emb_dim=8)
+    with pytest.raises(TypeError, match="15 arguments for the 14"):
+        TFLocoformerSeparator(2, 1, *given, 0)
+
+
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
@@ -470,6 +544,7 @@ def test_an_illegal_argument_is_named(changes: dict[str, Any], message: str) -> 
         ("bs", {"hop_length": 300}, "hop_length=300 with n_fft=512"),
         ("bs", {"window": "hamming"}, "window='hamming'"),
         ("bs", {"padding": "circular"}, "padding='circular'"),
+        ("bs", {"init": "he"}, "init='he': it must be one of torch, xavier_uniform"),
     ],
 )
 def test_fields_of_a_recipe_that_do_not_fit_are_named(

@@ -11,6 +11,7 @@ from typing import Any
 import lightning as pl
 import pytest
 import torch
+from lightning.pytorch.plugins import MixedPrecision
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -28,6 +29,16 @@ TINY = {"n_layers": 1, "emb_dim": 4, "attention_dim": 4, "ffn_hidden_dim": (4, 4
 TINY |= {"n_heads": 1, "n_fft": 512, "hop_length": 256}
 BASE = {"epochs": 1, "warmup_steps": 0, "plateau_factor": 0.5}
 STEMS = ("vocals", "drums", "bass", "other")
+MUSIC = {"musdb18_small", "musdb18_small_nope", "musdb18", "musdb18_xlarge"}
+MUSIC |= {"bs_musdb18hq", "tuss_musdb18hq", "tuss_medium", "tuss_large"}
+QUIET: dict[str, Any] = {
+    "max_epochs": 1,
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+}
 
 
 def recipe(**training: Any) -> LoadedRecipe[Recipe]:
@@ -41,6 +52,17 @@ def recipe(**training: Any) -> LoadedRecipe[Recipe]:
         training=replace(found.training, **{**BASE, **training}),
     )
     return replace(loaded, recipe=changed, text=to_yaml(changed), verbatim=False)
+
+
+def narrow(found: Recipe, **model: Any) -> Recipe:
+    """A shipped recipe, narrow and shallow, with all else as it is."""
+    small = {"n_layers": 1, "emb_dim": 8, "attention_dim": 16, "num_groups": 2, "n_heads": 2}
+    sizes = {"n_fft": 128, "hop_length": 32} if found.model.kind == "tf" else {"n_fft": 512}
+    small |= {"hop_length": 256, **sizes}
+    small |= {"ffn_hidden_dim": (4,) * len(found.model.ffn_hidden_dim)}
+    if found.model.n_second_layers:
+        small |= {"n_second_layers": 1, "second_attention_dim": 16, "second_ffn_hidden_dim": (4, 4)}
+    return replace(found, model=replace(found.model, **{**small, **model}))
 
 
 def training(**changes: Any) -> Training:
@@ -264,15 +286,70 @@ def test_half_precision_is_on_in_training_and_in_validation(
     trainer = pl.Trainer(
         accelerator="cpu",
         precision=precision,
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
+        **QUIET,
     )
     trainer.fit(module, loader(), loader())
     assert seen == {True: inside, False: inside}
+
+
+@pytest.fixture
+def norms(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Of all gradients after each optimizer step, which leaves them as it took them."""
+    found: list[float] = []
+    plain = Training.optimizer_step
+
+    def step(self: Training, *given: Any) -> None:
+        plain(self, *given)
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        found.append(torch.stack([g.norm() for g in gradients]).norm().item())
+
+    monkeypatch.setattr(Training, "optimizer_step", step)
+    return found
+
+
+HALVED = [path for path in shipped_recipes("tflocoformer_mss") if path.stem in MUSIC]
+
+
+@pytest.mark.parametrize("path", HALVED, ids=lambda path: path.stem)
+def test_a_music_recipe_takes_its_clipped_step_in_half_precision(
+    path: Path, songs: Any, norms: list[float], tmp_path: Path, monkeypatch: Any
+) -> None:
+    """With the precision, clipping and optimizer that a GPU gets, and a bound that acts."""
+    monkeypatch.setattr("mss_shared.fit._precision", lambda wanted, _: wanted)
+    loaded = load_recipe(Recipe, path)
+    loop = loaded.recipe.training
+    assert (loop.precision, loop.clip_norm) == ("bf16-mixed", 5.0)
+    found = replace(
+        narrow(loaded.recipe, sample_rate=44_100),
+        data=replace(loaded.recipe.data, chunk_seconds=0.05, examples_per_epoch=1),
+        training=replace(loop, batch=1, epochs=1, clip_norm=1e-3),
+    )
+    changed = replace(loaded, recipe=found, text=to_yaml(found), verbatim=False)
+    fit(PAPER, changed, songs, tmp_path / "run", Machine(device="cpu"))
+    assert norms == pytest.approx([1e-3], rel=1e-2)
+
+
+def test_the_music_recipes_train_in_half_precision_and_one_is_fused() -> None:
+    assert len(HALVED) == len(MUSIC) == 8
+    fused = [path.stem for path in HALVED if load_recipe(Recipe, path).recipe.training.fused]
+    assert fused == ["musdb18_xlarge"]
+
+
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec:FutureWarning")
+@pytest.mark.parametrize("fused", [False, True])
+def test_scaled_gradients_of_float16_are_clipped_at_their_true_norm(
+    fused: bool, norms: list[float]
+) -> None:
+    module = training(schedule="plateau", fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        plugins=[MixedPrecision("16-mixed", "cpu", scaler)],
+        gradient_clip_val=1e-3,
+        **QUIET,
+    )
+    trainer.fit(module, loader(), loader())
+    assert norms == pytest.approx([1e-3], rel=1e-2)
 
 
 def test_training_stops_early_where_the_validation_loss_stays(songs: Any, tmp_path: Path) -> None:
@@ -306,22 +383,20 @@ def test_each_weight_scales_its_term(term: str) -> None:
 def test_every_recipes_model_and_loss_make_a_step(path: Path) -> None:
     """Narrow and shallow, with all else as the recipe has it."""
     found = load_recipe(Recipe, path).recipe
-    small = {"n_layers": 1, "emb_dim": 8, "attention_dim": 16, "num_groups": 2, "n_heads": 2}
-    if found.model.kind == "tf":
-        small |= {"n_fft": 128, "hop_length": 32}
-    small |= {"ffn_hidden_dim": (4,) * len(found.model.ffn_hidden_dim)}
-    if found.model.n_second_layers:
-        small |= {"n_second_layers": 1, "second_attention_dim": 16, "second_ffn_hidden_dim": (4, 4)}
     torch.manual_seed(0)
-    network = PAPER.build_model(replace(found, model=replace(found.model, **small)))
+    network = PAPER.build_model(narrow(found))
     module = Training(network.train(), found.training)
     stems = 0.1 * torch.randn(2, len(network.stems), network.channels, 2_500)
     stems[0, 0] = 0.0  # a silent stem is among them
     total, parts = module.losses({"mixture": stems.sum(1), "stems": stems})
     total.backward()
     assert total.isfinite() and parts
-    gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    assert gradients and all(bool(g.isfinite().all()) for g in gradients)
+    trained = {name: p.grad for name, p in network.named_parameters() if p.requires_grad}
+    # Several devices wait for the gradient of every parameter that is trained.
+    assert trained and all(g is not None and g.isfinite().all() for g in trained.values())
+    frozen = {name for name, p in network.named_parameters() if not p.requires_grad}
+    unasked = set(found.model.prompts) - set(found.model.stems)
+    assert frozen == {f"separator.prompts.{name}" for name in unasked}
 
 
 def test_permuting_reaches_the_loss() -> None:

@@ -18,8 +18,8 @@ from torch.utils.checkpoint import checkpoint
 
 from tflocoformer_mss.config import BlockConfig, FFNConfig, PathConfig
 
-# Of the sequences that go through a path together, when no gradient is wanted; on a CPU as many as
-# leave what lies between in the cache.
+# Of the sequences that go through a path together, unless all is kept for the gradient; on a CPU as
+# many as leave what lies between in the cache.
 PLACES_AT_ONCE = {"cpu": 2**13}
 
 
@@ -262,15 +262,16 @@ class Block(nn.Module):
     def run(self, path: Path, x: Tensor) -> Tensor:
         """(n, l, d) -> (n, l, d), computed again in the backward pass if memory is to be saved.
 
-        Without a gradient a few sequences at a time: they do not see each other, and what lies
-        between takes several times their memory.
+        Then, and without a gradient, a few sequences at a time: they do not see each other, and
+        what lies between takes many times their memory.
         """
-        if torch.is_grad_enabled():
-            if self.activation_checkpointing and self.training:
-                return checkpoint(path, x, use_reentrant=False)
+        again = self.activation_checkpointing and self.training
+        if torch.is_grad_enabled() and not again:
             return path(x)
         places = PLACES_AT_ONCE.get(x.device.type, 2**17)
         parts = x.split(max(1, places // x.shape[1]))
+        if torch.is_grad_enabled():
+            return torch.cat([checkpoint(path, part, use_reentrant=False) for part in parts])
         return torch.cat([path(part) for part in parts])
 
 

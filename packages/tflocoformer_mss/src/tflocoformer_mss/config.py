@@ -9,6 +9,7 @@ POSITIONS = ("rope", "nope")
 ORDERS = ("ft", "tf")
 FFN_TYPES = ("swiglu_conv1d", "conv1d")
 KINDS = ("tf", "bs", "stack", "tuss")
+INITS = ("torch", "xavier_uniform")
 STEMS = ("vocals", "drums", "bass", "other")
 
 # Up to which frequency a band has how many bins (BS-Locoformer; code, release 1.1.0).
@@ -19,7 +20,7 @@ BAND_RANGES_HZ = (
     (4_000, 8_000, 24),
     (8_000, 16_000, 48),
 )
-# Of the stand-alone separators; the code misspells its norm_type, so that it cannot be built.
+# Of the stand-alone separators, in order; the code misspells its norm_type and cannot be built so.
 DEFAULTS: dict[str, Any] = {
     "emb_dim": 128,
     "norm_type": "rmsgroupnorm",
@@ -183,6 +184,21 @@ def block_config(given: Mapping[str, Any]) -> BlockConfig:
     return BlockConfig(freq=path, frame=path, order=values["tf_order"])
 
 
+def by_name(positional: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a block as keywords; those without one are in the order of `DEFAULTS`.
+
+    Raises:
+        TypeError: if there are too many, or one comes twice.
+    """
+    if len(positional) > len(DEFAULTS):
+        raise TypeError(f"{len(positional)} arguments for the {len(DEFAULTS)} of a block")
+    named = dict(zip(DEFAULTS, positional, strict=False))
+    twice = sorted(set(named) & set(given))
+    if twice:
+        raise TypeError(f"{twice[0]} is given twice, by its place and by its name")
+    return {**named, **given}
+
+
 def stack_block_config(given: Mapping[str, Any], eps: float) -> BlockConfig:
     """The block of the unified code's arguments: the paths have their own networks.
 
@@ -271,6 +287,8 @@ class ModelConfig:
         conv1d_shift: stride of the FFNs' convolutions.
         dropout: probability.
         eps: of the norms.
+        init: of the weights before training: "torch", each layer's own, or "xavier_uniform", as
+            ESPnet has it.
         masking: the estimate is a complex mask.
         n_second_layers, second_attention_dim, second_ffn_hidden_dim: of the second stack; else 0,
             0 and none.
@@ -302,6 +320,7 @@ class ModelConfig:
     conv1d_shift: int
     dropout: float
     eps: float
+    init: str
     masking: bool
     n_second_layers: int
     second_attention_dim: int
@@ -310,6 +329,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         choose("kind", self.kind, KINDS)
+        choose("init", self.init, INITS)
         if not self.stems:
             raise ValueError("stems name 0 stems: give one or more")
         if self.channels not in (1, 2) or self.sample_rate < 1:

@@ -59,7 +59,8 @@ def leak(estimate: Tensor, reference: Tensor, snr_max_db: float = SNR_MAX_DB) ->
 def snr_loss(estimate: Tensor, reference: Tensor, *, snr_max_db: float = SNR_MAX_DB) -> Tensor:
     """(b, s, c, n) each -> (b, s) negative signal-to-noise ratio, in dB, that saturates.
 
-    Of silent stems, the estimate's own level. Source: Task-Aware Unified Source Separation.
+    Of silent stems, the estimate's own level. Source: Task-Aware Unified Source Separation, whose
+    loss is the mean over stems.
     """
     energy = reference.square().sum((-2, -1))
     noise = (estimate - reference).square().sum((-2, -1))

@@ -23,6 +23,7 @@ from tflocoformer_mss.config import (
     at_least,
     band_sizes,
     block_config,
+    by_name,
     choose,
 )
 from tflocoformer_mss.unified import BSLocoformerStack, TussModel
@@ -34,7 +35,7 @@ class TFLocoformerSeparator(nn.Module):
     Args:
         num_spk: stems.
         n_layers: blocks.
-        block: by name, with the values of `DEFAULTS` in config.py if not given:
+        block: by name or in this order, with the values of `DEFAULTS` in config.py if not given:
         emb_dim: features per bin and frame (D).
         norm_type: "rmsgroupnorm" or "layernorm".
         num_groups: of the group norm.
@@ -57,12 +58,13 @@ class TFLocoformerSeparator(nn.Module):
         self,
         num_spk: int = 2,
         n_layers: int = 6,
+        *positional: Any,
         **block: Any,
     ) -> None:
         super().__init__()
         at_least("num_spk", num_spk, 1)
         at_least("n_layers", n_layers, 1)
-        config = block_config(block)
+        config = block_config(by_name(positional, block))
         dim = config.freq.dim
         self.conv = nn.Sequential(
             nn.Conv2d(2, dim, 3, padding=1), nn.GroupNorm(1, dim, config.freq.eps)
@@ -211,7 +213,7 @@ class TFLocoformerMSS(TFLocoformerSeparator):
         n_fft, hop_length: of the transform, samples.
         n_sources: how many stems.
         stems: their names, if they are not vocals, drums, bass and other.
-        separator: its other arguments, as for `TFLocoformerSeparator`.
+        separator: its other arguments, by name or in order, as for `TFLocoformerSeparator`.
 
     Raises:
         ValueError: if a value is illegal or two do not fit together.
@@ -222,7 +224,7 @@ class TFLocoformerMSS(TFLocoformerSeparator):
         n_fft: int = 2048,
         hop_length: int = 1024,
         n_sources: int = 4,
-        *,
+        *positional: Any,
         stems: Sequence[str] = STEMS,
         **separator: Any,
     ) -> None:
@@ -230,7 +232,7 @@ class TFLocoformerMSS(TFLocoformerSeparator):
             raise ValueError(
                 f"n_sources={n_sources} with stems {', '.join(stems)}: name as many stems"
             )
-        super().__init__(n_sources, **separator)
+        super().__init__(n_sources, *positional, **separator)
         self.stems = tuple(stems)
         self.transform = Transform(n_fft, hop_length)
 
@@ -311,6 +313,12 @@ class WaveformModel(nn.Module):
             for place, name in enumerate(prompts)
         )
 
+    def freeze_unasked(self) -> None:
+        """Exclude from training the prompts of stems that are not separated, which don't act."""
+        if isinstance(self.separator, TussModel):
+            for name, prompt in self.separator.prompts.items():
+                prompt.requires_grad_(name in self.prompts)
+
     @property
     def activation_checkpointing(self) -> bool:
         """Whether paths are computed again in the backward pass."""
@@ -381,14 +389,27 @@ def build(**fields: Any) -> WaveformModel:
         ValueError: if a value is illegal or two do not fit together.
     """
     config = ModelConfig(**fields)
+    separator = build_separator(config)
+    if config.init == "xavier_uniform":
+        initialize(separator)
     return WaveformModel(
-        build_separator(config),
+        separator,
         Transform(config.n_fft, config.hop_length, config.window, config.padding),
         config.stems,
         config.sample_rate,
         config.channels,
         config.normalize_variance,
     )
+
+
+@torch.no_grad()
+def initialize(separator: nn.Module) -> None:
+    """Matrices and kernels Xavier-uniform, biases zero, gains of norms one, as in ESPnet."""
+    for name, parameter in separator.named_parameters():
+        if parameter.ndim > 1:
+            nn.init.xavier_uniform_(parameter)
+        elif name.endswith(".bias"):
+            nn.init.zeros_(parameter)
 
 
 def build_separator(config: ModelConfig) -> nn.Module:

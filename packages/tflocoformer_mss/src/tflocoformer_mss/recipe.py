@@ -10,7 +10,9 @@ from tflocoformer_mss.config import ModelConfig
 
 @dataclass(frozen=True)
 class LossConfig(LoopConfig):
-    """Weights of the terms of the loss; 0.0 leaves one out.
+    """Weights of the terms of the loss, which are summed over stems; 0.0 leaves one out.
+
+    Where the authors take the mean over stems, a recipe's weight is a share of theirs.
 
     Args:
         si_sdr_weight: of the negative SI-SDR.

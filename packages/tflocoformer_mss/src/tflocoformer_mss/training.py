@@ -27,6 +27,8 @@ class Training(pl.LightningModule):
         self.weights = {name: float(getattr(config, f"{name}_weight")) for name in TERMS}
         self.flags: tuple[bool, ...] = ()
         model.activation_checkpointing = config.gradient_checkpointing
+        # Several devices would wait for the gradients of these.
+        model.freeze_unasked()
 
     def on_fit_start(self) -> None:
         """Set what the process computes with."""
@@ -62,6 +64,24 @@ class Training(pl.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = self.warm_lr(self.trainer.global_step)
         super().optimizer_step(epoch, batch_idx, optimizer, *given)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of all gradients, of a fused optimizer too.
+
+        Lightning refuses that under mixed precision, as such an optimizer may unscale gradients in
+        its step; bfloat16 scales none, and those of float16 are unscaled here first.
+        """
+        if not gradient_clip_val:
+            return
+        scaler = self.trainer.scaler
+        if scaler is not None and self.config.fused:
+            scaler.unscale_(optimizer)
+        torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def warm_lr(self, step: int) -> float:
         """The learning rate of a step of the warm-up; the last one's is the full rate."""
