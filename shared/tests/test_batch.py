@@ -2,18 +2,20 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mss_shared.separation import batch
-from mss_shared.separation.batch import LOCKS, MANIFEST, Manifest, locked, run_batch
-from mss_shared.separation.delivery import Separated
+from mss_shared.separation import locks
+from mss_shared.separation.batch import run_batch
+from mss_shared.separation.delivery import Guard, Separated
 from mss_shared.separation.inputs import SongFile
+from mss_shared.separation.locks import LOCKS
+from mss_shared.separation.manifest import MANIFEST, Manifest
 
 SETTINGS = {"paper": "tiny", "chunk": 1.0}
 
@@ -25,9 +27,11 @@ class Writer:
         self.out = out
         self.seen: list[str] = []
 
-    def __call__(self, song: SongFile) -> Separated:
+    def __call__(self, song: SongFile, guard: Guard) -> Separated:
         self.seen.append(song.name)
         paths = {stem: self.out / song.name / f"{stem}.wav" for stem in ("a", "b")}
+        guard.check(paths)
+        guard.begin(paths)
         for path in paths.values():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(song.path.read_bytes() * 2)
@@ -50,9 +54,14 @@ def states(records: list[dict[str, Any]]) -> list[str]:
     return [record["state"] for record in records]
 
 
+def done_lines(out: Path) -> list[Any]:
+    lines = map(json.loads, (out / MANIFEST).read_text().splitlines())
+    return [line for line in lines if line["state"] == "done"]
+
+
 def test_a_finished_song_has_a_line_that_says_all(songs: list[SongFile], out: Path) -> None:
     run_batch(songs, out, SETTINGS, Writer(out))
-    first, second = map(json.loads, (out / MANIFEST).read_text().splitlines())
+    first, second = done_lines(out)
     assert (first["song"], second["song"]) == ("one", "live/two")
     assert second["outputs"] == {
         "a": {"path": "live/two/a.wav", "bytes": 6},
@@ -100,10 +109,13 @@ def test_half_a_line_of_a_killed_process_costs_that_line_alone(
         file.write('{"song": "live/two", "sett')
     assert states(run_batch(songs, out, SETTINGS, writer)) == ["skipped", "done"]
     assert states(run_batch(songs, out, SETTINGS, writer)) == ["skipped", "skipped"]
-    assert len((out / MANIFEST).read_text().splitlines()) == 3
+    assert len((out / MANIFEST).read_text().splitlines()) == 5  # two of each song
 
 
-@pytest.mark.parametrize("line", ["7\n", '{"song": "one"}\n', "\x00\n"])
+LISTS = '{"song": "one", "settings": "", "outputs": ["a"], "input": {}}\n'
+
+
+@pytest.mark.parametrize("line", ["7\n", '{"song": "one"}\n', "\x00\n", LISTS])
 def test_lines_of_others_are_no_records(line: str, songs: list[SongFile], out: Path) -> None:
     out.mkdir()
     (out / MANIFEST).write_text(line)
@@ -116,10 +128,10 @@ def test_a_bad_song_does_not_stop_the_others(
     missing = SongFile(Path("/nowhere/x.wav"))
     writer = Writer(out)
 
-    def separate(song: SongFile) -> Separated:
+    def separate(song: SongFile, guard: Guard) -> Separated:
         if song.name == "one":
             raise RuntimeError("shapes differ")
-        return writer(song)
+        return writer(song, guard)
 
     told: list[Any] = []
     found = run_batch([missing, *songs], out, SETTINGS, separate, report=told.append)
@@ -132,7 +144,7 @@ def test_a_bad_song_does_not_stop_the_others(
 
 
 def test_an_interrupt_ends_the_batch_and_frees_the_song(songs: list[SongFile], out: Path) -> None:
-    def separate(song: SongFile) -> Separated:
+    def separate(song: SongFile, guard: Guard) -> Separated:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -143,7 +155,7 @@ def test_an_interrupt_ends_the_batch_and_frees_the_song(songs: list[SongFile], o
 HOLD = """
 import sys, time
 from pathlib import Path
-from mss_shared.separation.batch import locked
+from mss_shared.separation.locks import locked
 with locked(Path(sys.argv[1]), "one") as holder:
     assert holder is None
     print("held", flush=True)
@@ -172,55 +184,171 @@ def test_a_song_held_by_another_process_is_left_to_it_until_that_is_killed(
     assert not (out / LOCKS).exists()
 
 
-@pytest.mark.parametrize(
-    ("content", "alive"),
-    [
-        ("process {pid} on {host}, started {start}", True),
-        ("process {pid} on {host}, started 1", False),  # the number came back
-        ("process 999999999 on {host}, started 1", False),
-        ("process 1 on elsewhere, started 1", True),  # can't be asked
-        ("garbage", False),
-    ],
-)
-def test_whose_lock_counts(content: str, alive: bool, out: Path) -> None:
-    _, pid, _, host, _, start = batch._identity(os.getpid()).split()
-    with locked(out, "one"):
-        [lock] = (out / LOCKS).iterdir()
-    lock.write_text(content.format(pid=pid, host=host.rstrip(","), start=start))
-    with locked(out, "one") as holder:
-        assert (holder is not None) == alive
-    assert lock.exists() == alive
+def test_a_song_is_never_written_over_an_input(songs: list[SongFile], out: Path) -> None:
+    folder = songs[0].path.parent
+    (folder / "one").mkdir()
+    stem = SongFile(folder / "one" / "a.wav", Path("given"))
+    stem.path.write_text("a stem, given as a song")
+    writer = Writer(folder)
+    found = run_batch([songs[0], stem], folder, SETTINGS, writer, overwrite=True)
+    assert states(found) == ["failed", "done"]
+    said = f"{songs[0].path} would be written over {stem.path}, which is given as a song: choose"
+    assert said in found[0]["error"]
+    assert stem.path.read_text() == "a stem, given as a song"
 
 
-def test_an_empty_lock_is_a_dead_one(out: Path) -> None:
-    with locked(out, "one"):
-        [lock] = (out / LOCKS).iterdir()
-    lock.touch()
-    with locked(out, "one") as holder:
-        assert holder is None
+def test_two_songs_of_a_batch_are_not_written_over_each_other(
+    songs: list[SongFile], out: Path
+) -> None:
+    def separate(song: SongFile, guard: Guard) -> Separated:
+        paths = {"a": out / "a.wav"}  # as a pattern without {song} has it
+        guard.check(paths)
+        guard.begin(paths)
+        paths["a"].write_text(song.name)
+        return Separated(paths, None, 0.0, ())
+
+    found = run_batch(songs, out, SETTINGS, separate, overwrite=True)
+    assert states(found) == ["done", "failed"]
+    assert f"a.wav, which was just written from {songs[0].path}: sep" in found[1]["error"]
 
 
-@pytest.mark.parametrize("attempt", range(8))
-def test_of_many_that_find_a_dead_lock_one_has_it_at_a_time(attempt: int, out: Path) -> None:
-    with locked(out, "one"):
-        [lock] = (out / LOCKS).iterdir()
-    lock.write_text("process 999999999 on nobody")
-    together, inside, alone = threading.Barrier(4), threading.Lock(), []
+def test_a_song_whose_name_is_no_text_is_separated(songs: list[SongFile], out: Path) -> None:
+    path = songs[0].path.with_name(os.fsdecode(b"lat\xe9.wav"))
+    try:
+        path.write_text("latin")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    for state in ("done", "skipped"):
+        assert states(run_batch([SongFile(path)], out, SETTINGS, Writer(out))) == [state]
 
-    def take() -> None:
-        together.wait()
-        with locked(out, "one") as holder:
-            if holder is None:
-                alone.append(inside.acquire(blocking=False))
-                threading.Event().wait(0.002)
-                inside.release()
 
-    threads = [threading.Thread(target=take) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert alone and all(alone)
+def test_files_of_others_are_kept_unless_told_otherwise(songs: list[SongFile], out: Path) -> None:
+    (out / "one").mkdir(parents=True)
+    mine = out / "one" / "b.wav"
+    mine.write_text("mine")
+    found = run_batch(songs, out, SETTINGS, Writer(out))
+    assert states(found) == ["failed", "done"] and mine.read_text() == "mine"
+    said = f"{mine} exists and was not written from {songs[0].path}: choose another --out, or --ov"
+    assert said in found[0]["error"] and not (out / "one" / "a.wav").exists()
+    assert states(run_batch(songs, out, SETTINGS, Writer(out), overwrite=True)) == ["done"] * 2
+    (out / MANIFEST).unlink()
+    assert states(run_batch(songs, out, SETTINGS, Writer(out))) == ["failed"] * 2
+
+
+def test_another_song_of_the_same_name_is_refused_and_a_moved_one_is_not(
+    songs: list[SongFile], out: Path, tmp_path: Path
+) -> None:
+    run_batch(songs[:1], out, SETTINGS, Writer(out))
+    moved = SongFile(tmp_path / "moved" / "one.wav")
+    moved.path.parent.mkdir()
+    moved.path.write_text("ONE")  # as long and as old as the other
+    then = songs[0].path.stat().st_mtime_ns
+    os.utime(moved.path, ns=(then, then))
+    [record] = run_batch([moved], out, SETTINGS, Writer(out))
+    assert "exists and was not written from" in record["error"]
+    moved.path.write_text("one")
+    assert states(run_batch([moved], out, {}, Writer(out))) == ["done"]
+
+
+def test_a_run_that_was_killed_while_files_got_their_names_is_done_again(
+    songs: list[SongFile], out: Path
+) -> None:
+    class Half(Writer):
+        def __call__(self, song: SongFile, guard: Guard) -> Separated:
+            paths = {stem: out / song.name / f"{stem}.wav" for stem in ("a", "b")}
+            guard.check(paths)
+            guard.begin(paths)
+            paths["a"].parent.mkdir(exist_ok=True)
+            paths["a"].write_text("oneone")  # as long as the other setting's
+            raise KeyboardInterrupt
+
+    for settings in (SETTINGS, {"paper": "other"}):
+        with pytest.raises(KeyboardInterrupt):
+            run_batch(songs[:1], out, settings, Half(out))
+        assert states(run_batch(songs[:1], out, SETTINGS, Writer(out))) == ["done"]
+        assert states(run_batch(songs[:1], out, SETTINGS, Writer(out))) == ["skipped"]
+
+
+def test_a_song_that_another_process_finishes_meanwhile_is_not_left(
+    songs: list[SongFile], out: Path
+) -> None:
+    lock = locks._lock(out, "one")
+    lock.parent.mkdir(parents=True)
+    lock.write_text("process 1 on elsewhere, started 1")
+    writer = Writer(out)
+
+    def separate(song: SongFile, guard: Guard) -> Separated:
+        if song.name != "one":
+            lock.unlink()  # the other one has failed
+        return writer(song, guard)
+
+    told: list[Any] = []
+    found = run_batch(songs, out, SETTINGS, separate, report=told.append)
+    assert states(found) == ["done", "done"] and [r["song"] for r in told] == ["live/two", "one"]
+
+
+def test_a_song_left_to_a_process_that_may_be_dead_is_an_error(
+    songs: list[SongFile], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
+    lock = locks._lock(out, "one")
+    lock.parent.mkdir(parents=True)
+    lock.write_text("process 1 on elsewhere, started 1")
+    first, second = run_batch(songs, out, SETTINGS, Writer(out))
+    assert (first["state"], first["cause"], second["state"]) == ("elsewhere", "user", "done")
+    said = f"was left to process 1 on elsewhere, started 1, which has not touched {lock} for 0 s: "
+    assert said in first["error"]
+    os.utime(lock, (1, 1))
+    assert states(run_batch(songs, out, SETTINGS, Writer(out))) == ["done", "skipped"]
+
+
+def test_a_failed_batch_leaves_no_folder_of_its_own(songs: list[SongFile], out: Path) -> None:
+    def separate(song: SongFile, guard: Guard) -> Separated:
+        raise ValueError("no sound")
+
+    assert states(run_batch(songs, out / "deep", SETTINGS, separate)) == ["failed"] * 2
+    assert not out.exists()
+    out.mkdir()
+    run_batch(songs, out, SETTINGS, separate)
+    assert out.is_dir()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminated_batch_ends_as_an_interrupted_one(
+    number: signal.Signals, songs: list[SongFile], out: Path
+) -> None:
+    def separate(song: SongFile, guard: Guard) -> Separated:
+        os.kill(os.getpid(), number)
+        raise AssertionError("not reached")
+
+    with pytest.raises(SystemExit) as end:
+        run_batch(songs, out, SETTINGS, separate)
+    assert end.value.code == 128 + number and not out.exists()
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_signals_that_others_handle_are_theirs(songs: list[SongFile], out: Path) -> None:
+    seen: list[Any] = []
+
+    def separate(song: SongFile, guard: Guard) -> Separated:
+        seen.append(signal.getsignal(signal.SIGHUP))
+        return Writer(out)(song, guard)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        run_batch(songs[:1], out, SETTINGS, separate)
+        assert seen == [signal.SIG_IGN] == [signal.getsignal(signal.SIGHUP)]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_the_manifest_knows_the_files_of_all_its_lines(out: Path) -> None:
+    out.mkdir()
+    manifest = Manifest(out)
+    record = {"song": "x", "settings": "s", "input": {}}
+    for stem in ("a", "b"):
+        manifest.add({**record, "outputs": {stem: {"path": f"x/{stem}.wav"}}})
+    assert manifest.written() == [out / "x" / "a.wav", out / "x" / "b.wav"]
 
 
 def test_the_manifest_sees_what_other_processes_add(out: Path) -> None:

@@ -147,15 +147,18 @@ def test_one_bad_file_does_not_stop_the_others(
     assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*/")) == ["a", "c"]
 
 
-def test_two_files_of_one_name_are_refused_before_one_overwrites_the_other(
+def test_two_files_of_one_name_do_not_overwrite_each_other(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for place in ("a/song.wav", "b/song.flac"):
+    places = ("a/song.wav", "b/song.flac", "b/song.wav")
+    for place in places:
         audio.write(tmp_path / place, tone(200.0), RATE)
-    inputs = [tmp_path / "a/song.wav", tmp_path / "b/song.flac"]
+    inputs = [tmp_path / place for place in places]
     said = refused(capsys, "separate", *inputs, "--checkpoint", trained, "--out", tmp_path / "out")
-    assert "song.wav and" in said and "would both be written to" in said
-    assert not (tmp_path / "out").exists()
+    assert "1 of 3 songs failed: " in said
+    assert "song.flac and" in said and "would both be written to" in said
+    made = sorted(path.parent.parent.name for path in (tmp_path / "out").rglob("vocals.*"))
+    assert made == ["a", "b"]
 
 
 @pytest.mark.parametrize(

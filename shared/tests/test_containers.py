@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from torch import Tensor
 
 from mss_shared import audio
 from mss_shared.recipe import InferenceConfig
+from mss_shared.separation import containers
 from mss_shared.separation.delivery import Delivery
+from mss_shared.separation.locks import part_prefix
 from mss_shared.separation.songs import open_song
 from mss_shared.separation.stems import separate_file
 
@@ -78,6 +82,64 @@ def test_integers_of_a_lossless_codec_come_through_exactly(tmp_path: Path) -> No
     assert done.null_depth_dbfs == -np.inf
 
 
+def test_a_lossless_song_of_24_bits_is_written_in_24_and_one_of_32_in_32(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for codec, name in (("alac", "song.m4a"), ("wavpack", "song.wv")):
+        full = rng.integers(-(2**30), 2**30, (2, 5_000)).astype(np.int32)
+        for bits, values in ((24, full >> 8 << 8), (32, full)):
+            if (codec, bits) == ("alac", 32):
+                continue  # FFmpeg writes no more than 24
+            encode(tmp_path / name, values, codec, "s32p")
+            done = separate_file(Halves(), tmp_path / name, tmp_path, CHUNKS, Delivery())
+            assert audio.info(done.paths["vocals"]).subtype == f"PCM_{bits}"
+            with open_song(tmp_path / name) as song:
+                found = np.concatenate([*song.blocks()], axis=1) * 2**31
+            np.testing.assert_array_equal(found[:, :5_000], values)
+
+
+def test_dolby_digital_is_read(tmp_path: Path) -> None:
+    encode(tmp_path / "song.ac3", tones().astype(np.float32), "ac3")
+    with open_song(tmp_path / "song.ac3") as song:
+        found = np.concatenate([*song.blocks()], axis=1)
+    assert coded_snr(np.roll(found, -256, axis=1), tones()) > 20.0 or coded_snr(found, tones()) > 20
+
+
+def test_sound_around_the_listener_keeps_its_loudspeakers(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "song.m4a"), "w") as container:
+        stream = container.add_stream("aac", rate=RATE)
+        stream.layout = "5.1"
+        frame = av.AudioFrame.from_ndarray(np.zeros((6, 1024), np.float32), "fltp", "5.1")
+        frame.sample_rate, frame.pts = RATE, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with open_song(tmp_path / "song.m4a") as song:
+        assert (song.channels, song.channel_mask) == (6, 0x3F)
+
+
+def test_a_full_disk_for_temporary_files_is_told_with_their_folder_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode(tmp_path / "song.m4a", tones(5_000).astype(np.float32), "aac")
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+    def refuse(*_: object) -> None:
+        raise soundfile.LibsndfileError(2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(soundfile.SoundFile, "write", refuse)
+        with (
+            pytest.raises(OSError, match=r"song\.m4a can't be decoded into .*temporary \(.*full\?"),
+            open_song(tmp_path / "song.m4a"),
+        ):
+            pass
+    assert not [*folder.iterdir()]
+    with open_song(tmp_path / "song.m4a"):
+        assert [*folder.iterdir()]
+    assert not [*folder.iterdir()]
+
+
 def test_stems_become_streams_of_one_mp4_with_the_mixture_first(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "song.wav", tones().T, RATE)
     out = tmp_path / "out"
@@ -125,6 +187,23 @@ def test_an_mp4_of_four_stems_says_to_dj_software_what_they_are(tmp_path: Path) 
     headers = boxes(content, b"moov", b"trak", b"tkhd")
     # Players that know nothing of stems play what is enabled: the mixture.
     assert [header[3] & 1 for header in headers] == [1, 0, 0, 0, 0]
+
+
+def test_an_unfinished_mp4_says_whose_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio.write(tmp_path / "a.wav", tones(1_000).astype(np.float32), RATE)
+    seen: list[str] = []
+    encode = containers._encode
+
+    def look(*given: Any) -> None:
+        seen.extend(path.name for path in (tmp_path / "out").iterdir())
+        encode(*given)
+
+    monkeypatch.setattr(containers, "_encode", look)
+    containers.write_streams(tmp_path / "out" / "a.mp4", {"mixture": tmp_path / "a.wav"})
+    [name] = seen
+    assert name.startswith(part_prefix())
 
 
 def test_an_mp4_of_two_stems_is_plain_music(tmp_path: Path) -> None:

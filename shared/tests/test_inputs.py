@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mss_shared.separation.inputs import SongFile, find_songs, read_list
+from mss_shared.separation.inputs import SongFile, expanded, find_songs, read_list
 
 
 @pytest.fixture
@@ -68,12 +68,37 @@ def test_a_file_that_is_not_there_is_left_to_its_turn(album: Path) -> None:
     assert names(find_songs([f"{album}/nope.wav"], album)) == ["nope"]
 
 
-def test_two_files_for_one_place_are_refused(album: Path) -> None:
+def test_of_two_files_for_one_place_the_second_is_refused_and_no_other(album: Path) -> None:
     (album / "b.flac").touch()
-    with pytest.raises(ValueError, match=r"b\.flac and .*b\.wav would both be written to .*out/b"):
-        find_songs([str(album)], album / "out")
-    with pytest.raises(ValueError, match="would both be written"):
-        find_songs([f"{album}/a.FLAC", f"{album}/live/a.mp3"], album / "out")
+    a, flac, wav, live = find_songs([str(album)], album / "out")
+    assert (a.refusal, flac.refusal, live.refusal) == (None, None, None)
+    said = f"{flac.path} and {wav.path} would both be written to {album / 'out' / 'b'}: separate"
+    assert wav.refusal is not None and wav.refusal.startswith(said)
+
+
+def test_files_of_one_name_keep_the_folders_that_tell_them_apart(tmp_path: Path) -> None:
+    def named(*words: str) -> list[str]:
+        return names(find_songs([str(tmp_path / word) for word in words], tmp_path / "out"))
+
+    assert named("A/intro.wav", "A/end.wav", "B/intro.wav") == ["A/intro", "end", "B/intro"]
+    assert named("A/cd/x.wav", "B/cd/x.wav") == ["A/cd/x", "B/cd/x"]
+    apart = find_songs([f"{tmp_path}/{p}" for p in ("A/s.wav", "A/s.flac", "B/s.wav")], tmp_path)
+    assert names(apart) == ["A/s", "A/s", "B/s"]
+    assert [song.refusal is None for song in apart] == [True, False, True]
+
+
+def test_a_name_with_a_tilde_is_a_file_before_it_is_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("~nobody-of-that-name.wav", "~/a.wav", "home/a.wav", "home/b.wav"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    words = ["~nobody-of-that-name.wav", "~/a.wav", "~/b.wav", "~nobody-else.wav"]
+    found = [song.path for song in find_songs(words, tmp_path / "out")]
+    assert found == [Path(words[0]), Path(words[1]), tmp_path / "home" / "b.wav", Path(words[3])]
+    assert expanded(Path("~/x")) == tmp_path / "home" / "x"
 
 
 def test_what_holds_nothing_is_refused(album: Path) -> None:
@@ -86,3 +111,4 @@ def test_what_holds_nothing_is_refused(album: Path) -> None:
 
 def test_a_list_has_a_word_a_line() -> None:
     assert read_list(["a b.wav\n", "\n", "# not this\n", "  c.wav  "]) == ["a b.wav", "c.wav"]
+    assert read_list(["\ufeffa.wav\r\n", "b.wav\r\n"]) == ["a.wav", "b.wav"]

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +147,7 @@ def test_a_disk_that_refuses_in_the_middle_leaves_nothing(
     monkeypatch.setattr(soundfile.SoundFile, "write", failing)
     with pytest.raises(OSError, match=r"can't be written \(not all samples arrived\): is the disk"):
         run(tmp_path / "song.wav", tmp_path / "out")
-    assert len(calls) == 100 and not names(tmp_path / "out")
+    assert len(calls) == 100 and not (tmp_path / "out").exists()
 
 
 KILLED = """
@@ -193,6 +194,23 @@ def test_files_get_their_names_together_when_all_are_complete(tmp_path: Path) ->
     assert names(tmp_path / "out") == ["other.wav", "vocals.wav"] and len(done.paths) == 2
 
 
+def test_a_guard_is_asked_before_files_are_made_and_told_before_they_are_named(
+    tmp_path: Path,
+) -> None:
+    audio.write(tmp_path / "song.wav", noise(0, 2, 5_000, 0.1), RATE)
+    out, seen = tmp_path / "out", []
+
+    class Guard:
+        def check(self, paths: Mapping[str, Path]) -> None:
+            seen.append((dict(paths), out.exists()))
+
+        def begin(self, paths: Mapping[str, Path]) -> None:
+            seen.append((dict(paths), [name[:6] for name in names(out)]))
+
+    done = separate_file(Halves(), tmp_path / "song.wav", out, CHUNKS, Delivery(), guard=Guard())
+    assert seen == [(done.paths, False), (done.paths, [".part-", ".part-"])]
+
+
 def test_a_wav_beyond_four_gigabytes_is_an_rf64(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,7 +231,7 @@ def test_a_rate_or_channels_a_container_lacks_is_one_sentence(tmp_path: Path) ->
     audio.write(tmp_path / "song.wav", noise(0, 9, 1_000, 0.1), 44_100)
     with pytest.raises(ValueError, match="flac can't hold 9 channels at 44100 Hz .*: write wav"):
         run(tmp_path / "song.wav", tmp_path / "out", Delivery("flac"))
-    assert not names(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_shorter_than_promised_is_not_published(tmp_path: Path) -> None:

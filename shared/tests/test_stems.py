@@ -496,6 +496,18 @@ def test_full_scale_in_sums_of_stems_leaves_the_song_whole(
             np.testing.assert_array_equal(found[name], both.clip(-1.0, 1 - 2.0**-15))
 
 
+def test_what_a_single_stem_leaves_has_a_name(tmp_path: Path) -> None:
+    wanted = {"stems": ("residual",), "aggregates": {"song": ("vocals", "residual")}}
+    for lossless in ("mask", "rerun"):
+        delivery = Delivery(lossless=lossless, **wanted)  # type: ignore[arg-type]
+        assert delivery.written(OneStem().stems) == ("vocals", "residual")
+        done = loud(tmp_path, OneStem(), 1.0, delivery)
+        assert list(done.paths) == ["residual", "song"]
+        song = audio.read(tmp_path / "song.wav")
+        np.testing.assert_array_equal(audio.read(done.paths["song"]), song)
+    assert Delivery(**wanted).written(OneStem().stems) == ("vocals",)  # type: ignore[arg-type]
+
+
 def test_stems_that_are_not_all_of_a_song_keep_what_they_can_hold(tmp_path: Path) -> None:
     wide, some = (
         loud(tmp_path, Uneven(), 20.0, Delivery(container, lossless="mask", stems=stems))

@@ -270,6 +270,15 @@ def test_what_the_user_got_wrong_is_one_sentence(
     assert not list((tmp_path / "out").rglob("*.wav"))
 
 
+def test_flags_name_what_a_single_stem_leaves(album: Path, tmp_path: Path, capsys: Any) -> None:
+    common = [album / "a.wav", "--checkpoint", save(tmp_path / "one.safetensors", 0, ("vocals",))]
+    common += ["--out", tmp_path / "out", "--stems", "residual"]
+    assert "there is no stem 'residual': choose --stems from vocals" in refused(capsys, *common)
+    separate(*common, "--lossless", "--aggregate", "song=vocals+residual")
+    made = {path.name for path in (tmp_path / "out" / "a").iterdir()}
+    assert made == {"residual.wav", "song.wav"}
+
+
 def test_a_pattern_that_mixes_songs_up_is_refused(
     weights: Path, album: Path, tmp_path: Path, capsys: Any
 ) -> None:
@@ -281,14 +290,75 @@ def test_a_pattern_that_mixes_songs_up_is_refused(
     assert (tmp_path / "one" / "vocals.wav").is_file()
 
 
-def test_files_outside_the_output_folder_are_recorded_as_well(
-    weights: Path, album: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["--filename", "../{song}-{stem}"], "../song-stem"),
+        (["--filename", "/{song}/{stem}"], "/song/stem"),
+        (["--aggregate", "../../evil=drums"], "song/../../evil"),
+    ],
+    ids=["up", "absolute", "aggregate"],
+)
+def test_files_outside_the_output_folder_are_refused(
+    words: list[str], place: str, weights: Path, album: Path, tmp_path: Path, capsys: Any
 ) -> None:
-    words = ("--checkpoint", weights, "--filename", "../{song}-{stem}")
-    separate(album / "a.wav", *words, "--out", tmp_path / "out")
-    assert (tmp_path / "a-vocals.wav").is_file()
-    [record] = map(json.loads, (tmp_path / "out" / "separated.jsonl").read_text().splitlines())
-    assert record["outputs"]["vocals"]["path"] == "../a-vocals.wav"
+    common = (album / "a.wav", "--checkpoint", weights, "--out", tmp_path / "o" / "ut")
+    assert f"{place} is not below the output folder" in refused(capsys, *common, *words)
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_song_named_upwards_stays_in_the_output_folder(
+    weights: Path, tmp_path: Path, capsys: Any
+) -> None:
+    audio.write(tmp_path / "in" / "...wav", noise(0, samples=100), RATE)
+    words = (tmp_path / "in" / "...wav", "--checkpoint", weights, "--out", tmp_path / "o" / "ut")
+    assert "../vocals.wav is not below the output folder" in refused(capsys, *words)
+    assert not (tmp_path / "o").exists()
+
+
+def test_files_that_are_not_the_songs_own_are_kept(
+    weights: Path, album: Path, tmp_path: Path, capsys: Any
+) -> None:
+    words = ("--checkpoint", weights, "--out", tmp_path)
+    mine = tmp_path / "a" / "vocals.wav"
+    audio.write(mine, noise(3, samples=50), RATE)
+    before = mine.read_bytes()
+    said = refused(capsys, album / "a.wav", *words)
+    assert f"{mine} exists and was not written from {album / 'a.wav'}: choose another" in said
+    assert mine.read_bytes() == before and files(tmp_path / "a") == ["vocals.wav"]
+    separate(album / "a.wav", *words, "--overwrite")
+    assert mine.read_bytes() != before
+    separate(album / "a.wav", *words, "--start", "0.5")  # its own by now
+
+
+def test_a_folder_may_hold_the_stems_of_its_songs(weights: Path, album: Path, capsys: Any) -> None:
+    words = (album, "--checkpoint", weights, "--out", album)
+    separate(*words)
+    separate(*words, "--stems", "vocals")
+    capsys.readouterr()
+    separate(*words)
+    said = capsys.readouterr().out
+    assert "drums: " not in said and "vocals: " not in said and "a: 2 files" in said
+
+
+def test_an_output_folder_at_home_is_found(
+    weights: Path, album: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    separate(album / "a.wav", "--checkpoint", weights, "--out", "~/stems")
+    assert (tmp_path / "home" / "stems" / "a" / "vocals.wav").is_file()
+    assert not (tmp_path / "~").exists()
+
+
+def test_a_terminated_batch_leaves_nothing_begun(slow: Any, tmp_path: Path) -> None:
+    process = slow()
+    assert process.stdout.readline() and process.stdout.readline() == "piece\n"
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    left = [path.name for path in (tmp_path / "out").rglob("*")]
+    assert not [name for name in left if name.startswith(".")]
 
 
 def test_a_mistake_of_the_program_costs_one_song_and_ends_with_1(
@@ -408,7 +478,8 @@ def test_two_processes_on_one_folder_share_its_songs(
     assert [process.returncode for process in processes] == [0, 0], said
     check_stems(tmp_path / "out", tmp_path / "expected")
     lines = (tmp_path / "out" / "separated.jsonl").read_text().splitlines()
-    assert sorted(json.loads(line)["song"] for line in lines) == ["a", "live/b"]
+    records = [json.loads(line) for line in lines]
+    assert sorted(r["song"] for r in records if r["state"] == "done") == ["a", "live/b"]
 
 
 def test_progress_says_the_real_time_factor_and_the_time_left(monkeypatch: Any) -> None:

@@ -9,7 +9,9 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,13 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from mss_shared.flac import begin_with_length
+from mss_shared.mpeg import frames_of, xing
+from mss_shared.patched import Patched
+
 Audio = NDArray[np.float32]
 Exact = NDArray[np.float64]
+Repair = tuple[bytes, tuple[tuple[int, int], ...]]
 
 # Bits and integer container of the PCM subtypes that are quantised here, not by libsndfile,
 # whose writer scales by 2**(bits-1) - 1 while every reader divides by 2**(bits-1).
@@ -29,6 +36,12 @@ SUBTYPES = (*_PCM_BITS, "FLOAT")
 # log. Programs that write to a pipe can't know the length and promise 2 GiB or more.
 _CUT_SHORT = re.compile(r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_BYTES = 0x7FFF0000
+
+# Of full scale, 1.0. What exceeds it is no sound, and may overflow inside a model.
+_LOUDEST = 1e6
+
+# More no codec has: what claims so has a header without a length.
+_SAMPLES_PER_BYTE = 2**16
 
 
 @dataclass(frozen=True)
@@ -99,7 +112,7 @@ def read_blocks(path: Path, start: int, samples: int, block: int) -> Iterator[Ex
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is unreadable, shorter than its header says, or holds NaN or infinity.
+        ValueError: if it is unreadable, shorter than its header says, or holds what is no sound.
     """
     with _open(path) as file:
         try:
@@ -112,7 +125,7 @@ def read_blocks(path: Path, start: int, samples: int, block: int) -> Iterator[Ex
                         f"{path} ends after {first + values.shape[1]} of the {start + samples} "
                         f"samples its header promises: the file is cut short, replace it"
                     )
-                check_finite(values, str(path), first)
+                check_sound(values, str(path), first)
                 yield values
         except soundfile.LibsndfileError as error:
             raise ValueError(
@@ -186,25 +199,82 @@ def check_finite(audio: NDArray[np.floating], what: str, start: int = 0) -> None
         )
 
 
-def _open(path: Path) -> soundfile.SoundFile:
-    if not Path(path).is_file():
+def check_sound(audio: NDArray[np.floating], what: str, start: int = 0) -> None:
+    """Raise ValueError as ``check_finite``, or where values are too large to be sound."""
+    check_finite(audio, what, start)
+    if audio.size and max(float(audio.max()), -float(audio.min())) > _LOUDEST:
+        peaks = np.abs(audio).max(axis=0)
+        first = int(np.argmax(peaks > _LOUDEST))
+        raise ValueError(
+            f"{what} holds {peaks[first]:.3g} times full scale at sample {start + first}: repair "
+            f"the file"
+        )
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[soundfile.SoundFile]:
+    path = Path(path)
+    if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: check its name")
+    repair = _mp3_repair(path) if path.suffix.lower() == ".mp3" else None
+    if repair is None:
+        with _sound_file(path, path) as file:
+            _check_cut(path, file)
+            repair = _repair(path, file)
+            if repair is None:
+                yield file
+                return
+    with closing(Patched(path, *repair)) as patched, _sound_file(path, patched) as file:
+        yield file
+
+
+def _sound_file(path: Path, source: Path | Patched) -> soundfile.SoundFile:
     try:
-        file = soundfile.SoundFile(path)
+        return soundfile.SoundFile(source)
     except (soundfile.LibsndfileError, TypeError) as error:
         reason = getattr(error, "error_string", str(error))
         raise ValueError(
             f"{path} is not a readable sound file ({reason.rstrip('.')}): use wav, flac, ogg, "
             f"aiff or mp3"
         ) from None
+
+
+def _check_cut(path: Path, file: soundfile.SoundFile) -> None:
     cut = _CUT_SHORT.search(file.extra_info)
     if cut and int(cut[2]) < int(cut[1]) < _UNKNOWN_BYTES:
-        file.close()
         raise ValueError(
             f"{path} holds {cut[2]} of the {cut[1]} bytes of sound its header promises: the file "
             f"is cut short, replace it"
         )
-    return file
+
+
+def _repair(path: Path, file: soundfile.SoundFile) -> Repair | None:
+    """What to read in place of a file whose header has no length or a wrong one."""
+    if file.subtype == "MPEG_LAYER_III":
+        return _mp3_repair(path)
+    size = path.stat().st_size
+    if file.frames <= _SAMPLES_PER_BYTE * size:
+        return None
+    begin = begin_with_length(path)
+    if begin is None:
+        raise ValueError(
+            f"{path} does not say how long it is, and its end is missing: the file is cut short, "
+            f"replace it"
+        )
+    return begin, ((len(begin), size),)
+
+
+def _mp3_repair(path: Path) -> Repair | None:
+    about = path.stat()
+    return _mp3_repair_of(path, about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _mp3_repair_of(path: Path, size: int, _changed: int) -> Repair | None:
+    frames = frames_of(path) if size else None
+    if frames is None or (frames.promised is not None and frames.count <= frames.promised):
+        return None
+    return xing(frames), frames.runs
 
 
 def _quantise(path: Path, audio: Audio, subtype: str) -> NDArray[np.signedinteger]:

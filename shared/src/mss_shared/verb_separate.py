@@ -45,7 +45,7 @@ def separate(paper: Paper, arguments: argparse.Namespace) -> None:
         loaded = loading.assemble(
             paper, loading.load_words(paper, arguments), given, passes.ensemble
         )
-        check_sums(delivery.aggregates, loaded.model.stems, delivery.stems)
+        check_sums(delivery.aggregates, delivery.written(loaded.model.stems), delivery.stems)
         device = pick_device(arguments.device)
         run = Run(
             model=loading.with_passes(loaded.model, passes, device),
@@ -248,7 +248,10 @@ def _describe(record: Record, out: Path) -> str:
 
 
 def _end(paper: Paper, records: list[Record]) -> None:
-    """Exit code 1 if a mistake of the program cost a song, 2 if all were the user's, else 0."""
+    """Exit code 1 if a mistake of the program cost a song, 2 if all were the user's, else 0.
+
+    Songs left to another process count if that may be dead.
+    """
     failed = [record for record in records if "error" in record]
     if not failed:
         return

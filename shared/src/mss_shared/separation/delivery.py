@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 CONTAINERS = ("same", "wav", "flac", "mp3", "mp4")
 SUBTYPES = ("PCM_16", "PCM_24", "FLOAT")
 LOSSLESS = ("mask", "rerun")
+RESIDUAL = "residual"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Delivery:
             bin; ``rerun`` to separate it once more and spread the rest. The files then add up to
             the song in the written integers.
         filename: where a file goes below the output folder, without its suffix; ``{song}`` and
-            ``{stem}`` are filled in.
+            ``{stem}`` are filled in. In ``mp4`` the stem is empty, and the name is the song's.
     """
 
     container: str = "same"
@@ -59,6 +61,12 @@ class Delivery:
                 f"the file name {self.filename!r} is no pattern with {{stem}}: use {{song}} and "
                 f"{{stem}}, as in {{song}}/{{stem}}"
             )
+        for name in ("stem", *self.aggregates):
+            check_place(self.filename.format(song="song", stem=name))
+
+    def written(self, stems: Sequence[str]) -> tuple[str, ...]:
+        """What stems a model's become: lossless, a single one is followed by the ``residual``."""
+        return (*stems, RESIDUAL) if self.lossless and len(stems) == 1 else tuple(stems)
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,33 @@ class Separated:
     null_depth_dbfs: float | None
     joint_gain_db: float
     notes: tuple[str, ...]
+
+
+class Guard(Protocol):
+    """Watches over the files of a song; both methods are given final paths by name."""
+
+    def check(self, paths: Mapping[str, Path]) -> None:
+        """Called before any file is made.
+
+        Raises:
+            ValueError: if one must not be written.
+        """
+
+    def begin(self, paths: Mapping[str, Path]) -> None:
+        """Called when all are complete, before the first gets its name.
+
+        Raises:
+            ValueError, OSError: if they must not be written any more.
+        """
+
+
+def check_place(place: str) -> None:
+    """Raise ValueError if a file would not lie below the output folder."""
+    if Path(place).is_absolute() or ".." in Path(place).parts:
+        raise ValueError(
+            f"{place} is not below the output folder: choose a --filename, and names for "
+            f"--aggregate, without .. and without / at the beginning"
+        )
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

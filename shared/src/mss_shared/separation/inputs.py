@@ -5,13 +5,13 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 # What is taken from a folder; a file given by its name may end in anything.
 SUFFIXES = frozenset(
     ".wav .flac .mp3 .ogg .oga .opus .aif .aiff .aifc .w64 .rf64 .caf .au "
-    ".m4a .mp4 .m4v .mov .mkv .webm .avi .aac .wma".split()
+    ".m4a .mp4 .m4v .mov .mkv .webm .avi .mka .aac .ac3 .wma .wv".split()
 )
 
 
@@ -22,10 +22,12 @@ class SongFile:
     Attributes:
         path: of the file.
         folder: where its stems go below the output folder; that of the file in the folder given.
+        refusal: why it can't be separated along with the others, a sentence; None if it can.
     """
 
     path: Path
     folder: Path = Path()
+    refusal: str | None = None
 
     @property
     def name(self) -> str:
@@ -38,11 +40,13 @@ def find_songs(words: Sequence[str], out: Path, written: Iterable[Path] = ()) ->
 
     Folders are searched with all that is below them, except hidden files, the output folder, and
     what was ``written`` by an earlier run. Stems keep the places of their songs relative to the
-    folder, or to the part of a pattern before its first wildcard.
+    folder, or to the part of a pattern before its first wildcard. A file given by its name has no
+    place; those of one name keep as many of their parent folders as tell them apart: A/intro.wav
+    and B/intro.wav become A/intro and B/intro, though either alone would be intro. Of files that
+    still have one name, as s.wav and s.flac, the first stays and the others get a ``refusal``.
 
     Raises:
-        ValueError: if a folder or a pattern holds nothing, or if two files of one name would be
-            written to one place.
+        ValueError: if a folder or a pattern holds nothing.
     """
     leave_out = {path.resolve() for path in written}
     songs: dict[Path, SongFile] = {}
@@ -50,24 +54,35 @@ def find_songs(words: Sequence[str], out: Path, written: Iterable[Path] = ()) ->
         for song in _find(word, out.resolve(), leave_out):
             songs.setdefault(song.path.resolve(), song)
     taken: dict[str, SongFile] = {}
-    for song in songs.values():
+    found = []
+    for song in _told_apart([*songs.values()]):
         other = taken.setdefault(song.name, song)
         if other is not song:
-            raise ValueError(
+            said = (
                 f"{other.path} and {song.path} would both be written to {out / song.name}: "
                 f"separate them apart, each with its own --out"
             )
-    return list(songs.values())
+            song = replace(song, refusal=said)
+        found.append(song)
+    return found
+
+
+def expanded(path: Path) -> Path:
+    """A path with ~ and ~user at its beginning filled in, unless there is no such user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def read_list(lines: Iterable[str]) -> list[str]:
     """The words of a list, one a line; empty lines and what starts with # are passed over."""
-    stripped = (line.strip() for line in lines)
+    stripped = (line.removeprefix("\ufeff").strip() for line in lines)  # Windows' byte order mark
     return [line for line in stripped if line and not line.startswith("#")]
 
 
 def _find(word: str, out: Path, leave_out: set[Path]) -> Iterator[SongFile]:
-    path = Path(word).expanduser()
+    path = Path(word) if os.path.lexists(word) else expanded(Path(word))
     if path.is_dir():
         found = [
             SongFile(file, file.parent.relative_to(path))
@@ -86,6 +101,30 @@ def _find(word: str, out: Path, leave_out: set[Path]) -> Iterator[SongFile]:
         yield from (SongFile(file, file.parent.relative_to(base)) for file in files)
     else:
         yield SongFile(path)
+
+
+def _told_apart(songs: Sequence[SongFile]) -> list[SongFile]:
+    """The same songs, with parent folders to those that were given by one name."""
+    parents: dict[str, dict[Path, None]] = {}
+    for song in songs:
+        if song.folder == Path():
+            parents.setdefault(song.name, {})[Path(os.path.abspath(song.path)).parent] = None
+    return [
+        replace(song, folder=_ends(parents[song.name])[Path(os.path.abspath(song.path)).parent])
+        if song.folder == Path()
+        else song
+        for song in songs
+    ]
+
+
+def _ends(folders: Iterable[Path]) -> dict[Path, Path]:
+    """By folder, as many of its last parts as make all different."""
+    parts = {folder: folder.parts[1:] for folder in folders}  # without the root
+    for count in range(max(map(len, parts.values())) + 1):
+        ends = {folder: Path(*parts[folder][len(parts[folder]) - count :]) for folder in parts}
+        if len({*ends.values()}) == len(parts):
+            break
+    return ends
 
 
 def _fixed_part(pattern: Path) -> Path:

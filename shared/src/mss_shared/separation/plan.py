@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mss_shared.separate import Separator
-from mss_shared.separation.delivery import Delivery
+from mss_shared.separation.delivery import Delivery, check_place
 from mss_shared.separation.quantise import PCM_BITS, Grid, grid_of_floats
 from mss_shared.separation.songs import Song
 from mss_shared.separation.stem_files import SPOOL, SUFFIXES, Format, StemFiles
 
-RESIDUAL = "residual"
 MIXTURE = "mixture"
 
 # What lossy codecs take; libsndfile and FFmpeg would refuse others only at the end.
@@ -27,7 +26,13 @@ _LOSSY_RATES = {
 _LOSSY_CHANNELS = 2
 
 # Where ours differs from the input's: 8 bits would be noise, lossy codecs have no bits.
-_NATIVE = {name: name for name in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")}
+_NATIVE = {name: name for name in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")} | {
+    "ALAC_16": "PCM_16",
+    "ALAC_20": "PCM_24",
+    "ALAC_24": "PCM_24",
+    "ALAC_32": "PCM_32",
+    "DWVW_24": "PCM_24",
+}
 
 
 @dataclass(frozen=True)
@@ -79,9 +84,7 @@ def plan_files(song: Song, model: Separator, delivery: Delivery, out: Path, name
         ValueError: for a stem the model does not have, or two files of one name.
     """
     _check_lossy(song, delivery.container)
-    stems = tuple(model.stems)
-    if delivery.lossless and len(stems) == 1:
-        stems = (*stems, RESIDUAL)
+    stems = delivery.written(model.stems)
     rows = _rows(stems, delivery)
     weights = np.array([*rows.values()], dtype=np.int64)
     final, may_float, notes = _format(song, delivery)
@@ -96,7 +99,7 @@ def plan_files(song: Song, model: Separator, delivery: Delivery, out: Path, name
     targets = {row: _target(out, delivery, name, row, suffix) for row in rows}
     paths = targets
     if delivery.container == "mp4":
-        one = _target(out, delivery, name, "", "").with_name(f"{name}.stem.mp4")
+        one = _mp4_target(out, delivery, name)
         targets = {row: one.with_name(f"{number}-{row}.wav") for number, row in enumerate(rows)}
         paths = dict.fromkeys(rows, one)
     lossy = delivery.container in ("mp3", "mp4")
@@ -192,4 +195,13 @@ def _grid_notes(song: Song, final: Format) -> tuple[str, ...]:
 
 
 def _target(out: Path, delivery: Delivery, song: str, stem: str, suffix: str) -> Path:
-    return out / (delivery.filename.format(song=song, stem=stem) + suffix)
+    place = delivery.filename.format(song=song, stem=stem) + suffix
+    check_place(place)
+    return out / place
+
+
+def _mp4_target(out: Path, delivery: Delivery, song: str) -> Path:
+    """The one file of all streams, in the folder that the pattern gives without a stem."""
+    place = delivery.filename.format(song=song, stem="").lstrip("/")
+    check_place(place)
+    return out / Path(place).parent / f"{song}.stem.mp4"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,14 @@ from torch import Tensor
 
 from mss_shared import audio
 from mss_shared.separation import containers
+from mss_shared.separation.layout import mask_of_file
 
 Block = NDArray[np.float64]
 
 BLOCK_SAMPLES = 2**16
+
+# Of an array: more channels are samples, and so are more than the usual if samples are fewer.
+_MOST_CHANNELS, _USUAL_CHANNELS = 64, 8
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Song:
         subtype: libsndfile's name of its sample format; ``FLOAT`` for one in memory.
         container: libsndfile's name of its file format; ``''`` for one in memory.
         blocks: () -> iterator of (channel, sample) float64, in order, together the song.
+        channel_mask: which loudspeaker each is for, as in ``layout``.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Song:
     subtype: str
     container: str
     blocks: Callable[[], Iterator[Block]]
+    channel_mask: int
 
 
 @contextmanager
@@ -57,8 +63,8 @@ def open_song(path: Path, part_seconds: tuple[float, float | None] = (0.0, None)
             the part starts.
     """
     if path.is_file() and path.suffix.lower() in containers.SUFFIXES:
-        with containers.decoded(path) as sound:
-            yield _song(path, sound, part_seconds)
+        with containers.decoded(path) as (sound, mask):
+            yield replace(_song(path, sound, part_seconds), channel_mask=mask)
     else:
         yield _song(path, path, part_seconds)
 
@@ -79,29 +85,43 @@ def _song(path: Path, sound: Path, part_seconds: tuple[float, float | None]) -> 
         subtype,
         about.container,
         lambda: audio.read_blocks(sound, start, samples, BLOCK_SAMPLES),
+        mask_of_file(sound) if about.channels > 2 else 0,
     )
 
 
 def song_of_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) -> Song:
-    """A song in memory, (channel, sample).
+    """A song in memory, (channel, sample), in floats of full scale 1.0.
 
     Raises:
-        ValueError: if it has another shape, no samples, or NaN or infinity.
+        ValueError: if it has another shape, no samples, integers, or what is no sound.
     """
+    if isinstance(mixture, Tensor):
+        mixture = mixture.detach().cpu()
+        mixture = mixture.float() if mixture.dtype == torch.bfloat16 else mixture
     values = np.asarray(mixture)
     if values.ndim != 2 or not values.size:
         raise ValueError(
             f"the mixture is {values.shape}: pass (channel, sample) audio with at least one sample"
         )
-    audio.check_finite(values, "the mixture")
+    channels, samples = values.shape
+    if channels > max(min(samples, _MOST_CHANNELS), _USUAL_CHANNELS):
+        raise ValueError(
+            f"the mixture has {channels} channels of {samples} samples: pass (channel, sample) "
+            f"audio, the transpose of what soundfile reads"
+        )
+    if not np.issubdtype(values.dtype, np.floating):
+        raise ValueError(
+            f"the mixture is of {values.dtype}: pass floats of full scale 1.0, integers of 16 bits "
+            f"divided by 32768"
+        )
+    audio.check_sound(values, "the mixture")
 
     def blocks() -> Iterator[Block]:
         for first in range(0, values.shape[1], BLOCK_SAMPLES):
             yield values[:, first : first + BLOCK_SAMPLES].astype(np.float64)
 
-    channels, samples = values.shape
     subtype = "DOUBLE" if values.dtype == np.float64 else "FLOAT"
-    return Song("the mixture", samples, sample_rate, channels, subtype, "", blocks)
+    return Song("the mixture", samples, sample_rate, channels, subtype, "", blocks, 0)
 
 
 def resampled_length(samples: int, from_hz: int, to_hz: int) -> int:

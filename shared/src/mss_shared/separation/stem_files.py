@@ -6,13 +6,17 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from mss_shared.separation.layout import set_mask
+from mss_shared.separation.locks import part_prefix
 from mss_shared.separation.quantise import PCM_BITS, limits
 from mss_shared.separation.stamp import remove_time
 
@@ -38,7 +42,7 @@ SPOOL = Format("WAV", "FLOAT")
 
 
 class StemFile:
-    """A file that is written beside its final name."""
+    """A file that is written beside its final name, in a folder that is there."""
 
     def __init__(self, target: Path, form: Format, rate: int, channels: int, samples: int) -> None:
         self.target = target
@@ -47,7 +51,6 @@ class StemFile:
         self.channels = channels
         self.samples = samples
         self.written = 0
-        target.parent.mkdir(parents=True, exist_ok=True)
         self.part = self._part()
         self.file = self._open(self.part)
 
@@ -92,9 +95,11 @@ class StemFile:
                 f"the disk full?"
             )
 
-    def publish(self) -> None:
-        """Give the closed file its name."""
+    def publish(self, mask: int = 0) -> None:
+        """Give the closed file its name, and say which loudspeaker each channel is for."""
         remove_time(self.part)
+        if self.channels > 2:
+            set_mask(self.part, mask)
         os.chmod(self.part, 0o644)
         os.replace(self.part, self.target)
 
@@ -112,7 +117,7 @@ class StemFile:
 
     def _part(self, form: Format | None = None) -> Path:
         suffix = SUFFIXES[(form or self.form).container]
-        handle, name = tempfile.mkstemp(suffix, ".part-", self.target.parent)
+        handle, name = tempfile.mkstemp(suffix, part_prefix(), self.target.parent)
         os.close(handle)
         return Path(name)
 
@@ -122,6 +127,8 @@ class StemFile:
         options = {}
         if container == "WAV" and size > _RIFF_BYTES:
             container = "RF64"
+        elif container == "WAV" and self.channels > 2:
+            container = "WAVEX"
         if container == "MP3":  # the highest of the constant rates
             options = {"bitrate_mode": "CONSTANT", "compression_level": 0.0}
         try:
@@ -139,6 +146,8 @@ class StemFile:
 class StemFiles:
     """The files of one song; leaving the ``with`` block without ``publish`` removes them.
 
+    Folders that were made for them go as well.
+
     Attributes:
         files: in order.
         peak: the largest magnitude written so far.
@@ -148,10 +157,13 @@ class StemFiles:
         self, targets: Sequence[Path], form: Format, rate: int, channels: int, samples: int
     ) -> None:
         self.files: list[StemFile] = []
+        self.made: list[Path] = []
         self.peak = 0.0
         self.form = form
         try:
             for target in targets:
+                self.made = missing_folders(target.parent) + self.made
+                target.parent.mkdir(parents=True, exist_ok=True)
                 self.files.append(StemFile(target, form, rate, channels, samples))
         except BaseException:
             self.discard()
@@ -181,15 +193,28 @@ class StemFiles:
         for file in self.files:
             file.close()
 
-    def publish(self) -> None:
+    def publish(self, mask: int = 0) -> None:
         """Give all their names."""
         for file in self.files:
-            file.publish()
+            file.publish(mask)
 
     def discard(self) -> None:
         """Remove what has no name yet."""
         for file in self.files:
             file.discard()
+        remove_empty(self.made)
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """A folder and those above it that are not there yet, the deepest first."""
+    return list(takewhile(lambda place: not place.exists(), (folder, *folder.parents)))
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders that hold nothing, in their order."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def null_depth(parts: Sequence[Path], song: Iterator[Exact]) -> float:

@@ -19,7 +19,7 @@ from mss_shared.separation.alongside import alongside
 from mss_shared.separation.channels import AnyChannels
 from mss_shared.separation.chunks import reach
 from mss_shared.separation.consistency import Pair, consistent, rerun_blocks
-from mss_shared.separation.delivery import Delivery, Separated
+from mss_shared.separation.delivery import Delivery, Guard, Separated
 from mss_shared.separation.order import interchangeable
 from mss_shared.separation.plan import FilePlan, plan_files
 from mss_shared.separation.quantise import Integers, fits, keep_within, limits, round_jointly
@@ -46,8 +46,8 @@ _PIECE_SECONDS, _CONTEXT_SECONDS = 320.0, 10.0
 
 def separate_file(
     model: Separator,
-    path: Path,
-    out: Path,
+    path: str | Path,
+    out: str | Path,
     inference: InferenceConfig,
     delivery: Delivery,
     *,
@@ -55,6 +55,7 @@ def separate_file(
     longest_seconds: float = LONGEST_SECONDS,
     batch: int = 1,
     progress: Report | None = None,
+    guard: Guard | None = None,
 ) -> Separated:
     """Separate one file into files of its own rate, length, channels and sample format.
 
@@ -81,14 +82,18 @@ def separate_file(
         longest_seconds: songs longer than this are cut even if ``inference`` takes them at once.
         batch: chunks per call of the model.
         progress: called with ('', chunks done, chunks in all).
+        guard: asked before files are made, told before they get their names.
 
     Raises:
         FileNotFoundError, ValueError: if the file can't be read, holds NaN, or ends before the
             part starts, or if what is wanted of it can't be written.
         OSError: if the disk refuses.
     """
+    path, out = Path(path), Path(out)
     with open_song(path, part_seconds) as song:
         plan = plan_files(song, model, delivery, out, path.stem.removesuffix(".stem"))
+        if guard is not None:
+            guard.check(plan.paths)
         notes = [*plan.notes, *_notes(song, model)]
         if not inference.chunk_seconds and song.samples > longest_seconds * song.sample_rate:
             inference = _in_pieces(inference)
@@ -116,17 +121,19 @@ def separate_file(
             depth = None
             if delivery.lossless and plan.whole:
                 depth = null_depth([files.files[n].part for n in plan.whole], song.blocks())
+            if guard is not None:
+                guard.begin(plan.paths)
             if delivery.container == "mp4":
                 plan.write_mp4(files)
             else:
-                files.publish()
+                files.publish(song.channel_mask)
     if gain != 1.0:
         notes.append(f"all files are scaled by {20 * math.log10(gain):.2f} dB so that none clips")
     return Separated(plan.paths, depth, 20 * math.log10(gain), tuple(notes))
 
 
 def separate_song(
-    song: Path | NDArray[np.floating] | Tensor,
+    song: str | Path | NDArray[np.floating] | Tensor,
     model: Separator,
     inference: InferenceConfig,
     *,
@@ -138,7 +145,8 @@ def separate_song(
     """Separate a file or an array of any rate and number of channels, in memory.
 
     Args:
-        song: a sound file, or (channel, sample) audio.
+        song: a sound file, or (channel, sample) audio in floats of full scale 1.0. What soundfile
+            reads is (sample, channel): pass its transpose.
         model, inference, batch, progress: as in ``separate_file``.
         sample_rate: of an array; the model's if None.
         lossless: None, ``mask`` or ``rerun``, as in ``Delivery``; the stems then add up to the
@@ -163,7 +171,7 @@ def separate_song(
 
 
 def iterate_song(
-    song: Path | NDArray[np.floating] | Tensor,
+    song: str | Path | NDArray[np.floating] | Tensor,
     model: Separator,
     inference: InferenceConfig,
     *,
@@ -173,9 +181,13 @@ def iterate_song(
     progress: Report | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """The same lazily: yields (stem, channel, sample) blocks in order, as they are finished."""
+    Delivery(lossless=lossless)  # refuses what is no choice
     rate = model.sample_rate if sample_rate is None else sample_rate
-    opened = open_song(song) if isinstance(song, Path) else nullcontext(song_of_array(song, rate))
-    with opened as given:
+    with (
+        open_song(Path(song))
+        if isinstance(song, (str, Path))
+        else nullcontext(song_of_array(song, rate))
+    ) as given:
         estimates = _estimates(given, model, inference, lossless, batch, progress)
         for _, stems in _at_song(given, model, estimates, lossless):
             yield stems.astype(np.float32)
@@ -301,7 +313,10 @@ def _held(plan: FilePlan, signals: Integers, subtype: str) -> tuple[Integers, st
     held = rows.clip(low, high)
     if (held == rows).all():
         return held, "what exceeds full scale in a stem was moved to other stems"
-    return held, "what exceeds full scale was moved to other stems, or cut off in a file beside them"
+    return (
+        held,
+        "what exceeds full scale was moved to other stems, or cut off in a file beside them",
+    )
 
 
 def _finish(files: StemFiles, plan: FilePlan) -> float:
