@@ -321,10 +321,14 @@ def test_a_terminated_batch_ends_as_an_interrupted_one(
         os.kill(os.getpid(), number)
         raise AssertionError("not reached")
 
-    with pytest.raises(SystemExit) as end:
-        run_batch(songs, out, SETTINGS, separate)
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup SIGHUP would be ignored
+    try:
+        with pytest.raises(SystemExit) as end:
+            run_batch(songs, out, SETTINGS, separate)
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
     assert end.value.code == 128 + number and not out.exists()
-    assert signal.getsignal(number) == signal.SIG_DFL
 
 
 def test_signals_that_others_handle_are_theirs(songs: list[SongFile], out: Path) -> None:
