@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from tiny_models import CHUNKS, RATE, WHOLE, Through, Uneven
 from tiny_songs import noise
 from torch import Tensor, nn
 
@@ -19,50 +18,8 @@ from mss_shared import audio
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separate import separate
 from mss_shared.separation import songs, stems
-from mss_shared.separation.delivery import Delivery, Separated
-from mss_shared.separation.stem_files import StemFiles
+from mss_shared.separation.delivery import Delivery
 from mss_shared.separation.stems import iterate_song, separate_file, separate_song
-
-RATE = 1_000
-WHOLE = InferenceConfig(0.0, 0.0, 0.0, "flat", "none")
-CHUNKS = InferenceConfig(0.1, 0.5, 0.0, "triangle", "none")
-
-
-class Through(nn.Module):
-    """Returns its input as the first stem and its negative half as the second."""
-
-    def __init__(self, channels: int = 2, sample_rate: int = RATE) -> None:
-        super().__init__()
-        self.stems = ("vocals", "drums")
-        self.sample_rate = sample_rate
-        self.channels = channels
-        self.gain = nn.Parameter(torch.ones(()))
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        return self.gain * torch.stack([mixture, -0.5 * mixture], dim=1)
-
-
-class Uneven(Through):
-    """Three stems that have little to do with each other and lack much of the mixture."""
-
-    def __init__(self, channels: int = 2, sample_rate: int = RATE) -> None:
-        super().__init__(channels, sample_rate)
-        self.stems = ("vocals", "drums", "other")
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        stems = [0.9 * mixture, 0.3 * mixture.roll(1, -1), -0.4 * mixture.abs()]
-        return self.gain * torch.stack(stems, dim=1)
-
-
-class OneStem(Through):
-    """Half of its input, as the only stem."""
-
-    def __init__(self, channels: int = 2, sample_rate: int = RATE) -> None:
-        super().__init__(channels, sample_rate)
-        self.stems = ("vocals",)
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        return 0.5 * self.gain * mixture[:, None]
 
 
 @settings(max_examples=40, deadline=None)
@@ -196,93 +153,6 @@ def test_a_part_outside_the_file_is_refused(
             Delivery(),
             part_seconds=(start, seconds),
         )
-
-
-# Every reader and writer
-
-
-READERS = [
-    ("wav", "PCM_U8"),
-    ("wav", "PCM_16"),
-    ("wav", "PCM_24"),
-    ("wav", "PCM_32"),
-    ("wav", "FLOAT"),
-    ("wav", "DOUBLE"),
-    ("wav", "ULAW"),
-    ("flac", "PCM_S8"),
-    ("flac", "PCM_16"),
-    ("flac", "PCM_24"),
-    ("aiff", "PCM_S8"),
-    ("aiff", "PCM_16"),
-    ("aiff", "PCM_24"),
-    ("aiff", "FLOAT"),
-    ("ogg", "VORBIS"),
-    ("mp3", "MPEG_LAYER_III"),
-]
-NATIVE = {"PCM_24": "PCM_24", "PCM_32": "PCM_32", "FLOAT": "FLOAT", "DOUBLE": "DOUBLE"}
-FULL_SCALE = {"PCM_16": 2**15, "PCM_24": 2**23, "PCM_32": 2**31}
-
-
-def total(paths: list[Path]) -> NDArray[np.float64]:
-    """(channel, sample) the sum of files, in float64 and their order."""
-    return sum(soundfile.read(path, always_2d=True)[0].T for path in paths)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    reader=st.sampled_from(READERS),
-    samples=st.integers(1, 3_000),
-    rate=st.sampled_from([8_000, 44_100, 48_000]),
-    channels=st.integers(1, 2),
-    model=st.sampled_from([Through, Uneven, OneStem]),
-    of_model=st.integers(1, 2),
-    lossless=st.sampled_from([None, "mask", "rerun"]),
-    inference=st.sampled_from([WHOLE, CHUNKS]),
-)
-def test_files_have_the_songs_length_rate_channels_and_format_and_lossless_its_sum(
-    tmp_path_factory: pytest.TempPathFactory,
-    reader: tuple[str, str],
-    samples: int,
-    rate: int,
-    channels: int,
-    model: type[Through],
-    of_model: int,
-    lossless: str | None,
-    inference: InferenceConfig,
-) -> None:
-    folder = tmp_path_factory.mktemp("formats")
-    suffix, subtype = reader
-    song = folder / f"song.{suffix}"
-    sound = 0.3 * np.random.default_rng(samples).standard_normal((samples, channels))
-    soundfile.write(song, sound.clip(-1, 0.99), rate, subtype=subtype)
-    found = soundfile.info(song)
-    done = separate_file(
-        model(of_model, 8_000), song, folder, inference, Delivery(lossless=lossless)
-    )
-    written = {soundfile.info(path).subtype for path in done.paths.values()}
-    for path in done.paths.values():
-        about = soundfile.info(path)
-        assert path.suffix == (".flac" if suffix == "flac" else ".wav")
-        assert (about.frames, about.samplerate, about.channels) == (found.frames, rate, channels)
-    [subtype] = written
-    clipped = any("full scale" in note or "exceeds" in note for note in done.notes)
-    wanted = NATIVE.get(reader[1], "PCM_16")
-    wider = lossless and wanted == "FLOAT"
-    assert subtype == wanted or clipped or (wider and subtype == "DOUBLE")
-    assert done.joint_gain_db == 0.0 or not lossless
-    if lossless is None:
-        assert done.null_depth_dbfs is None
-        return
-    heard = soundfile.read(song, always_2d=True)[0].T
-    depth = np.abs(total([*done.paths.values()]) - heard).max()
-    if reader[1] in ("VORBIS", "MPEG_LAYER_III"):  # their sum is the song in 16 bits
-        rounded = np.rint(heard * 2**15) / 2**15
-        assert np.array_equal(total([*done.paths.values()]), rounded)
-        return
-    if reader[1] == "DOUBLE":
-        assert depth <= 2.0**-51
-        return
-    assert depth == 0.0 and done.null_depth_dbfs == -math.inf
 
 
 @pytest.mark.parametrize("channels", [3, 8])
@@ -435,119 +305,6 @@ def test_what_cannot_be_written_is_refused_before_anything_is_read(
         Delivery(**settings)  # type: ignore[arg-type]
 
 
-def loud(folder: Path, model: Through, gain: float, delivery: Delivery) -> Separated:
-    nn.init.constant_(model.gain, gain)
-    audio.write(folder / "song.wav", np.full((2, 400), 0.5, np.float32), RATE)
-    return separate_file(model, folder / "song.wav", folder / "out", CHUNKS, delivery)
-
-
-@pytest.mark.parametrize("delivery", [Delivery("flac"), Delivery("wav", "PCM_16")])
-def test_where_the_format_is_fixed_all_files_are_scaled_alike_and_it_is_said(
-    tmp_path: Path, delivery: Delivery
-) -> None:
-    done = loud(tmp_path, Through(), 4.0, delivery)
-    found = {name: audio.read(path) for name, path in done.paths.items()}
-    assert done.joint_gain_db == pytest.approx(-6.02, abs=0.01)
-    assert done.notes == ("all files are scaled by -6.02 dB so that none clips",)
-    np.testing.assert_allclose(found["vocals"], 1.0, atol=1e-4)
-    np.testing.assert_allclose(found["drums"], -0.5, atol=1e-4)
-    assert {audio.info(path).subtype for path in done.paths.values()} == {"PCM_16"}
-
-
-def test_lossless_stems_beyond_full_scale_become_float_or_hand_the_excess_on(
-    tmp_path: Path,
-) -> None:
-    done = loud(tmp_path, Through(), 4.0, Delivery(lossless="mask"))
-    assert {audio.info(path).subtype for path in done.paths.values()} == {"FLOAT"}
-    assert "written as 32-bit float" in done.notes[0] and done.null_depth_dbfs == -math.inf
-    done = loud(tmp_path, Through(), 4.0, Delivery("flac", lossless="mask"))
-    assert {audio.info(path).subtype for path in done.paths.values()} == {"PCM_16"}
-    assert "moved to other stems" in done.notes[0] and done.null_depth_dbfs == -math.inf
-    assert done.joint_gain_db == 0.0
-
-
-@pytest.mark.parametrize("gain", [1.5, 4.0, 20.0])
-@pytest.mark.parametrize(
-    ("stems", "aggregates", "parts"),
-    [
-        (None, {"rest": ("drums", "other")}, ("vocals", "drums", "other")),
-        (None, {"twice": ("vocals", "vocals")}, ("vocals", "drums", "other")),
-        (("vocals",), {"rest": ("drums", "other")}, ("vocals", "rest")),
-        (("vocals",), {"rest": ("mixture", "-vocals")}, ("vocals", "rest")),
-        ((), {"rest": ("drums", "other"), "voice": ("vocals",)}, ("rest", "voice")),
-    ],
-)
-def test_full_scale_in_sums_of_stems_leaves_the_song_whole(
-    tmp_path: Path,
-    gain: float,
-    stems: tuple[str, ...] | None,
-    aggregates: dict[str, tuple[str, ...]],
-    parts: tuple[str, ...],
-) -> None:
-    delivery = Delivery("flac", stems=stems, aggregates=aggregates, lossless="mask")
-    done = loud(tmp_path, Uneven(), gain, delivery)
-    assert done.null_depth_dbfs == -math.inf
-    found = {name: audio.read(path).astype(np.float64) for name, path in done.paths.items()}
-    total = np.sum([found[name] for name in parts], axis=0)
-    np.testing.assert_array_equal(total, audio.read(tmp_path / "song.wav"))
-    for name, of in (("rest", ("drums", "other")), ("twice", ("vocals", "vocals"))):
-        if name in found and name not in parts:
-            both = found[of[0]] + found[of[1]]
-            np.testing.assert_array_equal(found[name], both.clip(-1.0, 1 - 2.0**-15))
-
-
-def test_what_a_single_stem_leaves_has_a_name(tmp_path: Path) -> None:
-    wanted = {"stems": ("residual",), "aggregates": {"song": ("vocals", "residual")}}
-    for lossless in ("mask", "rerun"):
-        delivery = Delivery(lossless=lossless, **wanted)  # type: ignore[arg-type]
-        assert delivery.written(OneStem().stems) == ("vocals", "residual")
-        done = loud(tmp_path, OneStem(), 1.0, delivery)
-        assert list(done.paths) == ["residual", "song"]
-        song = audio.read(tmp_path / "song.wav")
-        np.testing.assert_array_equal(audio.read(done.paths["song"]), song)
-    assert Delivery(**wanted).written(OneStem().stems) == ("vocals",)  # type: ignore[arg-type]
-
-
-def test_stems_that_are_not_all_of_a_song_keep_what_they_can_hold(tmp_path: Path) -> None:
-    wide, some = (
-        loud(tmp_path, Uneven(), 20.0, Delivery(container, lossless="mask", stems=stems))
-        for container, stems in (("wav", None), ("flac", ("vocals", "drums")))
-    )
-    assert any("cut off" in note for note in some.notes) and some.null_depth_dbfs is None
-    for name, path in some.paths.items():
-        full = audio.read(wide.paths[name])
-        np.testing.assert_array_equal(audio.read(path), full.clip(-1.0, 1 - 2.0**-15))
-
-
-def test_floats_on_a_24_bit_grid_stay_32_bit_floats_and_add_up_in_them(tmp_path: Path) -> None:
-    song = np.rint(noise(0, 2, 500, 0.1) * 2**23) / 2**23
-    soundfile.write(tmp_path / "song.wav", song.T, RATE, subtype="FLOAT")
-    done = separate_file(
-        Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, Delivery(lossless="mask")
-    )
-    summed = np.zeros(song.shape, np.float32)
-    for path in done.paths.values():
-        assert audio.info(path).subtype == "FLOAT"
-        summed += audio.read(path)
-    assert np.array_equal(summed, song) and done.null_depth_dbfs == -math.inf
-
-
-def test_floats_finer_than_24_bits_become_64_bit_floats_and_why_is_said(tmp_path: Path) -> None:
-    song = 0.01 * np.random.default_rng(0).standard_normal((2, 500))
-    audio.write(tmp_path / "song.wav", song.astype(np.float32), RATE, "FLOAT")
-    delivery = Delivery(lossless="mask")
-    done = separate_file(Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, delivery)
-    assert {audio.info(path).subtype for path in done.paths.values()} == {"DOUBLE"}
-    assert done.notes == ("a 32-bit float song whose stems add up to it in 64-bit floats alone",)
-    delivery = Delivery("wav", "FLOAT", lossless="mask")  # as asked for, and rounded
-    done = separate_file(Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, delivery)
-    assert {audio.info(path).subtype for path in done.paths.values()} == {"FLOAT"}
-    assert done.null_depth_dbfs is not None and -150.0 < done.null_depth_dbfs < -138.0
-
-
-# Python
-
-
 def test_arrays_and_files_are_separated_in_memory_whole_or_block_by_block(tmp_path: Path) -> None:
     song = noise(0, 2, 700, 0.1)
     audio.write(tmp_path / "song.wav", song, RATE, "FLOAT")
@@ -574,59 +331,6 @@ def test_a_model_that_gives_no_number_is_named(tmp_path: Path) -> None:
     audio.write(tmp_path / "song.wav", noise(0, 2, 50), RATE)
     with pytest.raises(ValueError, match="estimate of drums is no number near sample 7: the"):
         separate_file(Broken(), tmp_path / "song.wav", tmp_path / "out", WHOLE, Delivery())
-    assert not [*(tmp_path / "out").rglob("*.wav")]
-
-
-class Elsewhere(Through):
-    """Stands for a model on a GPU: its weights are not on the CPU, and it counts its calls."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones((), device="meta"))
-        self.calls = threading.Semaphore(0)
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        self.calls.release()
-        return torch.full((len(mixture), 2, *mixture.shape[1:]), 0.25)
-
-
-def test_off_the_cpu_chunks_are_separated_while_the_one_before_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, plain, blocks = Elsewhere(), StemFiles.write, []
-
-    def write(self: StemFiles, values: NDArray[np.float64]) -> None:
-        blocks.append(values)
-        if len(blocks) == 1:
-            assert all(model.calls.acquire(timeout=30.0) for _ in range(2))
-        plain(self, values)
-
-    monkeypatch.setattr(StemFiles, "write", write)
-    audio.write(tmp_path / "song.wav", noise(0, 2, 1_000), RATE)
-    done = separate_file(model, tmp_path / "song.wav", tmp_path, CHUNKS, Delivery())
-    assert np.array_equal(audio.read(done.paths["vocals"]), np.full((2, 1_000), 0.25))
-
-
-def test_off_the_cpu_nothing_more_is_written_once_a_chunk_has_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Breaking(Elsewhere):
-        def forward(self, mixture: Tensor) -> Tensor:
-            calls.append(mixture.shape[-1])
-            if len(calls) == 3:
-                raise RuntimeError("broken")
-            return super().forward(mixture)
-
-    def write(self: StemFiles, values: NDArray[np.float64]) -> None:
-        written.append(values.shape[-1])
-
-    calls: list[int] = []
-    written: list[int] = []
-    monkeypatch.setattr(StemFiles, "write", write)
-    audio.write(tmp_path / "song.wav", noise(0, 2, 20_000), 2 * RATE)
-    with pytest.raises(RuntimeError, match="broken"):
-        separate_file(Breaking(), tmp_path / "song.wav", tmp_path / "out", CHUNKS, Delivery())
-    assert sum(written) <= 2 * sum(calls)
     assert not [*(tmp_path / "out").rglob("*.wav")]
 
 

@@ -11,7 +11,7 @@ import torch
 from tiny_paper.__main__ import PAPER
 from tiny_songs import RATE, demo_recipe, noise
 
-from mss_shared import audio, checkpoint, loading, verb_weights
+from mss_shared import audio, checkpoint, verb_weights
 from mss_shared.checkpoint import load_checkpoint
 from mss_shared.cli import run
 from mss_shared.published import Published
@@ -88,22 +88,6 @@ def test_a_name_without_a_recipe_is_refused_before_it_is_downloaded(
     said = capsys.readouterr().err
     way = "with --config_path, from https://x.org/two.yaml" if configured else "with --recipe"
     assert way in said and not fetched
-
-
-def test_a_name_is_fetched_for_a_configuration_of_others(
-    published: Any, tmp_path: Path, monkeypatch: Any
-) -> None:
-    opened = []
-    monkeypatch.setattr(loading, "find_published", lambda name, word: published.get(word, ()))
-    monkeypatch.setattr(loading, "fetch", lambda entry: tmp_path / entry.file_name)
-    monkeypatch.setattr(loading, "find", lambda where: lambda file, config: opened.append(file))
-    audio.write(tmp_path / "song.wav", noise(0), RATE)
-    (tmp_path / "mine.ckpt").touch()
-    paper = replace(PAPER, open_configured="nothing:needed")
-    words = ["--checkpoint", "two", str(tmp_path / "mine.ckpt"), "--config_path", "two.yaml"]
-    with pytest.raises(AttributeError):  # what was opened is None here
-        run(paper, ["separate", str(tmp_path / "song.wav"), *words])
-    assert opened == [str(tmp_path / name) for name in ("two.pth", "three.pth", "mine.ckpt")]
 
 
 def test_a_package_without_weights_says_so(capsys: Any) -> None:

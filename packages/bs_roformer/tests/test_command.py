@@ -9,12 +9,14 @@ import pytest
 import torch
 import yaml
 
+from bs_roformer import community, configured
 from bs_roformer.__main__ import PAPER
 from bs_roformer.community import ZEROED
 from bs_roformer.model import Roformer, build
 from mss_shared import audio, verb_separate
 from mss_shared.checkpoint import load_checkpoint
 from mss_shared.cli import run
+from mss_shared.published import Published
 from mss_shared.separation.delivery import Delivery, Separated
 
 RATE = 8_000
@@ -89,6 +91,26 @@ def test_what_is_imported_with_its_yaml_knows_stems_and_chunks(
     song = torch.randn(1, 2, 3_000)
     with torch.inference_mode():
         assert torch.equal(found.model(song), network(song))
+
+
+def test_a_published_name_is_fetched_once_its_yaml_is_read(theirs: Path, monkeypatch: Any) -> None:
+    entry = Published("https://x.org/mega.ckpt", None, None, "none", None, file="other.ckpt")
+    fetched: list[Published] = []
+
+    def fetch(one: Published) -> Path:
+        fetched.append(one)
+        return theirs / "model.ckpt"
+
+    monkeypatch.setattr(configured, "find_published", lambda package, name: (entry,))
+    monkeypatch.setattr(configured, "fetch", fetch)
+    for published, done in (("mega.ckpt", "silenced"), ("another.ckpt", "kept")):
+        monkeypatch.setattr(community, "ZEROED", (published,))
+        found = configured.open_configured("mega", theirs / "config.yaml")
+        assert any(f"bin 0 is {done}" in note for note in found.notes)
+    assert fetched == [entry] * 2
+    with pytest.raises(FileNotFoundError):
+        configured.open_configured("mega", theirs / "nothing.yaml")
+    assert len(fetched) == 2
 
 
 @pytest.mark.parametrize(

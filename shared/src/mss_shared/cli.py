@@ -228,7 +228,7 @@ def _evaluate_options(verb: argparse.ArgumentParser, paper: Paper) -> None:
     verb.add_argument(
         "--remainder",
         metavar="STEM",
-        help="one more stem, what the model's leave of the mixture, as in the BS-RoFormer paper",
+        help="one more stem: what those of the model leave of the mixture",
     )
     _model_options(verb, paper, None)
     _config_option(verb, paper)

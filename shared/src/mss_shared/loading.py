@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +13,6 @@ from mss_shared import console
 from mss_shared.checkpoint import Checkpoint, load_checkpoints
 from mss_shared.paper import Option, Paper, find
 from mss_shared.provenance import weights_digest
-from mss_shared.published import Published, fetch, find_published
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separation.device import BackOff, prepare
 from mss_shared.separation.passes import Passes
@@ -47,19 +45,13 @@ def load_words(paper: Paper, arguments: argparse.Namespace) -> list[Checkpoint]:
     for source in arguments.checkpoint:
         if config is not None:
             assert paper.open_configured is not None
-            files = [str(fetch(entry)) for entry in _published(paper, source)] or [source]
-            checkpoints += [find(paper.open_configured)(file, config) for file in files]
+            checkpoints.append(find(paper.open_configured)(source, config))
         else:
             checkpoints += load_checkpoints(paper, source, arguments.recipe)
     for checkpoint in checkpoints:
         for note in checkpoint.notes:
             console.say(note)
     return checkpoints
-
-
-def _published(paper: Paper, source: str) -> tuple[Published, ...]:
-    """The files of a published name; none where the word is a path."""
-    return () if Path(source).expanduser().exists() else find_published(paper.name, source)
 
 
 def assemble(
