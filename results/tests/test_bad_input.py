@@ -127,7 +127,7 @@ anything = st.recursive(
 PLACES = ("targets", "name", "frames", "time", "duration", "metrics", "SDR")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=anything, place=st.sampled_from(PLACES))
 def test_any_json_is_imported_or_refused_with_its_file(tmp_path_factory, capsys, value, place):
     folder = tmp_path_factory.mktemp("any")

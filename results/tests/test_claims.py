@@ -71,7 +71,7 @@ def test_a_table_in_another_encoding_is_refused(papers):
         read_claims(papers)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=40), st.integers(0, len(PAPERS)))
 def test_any_bytes_in_the_table_are_read_or_refused_with_the_file_named(papers, bytes_, place):
     content = PAPERS.encode()

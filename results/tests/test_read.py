@@ -257,7 +257,7 @@ FIELDS = [
 ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(FIELDS), json_values)
 def test_any_json_in_any_field_is_read_or_refused_with_the_file_named(folders, path, value):
     folder = folders.write({"a": {"vocals": [1.0]}})
@@ -268,7 +268,7 @@ def test_any_json_in_any_field_is_read_or_refused_with_the_file_named(folders, p
         assert "seed0" in str(error) and ": " in str(error)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_as_a_score_file_are_refused_with_the_file_named(folders, content):
     folder = folders.write({"a": {"vocals": [1.0]}})

@@ -35,7 +35,7 @@ def test_p_without_ties_is_scipys_exact_one(count):
         assert wilcoxon(differences) == pytest.approx(expected, rel=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=8))
 def test_p_with_ties_is_that_of_all_sign_patterns(values):
     differences = np.array([value for value in values if value], dtype=float)

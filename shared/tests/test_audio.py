@@ -31,7 +31,7 @@ def integers(seed: int, channels: int, samples: int, full: int) -> NDArray[np.in
 shapes = st.tuples(st.integers(1, 8), st.sampled_from([0, 1, 2, 3, 63, 64, 255, 1001]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=shapes,
     subtype=st.sampled_from(sorted(FULL_SCALE)),
@@ -55,7 +55,7 @@ def test_pcm_files_give_back_the_exact_integers(
     assert audio.info(path) == about
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(shape=shapes, seed=st.integers(0, 2**20), scale=st.sampled_from([1e-30, 1.0, 50.0]))
 def test_float_files_give_back_every_bit_even_beyond_full_scale(
     folder: Path, shape: tuple[int, int], seed: int, scale: float
@@ -65,7 +65,7 @@ def test_float_files_give_back_every_bit_even_beyond_full_scale(
     np.testing.assert_array_equal(audio.read(folder / "float.wav"), signal)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_an_excerpt_equals_the_slice_of_the_whole(folder: Path, data: st.DataObject) -> None:
     path = folder / "seek.wav"
@@ -154,7 +154,7 @@ def test_a_file_without_sound_is_refused_by_name(tmp_path: Path, name: str, cont
         audio.read(tmp_path / name)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200), st.sampled_from(["wav", "flac", "mp3", "ogg", "aiff", "raw"]))
 def test_no_bytes_make_reading_fail_other_than_by_a_value_error(
     folder: Path, content: bytes, suffix: str
@@ -227,7 +227,7 @@ def test_an_error_of_the_sound_library_while_writing_is_an_os_error_that_names_t
     assert not list(tmp_path.iterdir())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     samples=st.integers(0, 3_000),
     rates=st.tuples(

@@ -116,7 +116,7 @@ def test_half_the_reference_is_6_02_db_and_the_reference_itself_infinite():
     assert np.all(bsseval(references, references, window=1000, hop=1000, taps=8).sdr == np.inf)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10_000),
     stems=st.integers(1, 3),
@@ -136,7 +136,7 @@ def test_dense_least_squares_give_the_same_ratios(seed, stems, channels, taps, w
         np.testing.assert_allclose(getattr(scores, name), values, rtol=0, atol=1e-8)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), gain=st.floats(1e-3, 10), samples=st.integers(300, 900))
 def test_sdr_is_the_energy_of_the_reference_over_that_of_the_error(seed, gain, samples):
     references, errors = noise(seed, 2, 2, samples), gain * noise(seed + 1, 2, 2, samples)
@@ -163,7 +163,7 @@ def test_sdr_without_filters_equals_sdr_beside_them(case: str):
         assert not np.isnan(getattr(beside, name)).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), order=st.permutations(range(4)), framewise=st.booleans())
 def test_permuting_the_stems_permutes_the_rows(seed, order, framewise):
     references, estimates = song(seed, 4, 2, 900)
@@ -175,7 +175,7 @@ def test_permuting_the_stems_permutes_the_rows(seed, order, framewise):
         np.testing.assert_allclose(getattr(permuted, name), expected, rtol=0, atol=1e-7)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), gain=st.floats(1e-2, 1e3))
 def test_a_common_gain_changes_nothing(seed, gain):
     references, estimates = song(seed, 3, 2, 900)
@@ -184,7 +184,7 @@ def test_a_common_gain_changes_nothing(seed, gain):
     assert_close(scaled, bsseval(references, estimates, **arguments))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 10_000),
     vocals=st.integers(0, 3),
@@ -244,7 +244,7 @@ def test_a_reference_whose_estimate_is_silent_over_the_song_still_interferes():
         assert np.isnan(ratio[:, 2]).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_frames_are_nan_exactly_where_the_rule_says(data):
     stems, frames = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4))
@@ -289,7 +289,7 @@ def test_equal_and_opposite_channels_are_found_and_one_sided_stems_scored():
         np.testing.assert_allclose(getattr(scores, name), values, rtol=0, atol=1e-8)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(order=st.permutations(range(3)), framewise=st.booleans(), sources=st.booleans())
 def test_permute_finds_the_order_of_the_estimates(order, framewise, sources):
     references, estimates = song(12, 3, 2, 800)

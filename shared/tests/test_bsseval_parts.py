@@ -57,7 +57,7 @@ def test_frames_cover_whole_windows_only(samples, window, hop, expected):
     assert frame_bounds(samples, window, hop) == expected
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     first=st.integers(0, 40),
     length=st.integers(1, 300),
@@ -164,7 +164,7 @@ def test_bad_arguments_stop_with_their_numbers(changes: dict[str, object], messa
         bsseval(**arguments_but(**changes))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     side=st.sampled_from(["references", "estimates"]),
     stem=st.integers(0, 1),

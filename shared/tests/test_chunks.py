@@ -44,7 +44,7 @@ configs = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(samples=st.integers(1, 700), config=configs)
 def test_weights_over_their_sum_are_one_at_every_sample(
     samples: int, config: InferenceConfig
@@ -61,7 +61,7 @@ def test_weights_over_their_sum_are_one_at_every_sample(
     torch.testing.assert_close(ones, torch.ones(1, 1, samples), rtol=0.0, atol=1e-6)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(samples=st.integers(1, 700), config=configs, batch=st.integers(1, 4))
 def test_a_model_that_returns_its_input_is_passed_through_with_any_settings(
     samples: int, config: InferenceConfig, batch: int
@@ -117,7 +117,7 @@ def test_kept_parts_are_laid_as_the_trims_of_lasaft() -> None:
     assert plan.kept(3) == (300, 500) and plan.weights(3).unique().tolist() == [1.0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     samples=st.integers(1, 3_000),
     contexts=st.integers(3, 20),

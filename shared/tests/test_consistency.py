@@ -32,7 +32,7 @@ def joined(pairs: Iterator[Pair]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(mixtures, axis=-1), np.concatenate(stems, axis=-1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     samples=st.integers(1, 15_000),
     stems=st.integers(2, 4),
@@ -168,7 +168,7 @@ def test_a_model_of_one_stem_does_not_return_the_mixture() -> None:
     np.testing.assert_allclose(found[1], mix - wanted[0], rtol=0, atol=2e-7)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     samples=st.integers(1, 900),
     chunk=st.sampled_from([0.0, 0.002, 0.005, 5.0]),

@@ -204,7 +204,7 @@ def test_the_fingerprint_is_that_of_the_content_not_of_the_place(tmp_path: Path)
     assert len(marks) == 1 and len(marks.pop()) == 64
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(sample=st.integers(0, 63), channel=st.integers(0, 1), stem=st.sampled_from(STEMS))
 def test_one_other_sample_changes_the_fingerprint(
     tmp_path_factory: pytest.TempPathFactory, sample: int, channel: int, stem: str

@@ -210,7 +210,7 @@ songs = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(songs)
 def test_every_song_keeps_the_rules_of_its_style(plan):
     song = compose(plan, np.random.default_rng([1, plan.seed]))
@@ -237,7 +237,7 @@ def test_every_song_keeps_the_rules_of_its_style(plan):
     assert ("choir" in names) == (plan.voice == "choir")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(songs)
 def test_the_voice_keeps_its_range_and_waits_for_the_verse(plan):
     song = compose(plan, np.random.default_rng([2, plan.seed]))
@@ -254,7 +254,7 @@ def test_the_voice_keeps_its_range_and_waits_for_the_verse(plan):
     assert starts == sorted(starts)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(songs)
 def test_the_same_seed_writes_the_same_song(plan):
     first = compose(plan, np.random.default_rng([3, plan.seed]))

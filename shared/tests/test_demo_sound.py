@@ -210,7 +210,7 @@ def noisy_stems(seed, spreads):
     }
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32), st.lists(st.floats(1e-5, 10.0), min_size=3, max_size=3))
 def test_the_master_is_exact_unclipped_and_at_level_whatever_comes_in(seed, spreads):
     files = master(noisy_stems(seed, [0.0, *spreads]), np.random.default_rng(seed))

@@ -177,7 +177,7 @@ EVERYTHING = EffectsConfig(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**31),
     samples=st.integers(1, 9000),

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[2]
 TOP = {"README.md", "LICENSE", "CHANGELOG.md", "packages", "shared", "experiments", "results"}
@@ -76,3 +77,10 @@ def test_a_papers_share_of_frozen_vectors_stays_below_eight_megabytes() -> None:
         files = tracked(f"packages/{paper}/tests/golden", f"packages/{paper}/tests/vectors")
         assert files
         assert sum(path.stat().st_size for path in files) < 8e6
+
+
+def test_no_property_test_measures_time() -> None:
+    assert settings.default is not None
+    assert settings.default.deadline is None
+    for path in tracked("*/tests/*.py"):
+        assert not re.search(r"\bdeadline\s*=\s*[^=]", path.read_text(encoding="utf-8")), path

@@ -132,7 +132,7 @@ def test_bytes_behind_an_mp3_that_look_like_a_frame_of_another_rate_are_passed_o
     np.testing.assert_array_equal(audio.read(path), bare)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(PIECES), max_size=12))
 def test_no_bytes_make_counting_frames_fail(tmp_path_factory: Any, pieces: list[bytes]) -> None:
     path = tmp_path_factory.getbasetemp() / "any.mp3"

@@ -71,7 +71,7 @@ def starts(example: dict[str, torch.Tensor], step: float = 2.0**-14) -> list[int
     return [round(float(stem[0, 0]) / step) for stem in example["stems"]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(number=st.integers(0, 2**40), seed=st.integers(0, 2**31))
 def test_an_example_depends_on_seed_and_number_alone(
     songs: list[Track], number: int, seed: int
@@ -267,7 +267,7 @@ def test_a_song_shorter_than_a_chunk_is_padded_with_zeros_at_its_end(
         assert not stems[..., samples:].any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 3 * SIZE), min_size=1, max_size=3))
 def test_consecutive_chunks_hold_every_sample_of_every_song_once(
     tmp_path_factory: pytest.TempPathFactory, lengths: list[int]

@@ -23,7 +23,7 @@ def signals(stems: int, peak: float) -> st.SearchStrategy[NDArray[np.float64]]:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data(), stems=st.integers(2, 6), exponent=st.sampled_from([15, 23, 31, 49]))
 def test_integers_of_stems_add_up_to_the_mixtures_and_none_moves_by_a_step(
     data: st.DataObject, stems: int, exponent: int
@@ -45,7 +45,7 @@ def test_the_mixture_decides_where_the_stems_do_not_quite_add_up_to_it() -> None
     assert found.ravel().tolist() == [2**13, 2**14 + 3]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data(), stems=st.integers(2, 5), subtype=st.sampled_from(["PCM_16", "PCM_24"]))
 def test_what_exceeds_a_format_moves_and_the_sum_stays(
     data: st.DataObject, stems: int, subtype: str
@@ -62,7 +62,7 @@ def test_what_exceeds_a_format_moves_and_the_sum_stays(
     assert (kept[:, unmoved] == integers[:, unmoved]).all()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(values=arrays.arrays(np.float32, (2, 9), elements=st.floats(-4.0, 4.0, width=32)))
 def test_floats_above_the_finest_step_lie_on_their_grid(values: NDArray[np.float32]) -> None:
     values = np.where(np.abs(values) < 2.0**-20, np.float32(0.0), values)
@@ -73,7 +73,7 @@ def test_floats_above_the_finest_step_lie_on_their_grid(values: NDArray[np.float
     assert np.abs(on_grid).max(initial=0.0) <= 2.0**53
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data(), stems=st.integers(2, 5), kind=st.sampled_from(["FLOAT", "DOUBLE"]))
 def test_floats_that_fit_add_up_in_their_own_precision_without_rounding(
     data: st.DataObject, stems: int, kind: str

@@ -263,7 +263,7 @@ def spoiled(draw: st.DrawFn) -> str:
     return str(yaml.safe_dump(values, allow_unicode=True))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text() | st.binary() | spoiled())
 def test_any_text_ends_in_a_recipe_or_one_sentence(
     tmp_path_factory: pytest.TempPathFactory, text: str | bytes

@@ -47,7 +47,7 @@ configs = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(samples=st.integers(1, 700), config=configs, batch=st.integers(1, 5))
 def test_a_model_that_returns_its_input_is_passed_through(
     samples: int, config: InferenceConfig, batch: int
@@ -59,7 +59,7 @@ def test_a_model_that_returns_its_input_is_passed_through(
     torch.testing.assert_close(estimates[1], -0.5 * mixture, rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(samples=st.integers(1, 700), config=configs, batch=st.integers(1, 5))
 def test_the_model_sees_pieces_of_one_length_and_at_most_a_batch_of_them(
     samples: int, config: InferenceConfig, batch: int
@@ -73,7 +73,7 @@ def test_the_model_sees_pieces_of_one_length_and_at_most_a_batch_of_them(
     assert plan.size == size and sum(shape[0] for shape in model.seen) == len(plan.starts)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(samples=st.integers(1, 700), config=configs, batch=st.integers(1, 5))
 def test_blocks_read_piece_by_piece_are_together_the_whole_bit_for_bit(
     samples: int, config: InferenceConfig, batch: int

@@ -45,7 +45,7 @@ def cut(sound: NDArray[np.float32], lengths: list[int]) -> Iterator[NDArray[np.f
         start, number = start + length, number + 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     samples=st.integers(1, 500),
     lengths=st.lists(st.integers(1, 90), min_size=1, max_size=4),
@@ -80,7 +80,7 @@ def test_a_stream_forgets_what_lies_far_behind_and_reads_no_further_than_asked()
         window.read(100, 10)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     samples=st.integers(1, 20_000),
     rates=st.sampled_from([(48_000, 44_100), (44_100, 48_000), (8_000, 44_100), (192_000, 44_100)]),

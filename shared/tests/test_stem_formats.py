@@ -42,7 +42,7 @@ def total(paths: list[Path]) -> NDArray[np.float64]:
     return sum(soundfile.read(path, always_2d=True)[0].T for path in paths)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     reader=st.sampled_from(READERS),
     samples=st.integers(1, 3_000),

@@ -22,7 +22,7 @@ from mss_shared.separation.delivery import Delivery
 from mss_shared.separation.stems import iterate_song, separate_file, separate_song
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     samples=st.integers(1, 400),
     rate=st.sampled_from([RATE, 2 * RATE, 441, 3_000]),
@@ -191,7 +191,7 @@ def test_streamed_resampling_is_that_of_the_whole_song() -> None:
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     samples=st.integers(1, 2_000),
     block=st.integers(20, 300),

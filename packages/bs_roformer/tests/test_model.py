@@ -83,7 +83,7 @@ def built_once(kind: str, layout: str, stereo: bool) -> Roformer:
 
 @every_network
 @given(samples=st.integers(1, 700), stereo=st.booleans())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_every_length_comes_back_and_is_finite(
     kind: str, layout: str, samples: int, stereo: bool
 ) -> None:

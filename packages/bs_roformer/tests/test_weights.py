@@ -81,7 +81,7 @@ def test_a_published_key_list_gives_its_configuration(name: str) -> None:
     assert {k: [*t.shape] for k, t in model.state_dict().items()} == shapes
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     kind=st.sampled_from(["bs", "mel"]),
     layout=st.sampled_from(["checkpoint", "1.2"]),

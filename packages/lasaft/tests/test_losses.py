@@ -11,7 +11,7 @@ from torch import Tensor
 from lasaft.losses import FRAMED, NAMES, find_loss, split_frames
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(samples=st.integers(1, 300), window=st.integers(1, 90), hop=st.integers(1, 90))
 def test_frames_hold_every_sample_whatever_the_padding(samples: int, window: int, hop: int) -> None:
     hop = min(hop, window)  # else frames leave gaps by intent

@@ -148,7 +148,7 @@ def test_every_sample_has_a_weight_of_one_where_the_authors_have_not(
     assert size == "published" or none == 2
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     samples=st.integers(1, 6_000),
     overlap=st.floats(0.0, 0.5),

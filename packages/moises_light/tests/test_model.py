@@ -62,7 +62,7 @@ def built_once(architecture: str, channels: int) -> MoisesLight:
 
 
 @given(samples=st.integers(1, 3000), channels=st.sampled_from([1, 2]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_length_comes_back_and_is_finite(samples: int, channels: int) -> None:
     for name in ARCHITECTURE_NAMES:
         model = built_once(name, channels)
@@ -77,7 +77,6 @@ def test_every_length_comes_back_and_is_finite(samples: int, channels: int) -> N
     n_fft=st.integers(2049, 8192),
     n_enc=st.integers(1, 5),
 )
-@settings(deadline=None)
 def test_padding_is_the_least_that_fits(samples: int, hop: int, n_fft: int, n_enc: int) -> None:
     with torch.device("meta"):
         model = small_model(n_fft=n_fft, win_size=n_fft, hop_size=hop, n_enc=n_enc, n_dec=0)

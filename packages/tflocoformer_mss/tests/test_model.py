@@ -387,7 +387,7 @@ def test_the_default_transform_and_its_half_frame_hop_take_any_length() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(samples=st.integers(1, 3_000), batch=st.integers(1, 2))
 def test_any_length_comes_back_with_all_stems(kind: str, samples: int, batch: int) -> None:
     network = model(kind)
