@@ -275,3 +275,15 @@ def test_any_bytes_as_a_score_file_are_refused_with_the_file_named(folders, cont
     replace_track(folders, folder, content)
     with pytest.raises(ValueError, match=r"a\.json: "):
         read_runs([folders.root])
+
+
+@pytest.mark.parametrize("label", ["../../other", "a/b", "/etc", "..", "x--y", "a b"])
+def test_a_protocols_label_is_no_path(folders, label):
+    folder = folders.write({"a": {"vocals": [1.0]}})
+    file = folder / "run.json"
+    run = json.loads(file.read_bytes())
+    run["protocols"][label] = run["protocols"].pop("bsseval_v4")
+    shutil.rmtree(folder / "bsseval_v4")
+    file.write_text(json.dumps(run))
+    with pytest.raises(ValueError, match="a folder's name, is .*: use letters"):
+        read_runs([folders.root])

@@ -112,7 +112,7 @@ def test_half_a_line_of_a_killed_process_costs_that_line_alone(
     assert len((out / MANIFEST).read_text().splitlines()) == 5  # two of each song
 
 
-LISTS = '{"song": "one", "settings": "", "outputs": ["a"], "input": {}}\n'
+LISTS = '{"song": "one", "settings": "", "outputs": ["a"], "input": INPUT}\n'
 
 
 @pytest.mark.parametrize("line", ["7\n", '{"song": "one"}\n', "\x00\n", LISTS])
@@ -346,10 +346,13 @@ def test_signals_that_others_handle_are_theirs(songs: list[SongFile], out: Path)
         signal.signal(signal.SIGHUP, before)
 
 
+INPUT = {"path": "/songs/x.wav", "bytes": 1, "mtime_ns": 1, "sha256": "0"}
+
+
 def test_the_manifest_knows_the_files_of_all_its_lines(out: Path) -> None:
     out.mkdir()
     manifest = Manifest(out)
-    record = {"song": "x", "settings": "s", "input": {}}
+    record = {"song": "x", "settings": "s", "input": INPUT}
     for stem in ("a", "b"):
         manifest.add({**record, "outputs": {stem: {"path": f"x/{stem}.wav"}}})
     assert manifest.written() == [out / "x" / "a.wav", out / "x" / "b.wav"]
@@ -358,7 +361,7 @@ def test_the_manifest_knows_the_files_of_all_its_lines(out: Path) -> None:
 def test_the_manifest_sees_what_other_processes_add(out: Path) -> None:
     out.mkdir()
     mine, theirs = Manifest(out), Manifest(out)
-    record = {"song": "x", "settings": "s", "input": {}, "outputs": {"a": {"path": "x/a.wav"}}}
+    record = {"song": "x", "settings": "s", "input": INPUT, "outputs": {"a": {"path": "x/a.wav"}}}
     assert mine.find("x") is None
     theirs.add(record)
     assert mine.find("x") == record and mine.written() == [out / "x" / "a.wav"]

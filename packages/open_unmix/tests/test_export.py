@@ -1,17 +1,19 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch.testing import assert_close
 
 from mss_shared.checkpoint import load_checkpoints
-from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.recipe import find_recipe, load_recipe, to_yaml
 from open_unmix.__main__ import PAPER
 from open_unmix.checkpoints import open_folder
-from open_unmix.export import write_separator, write_target
+from open_unmix.export import export, write_separator, write_target
 from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx
 from open_unmix.recipe import Recipe
@@ -186,3 +188,23 @@ def test_the_verb_writes_every_network(tmp_path: Path, monkeypatch: pytest.Monke
     pytest.importorskip("onnx")
     export.export(PAPER, {"checkpoint": ["x"], "out": str(tmp_path / "o"), "format": "onnx"})
     assert {path.name for path in (tmp_path / "o").iterdir()} == {"bass.onnx", "vocals.onnx"}
+
+
+def test_a_target_of_a_file_is_not_exported_elsewhere(tmp_path: Path) -> None:
+    """The names of targets come from the weights' header, and become names of files."""
+    weights, out = tmp_path / "x.safetensors", tmp_path / "a" / "out"
+    for target in (f"{tmp_path}/elsewhere", "a/b", "../../elsewhere", "", "keys"):
+        recipe = replace(RECIPE, model=replace(RECIPE.model, targets=(target,)))
+        model = PAPER.build_model(RECIPE)
+        texts = {"paper": "open_unmix", "recipe": to_yaml(recipe), "recipe_name": "demo"}
+        texts |= dict.fromkeys(("verbatim", "leaf_sources", "training"), "null")
+        state = {
+            name.replace("target_models.vocals.", f"target_models.{target}."): tensor
+            for name, tensor in model.state_dict().items()
+            if "target_models." not in name or "target_models.vocals." in name
+        }
+        save_file(state, weights, {"format": "pt", **texts})
+        for kind in ("umx", "onnx"):
+            with pytest.raises(ValueError, match="can't name a file|choose another name"):
+                export(PAPER, {"out": out, "checkpoint": [str(weights)], "format": kind})
+        assert [path.name for path in tmp_path.iterdir()] == ["x.safetensors"]

@@ -231,6 +231,7 @@ def _score_sets(
         raise ValueError(f"{protocols.where(name)} is missing: the folder {folder / name} exists")
     sets: dict[str, ScoreSet] = {}
     for name in sorted(protocols.values):
+        check_name(name, f"{protocols.where(name)}, a folder's name,")
         entry = protocols.inner(name)
         protocol = _protocol(entry)
         if protocol.id in sets:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mss_shared.foreign import PICKLED, Foreign, read_foreign, strip_prefixes
+from mss_shared.names import check_file_name, check_name, is_name, shorten
 from mss_shared.paper import Paper, find
 from mss_shared.published import Published, fetch, find_published, matches, read_published
 from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
@@ -40,6 +41,11 @@ class Checkpoint:
     leaf_sources: dict[str, int] | None
     training: dict[str, Any] | None
     notes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Stems name files, and come from the file that was opened."""
+        for stem in self.model.stems:
+            check_file_name(stem, "the name of a stem")
 
 
 class StemsTogether(nn.Module):
@@ -162,21 +168,80 @@ def recipe_of_published(paper: Paper, path: Path) -> str | None:
 
 
 def _from_header(paper: Paper, path: Path, found: Foreign) -> Checkpoint:
-    state, header = found.state, found.header
-    if header.get("paper") != paper.name:
-        raise ValueError(
-            f"{path} holds a {header.get('paper')} model: separate it with that package's command"
-        )
-    recipe = recipe_from_text(paper.recipe, header["recipe"], header["recipe_name"])
+    header = read_header(paper.name, path, found)
+    recipe = recipe_from_text(paper.recipe, header.recipe, header.recipe_name)
     return Checkpoint(
-        model=fill(paper.build_model(recipe), state, path),
+        model=fill(paper.build_model(recipe), found.state, path),
         recipe=recipe,
-        recipe_name=header["recipe_name"],
-        verbatim=json.loads(header["verbatim"]),
-        leaf_sources=json.loads(header["leaf_sources"]),
-        training=json.loads(header["training"]),
-        notes=(f"{path}: recipe {header['recipe_name']}, {len(state)} tensors",),
+        recipe_name=header.recipe_name,
+        verbatim=header.verbatim,
+        leaf_sources=header.leaf_sources,
+        training=header.training,
+        notes=(f"{path}: recipe {header.recipe_name}, {len(found.state)} tensors",),
     )
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands beside the weights in a file of ours; its texts come from anywhere.
+
+    Attributes:
+        recipe: the YAML text.
+        recipe_name, verbatim, leaf_sources, training: as in ``Checkpoint``.
+    """
+
+    recipe: str
+    recipe_name: str
+    verbatim: bool | None
+    leaf_sources: dict[str, int] | None
+    training: dict[str, Any] | None
+
+
+def read_header(paper: str, path: Path, found: Foreign) -> Header:
+    """The header of a weights file of the package ``paper``.
+
+    Raises:
+        ValueError: if it is of another package, lacks a field, or one is not what it should be.
+    """
+    header = found.header
+    maker = header.get("paper")
+    if maker != paper:
+        other = maker if is_name(maker) else shorten(maker)
+        raise ValueError(f"{path} holds a {other} model: separate it with that package's command")
+    recipe, name = (_field(header, key, path) for key in ("recipe", "recipe_name"))
+    verbatim, sources, training = (
+        _json_field(header, key, path) for key in ("verbatim", "leaf_sources", "training")
+    )
+    if verbatim is not None and not isinstance(verbatim, bool):
+        raise _odd_field(path, "verbatim", verbatim, "true, false or null")
+    if sources is not None and not (
+        isinstance(sources, dict) and all(type(count) is int for count in sources.values())
+    ):
+        raise _odd_field(path, "leaf_sources", sources, "counts by name, or null")
+    if training is not None and not (
+        isinstance(training, dict) and type(training.get("seed")) is int
+    ):
+        raise _odd_field(path, "training", training, "an object with an integer seed, or null")
+    check_name(name, f"the recipe_name of {path}")
+    return Header(recipe, name, verbatim, sources, training)
+
+
+def _field(header: Mapping[str, str], key: str, path: Path) -> str:
+    if key not in header:
+        raise ValueError(f"the header of {path} lacks {key}: write the weights anew")
+    return header[key]
+
+
+def _json_field(header: Mapping[str, str], key: str, path: Path) -> Any:
+    text = _field(header, key, path)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise _odd_field(path, key, text, "JSON") from None
+
+
+def _odd_field(path: Path, key: str, value: object, wanted: str) -> ValueError:
+    return ValueError(f"the field {key} of {path} is {shorten(value)}: it must be {wanted}")
 
 
 def from_recipe(paper: Paper, path: Path, found: Foreign, name: str) -> Checkpoint:

@@ -19,7 +19,7 @@ from mss_shared.datasets import Dataset, Track
 from mss_shared.protocols import aggregate, find_protocol
 from mss_shared.recipe import InferenceConfig, recipe_digest
 from mss_shared.record import METHOD_FIELDS, describe_protocol, write_record
-from mss_shared.scores import TrackScores, write_track
+from mss_shared.scores import TrackScores, run_folder, write_track
 from mss_shared.separate import Separator, separate
 from mss_shared.separation.order import interchangeable
 from mss_shared.song_scores import OURS, Engine, Song
@@ -148,14 +148,14 @@ def evaluate(
         The score folder, and protocol id -> stem -> metric -> value.
 
     Raises:
-        ValueError: for an unknown protocol, a track without a stem, or estimates that are no
-            numbers, before anything of this track is written.
+        ValueError: for an unknown protocol, a name that can't be a folder's, a track without a
+            stem, or estimates that are no numbers, before anything of this track is written.
     """
     chosen = [
         find_protocol(name).on(estimator.stems, best_order=estimator.best_order)
         for name in protocols
     ]
-    folder = scores_root / dataset.name / estimator.about["method"] / run
+    folder = run_folder(scores_root, dataset.name, estimator.about["method"], run)
     results: dict[str, list[TrackScores]] = {protocol.label: [] for protocol in chosen}
     digests: dict[str, dict[str, str]] = {protocol.label: {} for protocol in chosen}
     tracks = dataset.split("test")

@@ -88,7 +88,8 @@ class Checkpoints(Callback):
         """Take the loss to beat and the last epoch's metrics from a checkpoint."""
         self.lowest = state_dict["lowest"]
         self.metrics = state_dict["metrics"]
-        self.top = state_dict["top"]
+        # Numbers, whatever a file says: they name files that are removed.
+        self.top = {int(epoch): float(loss) for epoch, loss in state_dict["top"].items()}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the plateau schedules the loss that the checkpoint was too early for."""

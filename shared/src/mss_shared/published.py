@@ -24,6 +24,7 @@ import yaml
 from filelock import FileLock
 
 from mss_shared import console
+from mss_shared.names import check_file_name
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,10 @@ def _entry(values: dict[str, Any], path: Path, name: str) -> Published:
         raise ValueError(
             f"{path}: an entry of {name} has {', '.join(values)}: give {', '.join(wanted)}"
         )
-    return Published(**values)
+    entry = Published(**values)
+    for file_name in (entry.file_name, entry.published_name):
+        check_file_name(file_name, f"{path}: the file name of {name}")
+    return entry
 
 
 def fetch(entry: Published) -> Path:

@@ -9,7 +9,6 @@ import dataclasses
 import hashlib
 import importlib.util
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 
 import yaml
 from jsonargparse import ArgumentParser
+
+from mss_shared.names import check_name
 
 LEAF_SOURCES = ("paper", "code", "ours")
 
@@ -188,28 +189,32 @@ def load_recipe(
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no recipe file {path}: check --recipe")
+    name = check_name(path.stem, f"the name of {path} without suffix")
     text = _read_text(path)
-    _check_keys(recipe_type, _parse_yaml(text, path), path)
+    values = _parse_yaml(text, path)
+    _check_keys(recipe_type, values, path)
     for word in overrides:
         _check_override(recipe_type, word)
-    original = _instantiate(recipe_type, path, ())
-    recipe = _instantiate(recipe_type, path, overrides) if overrides else original
+    original = _instantiate(recipe_type, values, name, ())
+    recipe = _instantiate(recipe_type, values, name, overrides) if overrides else original
     verbatim = recipe == original
     return LoadedRecipe(
-        recipe, path.stem, text if verbatim else to_yaml(recipe), verbatim, count_sources(text)
+        recipe, name, text if verbatim else to_yaml(recipe), verbatim, count_sources(text)
     )
 
 
 def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> RecipeType:
-    """A recipe from YAML text, as it stands in the header of a weights file, of any age."""
-    values = _parse_yaml(text, Path(f"{name}.yaml"))
+    """A recipe from YAML text, as it stands in the header of a weights file, of any age.
+
+    Raises:
+        ValueError: as ``load_recipe``, or if the name is none.
+    """
+    where = Path(f"{check_name(name, 'the name of a recipe')}.yaml")  # for messages alone
+    values = _parse_yaml(text, where)
     if isinstance(values, dict) and isinstance(values.get("inference"), dict):
         values["inference"] = _INFERENCE_BEFORE | values["inference"]
-        text = yaml.safe_dump(values, sort_keys=False)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{name}.yaml"
-        path.write_text(text, encoding="utf-8")
-        return load_recipe(recipe_type, path).recipe
+    _check_keys(recipe_type, values, where)
+    return _instantiate(recipe_type, values, name, ())
 
 
 def find_recipe(package: str, name: str) -> Path:
@@ -354,14 +359,18 @@ class _Parser(ArgumentParser):
         raise ValueError(" ".join(message.split())) from None
 
 
-def _instantiate(recipe_type: type[RecipeType], path: Path, overrides: Sequence[str]) -> RecipeType:
+def _instantiate(
+    recipe_type: type[RecipeType], values: Any, name: str, overrides: Sequence[str]
+) -> RecipeType:
     parser = _Parser(prog="recipe", allow_abbrev=False)
     parser.add_argument("--recipe", type=recipe_type)
     try:
-        parsed = parser.parse_args([f"--recipe={path}", *overrides])
+        parsed = parser.parse_object({"recipe": values})
+        if overrides:
+            parsed = parser.parse_args([*overrides], namespace=parsed)
         return cast(RecipeType, parser.instantiate(parsed).recipe)
     except ValueError as error:
-        raise ValueError(f"recipe {path.stem}: {_shorten(str(error))}") from None
+        raise ValueError(f"recipe {name}: {_shorten(str(error))}") from None
 
 
 def _shorten(message: str) -> str:

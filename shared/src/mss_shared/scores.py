@@ -19,6 +19,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any
 
+from mss_shared.names import check_file_name, check_name, inside
+
 SCHEMA = 1
 
 
@@ -115,9 +117,27 @@ def from_json(text: str, name: str, protocol: str = "", what: str = "") -> Track
     return TrackScores(name, targets, protocol=protocol)
 
 
+def run_folder(root: Path, dataset: str, method: str, run: str) -> Path:
+    """Where the scores of a run stand.
+
+    Raises:
+        ValueError: if a name can't be a folder's of the results.
+    """
+    check_name(dataset, "the name of the data set")
+    check_name(method, "the name of the method")
+    check_name(run, "the name of the run, which --run gives,")
+    return inside(root, dataset, method, run)
+
+
 def track_file(folder: Path, label: str, track: str) -> Path:
-    """Where a track's scores stand in a run's folder."""
-    return folder / label / "test" / f"{track}.json"
+    """Where a track's scores stand in a run's folder.
+
+    Raises:
+        ValueError: if it would not be below.
+    """
+    check_name(label, "the name of a protocol")
+    check_file_name(track, "the name of a track")
+    return inside(folder, label, "test", f"{track}.json")
 
 
 def write_track(folder: Path, label: str, scores: TrackScores) -> str:

@@ -22,6 +22,7 @@ from mss_shared.evaluate import (
 )
 from mss_shared.evaluate import evaluate as score
 from mss_shared.loading import flagged_inference, given_options, load_words
+from mss_shared.names import inside
 from mss_shared.oracles import ORACLES
 from mss_shared.paper import Paper, Verb, find
 from mss_shared.recipe import find_recipe, load_recipe
@@ -208,7 +209,7 @@ def _seed(checkpoint: Checkpoint) -> Any:
 def _keeper(folder: Path, stems: tuple[str, ...]) -> Any:
     def keep(track: Track, estimates: Audio) -> None:
         for stem, estimate in zip(stems, estimates, strict=True):
-            path = folder / track.name / f"{stem}.wav"
+            path = inside(folder, track.name, f"{stem}.wav")
             audio.write(path, estimate, track.info.sample_rate, "FLOAT")
 
     return keep

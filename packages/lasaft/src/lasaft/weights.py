@@ -14,7 +14,7 @@ from lasaft.lightning_file import read_lightning
 from lasaft.model import Separator
 from lasaft.recipe import Recipe
 from lasaft.variants import STEMS, SYNONYMS, read_arguments
-from mss_shared.checkpoint import fill
+from mss_shared.checkpoint import fill, read_header
 from mss_shared.foreign import read_foreign, strip_prefixes
 from mss_shared.recipe import load_recipe, recipe_from_text
 
@@ -92,12 +92,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], Recipe | None]
         found = read_foreign(path)
         if "recipe" not in found.header:
             return found.state, {}, None
-        if found.header.get("paper") != "lasaft":
-            raise ValueError(
-                f"{path} holds a {found.header.get('paper')} model: read it with that package"
-            )
-        header = found.header
-        return found.state, {}, recipe_from_text(Recipe, header["recipe"], header["recipe_name"])
+        header = read_header("lasaft", path, found)
+        return found.state, {}, recipe_from_text(Recipe, header.recipe, header.recipe_name)
     state, hyper = read_lightning(path)
     state, stripped = strip_prefixes(state)
     beside = path.with_name("recipe.yaml")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import nn
+
 from open_unmix.model import OpenUnmix, bandwidth_to_max_bin
 from open_unmix.recipe import ModelConfig, Recipe
 from open_unmix.separator import Separator
@@ -19,6 +21,9 @@ def build_separator(**values: Any) -> Separator:
     A single target is not filtered: there is nothing to tell it from.
     """
     config = ModelConfig(**values)
+    for target in config.targets:  # which torch makes an attribute of
+        if not target or "." in target or hasattr(nn.ModuleDict(), target):
+            raise ValueError(f"model.targets has the stem {target!r}: choose another name")
     max_bin = bandwidth_to_max_bin(config.sample_rate, config.n_fft, config.bandwidth_hz)
     networks = {
         target: OpenUnmix(

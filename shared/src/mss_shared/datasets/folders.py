@@ -11,13 +11,13 @@ children are track folders is read as test tracks alone. Open-Unmix's users know
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 from mss_shared import audio
 from mss_shared.audio import AudioInfo
 from mss_shared.datasets.tracks import Dataset, Track
+from mss_shared.names import name_like
 
 SUFFIXES = (".wav", ".flac")
 SPLITS = ("train", "valid", "test")
@@ -56,7 +56,7 @@ def with_validation(dataset: Dataset) -> Dataset:
 
 def dataset_name(root: Path) -> str:
     """How tables call a folder."""
-    return re.sub(r"[^A-Za-z0-9.+@-]+", "_", root.resolve().name) or "folder"
+    return name_like(root.resolve().name, "folder")
 
 
 def hold_out(dataset: Dataset, names: tuple[str, ...]) -> Dataset:

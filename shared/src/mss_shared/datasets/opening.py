@@ -11,6 +11,7 @@ from mss_shared.datasets.demo import SIZES, demo_root, read_manifest
 from mss_shared.datasets.sourcefolder import read_sourcefolder
 from mss_shared.datasets.trackfolder_var import read_trackfolder_var
 from mss_shared.datasets.tracks import Dataset
+from mss_shared.names import check_name, shorten
 
 Progress = Callable[[str, int, int], None]
 
@@ -78,5 +79,11 @@ def _open_demo(text: str, progress: Progress | None, faults: dict[str, str] | No
 
 def _open_generated(root: Path, faults: dict[str, str] | None) -> Dataset:
     manifest = read_manifest(root)
-    dataset = folders.read(root, manifest["name"], faults)
-    return folders.hold_out(dataset, tuple(manifest["validation"]))
+    name, validation = manifest.get("name"), manifest.get("validation")
+    if not isinstance(validation, list):
+        raise ValueError(
+            f"the field validation of {root / 'manifest.json'} is {shorten(validation)}: it must "
+            f"be a list of track names"
+        )
+    name = check_name(name, f"the field name of {root / 'manifest.json'}")
+    return folders.hold_out(folders.read(root, name, faults), tuple(validation))

@@ -10,7 +10,6 @@ name, with one wav or flac file per stem. The scores stand in OUT/<dataset>/<met
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mss_shared import console
+from mss_shared.names import name_like
 
 if TYPE_CHECKING:
     from mss_shared.datasets import Dataset
@@ -79,6 +79,7 @@ def _count(text: str) -> int:
 def _run(arguments: argparse.Namespace, command: str) -> None:
     from mss_shared.datasets import open_dataset
     from mss_shared.protocols import find_protocol
+    from mss_shared.scores import run_folder
     from mss_shared.scoring.batch import score_batch
     from mss_shared.scoring.pairs import pair_tracks
     from mss_shared.song_scores import Engine
@@ -95,7 +96,7 @@ def _run(arguments: argparse.Namespace, command: str) -> None:
         console.say(f"no reference for {name}: ignored")
     protocols = [protocol.on(pairs.stems) for protocol in found]
     method = arguments.method or _name(arguments.estimates)
-    folder = arguments.out / dataset.name / method / _name(Path(arguments.run))
+    folder = run_folder(arguments.out, dataset.name, method, _name(Path(arguments.run)))
     engine = Engine(museval=arguments.bsseval == "museval")
     with console.progress("scoring") as progress:
         batch, journal = score_batch(
@@ -181,7 +182,7 @@ def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def _name(path: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9.+@_-]+", "_", path.resolve().name).replace("--", "-") or "estimates"
+    return name_like(path.resolve().name, "estimates")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 
 from mss_shared import console, scores
 from mss_shared.metrics.bsseval_signals import cpu_count
+from mss_shared.names import is_file_name, is_name
 from mss_shared.protocols import Protocol, find_protocol
 from mss_shared.scores import TrackScores
 from mss_shared.scoring.files import FileSignals
@@ -48,10 +49,7 @@ class Journal:
         self.path = folder / "finished.json"
         self.entries: dict[str, dict[str, Any]] = {}
         if self.path.is_file():
-            try:
-                self.entries = dict(json.loads(self.path.read_text(encoding="utf-8")))
-            except (ValueError, TypeError):
-                self.entries = {}  # then everything is scored again
+            self.entries = _read_entries(self.path)
 
     def find(self, song: Song, protocol: Protocol) -> TrackScores | None:
         """The scores of an earlier run, if the same files gave them and they are still there."""
@@ -101,6 +99,28 @@ class Journal:
                 state = path.stat()
                 lines.append(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _read_entries(path: Path) -> dict[str, dict[str, Any]]:
+    """Label/track to what a journal says of it; what is odd is scored again."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError):
+        return {}
+    entries = found.items() if isinstance(found, dict) else ()
+    return {key: entry for key, entry in entries if _is_entry(key, entry)}
+
+
+def _is_entry(key: str, entry: Any) -> bool:
+    """Whether key and values are of the kind that ``Journal.add`` writes."""
+    label, _, track = key.partition("/")
+    if not (is_name(label) and is_file_name(track) and isinstance(entry, dict)):
+        return False
+    notes = entry.get("notes")
+    texts = [entry.get("inputs"), entry.get("sha256")]
+    if not isinstance(notes, dict) or not all(isinstance(text, str) for text in texts):
+        return False
+    return all(isinstance(note, str) for note in notes.values())
 
 
 def score_batch(

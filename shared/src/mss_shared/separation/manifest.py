@@ -17,6 +17,12 @@ MANIFEST = "separated.jsonl"
 
 Record = dict[str, Any]
 
+# The fields of a line that are read.
+_RECORD: dict[str, type] = {"song": str, "settings": str, "outputs": dict, "input": dict}
+_INPUT: dict[str, type] = {"path": str, "bytes": int, "mtime_ns": int, "sha256": str}
+_OUTPUT: dict[str, type] = {"path": str}
+_LONGEST_NAME = 255  # bytes, of any file system in use
+
 
 class Manifest:
     """The lines of an output folder, shared by all processes that work on it."""
@@ -133,11 +139,31 @@ def _parse(line: bytes) -> Record | None:
     """A line of the manifest; None for half a line, or something else altogether."""
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    wanted = {"song", "settings", "outputs", "input"}
-    if not isinstance(record, dict) or not wanted <= set(record):
+    if not isinstance(record, dict) or not _are(record, _RECORD):
         return None
-    outputs = record["outputs"]
-    whole = isinstance(outputs, dict) and all("path" in output for output in outputs.values())
-    return record if whole and isinstance(record["input"], dict) else None
+    is_done = record.get("state") == "done"
+    fields = _OUTPUT | ({"bytes": int} if is_done else {})
+    outputs = record["outputs"].values()
+    if not all(_are(output, fields) and _is_below(output["path"]) for output in outputs):
+        return None
+    return record if _are(record["input"], _INPUT) else None
+
+
+def _are(values: Any, fields: dict[str, type]) -> bool:
+    """Whether an object has fields of these types; a NUL is in no path or name."""
+    if not isinstance(values, dict):
+        return False
+    texts = [values[name] for name, kind in fields.items() if kind is str and name in values]
+    return all(type(values.get(name)) is kind for name, kind in fields.items()) and not any(
+        "\0" in str(text) for text in texts
+    )
+
+
+def _is_below(path: str) -> bool:
+    """Whether a path as ``Manifest.place`` writes it lies below the output folder."""
+    parts = Path(path).parts
+    if os.path.isabs(path) or not parts or ".." in parts:
+        return False
+    return all(len(part.encode(errors="surrogatepass")) <= _LONGEST_NAME for part in parts)
