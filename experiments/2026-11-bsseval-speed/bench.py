@@ -102,8 +102,8 @@ def write_files(seconds: int, folder: Path) -> None:
 def score_files(seconds: int, threads: int, folder: Path) -> dict[str, object]:
     """As `score_ours`, but read piece by piece, as `mss-eval` does."""
     from mss_shared.datasets.tracks import Sum
+    from mss_shared.evaluation.file_signals import FileSignals
     from mss_shared.metrics.bsseval import bsseval
-    from mss_shared.scoring.files import FileSignals
 
     sides = ("references", "estimates")
     files = [tuple(Sum.of(folder / x / f"{n}.wav") for n in range(STEMS)) for x in sides]

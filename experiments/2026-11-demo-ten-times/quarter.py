@@ -3,7 +3,7 @@
 import numpy as np
 
 from mss_shared.datasets import STEMS, open_dataset
-from mss_shared.protocols import PROTOCOLS, aggregate
+from mss_shared.evaluation.protocols import PROTOCOLS, aggregate
 
 
 def main() -> None:

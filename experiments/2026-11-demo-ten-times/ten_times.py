@@ -13,8 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mss_shared.protocols import PROTOCOLS, aggregate
-from mss_shared.scores import from_json
+from mss_shared.evaluation.protocols import PROTOCOLS, aggregate
+from mss_shared.evaluation.score_files import from_json
 
 TOP = Path(__file__).parents[2]
 RUNS = TOP / "experiments" / "runs"

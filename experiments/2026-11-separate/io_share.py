@@ -20,9 +20,9 @@ from memory import RATE, write_song
 from models import load
 from torch import Tensor, nn
 
-from mss_shared.separation import stems
-from mss_shared.separation.delivery import Delivery
-from mss_shared.separation.stems import separate_file
+from mss_shared.separation import separate
+from mss_shared.separation.output.options import Delivery
+from mss_shared.separation.separate import separate_file
 
 
 class Timed(nn.Module):
@@ -108,7 +108,7 @@ def main() -> None:
     words = parser.parse_args()
     if words.writing:  # what ``separate_file`` goes by
         taken_for = torch.device("meta" if words.writing == "beside" else "cpu")
-        stems.device_of = lambda model: taken_for
+        separate.device_of = lambda model: taken_for
     print(f"{words.seconds:g} s of {RATE} Hz stereo, {torch.get_num_threads()} threads; seconds\n")
     print(
         "| model | lossless | all | in the model | in files | all around it | chunks in memory "

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mss_shared.checkpoint import load_checkpoints
+from mss_shared.checkpoints.checkpoint import load_checkpoints
 from mss_shared.recipe import InferenceConfig, find_recipe, load_recipe
 
 RUNS = Path(__file__).parents[1] / "runs"

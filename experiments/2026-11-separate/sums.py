@@ -11,9 +11,9 @@ import numpy as np
 import soundfile
 from models import load
 
-from mss_shared.separation.delivery import Delivery
-from mss_shared.separation.songs import open_song
-from mss_shared.separation.stems import separate_file
+from mss_shared.audio.streams import open_song
+from mss_shared.separation.output.options import Delivery
+from mss_shared.separation.separate import separate_file
 
 FORMATS = ("PCM_16", "PCM_24", "FLOAT")
 

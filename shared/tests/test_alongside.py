@@ -16,10 +16,10 @@ from tiny_songs import noise
 from torch import Tensor, nn
 
 from mss_shared import audio
-from mss_shared.separation.alongside import alongside
-from mss_shared.separation.delivery import Delivery
-from mss_shared.separation.stem_files import StemFiles
-from mss_shared.separation.stems import separate_file
+from mss_shared.separation.output.options import Delivery
+from mss_shared.separation.output.stem_files import StemFiles
+from mss_shared.separation.separate import separate_file
+from mss_shared.separation.writer_thread import alongside
 
 PATIENCE = 30.0
 

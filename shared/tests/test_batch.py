@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from mss_shared.separation import locks
-from mss_shared.separation.batch import run_batch
-from mss_shared.separation.delivery import Guard, Separated
-from mss_shared.separation.inputs import SongFile
-from mss_shared.separation.locks import LOCKS
-from mss_shared.separation.manifest import MANIFEST, Manifest
+from mss_shared.separation.batch import locks
+from mss_shared.separation.batch.inputs import SongFile
+from mss_shared.separation.batch.locks import LOCKS
+from mss_shared.separation.batch.manifest import MANIFEST, Manifest
+from mss_shared.separation.batch.run import run_batch
+from mss_shared.separation.output.options import Guard, Separated
 
 SETTINGS = {"paper": "tiny", "chunk": 1.0}
 

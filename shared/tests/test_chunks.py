@@ -12,8 +12,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separate import separate
 from mss_shared.separation.chunks import EDGES, WINDOWS, plan_chunks
+from mss_shared.separation.overlap_add import separate
 
 RATE = 1_000
 GOLDEN = Path(__file__).parent / "golden" / "separate" / "inference_demix.safetensors"

@@ -12,7 +12,8 @@ import soundfile
 from tiny_paper.__main__ import PAPER
 from tiny_songs import RATE, STEMS, noise, tone
 
-from mss_shared import audio, verbs
+from mss_shared import audio
+from mss_shared.cli import evaluate as verbs
 from mss_shared.cli import run
 from mss_shared.testing import make_dataset
 

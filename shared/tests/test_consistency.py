@@ -13,7 +13,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separation.consistency import Pair, consistent, rerun_blocks
+from mss_shared.separation.mixture_consistency import Pair, consistent, rerun_blocks
 
 GOLDEN = Path(__file__).parent / "golden" / "separate" / "lossless_mode.safetensors"
 WHOLE = InferenceConfig(0.0, 0.0, 0.0, "flat", "none")
@@ -178,9 +178,9 @@ def test_a_model_of_one_stem_does_not_return_the_mixture() -> None:
 def test_two_passes_side_by_side_are_two_passes_after_each_other(
     samples: int, chunk: float, edges: str, batch: int
 ) -> None:
-    from mss_shared.separate import separate
+    from mss_shared.audio.streams import Sliding
     from mss_shared.separation.chunks import reach
-    from mss_shared.separation.songs import Sliding
+    from mss_shared.separation.overlap_add import separate
 
     class Model:
         stems = ("vocals", "drums")

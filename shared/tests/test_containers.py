@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from mss_shared import audio
+from mss_shared.audio import containers
+from mss_shared.audio.streams import open_song
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separation import containers
-from mss_shared.separation.delivery import Delivery
-from mss_shared.separation.locks import part_prefix
-from mss_shared.separation.songs import open_song
-from mss_shared.separation.stems import separate_file
+from mss_shared.separation.batch.locks import part_prefix
+from mss_shared.separation.output.options import Delivery
+from mss_shared.separation.separate import separate_file
 
 av = pytest.importorskip("av")
 
@@ -250,7 +250,7 @@ def test_without_pyav_one_sentence_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['av'] = None\n"
         "from pathlib import Path\n"
-        "from mss_shared.separation.containers import decoded\n"
+        "from mss_shared.audio.containers import decoded\n"
         "try:\n"
         "    with decoded(Path('song.m4a')): pass\n"
         "except ImportError as error:\n"

@@ -7,7 +7,7 @@ import pytest
 from tiny_songs import noise, write_set, write_track
 
 from mss_shared import audio
-from mss_shared.datasets.__main__ import main
+from mss_shared.cli.mss_data import main
 from mss_shared.datasets.check import check_root
 
 ALL = ("vocals", "drums", "bass", "other")

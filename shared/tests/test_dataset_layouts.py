@@ -9,7 +9,7 @@ from tiny_songs import RATE, noise, plain_data, write_track
 
 from mss_shared import audio
 from mss_shared.datasets import open_dataset
-from mss_shared.mixing import RandomMixes
+from mss_shared.training.random_mixes import RandomMixes
 
 
 def write(folder: Path, **seeds: int) -> dict[str, np.ndarray]:

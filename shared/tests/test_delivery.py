@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mss_shared.separation.delivery import Delivery
-from mss_shared.separation.plan import plan_files
-from mss_shared.separation.songs import song_of_array
+from mss_shared.audio.streams import song_of_array
+from mss_shared.separation.output.options import Delivery
+from mss_shared.separation.output.plan import plan_files
 
 
 class Halves:

@@ -13,22 +13,17 @@ import torch
 from tiny_paper.__main__ import PAPER
 from tiny_songs import RATE, STEMS, demo_recipe, noise, tone, write_track
 
-from mss_shared import scores
 from mss_shared.audio import Audio
-from mss_shared.checkpoint import Checkpoint
-from mss_shared.cost import count_gmac
+from mss_shared.checkpoints.checkpoint import Checkpoint
 from mss_shared.datasets import Dataset, Track, open_dataset
-from mss_shared.evaluate import (
-    Estimator,
-    evaluate,
-    model_estimator,
-    oracle_estimator,
-)
+from mss_shared.evaluation import score_files
+from mss_shared.evaluation.cost import count_gmac
+from mss_shared.evaluation.evaluate import Estimator, evaluate, model_estimator, oracle_estimator
+from mss_shared.evaluation.oracles import ORACLES, ideal_ratio_mask, mixture_as_estimate
+from mss_shared.evaluation.protocols import find_protocol
+from mss_shared.evaluation.track_metrics import Engine
 from mss_shared.metrics.bsseval import bsseval
-from mss_shared.oracles import ORACLES, ideal_ratio_mask, mixture_as_estimate
-from mss_shared.protocols import find_protocol
 from mss_shared.provenance import weights_digest
-from mss_shared.song_scores import Engine
 
 SAMPLES = RATE * 5 // 2
 ALL = ("bsseval_v4", "bsseval_v3", "usdr", "csdr", "si_sdr", "l1_freq")
@@ -156,7 +151,7 @@ def test_the_protocols_say_how_their_files_become_one_number(
             per_track = []
             for place in about["files"]:
                 text = (folder / name / place).read_text()
-                read = scores.from_json(text, place).targets[stem]
+                read = score_files.from_json(text, place).targets[stem]
                 values = [frame.metrics[about["metrics"][0]] for frame in read]
                 per_track.append(frames(values))
             expected = float(tracks(per_track))

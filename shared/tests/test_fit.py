@@ -9,13 +9,13 @@ from tiny_paper.__main__ import PAPER
 from tiny_paper.training import Training
 from tiny_songs import RATE, STEMS, demo_recipe
 
-from mss_shared import fit as engine
-from mss_shared.checkpoint import load_checkpoint
+from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.datasets import Dataset, open_dataset
-from mss_shared.fit import Machine, accumulation, fit
-from mss_shared.fit_callbacks import Checkpoints
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.testing import check_package, make_dataset
+from mss_shared.training import fit as engine
+from mss_shared.training.callbacks import Checkpoints
+from mss_shared.training.fit import Machine, accumulation, fit
 
 CPU = Machine(device="cpu")
 
@@ -111,7 +111,7 @@ def test_a_run_that_stops_early_has_fewer_epochs_and_keeps_the_best(
 
 def validation_loss(model: Any, loaded: LoadedRecipe[Any], dataset: Dataset) -> float:
     """The mean validation loss of a model, by the paper's own loss."""
-    from mss_shared.mixing import ConsecutiveChunks
+    from mss_shared.training.random_mixes import ConsecutiveChunks
 
     chunks = ConsecutiveChunks(dataset.valid, loaded.recipe.data, model.stems)
     module = Training(model, loaded.recipe.training)

@@ -11,8 +11,8 @@ from tiny_songs import noise
 from torch import nn
 
 from mss_shared import audio
-from mss_shared.separation.delivery import Delivery, Separated
-from mss_shared.separation.stems import separate_file
+from mss_shared.separation.output.options import Delivery, Separated
+from mss_shared.separation.separate import separate_file
 
 
 def loud(folder: Path, model: Through, gain: float, delivery: Delivery) -> Separated:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mss_shared.separation.inputs import SongFile, expanded, find_songs, read_list
+from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs, read_list
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny_songs import noise
 
 from mss_shared import audio
-from mss_shared.mpeg import frames_of
+from mss_shared.audio.mp3_frames import frames_of
 
 DECODER_DELAY = 529
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mss_shared.separation import locks
-from mss_shared.separation.locks import LOCKS, clear, holds, locked, part_prefix
+from mss_shared.separation.batch import locks
+from mss_shared.separation.batch.locks import LOCKS, clear, holds, locked, part_prefix
 
 
 @pytest.fixture

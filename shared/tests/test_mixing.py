@@ -11,7 +11,7 @@ from tiny_songs import RATE, STEMS, make_track, noise, plain_data, tone
 from torch.utils.data import DataLoader
 
 from mss_shared.datasets import Track
-from mss_shared.mixing import ConsecutiveChunks, RandomMixes
+from mss_shared.training.random_mixes import ConsecutiveChunks, RandomMixes
 
 SIZE = RATE // 10
 EVERYTHING = {

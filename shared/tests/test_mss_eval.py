@@ -16,17 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_songs import RATE, noise, write_track
 
-from mss_shared import audio, scores
+from mss_shared import audio
 from mss_shared.audio import Audio
+from mss_shared.cli.mss_eval import main
 from mss_shared.datasets import open_dataset
 from mss_shared.datasets.tracks import Sum
+from mss_shared.evaluation import batch, score_files
+from mss_shared.evaluation.file_signals import FileSignals
+from mss_shared.evaluation.pairs import pair_tracks
+from mss_shared.evaluation.protocols import find_protocol
+from mss_shared.evaluation.track_metrics import Engine
 from mss_shared.metrics.bsseval import bsseval
-from mss_shared.protocols import find_protocol
-from mss_shared.scoring import batch
-from mss_shared.scoring.__main__ import main
-from mss_shared.scoring.files import FileSignals
-from mss_shared.scoring.pairs import pair_tracks
-from mss_shared.song_scores import Engine
 
 STEMS = ("vocals", "drums", "bass", "other")
 TRACKS = ("A - One", "B - Two", "C - Three")
@@ -75,9 +75,9 @@ def files(songs: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("test/*.json")}
 
 
-def read(songs: Path, label: str, track: str) -> scores.TrackScores:
-    path = scores.track_file(run_folder(songs), label, track)
-    return scores.from_json(path.read_text(), track)
+def read(songs: Path, label: str, track: str) -> score_files.TrackScores:
+    path = score_files.track_file(run_folder(songs), label, track)
+    return score_files.from_json(path.read_text(), track)
 
 
 def record(songs: Path) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def test_what_changed_is_scored_again_and_nothing_else(
 def test_a_touched_score_file_is_made_anew(songs: Path, spoil: str) -> None:
     assert run(songs) == 0
     before = files(songs)
-    path = scores.track_file(run_folder(songs), "usdr", TRACKS[0])
+    path = score_files.track_file(run_folder(songs), "usdr", TRACKS[0])
     if spoil == "edit":
         path.write_text(path.read_text().replace("1", "2"))
     elif spoil == "remove":
@@ -209,7 +209,7 @@ def test_jobs_change_no_bit(songs: Path) -> None:
 def test_threads_change_no_bit(songs: Path) -> None:
     (song, *_) = pair_tracks(open_dataset(songs / "ref"), songs / "est", STEMS[:2]).songs
     protocol = find_protocol("bsseval_v4").on(song.stems)
-    one, three = (scores.to_json(protocol(song, Engine(workers=n))) for n in (1, 3))
+    one, three = (score_files.to_json(protocol(song, Engine(workers=n))) for n in (1, 3))
     assert one == three
 
 
@@ -435,8 +435,8 @@ def test_bsseval_reads_files_as_it_reads_arrays(songs: Path) -> None:
 
 
 def test_the_protocols_of_the_help_are_all_there_are() -> None:
-    from mss_shared.protocols import PROTOCOLS
-    from mss_shared.scoring.__main__ import _parser
+    from mss_shared.cli.mss_eval import _parser
+    from mss_shared.evaluation.protocols import PROTOCOLS
 
     text = " ".join(_parser().format_help().split())
     assert all(find_protocol(name).name in text for name in PROTOCOLS) and len(PROTOCOLS) == 9

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from tiny_songs import RATE, noise, write_track
 
-from mss_shared import scores
+from mss_shared.cli.mss_eval import main
+from mss_shared.evaluation import score_files
+from mss_shared.evaluation.protocols import aggregate, find_protocol
+from mss_shared.evaluation.track_metrics import Song
 from mss_shared.metrics import museval as oracle
 from mss_shared.metrics.bsseval import bsseval
-from mss_shared.protocols import aggregate, find_protocol
-from mss_shared.scoring.__main__ import main
-from mss_shared.song_scores import Song
 
 STEMS = ("vocals", "drums", "bass", "other")
 SAMPLES = 2 * RATE + 100
@@ -63,7 +63,7 @@ def theirs(museval: Any, track: int, folder: Path, *, accompaniment: bool) -> Pa
     return folder / "test" / f"{name}.json"
 
 
-def ours(track: int, protocol: str) -> scores.TrackScores:
+def ours(track: int, protocol: str) -> score_files.TrackScores:
     references, estimates = (
         np.stack([side[s] for s in STEMS]).astype(float)
         for side in (signals(track), separated(track))
@@ -80,10 +80,10 @@ def test_our_file_is_musevals_file(
     text = theirs(museval, track, tmp_path, accompaniment=accompaniment).read_text()
     version = f',\n  "museval_version": "{metadata.version("museval")}"'
     assert version in text
-    read = scores.from_json(text, "x")
+    read = score_files.from_json(text, "x")
     # To the letter, when it has been read; to the last digit or its neighbour, when computed.
-    assert scores.to_json(read) == text.replace(version, "")
-    found = scores.from_json(scores.to_json(ours(track, protocol)), "x")
+    assert score_files.to_json(read) == text.replace(version, "")
+    found = score_files.from_json(score_files.to_json(ours(track, protocol)), "x")
     assert list(found.targets) == list(read.targets)
     compared = 0
     for stem, frames in read.targets.items():
@@ -103,8 +103,8 @@ def test_our_files_pass_musevals_schema(museval: Any, tmp_path: Path) -> None:
 
     schema = json.loads((Path(museval.__file__).parent / "musdb.schema.json").read_text())
     for protocol in ("bsseval_v4", "sisec18", "usdr"):
-        scores.write_track(tmp_path, protocol, ours(0, protocol))
-        path = scores.track_file(tmp_path, protocol, "Track 0")
+        score_files.write_track(tmp_path, protocol, ours(0, protocol))
+        path = score_files.track_file(tmp_path, protocol, "Track 0")
         document = json.loads(path.read_text())
         jsonschema.validate(document, schema)
         assert document["targets"][0]["frames"][0]["metrics"]
@@ -120,9 +120,9 @@ def test_musevals_stores_read_our_files_and_aggregate_as_we_do(
     read = []
     for track in range(3):
         found = ours(track, "bsseval_v4")
-        scores.write_track(tmp_path / "mine", protocol.label, found)
-        text = scores.track_file(tmp_path / "mine", protocol.label, found.name).read_text()
-        read.append(scores.from_json(text, found.name, protocol.id))
+        score_files.write_track(tmp_path / "mine", protocol.label, found)
+        text = score_files.track_file(tmp_path / "mine", protocol.label, found.name).read_text()
+        read.append(score_files.from_json(text, found.name, protocol.id))
     store = museval.EvalStore(frames_agg="median", tracks_agg="median")
     store.add_eval_dir(tmp_path / "mine" / protocol.label)
     methods = museval.MethodStore(frames_agg="median", tracks_agg="median")

@@ -15,19 +15,19 @@ from tiny_paper.__main__ import PAPER
 from tiny_songs import RATE, demo_recipe, noise, write_track
 
 from mss_shared import audio
-from mss_shared.checkpoint import Checkpoint, load_checkpoint, save_model
+from mss_shared.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_model
+from mss_shared.checkpoints.published import read_published
 from mss_shared.cli import run
+from mss_shared.cli.mss_eval import main as mss_eval
 from mss_shared.datasets import open_dataset
-from mss_shared.fit_callbacks import Checkpoints
+from mss_shared.evaluation.score_files import run_folder, track_file
 from mss_shared.names import inside, is_file_name, is_name, name_like
-from mss_shared.published import read_published
 from mss_shared.recipe import recipe_digest, recipe_from_text, to_yaml
-from mss_shared.scores import run_folder, track_file
-from mss_shared.scoring.__main__ import main as mss_eval
-from mss_shared.separation.batch import run_batch
-from mss_shared.separation.delivery import Guard, Separated
-from mss_shared.separation.inputs import SongFile
-from mss_shared.separation.manifest import MANIFEST
+from mss_shared.separation.batch.inputs import SongFile
+from mss_shared.separation.batch.manifest import MANIFEST
+from mss_shared.separation.batch.run import run_batch
+from mss_shared.separation.output.options import Guard, Separated
+from mss_shared.training.callbacks import Checkpoints
 
 OUTSIDE = ("ci.yaml", "ci.wav", "ci.json", "ci.pth", "ci.ckpt", "ci", "test/ci.json")
 HOSTILE = (

@@ -12,13 +12,13 @@ from tiny_songs import RATE, noise, tone, write_track
 from torch import Tensor, nn
 
 from mss_shared.datasets import Track, open_dataset
-from mss_shared.evaluate import evaluate, oracle_estimator
+from mss_shared.evaluation.evaluate import evaluate, oracle_estimator
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separate import separate
 from mss_shared.separation.channels import AnyChannels
-from mss_shared.separation.order import best_order, in_order_of
-from mss_shared.separation.stems import separate_song
-from mss_shared.separation.variants import Ensemble, Mirrored, Shifted
+from mss_shared.separation.ensembles import Ensemble, Mirrored, Shifted
+from mss_shared.separation.overlap_add import separate
+from mss_shared.separation.permutation import best_order, in_order_of
+from mss_shared.separation.separate import separate_song
 
 WHOLE = InferenceConfig(0.0, 0.0, 0.0, "flat", "none")
 PIECES = InferenceConfig(0.25, 0.0, 0.05, "flat", "none")

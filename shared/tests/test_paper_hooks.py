@@ -14,11 +14,11 @@ from tiny_paper.__main__ import PAPER
 from tiny_songs import RATE, STEMS, demo_recipe, noise
 
 from mss_shared import audio
-from mss_shared.checkpoint import Checkpoint, load_checkpoints
+from mss_shared.checkpoints.checkpoint import Checkpoint, load_checkpoints
 from mss_shared.cli import run
-from mss_shared.fit_data import Examples
 from mss_shared.paper import Option, Verb
 from mss_shared.testing import make_dataset
+from mss_shared.training.data import Examples
 
 
 class Halved(torch.nn.Module):

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from tiny_songs import noise
 
 from mss_shared.audio import Audio
+from mss_shared.evaluation.protocols import PROTOCOLS, Protocol, aggregate, find_protocol
+from mss_shared.evaluation.score_files import Frame, TrackScores
+from mss_shared.evaluation.track_metrics import Song
 from mss_shared.metrics.bleedfull import bleedless_fullness
 from mss_shared.metrics.bsseval import bsseval
 from mss_shared.metrics.l1freq import l1_freq
 from mss_shared.metrics.logwmse import log_wmse
 from mss_shared.metrics.sdr import usdr
 from mss_shared.metrics.sisdr import si_sdr
-from mss_shared.protocols import PROTOCOLS, Protocol, aggregate, find_protocol
-from mss_shared.scores import Frame, TrackScores
-from mss_shared.song_scores import Song
 
 RATE = 1_000
 FAST = 4_000  # samples per second that determine the filters of all stems

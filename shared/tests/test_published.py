@@ -15,9 +15,9 @@ import torch
 from tiny_paper.__main__ import PAPER
 from tiny_songs import demo_recipe
 
-from mss_shared import published
-from mss_shared.checkpoint import load_checkpoint, load_checkpoints
-from mss_shared.published import Published, cached, fetch, read_published
+from mss_shared.checkpoints import published
+from mss_shared.checkpoints.checkpoint import load_checkpoint, load_checkpoints
+from mss_shared.checkpoints.published import Published, cached, fetch, read_published
 
 
 @pytest.fixture(autouse=True)
@@ -259,9 +259,15 @@ def test_a_name_loads_all_its_files_and_a_known_file_needs_no_recipe(
     state = PAPER.build_model(demo_recipe().recipe).state_dict()
     torch.save(state, tmp_path / "vocals.pth")
     known = entry((tmp_path / "vocals.pth").read_bytes())
-    monkeypatch.setattr("mss_shared.checkpoint.read_published", lambda name: {"mine": (known,)})
-    monkeypatch.setattr("mss_shared.checkpoint.find_published", lambda name, word: (known, known))
-    monkeypatch.setattr("mss_shared.checkpoint.fetch", lambda one: tmp_path / one.file_name)
+    monkeypatch.setattr(
+        "mss_shared.checkpoints.checkpoint.read_published", lambda name: {"mine": (known,)}
+    )
+    monkeypatch.setattr(
+        "mss_shared.checkpoints.checkpoint.find_published", lambda name, word: (known, known)
+    )
+    monkeypatch.setattr(
+        "mss_shared.checkpoints.checkpoint.fetch", lambda one: tmp_path / one.file_name
+    )
     found = load_checkpoints(PAPER, "mine")
     assert [checkpoint.recipe_name for checkpoint in found] == ["demo", "demo"]
     assert load_checkpoint(PAPER, str(tmp_path / "vocals.pth")).recipe_name == "demo"

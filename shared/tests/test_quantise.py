@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from mss_shared.separation.quantise import (
+from mss_shared.separation.output.exact_sums import (
     Grid,
     fits,
     grid_of_floats,

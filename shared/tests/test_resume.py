@@ -10,12 +10,12 @@ from lightning.pytorch.callbacks import Callback
 from tiny_paper.__main__ import PAPER
 from tiny_songs import RATE, STEMS, demo_recipe
 
-from mss_shared import fit as engine
 from mss_shared.datasets import Dataset, open_dataset
-from mss_shared.fit import Machine, accumulation, fit
-from mss_shared.fit_callbacks import Checkpoints, MetricsFile
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.testing import make_dataset
+from mss_shared.training import fit as engine
+from mss_shared.training.callbacks import Checkpoints, MetricsFile
+from mss_shared.training.fit import Machine, accumulation, fit
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def test_a_tiny_clip_norm_bounds_the_step_of_plain_descent(
     engine.pl.seed_everything(0, verbose=False)
     before = torch.cat([p.flatten() for p in PAPER.build_model(loaded.recipe).parameters()])
     train(dataset, tmp_path, loaded)
-    from mss_shared.checkpoint import load_checkpoint
+    from mss_shared.checkpoints.checkpoint import load_checkpoint
 
     model = load_checkpoint(PAPER, str(tmp_path)).model
     after = torch.cat([p.flatten() for p in model.parameters()])

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mss_shared import scores
-from mss_shared.scores import Frame, TrackScores
+from mss_shared.evaluation import score_files
+from mss_shared.evaluation.score_files import Frame, TrackScores
 
 # museval's own text for these numbers, as its TrackStore writes it with indentation.
 TEXT = """{
@@ -44,12 +44,12 @@ SONG = TrackScores(
 
 
 def one(value: float) -> Any:
-    text = scores.to_json(TrackScores("x", {"vocals": [Frame(0.0, 1.0, {"SDR": value})]}))
+    text = score_files.to_json(TrackScores("x", {"vocals": [Frame(0.0, 1.0, {"SDR": value})]}))
     return text.split('"SDR": ')[1].split("\n")[0]
 
 
 def test_the_text_is_musevals() -> None:
-    assert scores.to_json(SONG) == TEXT
+    assert score_files.to_json(SONG) == TEXT
 
 
 @pytest.mark.parametrize(
@@ -92,33 +92,33 @@ frames = st.builds(
 @given(st.dictionaries(names, st.lists(frames, max_size=3), max_size=3))
 def test_what_was_written_is_read_again_and_is_json(targets: dict[str, list[Frame]]) -> None:
     track = TrackScores("x", targets, protocol="usdr@1")
-    text = scores.to_json(track)
-    assert scores.from_json(text, "x", "usdr@1") == track
+    text = score_files.to_json(track)
+    assert score_files.from_json(text, "x", "usdr@1") == track
     assert text == json.dumps(json.loads(text), indent=2) or any(targets.values())
 
 
 @given(st.text() | st.recursive(st.none() | st.integers(), st.lists).map(json.dumps))
 def test_other_text_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="x.json is not a score file in museval's format: replace"):
-        scores.from_json(text, "x", what="x.json")
+        score_files.from_json(text, "x", what="x.json")
 
 
 def test_deep_nesting_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="x.json is not a score file"):
-        scores.from_json("[" * 100_000, "x", what="x.json")
+        score_files.from_json("[" * 100_000, "x", what="x.json")
 
 
 def test_a_track_is_written_where_museval_looks_and_its_digest_is_the_files(
     tmp_path: Path,
 ) -> None:
-    digest = scores.write_track(tmp_path / "run", "usdr", SONG)
+    digest = score_files.write_track(tmp_path / "run", "usdr", SONG)
     path = tmp_path / "run" / "usdr" / "test" / "A - Song é.json"
     assert path.read_text(encoding="utf-8") == TEXT
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_run_is_written_with_its_schema_first(tmp_path: Path) -> None:
-    scores.write_run(tmp_path, {"kind": "model"})
+    score_files.write_run(tmp_path, {"kind": "model"})
     assert list(json.loads((tmp_path / "run.json").read_text()).items()) == [
         ("schema", 1),
         ("kind", "model"),
@@ -126,7 +126,7 @@ def test_a_run_is_written_with_its_schema_first(tmp_path: Path) -> None:
 
 
 def test_a_text_is_readable_by_all_and_leaves_no_other_file(tmp_path: Path) -> None:
-    scores.write_text(tmp_path / "new" / "a.txt", "é\n")
+    score_files.write_text(tmp_path / "new" / "a.txt", "é\n")
     assert (tmp_path / "new" / "a.txt").read_bytes() == "é\n".encode()
     assert (tmp_path / "new" / "a.txt").stat().st_mode & 0o777 == 0o644
     assert len(list((tmp_path / "new").iterdir())) == 1
@@ -144,6 +144,6 @@ def test_a_failing_write_leaves_the_old_text_and_nothing_else(
 
     monkeypatch.setattr(os, failing, fail)
     with pytest.raises(OSError, match="No space left"):
-        scores.write_text(path, "new")
+        score_files.write_text(path, "new")
     monkeypatch.undo()
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

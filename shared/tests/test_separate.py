@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separate import separate, separate_blocks
 from mss_shared.separation.chunks import plan_chunks
+from mss_shared.separation.overlap_add import separate, separate_blocks
 
 RATE = 1_000
 

@@ -7,8 +7,8 @@ import pytest
 from tiny_paper.__main__ import PAPER
 
 from mss_shared.cli import run
+from mss_shared.cli.separate_flags import check_sums, device_name, read_sums, rewrite
 from mss_shared.paper import Alias
-from mss_shared.separate_flags import check_sums, device_name, read_sums, rewrite
 
 OLD = replace(
     PAPER,

@@ -14,18 +14,12 @@ from tiny_songs import noise
 from torch import Tensor
 
 from mss_shared import audio
+from mss_shared.audio.channel_layout import set_mask
+from mss_shared.audio.streams import Sliding, open_song, resampled, resampled_length, song_of_array
 from mss_shared.recipe import InferenceConfig
 from mss_shared.separation.channels import channel_groups, to_model
-from mss_shared.separation.delivery import Delivery
-from mss_shared.separation.layout import set_mask
-from mss_shared.separation.songs import (
-    Sliding,
-    open_song,
-    resampled,
-    resampled_length,
-    song_of_array,
-)
-from mss_shared.separation.stems import separate_file, separate_song
+from mss_shared.separation.output.options import Delivery
+from mss_shared.separation.separate import separate_file, separate_song
 
 
 class Split:

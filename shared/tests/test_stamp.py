@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from tiny_songs import RATE, noise
 
-from mss_shared.separation.stamp import remove_time
+from mss_shared.audio.peak_chunk import remove_time
 
 
 @pytest.mark.parametrize("form", ["WAV", "WAVEX"])

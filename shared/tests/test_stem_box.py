@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mss_shared.separation.stem_box import add_stem_box
+from mss_shared.audio.stem_mp4 import add_stem_box
 
 NAMES = ("vocals", "drums", "bass", "other")
 

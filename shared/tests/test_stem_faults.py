@@ -16,10 +16,10 @@ from torch import Tensor
 
 from mss_shared import audio, console
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separation import stem_files
-from mss_shared.separation.delivery import Delivery, Separated
-from mss_shared.separation.stem_files import Format, StemFiles, null_depth
-from mss_shared.separation.stems import separate_file
+from mss_shared.separation.output import stem_files
+from mss_shared.separation.output.options import Delivery, Separated
+from mss_shared.separation.output.stem_files import Format, StemFiles, null_depth
+from mss_shared.separation.separate import separate_file
 
 RATE = 8_000
 CHUNKS = InferenceConfig(0.1, 0.5, 0.0, "triangle", "none")

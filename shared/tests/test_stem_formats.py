@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tiny_models import CHUNKS, WHOLE, OneStem, Through, Uneven
 
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separation.delivery import Delivery
-from mss_shared.separation.stems import separate_file
+from mss_shared.separation.output.options import Delivery
+from mss_shared.separation.separate import separate_file
 
 READERS = [
     ("wav", "PCM_U8"),

@@ -15,11 +15,12 @@ from tiny_songs import noise
 from torch import Tensor, nn
 
 from mss_shared import audio
+from mss_shared.audio import streams
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separate import separate
-from mss_shared.separation import songs, stems
-from mss_shared.separation.delivery import Delivery
-from mss_shared.separation.stems import iterate_song, separate_file, separate_song
+from mss_shared.separation import separate as songs_to_stems
+from mss_shared.separation.output.options import Delivery
+from mss_shared.separation.overlap_add import separate
+from mss_shared.separation.separate import iterate_song, separate_file, separate_song
 
 
 @settings(max_examples=40)
@@ -214,8 +215,8 @@ def test_a_song_in_blocks_of_any_length_is_that_in_one(
     song = noise(samples, 2, samples, 0.1)
     wanted = separate_song(song, Uneven(), config, lossless=lossless)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(songs, "BLOCK_SAMPLES", block)
-        patch.setattr(stems, "BLOCK_SAMPLES", block)
+        patch.setattr(streams, "BLOCK_SAMPLES", block)
+        patch.setattr(songs_to_stems, "BLOCK_SAMPLES", block)
         found = separate_song(song, Uneven(), config, lossless=lossless, batch=batch)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
     if lossless is None:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separate import separate
-from mss_shared.separation.variants import Ensemble, Mirrored, Shifted, group_by_stems
+from mss_shared.separation.ensembles import Ensemble, Mirrored, Shifted, group_by_stems
+from mss_shared.separation.overlap_add import separate
 
 WHOLE = InferenceConfig(0.0, 0.0, 0.0, "flat", "none")
 

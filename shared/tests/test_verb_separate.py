@@ -20,12 +20,13 @@ from tiny_paper.__main__ import PAPER
 from tiny_paper.model import TinyMask
 from tiny_songs import RATE, demo_recipe, noise
 
-from mss_shared import audio, verb_separate
-from mss_shared.checkpoint import save_model
+from mss_shared import audio
+from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.cli import run
+from mss_shared.cli import separate as verb
 from mss_shared.paper import Alias
 from mss_shared.recipe import to_yaml
-from mss_shared.separation.delivery import Delivery, Separated
+from mss_shared.separation.output.options import Delivery, Separated
 
 SECONDS = 1.0
 
@@ -214,7 +215,7 @@ def asked_for(monkeypatch: Any, *words: Any) -> dict[str, Any]:
         seen.update(more, delivery=delivery, inference=inference, out=out)
         return Separated({}, -42.0, 0.0, ("a note",))
 
-    monkeypatch.setattr(verb_separate, "separate_file", record)
+    monkeypatch.setattr(verb, "separate_file", record)
     separate(*words)
     return seen
 
@@ -364,14 +365,14 @@ def test_a_terminated_batch_leaves_nothing_begun(slow: Any, tmp_path: Path) -> N
 def test_a_mistake_of_the_program_costs_one_song_and_ends_with_1(
     weights: Path, album: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:
-    plain = verb_separate.separate_file
+    plain = verb.separate_file
 
     def fail(model: Any, path: Path, *more: Any, **others: Any) -> Any:
         if path.stem == "a":
             raise RuntimeError("shapes differ")
         return plain(model, path, *more, **others)
 
-    monkeypatch.setattr(verb_separate, "separate_file", fail)
+    monkeypatch.setattr(verb, "separate_file", fail)
     words = (album, "--checkpoint", weights, "--out", tmp_path / "out")
     said = refused(capsys, *words, code=1)
     assert "1 of 2 songs failed: " in said and "a.wav: RuntimeError: shapes differ" in said
@@ -486,6 +487,6 @@ def test_progress_says_the_real_time_factor_and_the_time_left(monkeypatch: Any) 
     clock = iter([100.0, 102.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     told: list[Any] = []
-    report = verb_separate._with_speed(lambda *words: told.append(words), seconds=40.0)
+    report = verb._with_speed(lambda *words: told.append(words), seconds=40.0)
     report("", 1, 4)
     assert told == [("0.20 x real time, 6 s left", 1, 4)]

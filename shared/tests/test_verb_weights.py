@@ -11,11 +11,12 @@ import torch
 from tiny_paper.__main__ import PAPER
 from tiny_songs import RATE, demo_recipe, noise
 
-from mss_shared import audio, checkpoint, verb_weights
-from mss_shared.checkpoint import load_checkpoint
-from mss_shared.cli import run
-from mss_shared.published import Published
-from mss_shared.verb_weights import key_map
+from mss_shared import audio
+from mss_shared.checkpoints import checkpoint
+from mss_shared.checkpoints.checkpoint import load_checkpoint
+from mss_shared.checkpoints.published import Published
+from mss_shared.cli import checkpoints, run
+from mss_shared.cli.checkpoints import key_map
 
 MODEL = PAPER.build_model(demo_recipe().recipe)
 STATE = MODEL.state_dict()
@@ -38,8 +39,8 @@ def published(tmp_path: Path, monkeypatch: Any) -> dict[str, tuple[Published, ..
         "https://x.org/two.pth", None, None, "unknown", None, config_url="https://x.org/two.yaml"
     )
     found = {"one": (one,), "two": (two, replace(two, url="https://x.org/three.pth"))}
-    monkeypatch.setattr(verb_weights, "read_published", lambda name: found)
-    monkeypatch.setattr(verb_weights, "find_published", lambda name, word: found.get(word, ()))
+    monkeypatch.setattr(checkpoints, "read_published", lambda name: found)
+    monkeypatch.setattr(checkpoints, "find_published", lambda name, word: found.get(word, ()))
     cached = tmp_path / "cache" / "mss" / "checkpoints" / "two.pth"
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"weights")
@@ -63,7 +64,7 @@ def test_the_list_says_what_each_is_and_whether_it_is_here(published: Any, capsy
 
 
 def test_all_files_of_a_name_are_fetched(published: Any, monkeypatch: Any, capsys: Any) -> None:
-    monkeypatch.setattr(verb_weights, "fetch", lambda entry: Path("/cache") / entry.file_name)
+    monkeypatch.setattr(checkpoints, "fetch", lambda entry: Path("/cache") / entry.file_name)
     run(PAPER, ["checkpoints", "fetch", "two"])
     assert capsys.readouterr().out == "/cache/two.pth\n/cache/three.pth\n"
     assert "nothing is named to fetch: choose from one, two" in refused(
@@ -136,7 +137,7 @@ def test_a_recipe_is_found_by_the_shapes_if_one_alone_fits(
     torch.save({**STATE, "more": torch.ones(2)}, tmp_path / "z.pth")
     said = refused(capsys, "import-weights", tmp_path / "z.pth")
     assert "z.pth fit no recipe: name the recipe with --recipe" in said
-    monkeypatch.setattr(verb_weights, "fitting_recipes", lambda *_: ["a", "b"])
+    monkeypatch.setattr(checkpoints, "fitting_recipes", lambda *_: ["a", "b"])
     assert "fit a, b: name the recipe" in refused(capsys, "import-weights", tmp_path / "x.pth")
 
 
@@ -152,8 +153,8 @@ def test_a_model_that_looks_at_values_while_it_is_built_is_built_in_full(
         plain(self, **values)
 
     monkeypatch.setattr(TinyMask, "__init__", looks)
-    found = verb_weights.Foreign(STATE, (), {})
-    assert verb_weights.fitting_recipes(PAPER, tmp_path / "x.pth", found) == ["demo"]
+    found = checkpoints.Foreign(STATE, (), {})
+    assert checkpoints.fitting_recipes(PAPER, tmp_path / "x.pth", found) == ["demo"]
 
 
 def test_what_can_not_be_imported_is_refused(tmp_path: Path, capsys: Any) -> None:

@@ -13,11 +13,11 @@ from bs_roformer import community, configured
 from bs_roformer.__main__ import PAPER
 from bs_roformer.community import ZEROED
 from bs_roformer.model import Roformer, build
-from mss_shared import audio, verb_separate
-from mss_shared.checkpoint import load_checkpoint
-from mss_shared.cli import run
-from mss_shared.published import Published
-from mss_shared.separation.delivery import Delivery, Separated
+from mss_shared import audio
+from mss_shared.checkpoints.checkpoint import load_checkpoint
+from mss_shared.checkpoints.published import Published
+from mss_shared.cli import run, separate
+from mss_shared.separation.output.options import Delivery, Separated
 
 RATE = 8_000
 MODEL: dict[str, Any] = {
@@ -140,8 +140,8 @@ def test_each_old_flag_acts_as_the_new_one(
         seen.append(name)
         return torch.device("cpu")
 
-    monkeypatch.setattr(verb_separate, "separate_file", record)
-    monkeypatch.setattr(verb_separate, "pick_device", pick)
+    monkeypatch.setattr(separate, "separate_file", record)
+    monkeypatch.setattr(separate, "pick_device", pick)
     monkeypatch.chdir(theirs)
     device_words = [] if "device" in words else ["--force_cpu"]
     run(

@@ -17,7 +17,7 @@ from bs_roformer.community import ZEROED, differences, parse_community, read_com
 from bs_roformer.config import DEFAULT_BANDS
 from bs_roformer.model import build
 from bs_roformer.weights import recognise
-from mss_shared.published import read_published
+from mss_shared.checkpoints.published import read_published
 
 # A file as the training code writes them, shortened to what is read and some of what is not.
 FOUR_STEMS = f"""

@@ -16,7 +16,7 @@ from torch import Tensor
 from bs_roformer.__main__ import PAPER
 from bs_roformer.model import Roformer, build
 from bs_roformer.weights import load_network, read_weights, recognise
-from mss_shared.checkpoint import load_checkpoint
+from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.recipe import find_recipe, load_recipe
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -8,8 +8,8 @@ import torch
 
 from lasaft.__main__ import PAPER
 from mss_shared.cli import run
-from mss_shared.fit import accumulation
 from mss_shared.testing import make_dataset
+from mss_shared.training.fit import accumulation
 
 STEMS = ("vocals", "drums", "bass", "other")
 SMALL = [

@@ -13,9 +13,9 @@ from lasaft import Separator
 from lasaft.config import ModelConfig
 from lasaft.recipe import Recipe
 from lasaft.variants import PRESETS, read_arguments
-from mss_shared.published import read_published
+from mss_shared.checkpoints.published import read_published
 from mss_shared.recipe import find_recipe, load_recipe, shipped_recipes
-from mss_shared.separate import separate
+from mss_shared.separation.overlap_add import separate
 
 NETWORKS = {  # recipe -> (name of the network, changes)
     "paper_film": ("CUNET_TFC_FiLM", {}),

@@ -17,9 +17,9 @@ from lasaft.model import Separator
 from lasaft.recipe import Recipe
 from lasaft.training import Training
 from mss_shared.datasets import Dataset, open_dataset
-from mss_shared.fit import Machine, fit
 from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe
 from mss_shared.testing import make_dataset
+from mss_shared.training.fit import Machine, fit
 
 STEPS = [
     f"train_CUNET_TFC_{tail}_small" for tail in ("GPoCM_LaSAFT", "FiLM_TDF", "GPoCM_LightSAFT")

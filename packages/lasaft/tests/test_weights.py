@@ -19,11 +19,11 @@ from lasaft.lightning_file import read_lightning
 from lasaft.recipe import Recipe
 from lasaft.variants import DEFAULTS, PRESETS, SYNONYMS, VARIANTS, read_arguments
 from lasaft.weights import UNSEEN, adapt, recognise
-from mss_shared.checkpoint import load_checkpoint
+from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.datasets import open_dataset
-from mss_shared.fit import Machine, fit
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.testing import make_dataset
+from mss_shared.training.fit import Machine, fit
 
 SMALL: dict[str, Any] = {
     "n_fft": 128,

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
-from mss_shared.checkpoint import load_checkpoints
+from mss_shared.checkpoints.checkpoint import load_checkpoints
 from mss_shared.recipe import find_recipe, load_recipe, to_yaml
 from open_unmix.__main__ import PAPER
 from open_unmix.checkpoints import open_folder
@@ -139,7 +139,7 @@ def test_nothing_but_the_three_constants_is_dropped(tmp_path: Path, golden_json:
 
 
 def test_every_published_name_has_its_recipes_and_digests() -> None:
-    from mss_shared.published import read_published
+    from mss_shared.checkpoints.published import read_published
 
     found = read_published("open_unmix")
     assert {name: len(entries) for name, entries in found.items()} == {
@@ -170,7 +170,7 @@ def test_pretrained_constructors_fetch_check_and_fill(
         asked.append(entry.recipe)
         return tmp_path / "drums.pth"
 
-    monkeypatch.setattr("mss_shared.checkpoint.fetch", fetch)
+    monkeypatch.setattr("mss_shared.checkpoints.checkpoint.fetch", fetch)
     separator = umxhq(targets=["drums"], niter=0)
     assert asked == ["umxhq_drums"]
     assert torch.equal(separator.target_models["drums"].fc1.weight, state["fc1.weight"])

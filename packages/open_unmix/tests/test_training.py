@@ -12,10 +12,10 @@ from torch.testing import assert_close
 from mss_shared import audio
 from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.datasets.folders import read_track
-from mss_shared.fit_callbacks import EarlyStop
-from mss_shared.mixing import augment
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation.channels import to_model
+from mss_shared.training.callbacks import EarlyStop
+from mss_shared.training.random_mixes import augment
 from open_unmix.__main__ import PAPER
 from open_unmix.examples import SongExamples, WholeTracks
 from open_unmix.model import OpenUnmix

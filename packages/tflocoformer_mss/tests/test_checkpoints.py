@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from mss_shared import audio, published
-from mss_shared.checkpoint import load_checkpoint, load_checkpoints
+from mss_shared import audio
+from mss_shared.checkpoints import published
+from mss_shared.checkpoints.checkpoint import load_checkpoint, load_checkpoints
+from mss_shared.checkpoints.published import cached, read_published
 from mss_shared.cli import run
-from mss_shared.published import cached, read_published
 from mss_shared.recipe import find_recipe, load_recipe
 from tflocoformer_mss import TFLocoformerMSS, TFLocoformerSeparator, TussModel, configs
 from tflocoformer_mss.__main__ import PAPER

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mss_shared import audio
-from mss_shared.checkpoint import save_model
+from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.cli import run
 from mss_shared.recipe import find_recipe, load_recipe
 from tflocoformer_mss import TFLocoformerSeparator, configs
@@ -25,8 +25,8 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     def fit(paper: Any, loaded: Any, dataset: Any, out: Path, machine: Any, **more: Any) -> None:
         found.append({"loaded": loaded, "out": out, "machine": machine, **more})
 
-    monkeypatch.setattr("mss_shared.fit.fit", fit)
-    monkeypatch.setattr("mss_shared.verbs._open", lambda root: root)
+    monkeypatch.setattr("mss_shared.training.fit.fit", fit)
+    monkeypatch.setattr("mss_shared.cli.evaluate._open", lambda root: root)
     return found
 
 
@@ -94,7 +94,9 @@ def test_the_forks_words_become_ours_where_no_file_has_that_name(tmp_path: Path)
 
 def test_evaluate_takes_the_words_of_the_music_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr("mss_shared.verbs.evaluate", lambda _paper, given, _: seen.append(given))
+    monkeypatch.setattr(
+        "mss_shared.cli.evaluate.evaluate", lambda _paper, given, _: seen.append(given)
+    )
     words = "evaluate --config configs/musdb18.yaml --checkpoint best_model.pth --output_dir out"
     monkeypatch.setattr("sys.argv", ["tflocoformer-mss", *words.split(), "--data_root", "songs"])
     main()

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mss_shared.datasets import open_dataset
-from mss_shared.fit import Machine, fit
 from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe, shipped_recipes, to_yaml
 from mss_shared.testing import make_dataset
+from mss_shared.training.fit import Machine, fit
 from tflocoformer_mss.__main__ import PAPER
 from tflocoformer_mss.blocks import Block
 from tflocoformer_mss.recipe import Recipe
@@ -315,7 +315,7 @@ def test_a_music_recipe_takes_its_clipped_step_in_half_precision(
     path: Path, songs: Any, norms: list[float], tmp_path: Path, monkeypatch: Any
 ) -> None:
     """With the precision, clipping and optimizer that a GPU gets, and a bound that acts."""
-    monkeypatch.setattr("mss_shared.fit._precision", lambda wanted, _: wanted)
+    monkeypatch.setattr("mss_shared.training.fit._precision", lambda wanted, _: wanted)
     loaded = load_recipe(Recipe, path)
     loop = loaded.recipe.training
     assert (loop.precision, loop.clip_norm) == ("bf16-mixed", 5.0)

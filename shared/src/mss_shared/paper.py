@@ -107,9 +107,9 @@ class Paper:
     recipe: type[Any]
     model: str
     training: str
-    examples: str = "mss_shared.fit_data:Examples"
+    examples: str = "mss_shared.training.data:Examples"
     prepare: str | None = None
-    join: str = "mss_shared.checkpoint:stems_together"
+    join: str = "mss_shared.checkpoints.checkpoint:stems_together"
     options: tuple[Option, ...] = ()
     separate_options: tuple[Option, ...] = ()
     demo_variants: tuple[Mapping[str, Any], ...] = ()

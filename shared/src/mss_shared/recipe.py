@@ -126,7 +126,7 @@ class EvaluationConfig:
     """How the test songs are scored.
 
     Args:
-        protocols: names of ``mss_shared.protocols``.
+        protocols: names of ``mss_shared.evaluation.protocols``.
     """
 
     protocols: tuple[str, ...]

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from mss_shared import audio
-from mss_shared.checkpoint import load_checkpoint
+from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.datasets import open_dataset
-from mss_shared.evaluate import evaluate, model_estimator
+from mss_shared.evaluation.evaluate import evaluate, model_estimator
 from mss_shared.paper import Paper
 from mss_shared.recipe import LEAF_SOURCES as SOURCES
 from mss_shared.recipe import (
@@ -31,7 +31,7 @@ from mss_shared.recipe import (
     shipped_recipes,
     to_yaml,
 )
-from mss_shared.separate import separate
+from mss_shared.separation.overlap_add import separate
 
 ODD_SAMPLES = (1, 1_023, 30_011)
 
@@ -99,7 +99,7 @@ def check_short_fits(
     paper: Paper, demo: LoadedRecipe[Any], folder: Path, variants: Sequence[Changes]
 ) -> None:
     """Two short fits agree to the byte and read all of the recipe; the result can be scored."""
-    from mss_shared.fit import Machine, fit
+    from mss_shared.training.fit import Machine, fit
 
     root = make_dataset(folder / "data", demo.recipe.data.stems, _format(paper, demo.recipe))
     dataset = open_dataset(root)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from bs_roformer.recipe import DataConfig
-from mss_shared import fit_data
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track
-from mss_shared.effects import affect
-from mss_shared.mixing import RandomMixes
 from mss_shared.recipe import LoopConfig
-from mss_shared.segments import SegmentPool
+from mss_shared.training import data
+from mss_shared.training.augmentation import affect
+from mss_shared.training.random_mixes import RandomMixes
+from mss_shared.training.segment_pool import SegmentPool
 
 
 class Mixes(RandomMixes):
@@ -47,7 +47,7 @@ class Mixes(RandomMixes):
         return np.stack([affect(stem, n, self.effects, rate, rng) for n, stem in enumerate(stems)])
 
 
-class Examples(fit_data.Examples):
+class Examples(data.Examples):
     """The training loop's data, from ``Mixes``; validation is every track, unaltered."""
 
     def __init__(

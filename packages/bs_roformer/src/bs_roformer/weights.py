@@ -16,8 +16,8 @@ from torch import Tensor
 from bs_roformer.community import differences
 from bs_roformer.mel_bands import mel_bands
 from bs_roformer.model import Roformer, build
-from mss_shared.checkpoint import fill
-from mss_shared.foreign import read_foreign, strip_prefixes, unwrap
+from mss_shared.checkpoints.checkpoint import fill
+from mss_shared.checkpoints.third_party import read_foreign, strip_prefixes, unwrap
 
 # Networks that grew out of these and do not fit them, by what only their keys have.
 FOREIGN = {

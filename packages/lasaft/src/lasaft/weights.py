@@ -14,8 +14,8 @@ from lasaft.lightning_file import read_lightning
 from lasaft.model import Separator
 from lasaft.recipe import Recipe
 from lasaft.variants import STEMS, SYNONYMS, read_arguments
-from mss_shared.checkpoint import fill, read_header
-from mss_shared.foreign import read_foreign, strip_prefixes
+from mss_shared.checkpoints.checkpoint import fill, read_header
+from mss_shared.checkpoints.third_party import read_foreign, strip_prefixes
 from mss_shared.recipe import load_recipe, recipe_from_text
 
 OLD_PREFIX, PREFIX = "conditional_spec2spec.", "spec2spec."  # until 28 January 2021, and since

@@ -16,8 +16,8 @@ from typing import Any
 
 from torch import Tensor
 
-from mss_shared.checkpoint import Checkpoint, fill
-from mss_shared.foreign import read_foreign
+from mss_shared.checkpoints.checkpoint import Checkpoint, fill
+from mss_shared.checkpoints.third_party import read_foreign
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.build import build_separator
 from open_unmix.recipe import ModelConfig, Recipe

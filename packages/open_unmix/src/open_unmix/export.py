@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from mss_shared import console
-from mss_shared.checkpoint import load_checkpoints
+from mss_shared.checkpoints.checkpoint import load_checkpoints
+from mss_shared.evaluation.score_files import write_text
 from mss_shared.paper import Paper
-from mss_shared.scores import write_text
 from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx
 from open_unmix.separator import Separator

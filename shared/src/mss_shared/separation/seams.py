@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mss_shared.audio.streams import open_song, resampled, resampled_length
 from mss_shared.recipe import InferenceConfig
-from mss_shared.separate import Report, Separator, separate
 from mss_shared.separation.channels import to_model
 from mss_shared.separation.chunks import plan_chunks
-from mss_shared.separation.songs import open_song, resampled, resampled_length
+from mss_shared.separation.overlap_add import Report, Separator, separate
 
 WINDOW_SECONDS = 0.1
 

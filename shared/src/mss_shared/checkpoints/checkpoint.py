@@ -1,0 +1,303 @@
+"""Weights in and out: our ``.safetensors`` with the recipe in its header, and others' files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from mss_shared.checkpoints.published import (
+    Published,
+    fetch,
+    find_published,
+    matches,
+    read_published,
+)
+from mss_shared.checkpoints.third_party import PICKLED, Foreign, read_foreign, strip_prefixes
+from mss_shared.names import check_file_name, check_name, is_name, shorten
+from mss_shared.paper import Paper, find
+from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
+from mss_shared.separation.permutation import interchangeable
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with its weights and what is known of their making.
+
+    Attributes:
+        model: in evaluation mode, on the CPU.
+        recipe: the typed recipe.
+        recipe_name: its name.
+        verbatim: whether it was trained without an override; None for a foreign file.
+        leaf_sources: counts of paper, code and ours; None if unknown.
+        training: data set, tracks, steps and seed; None for a foreign file.
+        notes: how the file was understood, line by line.
+    """
+
+    model: Any
+    recipe: Any
+    recipe_name: str
+    verbatim: bool | None
+    leaf_sources: dict[str, int] | None
+    training: dict[str, Any] | None
+    notes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Stems name files, and come from the file that was opened."""
+        for stem in self.model.stems:
+            check_file_name(stem, "the name of a stem")
+
+
+class StemsTogether(nn.Module):
+    """Models of different stems as one: estimates are concatenated along the stem axis."""
+
+    def __init__(self, models: Sequence[Any]) -> None:
+        super().__init__()
+        self.models = nn.ModuleList(models)
+        self.stems = tuple(stem for model in models for stem in model.stems)
+        self.sample_rate: int = models[0].sample_rate
+        self.channels: int = models[0].channels
+        self.interchangeable = any(interchangeable(model) for model in models)
+        if len(set(self.stems)) < len(self.stems):
+            raise ValueError(
+                f"the checkpoints give {', '.join(self.stems)}: give one checkpoint per stem"
+            )
+        if any((m.sample_rate, m.channels) != (self.sample_rate, self.channels) for m in models):
+            raise ValueError("the checkpoints differ in sample rate or channels: use one kind")
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        """(batch, channel, sample) -> (batch, stem, channel, sample)."""
+        return torch.cat([model(mixture) for model in self.models], dim=1)
+
+
+def stems_together(models: Sequence[Any], recipe: Any, given: Mapping[str, Any]) -> Any:
+    """One model for all stems: the only one, or all side by side; recipe and flags play no part."""
+    return models[0] if len(models) == 1 else StemsTogether(models).eval()
+
+
+def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:
+    """Write weights and header; the file appears whole or not at all."""
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    beside = path.with_name(f".part-{path.name}")
+    try:
+        safetensors.torch.save_file(state, beside, {"format": "pt", **header})
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load_checkpoint(paper: Paper, source: str, recipe_name: str | None = None) -> Checkpoint:
+    """Load weights, strictly.
+
+    Args:
+        paper: whose model it is.
+        source: a run folder, a ``.safetensors`` of ours, or a ``.pth``, ``.pt``, ``.ckpt`` or
+            ``.th`` file of others, which is opened without executing what it holds.
+        recipe_name: for files that do not carry their recipe, the recipe they belong to.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it can't be read, lacks a recipe, or its keys are not the model's.
+    """
+    path = Path(source).expanduser()
+    path = path / "model.safetensors" if path.is_dir() else path
+    if not path.is_file():
+        names = ", ".join(read_published(paper.name))
+        raise FileNotFoundError(
+            f"there is no checkpoint {path}: give a run folder, a .safetensors file, or a "
+            f"published {'/'.join(PICKLED)} file" + (f", or one of {names}" if names else "")
+        )
+    found = read_foreign(path, None if paper.read is None else find(paper.read))
+    if "recipe" in found.header:
+        return _from_header(paper, path, found)
+    recipe_name = recipe_name or recipe_of_published(paper, path)
+    if recipe_name is None:
+        raise ValueError(f"{path} does not say which recipe made it: name it with --recipe")
+    return from_recipe(paper, path, found, recipe_name)
+
+
+def load_checkpoints(paper: Paper, source: str, recipe_name: str | None = None) -> list[Checkpoint]:
+    """Load all the weights that a word of ``--checkpoint`` stands for.
+
+    Args:
+        paper: whose models they are.
+        source: what ``load_checkpoint`` takes; a name, or a recipe's name, of the package's
+            checkpoints.yaml; or a folder that the paper knows to open.
+        recipe_name: as in ``load_checkpoint``.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``load_checkpoint``, or if a download failed.
+    """
+    path = Path(source).expanduser()
+    if not path.exists():
+        entries = find_published(paper.name, source)
+        for entry in entries if recipe_name is None else ():
+            _check_recipe(paper, source, entry)
+        if entries:
+            return [
+                load_checkpoint(paper, str(fetch(entry)), recipe_name or entry.recipe)
+                for entry in entries
+            ]
+    if path.is_dir() and not (path / "model.safetensors").is_file() and paper.open_folder:
+        found: list[Checkpoint] = find(paper.open_folder)(path, recipe_name)
+        return found
+    return [load_checkpoint(paper, source, recipe_name)]
+
+
+def _check_recipe(paper: Paper, name: str, entry: Published) -> None:
+    """Raise ValueError, before a download, if an entry fits no recipe of the package."""
+    if entry.recipe is not None:
+        return
+    if paper.open_configured is None:
+        raise ValueError(f"{name} does not say which recipe made it: name it with --recipe")
+    where = f", from {entry.config_url}" if entry.config_url else ""
+    raise ValueError(
+        f"{name} was made by no recipe of this package: give the YAML that came with it with "
+        f"--config_path{where}"
+    )
+
+
+def recipe_of_published(paper: Paper, path: Path) -> str | None:
+    """The recipe of a published file under its own name and with its own digest."""
+    for entries in read_published(paper.name).values():
+        for entry in entries:
+            names = (entry.file_name, entry.published_name)
+            if path.name in names and matches(path, entry):
+                return entry.recipe
+    return None
+
+
+def _from_header(paper: Paper, path: Path, found: Foreign) -> Checkpoint:
+    header = read_header(paper.name, path, found)
+    recipe = recipe_from_text(paper.recipe, header.recipe, header.recipe_name)
+    return Checkpoint(
+        model=fill(paper.build_model(recipe), found.state, path),
+        recipe=recipe,
+        recipe_name=header.recipe_name,
+        verbatim=header.verbatim,
+        leaf_sources=header.leaf_sources,
+        training=header.training,
+        notes=(f"{path}: recipe {header.recipe_name}, {len(found.state)} tensors",),
+    )
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands beside the weights in a file of ours; its texts come from anywhere.
+
+    Attributes:
+        recipe: the YAML text.
+        recipe_name, verbatim, leaf_sources, training: as in ``Checkpoint``.
+    """
+
+    recipe: str
+    recipe_name: str
+    verbatim: bool | None
+    leaf_sources: dict[str, int] | None
+    training: dict[str, Any] | None
+
+
+def read_header(paper: str, path: Path, found: Foreign) -> Header:
+    """The header of a weights file of the package ``paper``.
+
+    Raises:
+        ValueError: if it is of another package, lacks a field, or one is not what it should be.
+    """
+    header = found.header
+    maker = header.get("paper")
+    if maker != paper:
+        other = maker if is_name(maker) else shorten(maker)
+        raise ValueError(f"{path} holds a {other} model: separate it with that package's command")
+    recipe, name = (_field(header, key, path) for key in ("recipe", "recipe_name"))
+    verbatim, sources, training = (
+        _json_field(header, key, path) for key in ("verbatim", "leaf_sources", "training")
+    )
+    if verbatim is not None and not isinstance(verbatim, bool):
+        raise _odd_field(path, "verbatim", verbatim, "true, false or null")
+    if sources is not None and not (
+        isinstance(sources, dict) and all(type(count) is int for count in sources.values())
+    ):
+        raise _odd_field(path, "leaf_sources", sources, "counts by name, or null")
+    if training is not None and not (
+        isinstance(training, dict) and type(training.get("seed")) is int
+    ):
+        raise _odd_field(path, "training", training, "an object with an integer seed, or null")
+    check_name(name, f"the recipe_name of {path}")
+    return Header(recipe, name, verbatim, sources, training)
+
+
+def _field(header: Mapping[str, str], key: str, path: Path) -> str:
+    if key not in header:
+        raise ValueError(f"the header of {path} lacks {key}: write the weights anew")
+    return header[key]
+
+
+def _json_field(header: Mapping[str, str], key: str, path: Path) -> Any:
+    text = _field(header, key, path)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise _odd_field(path, key, text, "JSON") from None
+
+
+def _odd_field(path: Path, key: str, value: object, wanted: str) -> ValueError:
+    return ValueError(f"the field {key} of {path} is {shorten(value)}: it must be {wanted}")
+
+
+def from_recipe(paper: Paper, path: Path, found: Foreign, name: str) -> Checkpoint:
+    """A file of others as the model of a recipe.
+
+    Raises:
+        ValueError: if there is no such recipe or its model does not fit.
+    """
+    loaded = load_recipe(paper.recipe, find_recipe(paper.name, name))
+    model = paper.build_model(loaded.recipe)
+    state, notes = adapted(paper, path, found, model)
+    notes.insert(0, f"{path}: {len(found.state)} tensors, read as recipe {loaded.name}")
+    return Checkpoint(
+        fill(model, state, path), loaded.recipe, loaded.name, None, None, None, tuple(notes)
+    )
+
+
+def adapted(
+    paper: Paper, path: Path, found: Foreign, model: Any
+) -> tuple[dict[str, Tensor], list[str]]:
+    """A file's weights under the names of a model, and all that was done to them.
+
+    Raises:
+        ValueError: if the paper knows that they are of another kind.
+    """
+    state, stripped = strip_prefixes(found.state, model.state_dict())
+    notes = [*found.notes, *stripped]
+    if paper.adapt is not None:
+        state, changes = find(paper.adapt)(state, model, path.name)
+        notes += changes
+    return state, notes
+
+
+def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:
+    """Load strictly, or say in one sentence what does not fit."""
+    wanted = model.state_dict()
+    missing = [key for key in wanted if key not in state]
+    foreign = [key for key in state if key not in wanted]
+    shapes = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
+    for what, keys in (("lacks", missing), ("has the unknown key", foreign)):
+        if keys:
+            raise ValueError(
+                f"{path} {what} {keys[0]} ({len(keys)} such keys of {len(wanted)}): it belongs to "
+                f"another model or recipe"
+            )
+    if shapes:
+        ours, theirs = tuple(wanted[shapes[0]].shape), tuple(state[shapes[0]].shape)
+        raise ValueError(
+            f"{path} has {shapes[0]} of shape {theirs}, the recipe's model {ours}: it belongs to "
+            f"another recipe"
+        )
+    model.load_state_dict(state, strict=True)
+    return model.eval()

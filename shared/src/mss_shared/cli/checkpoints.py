@@ -1,0 +1,211 @@
+"""The verbs around weights: ``checkpoints`` lists and fetches, ``import-weights`` converts."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mss_shared import console
+from mss_shared.checkpoints.checkpoint import (
+    Checkpoint,
+    adapted,
+    from_recipe,
+    recipe_of_published,
+    save_model,
+)
+from mss_shared.checkpoints.published import (
+    Published,
+    cached,
+    fetch,
+    find_published,
+    read_published,
+)
+from mss_shared.checkpoints.third_party import Foreign, read_foreign
+from mss_shared.paper import Paper, find
+from mss_shared.recipe import load_recipe, shipped_recipes, to_yaml
+
+
+def checkpoints(paper: Paper, arguments: argparse.Namespace) -> None:
+    """List the published weights of a package, or fetch some."""
+    known = read_published(paper.name)
+    action, *names = arguments.words or ["list"]
+    if action not in ("list", "fetch"):
+        action, names = "list", arguments.words
+    chosen = {name: _entries(paper, name) for name in names or known}
+    if action == "fetch":
+        if not names:
+            raise ValueError(f"nothing is named to fetch: choose from {', '.join(known) or 'none'}")
+        for entries in chosen.values():
+            for entry in entries:
+                console.say(str(fetch(entry)))
+    elif arguments.json:
+        found = [_describe(name, e) for name, entries in chosen.items() for e in entries]
+        console.say(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        _print(chosen)
+
+
+def import_weights(paper: Paper, arguments: argparse.Namespace) -> None:
+    """Recognise others' weights and write them as a file that says what it is."""
+    path: Path = arguments.file.expanduser()
+    found = read_foreign(path, None if paper.read is None else find(paper.read))
+    if "recipe" in found.header:
+        raise ValueError(
+            f"{path} says already that it is {found.header.get('paper')} by the recipe "
+            f"{found.header.get('recipe_name')}: separate with it as it is"
+        )
+    out = arguments.out or path.with_suffix(".safetensors")
+    if out.suffix != ".safetensors" or out.resolve() == path.resolve():
+        raise ValueError(f"the weights can't become {out}: name another .safetensors with --out")
+    if out.exists():
+        raise ValueError(f"{out} is there already: name another file with --out, or remove it")
+    config = getattr(arguments, "config_path", None)
+    if config is not None:
+        assert paper.open_configured is not None
+        checkpoint: Checkpoint = find(paper.open_configured)(str(path), config)
+    else:
+        name = arguments.recipe or recipe_of_published(paper, path)
+        checkpoint = from_recipe(paper, path, found, name or _only_fitting(paper, path, found))
+    for note in (*checkpoint.notes, *key_map(found.state, checkpoint.model.state_dict())):
+        console.say(note)
+    save_model(out, checkpoint.model, _header(paper, path, checkpoint))
+    console.say(f"written, loaded strictly: {out}")
+
+
+def fitting_recipes(paper: Paper, path: Path, found: Foreign) -> list[str]:
+    """The recipes whose models have just the names and shapes of a file's weights."""
+    names = []
+    for recipe_path in shipped_recipes(paper.name):
+        recipe = load_recipe(paper.recipe, recipe_path).recipe
+        model = _skeleton(paper, recipe)
+        try:
+            state, _ = adapted(paper, path, found, model)
+        except ValueError:
+            continue
+        if _shapes(state) == _shapes(model.state_dict()):
+            names.append(recipe_path.stem)
+    return names
+
+
+def _skeleton(paper: Paper, recipe: Any) -> Any:
+    """A recipe's model for its names and shapes, without weights where it can be built so."""
+    try:
+        with torch.device("meta"):
+            return paper.build_model(recipe)
+    except RuntimeError:  # it looks at values while it is built
+        return paper.build_model(recipe)
+
+
+def key_map(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[str]:
+    """How names became others, a line per rule: the ends of names are the same."""
+    rules: Counter[tuple[str, str]] = Counter()
+    used = set()
+    added = []
+    for name in ours:
+        source = name if name in theirs else _source(name, theirs)
+        if source is None:
+            added.append(name)
+            continue
+        used.add(source)
+        end = _common_end(source, name)
+        rules[source[: len(source) - len(end)], name[: len(name) - len(end)]] += 1
+    lines = [f"{old}* -> {new}* ({count} tensors)" for (old, new), count in rules.items()]
+    lines += [f"left out: {', '.join(left)}" for left in [sorted(set(theirs) - used)] if left]
+    lines += [f"constants, not in the file: {', '.join(added)}" for _ in added[:1]]
+    return lines
+
+
+def _entries(paper: Paper, name: str) -> tuple[Published, ...]:
+    entries = find_published(paper.name, name)
+    if not entries:
+        names = ", ".join(read_published(paper.name)) or "none"
+        raise ValueError(f"{paper.name} has no published weights {name!r}: choose from {names}")
+    return entries
+
+
+def _describe(name: str, entry: Published) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": entry.title or entry.file_name,
+        "recipe": entry.recipe,
+        "licence": entry.licence,
+        "bytes": entry.bytes,
+        "sha256": entry.sha256,
+        "url": entry.url,
+        "config_url": entry.config_url,
+        "path": str(cached(entry)),
+        "cached": cached(entry).is_file(),
+    }
+
+
+def _print(chosen: Mapping[str, Iterable[Published]]) -> None:
+    if not chosen:
+        console.say("no weights are published for this package")
+    for name, entries in chosen.items():
+        console.say(name)
+        for entry in entries:
+            digest = f"SHA-256 {entry.sha256[:16]}" if entry.sha256 else "no digest known"
+            here = "cached" if cached(entry).is_file() else "not cached"
+            console.say(f"  {entry.title or entry.file_name}: {entry.size}, {here}")
+            console.say(f"    licence: {entry.licence}; {digest}; recipe: {entry.recipe or 'none'}")
+            console.say(f"    {entry.url}")
+            if entry.config_url:
+                console.say(f"    its YAML, for --config_path: {entry.config_url}")
+
+
+def _only_fitting(paper: Paper, path: Path, found: Foreign) -> str:
+    names = fitting_recipes(paper, path, found)
+    if len(names) != 1:
+        raise ValueError(
+            f"the shapes of {path} fit {', '.join(names) or 'no recipe'}: name the recipe with "
+            f"--recipe" + (" or the YAML with --config_path" if paper.open_configured else "")
+        )
+    console.say(
+        f"taken as {names[0]}, the only recipe whose shapes fit; hop and stems can't be told from "
+        f"weights"
+    )
+    return names[0]
+
+
+def _header(paper: Paper, path: Path, checkpoint: Checkpoint) -> dict[str, str]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "paper": paper.name,
+        "recipe": to_yaml(checkpoint.recipe),
+        "recipe_name": checkpoint.recipe_name,
+        "verbatim": json.dumps(checkpoint.verbatim),
+        "leaf_sources": json.dumps(checkpoint.leaf_sources),
+        "training": json.dumps(checkpoint.training),
+        "imported_from": path.name,
+        "imported_sha256": digest,
+    }
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def _source(name: str, theirs: Mapping[str, Tensor]) -> str | None:
+    """The longest of their names that ends as ours does, or the one ours is the end of."""
+    longer = [key for key in theirs if key.endswith(f".{name}")]
+    shorter = [key for key in theirs if name.endswith(f".{key}")]
+    return min(longer, key=len, default=None) or max(shorter, key=len, default=None)
+
+
+def _common_end(one: str, other: str) -> str:
+    """Of whole parts between dots."""
+    parts = []
+    for left, right in zip(reversed(one.split(".")), reversed(other.split(".")), strict=False):
+        if left != right:
+            break
+        parts.append(left)
+    return ".".join(reversed(parts))

@@ -1,0 +1,194 @@
+"""``mss-eval``: score folders of separated stems against references.
+
+mss-eval REFERENCES ESTIMATES --out scores
+
+REFERENCES is a MUSDB18-HQ folder, a MUSDB18 folder of .stem.mp4 files, 'demo', or any folder of
+track folders; its test tracks are scored. ESTIMATES holds one folder per track, by the track's
+name, with one wav or flac file per stem. The scores stand in OUT/<dataset>/<method>/<run>.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mss_shared import console
+from mss_shared.names import name_like
+
+if TYPE_CHECKING:
+    from mss_shared.datasets import Dataset
+    from mss_shared.evaluation.batch import Batch, Journal
+    from mss_shared.evaluation.pairs import Pairs
+    from mss_shared.evaluation.protocols import Protocol
+    from mss_shared.evaluation.track_metrics import Engine
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run ``mss-eval``; exit code 2 for what the user got wrong, and if any track has no scores."""
+    words = list(sys.argv[1:] if words is None else words)
+    arguments = _parser().parse_args(words)
+    with console.one_sentence_errors("mss-eval"):
+        _run(arguments, shlex.join(["mss-eval", *words]))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mss-eval",
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="An interrupted command goes on where it stopped: tracks that are done are kept.",
+    )
+    parser.add_argument("references", help="data set with the true stems")
+    parser.add_argument("estimates", type=Path, help="folder with one folder per track")
+    parser.add_argument("--out", type=Path, required=True, help="score folders' root")
+    parser.add_argument(
+        "--protocol",
+        nargs="+",
+        default=["bsseval_v4"],
+        metavar="NAME",
+        help="bsseval_v4 (as museval), sisec18 (vocals against accompaniment), bsseval_v3, usdr, "
+        "csdr, si_sdr, l1_freq, bleed, log_wmse; default bsseval_v4",
+    )
+    parser.add_argument("--stems", nargs="+", metavar="STEM", help="default: all with an estimate")
+    parser.add_argument("--method", help="name in tables; default the name of ESTIMATES")
+    parser.add_argument("--run", default="mss-eval", help="name of the run's folder")
+    parser.add_argument("--jobs", type=_count, help="tracks at once; default one per CPU")
+    parser.add_argument(
+        "--fit_length", action="store_true", help="cut or zero-pad estimates to the references"
+    )
+    parser.add_argument(
+        "--bsseval",
+        choices=("ours", "museval"),
+        default="ours",
+        help="museval: slow; prints how far ours is from it",
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of processes: give 1 or more")
+    return int(text)
+
+
+def _run(arguments: argparse.Namespace, command: str) -> None:
+    from mss_shared.datasets import open_dataset
+    from mss_shared.evaluation.batch import score_batch
+    from mss_shared.evaluation.pairs import pair_tracks
+    from mss_shared.evaluation.protocols import find_protocol
+    from mss_shared.evaluation.score_files import run_folder
+    from mss_shared.evaluation.track_metrics import Engine
+
+    found = [find_protocol(name) for name in dict.fromkeys(arguments.protocol)]
+    faults: dict[str, str] = {}
+    with console.progress("preparing songs") as progress:
+        dataset = open_dataset(arguments.references, progress, faults)
+    pairs = pair_tracks(
+        dataset, arguments.estimates, arguments.stems, fit_length=arguments.fit_length
+    )
+    faults |= pairs.faults
+    for name in pairs.ignored:
+        console.say(f"no reference for {name}: ignored")
+    protocols = [protocol.on(pairs.stems) for protocol in found]
+    method = arguments.method or _name(arguments.estimates)
+    folder = run_folder(arguments.out, dataset.name, method, _name(Path(arguments.run)))
+    engine = Engine(museval=arguments.bsseval == "museval")
+    with console.progress("scoring") as progress:
+        batch, journal = score_batch(
+            pairs.songs, protocols, folder, jobs=arguments.jobs, engine=engine, progress=progress
+        )
+    faults |= batch.faults
+    _print(batch, protocols)
+    _finish(folder, dataset, pairs, protocols, batch, journal, faults, engine, method, command)
+
+
+def _finish(
+    folder: Path,
+    dataset: Dataset,
+    pairs: Pairs,
+    protocols: Sequence[Protocol],
+    batch: Batch,
+    journal: Journal,
+    faults: dict[str, str],
+    engine: Engine,
+    method: str,
+    command: str,
+) -> None:
+    """Complete the score folder, or say what is missing."""
+    from mss_shared.evaluation.run_record import (
+        COST_FIELDS,
+        METHOD_FIELDS,
+        describe_protocol,
+        write_record,
+    )
+
+    names = [track.name for track in dataset.test]
+    if faults:
+        for fault in faults.values():
+            print(f"mss-eval: {fault}", file=sys.stderr)
+        raise ValueError(
+            f"{len(faults)} of {len(names) + len(set(faults) - set(names))} tracks have no scores: "
+            f"mend them and run the command again, the others are kept in {folder}"
+        )
+    journal.keep_only(protocols, names)
+    described = {
+        p.label: describe_protocol(
+            p,
+            [batch.tracks[name][p.label] for name in names],
+            journal.digests(p, names),
+            engine,
+        )
+        for p in protocols
+    }
+    about = {"kind": "model", "method": method, **dict.fromkeys(METHOD_FIELDS)}
+    described_set = {
+        "name": dataset.name,
+        "split": "test",
+        "tracks": names,
+        "fingerprint": dataset.fingerprint,
+    }
+    cost = dict.fromkeys(COST_FIELDS)
+    write_record(folder, folder.name, about, described_set, pairs.stems, described, cost, command)
+    console.say(f"scores: {folder}")
+
+
+def _print(batch: Batch, protocols: Sequence[Protocol]) -> None:
+    """Per protocol a line per stem and a column per metric, the mean last; then what has none."""
+    from mss_shared.evaluation.protocols import aggregate
+
+    for protocol in protocols:
+        tracks = [found[protocol.label] for found in batch.tracks.values()]
+        if not tracks:
+            continue
+        values = aggregate(tracks, protocol)
+        console.say(
+            f"\n{protocol.id}, {protocol.unit}: {protocol.frames} of frames, {protocol.tracks} of "
+            f"{len(tracks)} tracks"
+        )
+        console.say(f"{'':16}" + "".join(f"{metric:>11}" for metric in protocol.metrics))
+        rows = {**values, "mean": _mean(list(values.values()))}
+        for stem, row in rows.items():
+            console.say(f"{stem:16}" + "".join(f"{value:11.3f}" for value in row.values()))
+        for track in tracks:
+            for stem, note in track.notes.items():
+                console.say(f"{track.name}: {stem} has no score: {note}")
+    if batch.differences:
+        parts = (f"{metric} {value:.1e}" for metric, value in sorted(batch.differences.items()))
+        console.say(f"\nlargest difference between museval and ours, dB: {', '.join(parts)}")
+
+
+def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {metric: sum(row[metric] for row in rows) / len(rows) for metric in rows[0]}
+
+
+def _name(path: Path) -> str:
+    return name_like(path.resolve().name, "estimates")
+
+
+if __name__ == "__main__":
+    main()

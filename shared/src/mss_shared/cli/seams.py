@@ -1,0 +1,72 @@
+"""The verb ``seams``: how far songs in chunks are from songs at once, as a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from mss_shared import console
+from mss_shared.cli import loading
+from mss_shared.paper import Paper
+from mss_shared.separation.device import pick_device
+from mss_shared.separation.passes import Passes
+from mss_shared.separation.seams import Seam, seams
+
+
+def compare(paper: Paper, arguments: argparse.Namespace) -> None:
+    """Print a line per song and context: worst and median window, those at borders, the cost."""
+    with console.json_alone(arguments.json) as results:
+        given = loading.given_options(paper.options, arguments)
+        checkpoints = loading.load_words(paper, arguments)
+        loaded = loading.assemble(paper, checkpoints, given)
+        model = loading.with_passes(loaded.model, Passes(), pick_device(arguments.device))
+        inference = loading.flagged_inference(loaded.first.recipe.inference, arguments)
+        found: dict[Path, list[Seam]] = {}
+        for path in arguments.inputs:
+            with console.progress(path.name) as progress:
+                found[path] = seams(
+                    model,
+                    path,
+                    inference,
+                    arguments.contexts,
+                    part_seconds=(arguments.start, arguments.duration),
+                    batch=arguments.batch,
+                    progress=progress,
+                )
+        if arguments.json:
+            print(json.dumps([_plain(path, found[path]) for path in found]), file=results)
+            return
+        console.say(
+            f"chunks of {inference.chunk_seconds} s, overlap {inference.overlap}, window "
+            f"{inference.window}; SNR of 0.1 s windows against the song at once"
+        )
+        for path in found:
+            _print(path, found[path])
+
+
+def _print(path: Path, lines: Sequence[Seam]) -> None:
+    console.say(f"\n{path}")
+    console.say(f"{'context':>10}{'worst':>10}{'at':>10}{'median':>10}{'borders':>10}{'work':>8}")
+    for line in lines:
+        console.say(
+            f"{line.context_seconds:8.2f} s{line.worst_db:7.1f} dB{line.at_seconds:8.1f} s"
+            f"{line.median_db:7.1f} dB{line.border_db:7.1f} dB{line.cost:7.2f}x"
+        )
+
+
+def _plain(path: Path, lines: Sequence[Seam]) -> dict[str, object]:
+    """As JSON, which has no infinity: null for windows that are equal."""
+    return {
+        "song": str(path),
+        "contexts": [
+            {
+                name: None if isinstance(value, float) and math.isinf(value) else value
+                for name, value in asdict(line).items()
+            }
+            for line in lines
+        ],
+    }

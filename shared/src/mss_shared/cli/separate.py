@@ -1,0 +1,299 @@
+"""The verb ``separate``: what its flags come to, and what is printed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from mss_shared import audio, console
+from mss_shared.cli import loading
+from mss_shared.cli.loading import Loaded
+from mss_shared.cli.separate_flags import check_sums, read_sums
+from mss_shared.paper import Paper
+from mss_shared.recipe import InferenceConfig
+from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs, read_list
+from mss_shared.separation.batch.manifest import Manifest, Record
+from mss_shared.separation.batch.run import run_batch
+from mss_shared.separation.device import BackOff, OutOfMemory, deterministic, pick_device
+from mss_shared.separation.output.options import Delivery, Guard, Separated
+from mss_shared.separation.passes import MIRRORS, Passes
+from mss_shared.separation.separate import LONGEST_SECONDS, separate_file
+
+LEAST_SECONDS = 1.0  # of a piece, when the memory does not hold longer ones
+FORMAT = 1  # of the settings in a manifest: raised when the same settings write other files
+
+
+def separate(paper: Paper, arguments: argparse.Namespace) -> None:
+    """Split songs into stems; one bad file does not stop the others."""
+    arguments.out = expanded(arguments.out)
+    with _output(arguments) as results:
+        inputs = _read_inputs(arguments)
+        delivery, passes = read_delivery(arguments), read_passes(arguments)
+        songs = find_songs(inputs, arguments.out, Manifest(arguments.out).written())
+        _check_pattern(songs, delivery)
+        if not any(song.path.exists() for song in songs):  # before weights are downloaded
+            raise FileNotFoundError(f"there is no file {songs[0].path}: check the path")
+        given = loading.given_options((*paper.options, *paper.separate_options), arguments)
+        loaded = loading.assemble(
+            paper, loading.load_words(paper, arguments), given, passes.ensemble
+        )
+        check_sums(delivery.aggregates, delivery.written(loaded.model.stems), delivery.stems)
+        device = pick_device(arguments.device)
+        run = Run(
+            model=loading.with_passes(loaded.model, passes, device),
+            out=arguments.out,
+            inference=loading.flagged_inference(loaded.first.recipe.inference, arguments),
+            delivery=delivery,
+            part_seconds=(arguments.start, arguments.duration),
+            longest_seconds=math.inf if arguments.chunk_seconds == 0 else LONGEST_SECONDS,
+            batch=arguments.batch,
+            quiet=arguments.quiet,
+            count=len(songs),
+        )
+        with deterministic(device):
+            records = run_batch(
+                songs,
+                arguments.out,
+                {**describe(paper, loaded, given, passes), **run.describe()},
+                run,
+                overwrite=arguments.overwrite,
+                report=lambda record: _report(record, arguments, results),
+            )
+    _end(paper, records)
+
+
+class Run:
+    """How every song of a batch is separated.
+
+    A piece that does not fit into the memory is halved, for this song and those that follow.
+    """
+
+    def __init__(
+        self,
+        model: BackOff,
+        out: Path,
+        inference: InferenceConfig,
+        delivery: Delivery,
+        part_seconds: tuple[float, float | None],
+        longest_seconds: float,
+        batch: int,
+        quiet: bool,
+        count: int,
+    ) -> None:
+        self.model, self.out, self.inference, self.delivery = model, out, inference, delivery
+        self.wanted, self.part_seconds, self.batch = inference, part_seconds, batch
+        self.longest_seconds = longest_seconds
+        self.quiet, self.count, self.number = quiet, count, 0
+
+    def describe(self) -> dict[str, Any]:
+        """What of it changes the files written."""
+        return {
+            "inference": asdict(self.wanted),
+            "delivery": asdict(self.delivery),
+            "part_seconds": self.part_seconds,
+            "longest_seconds": self.longest_seconds if self.longest_seconds < math.inf else None,
+        }
+
+    def __call__(self, song: SongFile, guard: Guard) -> Separated:
+        """Separate one song.
+
+        Raises:
+            ValueError, OSError: if the song can't be read, separated or written.
+        """
+        self.number += 1
+        seconds = _seconds(song.path, self.part_seconds)
+        title = f"{self.number}/{self.count} {song.path.name}" if self.count > 1 else song.path.name
+        notes: list[str] = []
+        while True:
+            try:
+                with self._progress(title, seconds) as progress:
+                    done = separate_file(
+                        self.model,
+                        song.path,
+                        self.out / song.folder,
+                        self.inference,
+                        self.delivery,
+                        part_seconds=self.part_seconds,
+                        longest_seconds=self.longest_seconds,
+                        batch=self.batch,
+                        progress=progress,
+                        guard=guard,
+                    )
+                return replace(done, notes=(*notes, *done.notes))
+            except OutOfMemory as error:
+                self.inference = _halve(self.inference, seconds, error)
+                notes.append(
+                    f"the memory was full: pieces of {self.inference.chunk_seconds:.2f} s instead"
+                )
+
+    @contextlib.contextmanager
+    def _progress(self, title: str, seconds: float | None) -> Iterator[console.Report | None]:
+        if self.quiet:
+            yield None
+            return
+        with console.progress(title) as report:
+            yield _with_speed(report, seconds)
+
+
+def read_delivery(arguments: argparse.Namespace) -> Delivery:
+    """What the flags ask to be written.
+
+    Raises:
+        ValueError: if they contradict each other.
+    """
+    sums, alone = read_sums(arguments.aggregate or (), arguments.accompaniment)
+    stems = None if arguments.stems is None else tuple(arguments.stems)
+    return Delivery(
+        container=arguments.format,
+        subtype=arguments.subtype,
+        stems=() if alone and stems is None else stems,
+        aggregates=sums,
+        lossless=arguments.lossless,
+        filename=arguments.filename,
+    )
+
+
+def read_passes(arguments: argparse.Namespace) -> Passes:
+    """How often the flags ask a model to run."""
+    mirrors = {None: (), "both": MIRRORS}.get(arguments.tta, (arguments.tta,))
+    return Passes(
+        mirrors, arguments.shifts, arguments.ensemble, arguments.precision, arguments.compile
+    )
+
+
+def describe(paper: Paper, loaded: Loaded, given: dict[str, Any], passes: Passes) -> dict[str, Any]:
+    """What of model and passes changes the files written."""
+    return {
+        "format": FORMAT,
+        "paper": paper.name,
+        "weights": loaded.digests,
+        "options": given,
+        "passes": asdict(replace(passes, compiled=False)),
+    }
+
+
+def _read_inputs(arguments: argparse.Namespace) -> list[str]:
+    """The words of the command line, of stdin, and of ``--list``."""
+    words: list[str] = []
+    for word in arguments.inputs:
+        words += read_list(sys.stdin) if word == "-" else [word]
+    if arguments.list == "-":
+        words += read_list(sys.stdin)
+    elif arguments.list is not None:
+        path = expanded(Path(arguments.list))
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no list {path}: check --list")
+        words += read_list(path.read_text(encoding="utf-8").splitlines())
+    if not words:
+        raise ValueError("inputs are required: name sound files or folders before the flags")
+    return words
+
+
+def _check_pattern(songs: Sequence[SongFile], delivery: Delivery) -> None:
+    """Raise ValueError if two songs' files would have one name."""
+    whole = [song for song in songs if song.refusal is None]
+    places = {
+        (song.folder, delivery.filename.format(song=Path(song.name).name, stem=""))
+        for song in whole
+    }
+    if len(places) < len(whole):
+        raise ValueError(
+            f"--filename {delivery.filename} gives files of {len(whole)} songs the same names: "
+            f"have {{song}} in it"
+        )
+
+
+@contextlib.contextmanager
+def _output(arguments: argparse.Namespace) -> Iterator[TextIO]:
+    """Where results go: with ``--json`` they have stdout to themselves, ``--quiet`` empties it."""
+    with console.json_alone(arguments.json) as results, contextlib.ExitStack() as stack:
+        if arguments.quiet:
+            nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(nowhere))
+        yield results
+
+
+def _report(record: Record, arguments: argparse.Namespace, results: TextIO) -> None:
+    if arguments.json:
+        print(json.dumps(record, ensure_ascii=False), file=results, flush=True)
+        return
+    console.say(f"{record['song']}: {_describe(record, arguments.out)}")
+    if record["state"] == "done":
+        for note in record["notes"]:
+            console.say(f"  {note}")
+
+
+def _describe(record: Record, out: Path) -> str:
+    if record["state"] == "failed":
+        return "failed"
+    if record["state"] == "elsewhere":
+        return f"left to {record['holder']} ({record['lock']})"
+    folders = {str((out / output["path"]).parent) for output in record["outputs"].values()}
+    where = f"{len(record['outputs'])} files in {', '.join(sorted(folders))}"
+    if record["state"] == "skipped":
+        return f"finished before, {where}"
+    if record["sum_is_exact"]:
+        where += "; their sum is the song, sample for sample"
+    elif record["null_depth_dbfs"] is not None:
+        where += f"; song less their sum peaks at {record['null_depth_dbfs']:.1f} dBFS"
+    return where
+
+
+def _end(paper: Paper, records: list[Record]) -> None:
+    """Exit code 1 if a mistake of the program cost a song, 2 if all were the user's, else 0.
+
+    Songs left to another process count if that may be dead.
+    """
+    failed = [record for record in records if "error" in record]
+    if not failed:
+        return
+    said = "; ".join(record["error"] for record in failed)
+    if len(records) > 1:
+        said = f"{len(failed)} of {len(records)} songs failed: {said}"
+    if all(record["cause"] == "user" for record in failed):
+        raise ValueError(said)
+    print(f"{paper.command}: error: {said}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def _seconds(path: Path, part_seconds: tuple[float, float | None]) -> float | None:
+    """How much of a file is separated, as far as its header can be read."""
+    try:
+        left = audio.info(path).seconds - part_seconds[0]
+    except (ValueError, OSError, ImportError):
+        return None  # separating it says what is wrong
+    return max(0.0, left if part_seconds[1] is None else min(left, part_seconds[1]))
+
+
+def _halve(
+    inference: InferenceConfig, seconds: float | None, error: OutOfMemory
+) -> InferenceConfig:
+    """Pieces of half the length; the error if they would be too short to be of use."""
+    now = inference.chunk_seconds or seconds or 0.0
+    least = max(LEAST_SECONDS, 4 * inference.context_seconds)
+    if now / 2 < least:
+        raise error
+    return replace(inference, chunk_seconds=now / 2)
+
+
+def _with_speed(report: console.Report, seconds: float | None) -> console.Report:
+    """A report that adds the real-time factor: seconds of work per second of sound."""
+    began = time.monotonic()
+
+    def reported(what: str, done: int, total: int) -> None:
+        spent = time.monotonic() - began
+        if seconds and done:
+            left = spent / done * (total - done)
+            what = f"{what} {spent / (seconds * done / total):.2f} x real time, {left:.0f} s left"
+        report(what.strip(), done, total)
+
+    return reported

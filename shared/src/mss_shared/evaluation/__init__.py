@@ -1,0 +1,1 @@
+"""From estimates to score files: protocols, their metrics, records, oracles."""

@@ -1,0 +1,157 @@
+"""Pair the tracks of a data set with folders of estimates, by name and never by order."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mss_shared import audio, console
+from mss_shared.audio import AudioInfo
+from mss_shared.datasets import Dataset, Track, folders
+from mss_shared.datasets.tracks import Sum
+from mss_shared.evaluation.file_signals import FileSignals
+from mss_shared.evaluation.protocols import in_order
+from mss_shared.evaluation.track_metrics import ACCOMPANIMENT, Song
+
+Files = dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What can be scored and what can't.
+
+    Attributes:
+        stems: what the method estimates.
+        songs: tracks with all of them.
+        faults: track to one sentence.
+        ignored: names of estimated stems without a reference, and of folders without a track.
+    """
+
+    stems: tuple[str, ...]
+    songs: tuple[Song, ...]
+    faults: dict[str, str]
+    ignored: tuple[str, ...]
+
+
+def pair_tracks(
+    dataset: Dataset, root: Path, stems: Sequence[str] | None = None, *, fit_length: bool = False
+) -> Pairs:
+    """Find the estimates of every test track.
+
+    root/<track>/<stem>.wav            or .flac; also root/test/<track>/
+
+    Args:
+        dataset: its test tracks are the references.
+        root: the estimates' folder.
+        stems: what to score; by default every stem that some track has an estimate of.
+        fit_length: cut or zero-pad estimates to the references' length, as museval does.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if no track has an estimate, or a stem that is asked for has no reference.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no folder {root}: name the folder of the estimates")
+    tracks = dataset.split("test")
+    found = {_key(f.name): folders.stem_files(f) for f in _folders(root)}
+    estimates = {track.name: found.pop(_key(track.name), {}) for track in tracks}
+    known = _references(tracks)
+    chosen = tuple(stems) if stems else _estimated(estimates, known)
+    for stem in chosen:
+        if stem not in known:
+            raise ValueError(
+                f"{dataset.root} has no references of {stem}, only of {', '.join(known)}: choose "
+                f"--stems among them"
+            )
+    if not chosen:
+        raise ValueError(
+            f"no estimates under {root} for the {len(tracks)} tracks of {dataset.root}: it must "
+            f"hold one folder per track, by the track's name, with files such as {known[0]}.wav"
+        )
+    extra = {stem for files in estimates.values() for stem in files} - {*known, "mixture"}
+    songs, faults = [], {}
+    for track in tracks:
+        try:
+            songs.append(_song(track, estimates[track.name], chosen, root, fit_length))
+        except (ValueError, OSError) as error:
+            faults[track.name] = console.sentence(error)
+    return Pairs(chosen, tuple(songs), faults, (*sorted(extra), *sorted(found)))
+
+
+def _key(name: str) -> str:
+    """File systems differ in how they spell an accent."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _folders(root: Path) -> list[Path]:
+    return [*folders.track_folders(root), *folders.track_folders(root / "test")]
+
+
+def _references(tracks: Sequence[Track]) -> tuple[str, ...]:
+    """Stems that tracks have, and accompaniment, which is the sum of all but vocals."""
+    stems = {stem for track in tracks for stem in track.stems}
+    return in_order([*stems, ACCOMPANIMENT] if "vocals" in stems else [*stems])
+
+
+def _estimated(estimates: dict[str, Files], known: Sequence[str]) -> tuple[str, ...]:
+    present = {stem for files in estimates.values() for stem in files}
+    return tuple(stem for stem in known if stem in present)
+
+
+def _song(track: Track, files: Files, stems: Sequence[str], root: Path, fit_length: bool) -> Song:
+    if not files:
+        raise ValueError(
+            f"track {track.name} has no folder of estimates under {root}: separate it, or name its "
+            f"folder like the track"
+        )
+    for stem in stems:
+        if stem not in files:
+            raise ValueError(
+                f"track {track.name} has no estimate of {stem} in {root}: add {stem}.wav or leave "
+                f"it out with --stems"
+            )
+        _check_header(track, stem, audio.info(files[stem]), fit_length)
+    form = track.info.channels, track.info.samples
+    parts = [track.mixture] if track.mixture else [*track.stems.values()]
+    return Song(
+        track.name,
+        tuple(stems),
+        FileSignals(tuple(_reference(track, stem) for stem in stems), *form),
+        FileSignals(tuple(Sum.of(files[stem]) for stem in stems), *form),
+        FileSignals((Sum.of(*parts),), *form),
+        track.info.sample_rate,
+    )
+
+
+def _reference(track: Track, stem: str) -> Sum:
+    if stem in track.stems:
+        return Sum.of(track.stems[stem])
+    parts = [source for name, source in track.stems.items() if name != "vocals"]
+    if stem != ACCOMPANIMENT or not parts:
+        raise ValueError(
+            f"track {track.name} has no reference of {stem}, only of {', '.join(track.stems)}: add "
+            f"the file or leave {stem} out with --stems"
+        )
+    return Sum.of(*parts)
+
+
+def _check_header(track: Track, stem: str, found: AudioInfo, fit_length: bool) -> None:
+    wanted = track.info
+    pairs = (
+        ("Hz", found.sample_rate, wanted.sample_rate, "resample the estimate"),
+        ("channels", found.channels, wanted.channels, "bring both to the same"),
+        (
+            "samples",
+            wanted.samples if fit_length else found.samples,
+            wanted.samples,
+            "align it, or pass --fit_length to cut or zero-pad its end as museval does",
+        ),
+    )
+    for unit, estimate, reference, advice in pairs:
+        if estimate != reference:
+            raise ValueError(
+                f"track {track.name}: the estimate of {stem} has {estimate} {unit}, the reference "
+                f"{reference}: {advice}"
+            )

@@ -1,0 +1,270 @@
+"""Named, versioned protocols: which metric of which stems, on which frames, silence how,
+averaged how.
+
+A number without its protocol's id means nothing, and two ids never share an average.
+
+BSSEval scores the stems of a track together: where one is silent no other counts, and SIR depends
+on what else is there. So the stems belong to the id: ``bsseval_v4@1`` is that of vocals, drums,
+bass and other; any other choice is named, as in ``bsseval_v4.vocals+accompaniment@1``.
+
+Stems without an order of their own, such as speakers, are scored in the order of the greatest mean
+SI-SDR, track by track, and the id says so: ``si_sdr.best_order@1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mss_shared.datasets.tracks import STEMS
+from mss_shared.evaluation.score_files import TrackScores
+from mss_shared.evaluation.track_metrics import (
+    ACCOMPANIMENT,
+    BSSEVAL_METRICS,
+    OURS,
+    Engine,
+    Score,
+    Song,
+    bleed_values,
+    csdr_values,
+    every_second,
+    in_best_order,
+    l1_freq_values,
+    log_wmse_values,
+    score_bsseval,
+    score_bsseval_v3,
+    score_sisec,
+    si_sdr_values,
+    usdr_values,
+    whole_track,
+)
+
+_ORDER = (*STEMS, ACCOMPANIMENT)
+_SILENT_SONG = "a stem whose reference or estimate is silent over the whole track is NaN"
+_SILENT_FRAME = "a frame in which a stem's reference or estimate is silent is NaN for all stems"
+_BSSEVAL_SILENCE = f"{_SILENT_FRAME}; {_SILENT_SONG} and does not make the others so"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a number under this id is.
+
+    Attributes:
+        name, version: with ``targets`` the id; any change of the definition is a new version.
+        metrics: names of the metrics a frame holds.
+        unit: of all of them.
+        window: which frames there are.
+        frames, tracks: how frames of a track, and tracks of a set, become one number.
+        silence: what happens where a reference or an estimate is silent.
+        choose: the stems a method estimates -> those that are scored, in the files' order;
+            ValueError if the protocol can't be applied to them.
+        score: (song, targets, engine) -> frames of every target, and why a target has no score.
+        joint: whether one stem's score depends on which others are there.
+        targets: what is scored; empty until ``on`` has chosen.
+        best_order: whether estimates are put in the order that suits the references best.
+    """
+
+    name: str
+    version: int
+    metrics: tuple[str, ...]
+    unit: str
+    window: str
+    frames: str
+    tracks: str
+    silence: str
+    choose: Callable[[Sequence[str]], tuple[str, ...]]
+    score: Score
+    joint: bool = False
+    targets: tuple[str, ...] = ()
+    best_order: bool = False
+
+    @property
+    def label(self) -> str:
+        """The id without its version: the name of the protocol's folder."""
+        words = [self.name]
+        if self.joint and set(self.targets) not in (set(), set(STEMS)):
+            words.append("+".join(self.targets))
+        return ".".join([*words, "best_order"] if self.best_order else words)
+
+    @property
+    def id(self) -> str:
+        """``name@version``, with the stems in between where they matter and are not the four."""
+        return f"{self.label}@{self.version}"
+
+    def on(self, stems: Sequence[str], *, best_order: bool = False) -> Protocol:
+        """The protocol for a method that estimates these stems, in an order or without one."""
+        chosen = replace(self, targets=self.choose(stems))
+        if not best_order:
+            return chosen
+        window = f"{self.window}; estimates in the order of the greatest mean SI-SDR of the track"
+        return replace(chosen, best_order=True, window=window)
+
+    def __call__(self, song: Song, engine: Engine = OURS) -> TrackScores:
+        """Score one track; the result carries the id.
+
+        Args:
+            song: the track.
+            engine: who computes BSSEval.
+        """
+        assert self.targets, "choose the stems first"
+        if self.best_order:
+            song = in_best_order(song)
+        return replace(self.score(song, self.targets, engine), protocol=self.id)
+
+
+def in_order(stems: Sequence[str]) -> tuple[str, ...]:
+    """Vocals, drums, bass, other, accompaniment as far as they are there, then all others."""
+    known = tuple(stem for stem in _ORDER if stem in stems)
+    return known + tuple(sorted(set(stems) - set(known)))
+
+
+def _together(stems: Sequence[str]) -> tuple[str, ...]:
+    """Without the accompaniment if its parts are there: it would be the sum of other references."""
+    chosen = in_order(stems)
+    parts = [stem for stem in chosen if stem not in ("vocals", ACCOMPANIMENT)]
+    return tuple(stem for stem in chosen if stem != ACCOMPANIMENT or not parts)
+
+
+def _sisec(stems: Sequence[str]) -> tuple[str, ...]:
+    four = set(STEMS) <= set(stems)
+    if not four and not {"vocals", ACCOMPANIMENT} <= set(stems):
+        raise ValueError(
+            f"protocol sisec18 needs vocals and accompaniment, or all of {', '.join(STEMS)}, and "
+            f"there is only {', '.join(stems)}: choose bsseval_v4"
+        )
+    return (*(STEMS[1:] if four else ()), "vocals", ACCOMPANIMENT)
+
+
+_BSSEVAL = Protocol(
+    "bsseval_v4",
+    1,
+    BSSEVAL_METRICS,
+    unit="dB",
+    window="1 s every 1 s, a last incomplete one dropped; filters of 512 taps from the whole track",
+    frames="median",
+    tracks="median",
+    silence=_BSSEVAL_SILENCE,
+    choose=_together,
+    score=score_bsseval,
+    joint=True,
+)
+_SISEC18 = replace(
+    _BSSEVAL,
+    name="sisec18",
+    window=f"{_BSSEVAL.window}; vocals and accompaniment against each other, drums, bass and other "
+    f"among the four stems",
+    choose=_sisec,
+    score=score_sisec,
+    joint=False,
+)
+_BSSEVAL_V3 = replace(
+    _BSSEVAL,
+    name="bsseval_v3",
+    window="1 s every 1 s, a last incomplete one dropped; filters of 512 taps from each frame",
+    score=score_bsseval_v3,
+)
+_USDR = Protocol(
+    "usdr",
+    1,
+    ("uSDR",),
+    unit="dB",
+    window="the whole track",
+    frames="mean",
+    tracks="mean",
+    silence="a silent stem scores 1e-7 over the energy of its estimate",
+    choose=in_order,
+    score=whole_track(usdr_values),
+)
+_CSDR = replace(
+    _USDR,
+    name="csdr",
+    metrics=("cSDR",),
+    window="1 s every 1 s, a last incomplete one dropped",
+    frames="median",
+    tracks="median",
+    silence="1e-7 is added to both energies; silent frames count",
+    score=every_second(csdr_values),
+)
+_SI_SDR = replace(
+    _USDR,
+    name="si_sdr",
+    metrics=("SI-SDR",),
+    silence="a silent stem scores 1e-8 over the energy of its estimate",
+    score=whole_track(si_sdr_values),
+)
+_L1_FREQ = replace(
+    _USDR,
+    name="l1_freq",
+    metrics=("L1Freq",),
+    unit="of 100",
+    silence="a silent stem scores by the level of its estimate",
+    score=whole_track(l1_freq_values),
+)
+_BLEED = replace(
+    _L1_FREQ,
+    name="bleed",
+    metrics=("bleedless", "fullness"),
+    score=whole_track(bleed_values),
+)
+_LOG_WMSE = replace(
+    _USDR,
+    name="log_wmse",
+    metrics=("logWMSE",),
+    unit="of 73.7",
+    silence="a silent stem scores by the level of its estimate against the mixture's",
+    score=whole_track(log_wmse_values),
+)
+
+_ALL = (
+    *(_BSSEVAL, _SISEC18, _BSSEVAL_V3),
+    *(_USDR, _CSDR, _SI_SDR, _L1_FREQ, _BLEED, _LOG_WMSE),
+)
+PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of that name; ValueError listing the names there are."""
+    if name not in PROTOCOLS:
+        raise ValueError(f"there is no protocol {name!r}: choose from {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+def aggregate(tracks: Sequence[TrackScores], protocol: Protocol) -> dict[str, dict[str, float]]:
+    """Stem -> metric -> value over a set of tracks, by the protocol's own rule; NaN is skipped.
+
+    A number that no frame supports is NaN.
+
+    Raises:
+        ValueError: if a track was scored under another protocol id.
+    """
+    for track in tracks:
+        if track.protocol != protocol.id:
+            raise ValueError(
+                f"track {track.name} was scored under {track.protocol}, the average is of "
+                f"{protocol.id}: score all tracks under one protocol id"
+            )
+    return {
+        stem: {
+            metric: _reduce(
+                [
+                    _reduce(
+                        [frame.metrics[metric] for frame in track.targets[stem]], protocol.frames
+                    )
+                    for track in tracks
+                    if stem in track.targets
+                ],
+                protocol.tracks,
+            )
+            for metric in protocol.metrics
+        }
+        for stem in dict.fromkeys(stem for track in tracks for stem in track.targets)
+    }
+
+
+def _reduce(values: Sequence[float], rule: str) -> float:
+    numbers = [value for value in values if not np.isnan(value)]
+    if not numbers:
+        return float("nan")
+    return float(np.median(numbers) if rule == "median" else np.mean(numbers))

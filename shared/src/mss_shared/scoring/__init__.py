@@ -1,1 +1,0 @@
-"""Scoring of separated files against references: ``mss-eval``."""

@@ -1,0 +1,1 @@
+"""What is written of a song, in which format, and how the files add up."""

@@ -1,0 +1,262 @@
+"""Files of a song's stems, written side by side and block by block, that appear complete or not."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mss_shared.audio.channel_layout import set_mask
+from mss_shared.audio.peak_chunk import remove_time
+from mss_shared.separation.batch.locks import part_prefix
+from mss_shared.separation.output.exact_sums import PCM_BITS, limits
+
+Exact = NDArray[np.float64]
+
+BLOCK_SAMPLES = 2**16
+
+# A RIFF file counts its bytes in 32 bits; beyond, RF64 is the same with wider counts.
+_RIFF_BYTES = 2**32 - 2**20
+_SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+SUFFIXES = {"WAV": ".wav", "FLAC": ".flac", "MP3": ".mp3"}
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format and the sample format in it, by libsndfile's names."""
+
+    container: str
+    subtype: str
+
+
+SPOOL = Format("WAV", "FLOAT")
+
+
+class StemFile:
+    """A file that is written beside its final name, in a folder that is there."""
+
+    def __init__(self, target: Path, form: Format, rate: int, channels: int, samples: int) -> None:
+        self.target = target
+        self.form = form
+        self.rate = rate
+        self.channels = channels
+        self.samples = samples
+        self.written = 0
+        self.part = self._part()
+        self.file = self._open(self.part)
+
+    def write(self, values: Exact) -> None:
+        """Append (channel, sample) values, full scale 1.0.
+
+        Raises:
+            OSError: if the disk refuses.
+        """
+        coded = _coded(values, self.form.subtype)
+        try:
+            self.file.write(coded.T)
+        except (soundfile.LibsndfileError, AssertionError) as error:
+            raise OSError(_refused(self.target, error)) from None
+        self.written += values.shape[-1]
+
+    def change(self, form: Format, gain: float = 1.0) -> None:
+        """Go on in another format, what was written so far copied, times ``gain``."""
+        self._close()
+        before, copied = self.part, self.written > 0
+        self.part, self.form, self.written = self._part(form), form, 0
+        try:
+            self.file = self._open(self.part)
+            if copied:
+                for block in _blocks(before):
+                    self.write(block * gain)
+        finally:
+            before.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """End the file, still beside its name.
+
+        Raises:
+            OSError: if it is shorter than what was written: libsndfile does not tell.
+        """
+        self._close()
+        with soundfile.SoundFile(self.part) as file:
+            frames = file.frames
+        if self.form.container != "MP3" and frames != self.samples:
+            raise OSError(
+                f"{self.target} can't be written ({frames} of {self.samples} samples arrived): is "
+                f"the disk full?"
+            )
+
+    def publish(self, mask: int = 0) -> None:
+        """Give the closed file its name, and say which loudspeaker each channel is for."""
+        remove_time(self.part)
+        if self.channels > 2:
+            set_mask(self.part, mask)
+        os.chmod(self.part, 0o644)
+        os.replace(self.part, self.target)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        if not self.file.closed:
+            self.file.close()
+        self.part.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        try:
+            self.file.close()
+        except soundfile.LibsndfileError as error:
+            raise OSError(_refused(self.target, error)) from None
+
+    def _part(self, form: Format | None = None) -> Path:
+        suffix = SUFFIXES[(form or self.form).container]
+        handle, name = tempfile.mkstemp(suffix, part_prefix(), self.target.parent)
+        os.close(handle)
+        return Path(name)
+
+    def _open(self, path: Path) -> soundfile.SoundFile:
+        container, subtype = self.form.container, self.form.subtype
+        size = self.samples * self.channels * _SAMPLE_BYTES.get(subtype, 0)
+        options = {}
+        if container == "WAV" and size > _RIFF_BYTES:
+            container = "RF64"
+        elif container == "WAV" and self.channels > 2:
+            container = "WAVEX"
+        if container == "MP3":  # the highest of the constant rates
+            options = {"bitrate_mode": "CONSTANT", "compression_level": 0.0}
+        try:
+            return soundfile.SoundFile(
+                path, "w", self.rate, self.channels, subtype, format=container, **options
+            )
+        except soundfile.LibsndfileError as error:
+            path.unlink(missing_ok=True)
+            raise ValueError(
+                f"{container.lower()} can't hold {self.channels} channels at {self.rate} Hz "
+                f"({error.error_string.rstrip('.')}): write wav"
+            ) from None
+
+
+class StemFiles:
+    """The files of one song; leaving the ``with`` block without ``publish`` removes them.
+
+    Folders that were made for them go as well.
+
+    Attributes:
+        files: in order.
+        peak: the largest magnitude written so far.
+    """
+
+    def __init__(
+        self, targets: Sequence[Path], form: Format, rate: int, channels: int, samples: int
+    ) -> None:
+        self.files: list[StemFile] = []
+        self.made: list[Path] = []
+        self.peak = 0.0
+        self.form = form
+        try:
+            for target in targets:
+                self.made = missing_folders(target.parent) + self.made
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self.files.append(StemFile(target, form, rate, channels, samples))
+        except BaseException:
+            self.discard()
+            raise
+
+    def __enter__(self) -> StemFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+    def write(self, values: Exact) -> None:
+        """Append (file, channel, sample) values."""
+        if values.size:
+            self.peak = max(self.peak, float(values.max()), -float(values.min()))
+        for file, one in zip(self.files, values, strict=True):
+            file.write(one)
+
+    def change(self, form: Format, gain: float = 1.0) -> None:
+        """Change the format of all."""
+        self.form = form
+        for file in self.files:
+            file.change(form, gain)
+
+    def close(self) -> None:
+        """End all."""
+        for file in self.files:
+            file.close()
+
+    def publish(self, mask: int = 0) -> None:
+        """Give all their names."""
+        for file in self.files:
+            file.publish(mask)
+
+    def discard(self) -> None:
+        """Remove what has no name yet."""
+        for file in self.files:
+            file.discard()
+        remove_empty(self.made)
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """A folder and those above it that are not there yet, the deepest first."""
+    return list(takewhile(lambda place: not place.exists(), (folder, *folder.parents)))
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders that hold nothing, in their order."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def null_depth(parts: Sequence[Path], song: Iterator[Exact]) -> float:
+    """Peak of a song minus the sum of files, in dB of full scale; minus infinity if equal.
+
+    The files are added up in their order, in float64.
+    """
+    worst = 0.0
+    readers = [_blocks(part) for part in parts]
+    waiting = [np.zeros((0, 0))] * len(parts)
+    for mixture in song:
+        total = np.zeros_like(mixture)
+        for number, reader in enumerate(readers):
+            block = waiting[number]
+            while block.shape[-1] < mixture.shape[-1]:
+                block = (
+                    np.concatenate([block, next(reader)], axis=1) if block.size else next(reader)
+                )
+            total += block[:, : mixture.shape[-1]]
+            waiting[number] = block[:, mixture.shape[-1] :]
+        worst = max(worst, float(np.abs(mixture - total).max()))
+    return 20.0 * math.log10(worst) if worst else -math.inf
+
+
+def _blocks(path: Path) -> Iterator[Exact]:
+    with soundfile.SoundFile(path) as file:
+        while len(values := file.read(BLOCK_SAMPLES, dtype="float64", always_2d=True)):
+            yield values.T
+
+
+def _coded(values: Exact, subtype: str) -> NDArray[np.generic]:
+    """What libsndfile is given: integers are ours, it would scale by another full scale."""
+    if subtype not in PCM_BITS:
+        return values if subtype == "DOUBLE" else values.astype(np.float32)
+    low, high = limits(subtype)
+    integers = np.clip(np.rint(values * -low), low, high)
+    if subtype == "PCM_16":
+        return integers.astype(np.int16)
+    # libsndfile takes 24 bits from the upper bytes of an int32.
+    return integers.astype(np.int32) << (8 if subtype == "PCM_24" else 0)
+
+
+def _refused(target: Path, error: Exception) -> str:
+    reason = getattr(error, "error_string", "not all samples arrived")
+    return f"{target} can't be written ({reason}): is the disk full?"

@@ -1,0 +1,354 @@
+"""Training: the only place that builds a Trainer.
+
+A run folder holds ``recipe.yaml``, ``metrics.csv``, ``last.ckpt`` (to resume), TensorBoard events,
+and at the end ``model.safetensors`` and ``run.json``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import signal
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lightning as pl
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from torch import nn
+
+from mss_shared import console, provenance
+from mss_shared.checkpoints.checkpoint import save_model
+from mss_shared.datasets import Dataset
+from mss_shared.datasets.tracks import track_fingerprint
+from mss_shared.evaluation import score_files
+from mss_shared.paper import Paper, find
+from mss_shared.recipe import LoadedRecipe, LoopConfig, recipe_digest
+from mss_shared.training.callbacks import Checkpoints, EarlyStop, MetricsFile, Progress, SeedEpoch
+
+_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the machine decides and no recipe says.
+
+    Attributes:
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        devices: how many of them; 0 for one on the CPU, all elsewhere.
+        num_nodes: machines, started by torchrun or SLURM as Lightning documents.
+        workers: processes that read excerpts; None for 0 on the CPU, up to 8 per device elsewhere.
+        micro_batch: examples per device and pass; None for the batch's share of a device.
+        logger: ``tensorboard`` or ``wandb``, beside ``metrics.csv``.
+        save_top_k: keep the weights of so many epochs of the lowest validation losses.
+        dev_mode: one epoch of one training and one validation batch, to try the whole path; such
+            a run is not verbatim.
+        deterministic: only operations that repeat to the bit; an error where there is none.
+    """
+
+    device: str = "auto"
+    devices: int = 0
+    num_nodes: int = 1
+    workers: int | None = None
+    micro_batch: int | None = None
+    logger: str = "tensorboard"
+    save_top_k: int = 0
+    dev_mode: bool = False
+    deterministic: bool = False
+
+
+def fit(
+    paper: Paper,
+    loaded: LoadedRecipe[Any],
+    dataset: Dataset,
+    out: Path,
+    machine: Machine,
+    *,
+    seed: int | None = None,
+    resume: bool = False,
+    command: str = "",
+) -> Path:
+    """Train a model by a recipe.
+
+    Args:
+        paper: the package.
+        loaded: its recipe.
+        dataset: training and validation tracks.
+        out: the run folder; must be new unless ``resume``.
+        machine: devices, workers, micro-batch.
+        seed: instead of the recipe's.
+        resume: go on from ``last.ckpt``, bit for bit as if never stopped.
+        command: what the user typed, for the record.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        ValueError: if a number or word of the recipe's loop is none that it may be, the data set
+            does not fit the recipe, a training track is also a test track,
+            the folder holds another run, or the micro-batch does not divide the batch.
+    """
+    loaded = replace(loaded, verbatim=loaded.verbatim and not machine.dev_mode)
+    recipe, loop = loaded.recipe, loaded.recipe.training
+    check_loop(loop)
+    seed = loop.seed if seed is None else seed
+    _check_folder(out, _identity(recipe, dataset, seed), resume)
+    pl.seed_everything(seed, verbose=False)
+    model = paper.build_model(recipe)
+    check_dataset(dataset, recipe.data.stems, model)
+    last = out / "last.ckpt"
+    if paper.prepare is not None and not (resume and last.is_file()):
+        find(paper.prepare)(model, dataset, recipe)
+    module = paper.build_training(model, recipe)
+    score_files.write_text(out / "recipe.digest", _identity(recipe, dataset, seed))
+    score_files.write_text(out / "recipe.yaml", loaded.text)
+    began = time.monotonic()
+    trainer = _trainer(out, loop, machine, model, seed)
+    examples = find(paper.examples)(dataset, recipe.data, loop, model.stems, seed, machine.workers)
+    _run(trainer, module, examples, last if resume and last.is_file() else None)
+    if trainer.is_global_zero:
+        _take_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
+        training = describe_training(dataset, trainer.global_step, seed)
+        _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
+    return out
+
+
+def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | None) -> None:
+    """The loop, from the start or from a checkpoint."""
+    with _interruptible(trainer), warnings.catch_warnings():
+        # Lightning 2.6 calls a function that torch 2.13 deprecates; users can do nothing about it.
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
+        trainer.fit(
+            module,
+            examples,
+            ckpt_path=None if checkpoint is None else str(checkpoint),
+            weights_only=None if checkpoint is None else True,
+        )
+
+
+def check_loop(loop: LoopConfig) -> None:
+    """Raise ValueError unless the loop has examples, epochs, and words that mean something."""
+    for name in ("batch", "epochs"):
+        if getattr(loop, name) < 1:
+            raise ValueError(f"training.{name} is {getattr(loop, name)}: give at least 1")
+    for name, choices in (("precision", _PRECISIONS), ("keep", ("best", "last"))):
+        if getattr(loop, name) not in choices:
+            raise ValueError(
+                f"training.{name} is {getattr(loop, name)!r}: choose from {', '.join(choices)}"
+            )
+
+
+def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> None:
+    """Raise ValueError unless every track has the stems, rate and channels, and none is leaked."""
+    for track in (*dataset.split("train"), *dataset.split("valid")):
+        missing = [stem for stem in stems if stem not in track.stems]
+        if missing:
+            raise ValueError(
+                f"track {track.name} of {dataset.root} has no {missing[0]}.wav: the recipe mixes "
+                f"{', '.join(stems)}"
+            )
+        check_format(track.name, track.info.sample_rate, track.info.channels, model)
+    tests = {track.name for track in dataset.test}
+    marks = {track_fingerprint(track) for track in dataset.test}
+    for track in dataset.train:
+        if track.name in tests or track_fingerprint(track) in marks:
+            raise ValueError(
+                f"training track {track.name} is also a test track of {dataset.root}: remove it "
+                f"from train/"
+            )
+
+
+def check_format(name: str, sample_rate: int, channels: int, model: Any) -> None:
+    """Raise ValueError unless a track's rate and channels are the model's."""
+    if (sample_rate, channels) != (model.sample_rate, model.channels):
+        raise ValueError(
+            f"track {name} has {channels} channels at {sample_rate} Hz, the model takes "
+            f"{model.channels} at {model.sample_rate} Hz: convert the data set"
+        )
+
+
+def describe_training(dataset: Dataset, steps: int, seed: int) -> dict[str, Any]:
+    """What a weights file must say of its training, so that its scores can be trusted."""
+    return {
+        "dataset": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "tracks": [track.name for track in dataset.train],
+        "extra_data": False,
+        "steps": steps,
+        "seed": seed,
+    }
+
+
+def _identity(recipe: Any, dataset: Dataset, seed: int) -> str:
+    """What a run folder belongs to: the digests of recipe and data, and the seed, a line each."""
+    return f"{recipe_digest(recipe)}\n{dataset.fingerprint}\n{seed}\n"
+
+
+def _check_folder(out: Path, identity: str, resume: bool) -> None:
+    kept = out / "recipe.digest"
+    if not resume and (out / "metrics.csv").exists():
+        raise ValueError(f"{out} already holds a run: continue it with --resume, or choose --out")
+    if resume and kept.is_file() and kept.read_text(encoding="utf-8") != identity:
+        raise ValueError(
+            f"{out} holds a run of another recipe, data set or seed: resume it with its own"
+        )
+
+
+def _trainer(
+    out: Path, loop: LoopConfig, machine: Machine, model: nn.Module, seed: int
+) -> pl.Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    accelerator = {"auto": "auto", "cuda": "gpu"}.get(machine.device, machine.device)
+    callbacks: list[Callback] = [SeedEpoch(seed), MetricsFile(out / "metrics.csv"), Progress()]
+    if loop.ema_decay is not None:
+        callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
+    if loop.early_stop_epochs is not None:
+        callbacks.append(EarlyStop(loop.early_stop_epochs))
+    callbacks.append(Checkpoints(out, loop.keep == "best", machine.save_top_k))
+    limit = 1 if machine.dev_mode else None
+    trainer = pl.Trainer(
+        accelerator=accelerator,
+        devices=machine.devices or "auto" if accelerator != "cpu" else machine.devices or 1,
+        num_nodes=machine.num_nodes,
+        max_epochs=1 if machine.dev_mode else loop.epochs,
+        limit_train_batches=limit,
+        limit_val_batches=limit,
+        deterministic=machine.deterministic or None,
+        # Statistics of batch norm over all devices; torch has it on GPUs alone.
+        sync_batchnorm=not on_cpu(accelerator),
+        gradient_clip_val=loop.clip_norm,
+        precision=_precision(loop.precision, accelerator),
+        logger=_logger(machine.logger, out),
+        callbacks=callbacks,
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.accumulate_grad_batches = accumulation(
+        loop.batch,
+        machine.micro_batch,
+        trainer.world_size,
+        model,
+        synchronised=not on_cpu(accelerator),
+    )
+    return trainer
+
+
+def _logger(name: str, out: Path) -> Logger:
+    """Where Lightning logs to; wandb is imported only if it is asked for."""
+    if name == "tensorboard":
+        return TensorBoardLogger(out, name="", version="tensorboard")
+    if importlib.util.find_spec("wandb") is None:
+        raise ValueError("wandb is not installed: pip install wandb, or use --logger tensorboard")
+    return WandbLogger(save_dir=out, name=out.name)
+
+
+def accumulation(
+    batch: int, micro_batch: int | None, world: int, model: nn.Module, synchronised: bool = False
+) -> int:
+    """Passes per optimizer step, so that any machine keeps the recipe's batch.
+
+    ``synchronised`` says that batch norm takes its statistics over all devices.
+
+    Raises:
+        ValueError: if the parts do not multiply to the batch, or batch norm forbids smaller parts.
+    """
+    micro = max(1, batch // world) if micro_batch is None else micro_batch
+    if micro < 1 or batch % (micro * world):
+        raise ValueError(
+            f"a batch of {batch} can't be made of {world} devices x {micro} examples: choose "
+            f"--micro_batch so that devices times examples divides {batch}"
+        )
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    together = micro * world if synchronised else micro
+    if together < batch and any(isinstance(part, norms) for part in model.modules()):
+        where = "no" if synchronised else "one device and no"
+        raise ValueError(
+            f"the model has batch norm and {together} examples at a time would change its "
+            f"statistics of {batch}: use {where} --micro_batch"
+        )
+    return batch // (micro * world)
+
+
+def on_cpu(accelerator: str) -> bool:
+    """Whether training runs on the CPU, asked for or for want of anything else."""
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+
+
+def _precision(wanted: str, accelerator: str) -> Any:
+    """The recipe's precision; full on a CPU, where half precision only costs time."""
+    if on_cpu(accelerator) and wanted != "32-true":
+        console.say(f"precision {wanted} needs a GPU: training in 32-true")
+        return "32-true"
+    return wanted
+
+
+@contextmanager
+def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
+    """Pass Ctrl-C on: Lightning turns it into exit code 1, and ignores it from then on."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
+
+
+def _take_weights(module: nn.Module, path: Path) -> None:
+    """Load the weights of a checkpoint, which are the moving average if there is one.
+
+    They are not read off the module: Lightning leaves the average there only after an epoch, and
+    a resumed run that was complete has none.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    module.load_state_dict(state, strict=True)
+
+
+def _finish(
+    out: Path,
+    paper: Paper,
+    loaded: LoadedRecipe[Any],
+    model: Any,
+    training: dict[str, Any],
+    seconds: float,
+    command: str,
+) -> None:
+    """Write the weights and the record of the run."""
+    header = {
+        "paper": paper.name,
+        "recipe": loaded.text,
+        "recipe_name": loaded.name,
+        "verbatim": json.dumps(loaded.verbatim),
+        "leaf_sources": json.dumps(loaded.leaf_sources),
+        "stems": json.dumps(model.stems),
+        "training": json.dumps(training),
+    }
+    save_model(out / "model.safetensors", model, header)
+    record = {
+        "paper": paper.name,
+        "recipe": loaded.name,
+        "recipe_digest": loaded.digest,
+        "verbatim": loaded.verbatim,
+        "leaf_sources": loaded.leaf_sources,
+        "training": training,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "weights_digest": provenance.weights_digest(model.state_dict()),
+        "seconds": round(seconds, 1),
+        "commit": provenance.commit(),
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
+        "command": command,
+    }
+    score_files.write_text(out / "run.json", json.dumps(record, indent=2) + "\n")

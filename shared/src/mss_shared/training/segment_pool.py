@@ -1,0 +1,88 @@
+"""A pool of loud segments per stem, from which examples draw their stems one by one.
+
+The pool needs no memory. Segment number ``k`` of a stem is a pure function of (tracks, config,
+seed, stem, k); example ``n`` finds segments n to n + size - 1 in the pool, so that with every
+example the oldest goes and a new one comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mss_shared.audio import Audio
+from mss_shared.datasets import Track
+from mss_shared.recipe import DataConfig, PoolConfig
+from mss_shared.training.random_mixes import any_of, augment, draw_excerpt, draw_stems
+
+# Excerpts tried for one segment; music that is so rarely loud is none of the stem's.
+_TRIES = 1000
+_SEGMENT = 0x5E6  # tells a segment's seed from an example's
+
+
+class SegmentPool:
+    """The segments of all stems.
+
+    Args:
+        tracks: the training tracks.
+        config: the recipe's data section.
+        pool: size and floor.
+        seed: of the run.
+
+    Raises:
+        ValueError: if the pool has no room.
+    """
+
+    def __init__(
+        self, tracks: Sequence[Track], config: DataConfig, pool: PoolConfig, seed: int
+    ) -> None:
+        if pool.size < 1:
+            raise ValueError(f"data.pool.size is {pool.size}: give at least 1")
+        self.tracks = tuple(tracks)
+        self.config = config
+        self.together = replace(config, random_mix_odds=0.0)
+        self.pool = pool
+        self.seed = seed
+
+    def draw(self, number: int, rng: np.random.Generator) -> Audio:
+        """Example ``number``'s (stem, channel, sample), augmented by the recipe's odds.
+
+        With ``random_mix_odds`` from the pool, else from one place of one track.
+        """
+        if rng.random() >= self.config.random_mix_odds:
+            return draw_stems(self.tracks, self.together, rng)
+        return np.stack([self._stem(index, number, rng) for index in range(len(self.config.stems))])
+
+    def segment(self, index: int, number: int) -> Audio:
+        """Segment ``number`` of stem ``index``: (channel, sample), louder than the floor.
+
+        Raises:
+            ValueError: if no excerpt of a thousand is.
+        """
+        rng = np.random.default_rng([self.seed, number, index, _SEGMENT])
+        stem = self.config.stems[index]
+        for _ in range(_TRIES):
+            excerpt = draw_excerpt(any_of(self.tracks, rng), stem, rng.random(), self.config, rng)
+            if level_db(excerpt) > self.pool.floor_db:
+                return excerpt
+        raise ValueError(
+            f"{_TRIES} excerpts of {stem} are all below {self.pool.floor_db} dB: lower "
+            f"data.pool.floor_db, or leave the stem out"
+        )
+
+    def _stem(self, index: int, number: int, rng: np.random.Generator) -> Audio:
+        size = self.pool.size
+        excerpt = augment(self.segment(index, number + int(rng.integers(size))), self.config, rng)
+        for odds in self.config.mixup_odds:
+            if rng.random() < odds:
+                more = self.segment(index, number + int(rng.integers(size)))
+                excerpt = excerpt + augment(more, self.config, rng)
+        return excerpt
+
+
+def level_db(excerpt: Audio) -> float:
+    """Root mean square of (channel, sample) audio in dB of full scale; -inf for silence."""
+    power = float(np.square(excerpt, dtype=np.float64).mean())
+    return 10.0 * float(np.log10(power)) if power else -np.inf
