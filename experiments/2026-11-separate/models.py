@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mss_shared.checkpoints.checkpoint import load_checkpoints
-from mss_shared.recipe import InferenceConfig, find_recipe, load_recipe
+from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.recipe_sections import InferenceConfig
 
 RUNS = Path(__file__).parents[1] / "runs"
 TOY_INFERENCE = InferenceConfig(4.0, 0.5, 0.0, "triangle", "none")

@@ -10,13 +10,9 @@ from hypothesis import strategies as st
 from tiny_paper.__main__ import PAPER
 from tiny_songs import demo_recipe
 
-from mss_shared.checkpoints.checkpoint import (
-    StemsTogether,
-    load_checkpoint,
-    read_foreign,
-    save_model,
-)
+from mss_shared.checkpoints.checkpoint import load_checkpoint, read_foreign, save_model
 from mss_shared.recipe import to_yaml
+from mss_shared.separation.separator import StemsTogether
 
 STATE = PAPER.build_model(demo_recipe().recipe).state_dict()
 

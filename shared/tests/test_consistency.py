@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from torch import Tensor
 
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.mixture_consistency import Pair, consistent, rerun_blocks
 
 GOLDEN = Path(__file__).parent / "golden" / "separate" / "lossless_mode.safetensors"

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from mss_shared import audio
+from mss_shared.atomic import part_prefix
 from mss_shared.audio import containers
 from mss_shared.audio.streams import open_song
-from mss_shared.recipe import InferenceConfig
-from mss_shared.separation.batch.locks import part_prefix
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.output.options import Delivery
 from mss_shared.separation.separate import separate_file
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mss_shared.atomic import part_prefix
 from mss_shared.separation.batch import locks
-from mss_shared.separation.batch.locks import LOCKS, clear, holds, locked, part_prefix
+from mss_shared.separation.batch.locks import LOCKS, clear, holds, locked
 
 
 @pytest.fixture

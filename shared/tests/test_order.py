@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mss_shared.datasets import Track, open_dataset
 from mss_shared.evaluation.evaluate import evaluate, oracle_estimator
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import AnyChannels
 from mss_shared.separation.ensembles import Ensemble, Mirrored, Shifted
 from mss_shared.separation.overlap_add import separate

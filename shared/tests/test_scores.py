@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mss_shared.atomic import write_text
 from mss_shared.evaluation import score_files
 from mss_shared.evaluation.score_files import Frame, TrackScores
 
@@ -126,7 +127,7 @@ def test_a_run_is_written_with_its_schema_first(tmp_path: Path) -> None:
 
 
 def test_a_text_is_readable_by_all_and_leaves_no_other_file(tmp_path: Path) -> None:
-    score_files.write_text(tmp_path / "new" / "a.txt", "é\n")
+    write_text(tmp_path / "new" / "a.txt", "é\n")
     assert (tmp_path / "new" / "a.txt").read_bytes() == "é\n".encode()
     assert (tmp_path / "new" / "a.txt").stat().st_mode & 0o777 == 0o644
     assert len(list((tmp_path / "new").iterdir())) == 1
@@ -144,6 +145,6 @@ def test_a_failing_write_leaves_the_old_text_and_nothing_else(
 
     monkeypatch.setattr(os, failing, fail)
     with pytest.raises(OSError, match="No space left"):
-        score_files.write_text(path, "new")
+        write_text(path, "new")
     monkeypatch.undo()
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

@@ -10,7 +10,7 @@ from tiny_songs import noise
 from torch import Tensor
 
 from mss_shared import audio
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.seams import seams
 
 RATE = 1_000

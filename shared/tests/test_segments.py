@@ -5,7 +5,7 @@ import pytest
 from tiny_songs import RATE, make_track, plain_data
 
 from mss_shared.datasets import Track
-from mss_shared.recipe import PoolConfig
+from mss_shared.recipe_sections import PoolConfig
 from mss_shared.training.segment_pool import SegmentPool, level_db
 
 STEMS = ("vocals", "drums")

@@ -16,7 +16,7 @@ from torch import Tensor
 from mss_shared import audio
 from mss_shared.audio.channel_layout import set_mask
 from mss_shared.audio.streams import Sliding, open_song, resampled, resampled_length, song_of_array
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import channel_groups, to_model
 from mss_shared.separation.output.options import Delivery
 from mss_shared.separation.separate import separate_file, separate_song

@@ -15,7 +15,7 @@ from tiny_songs import noise
 from torch import Tensor
 
 from mss_shared import audio, console
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.output import stem_files
 from mss_shared.separation.output.options import Delivery, Separated
 from mss_shared.separation.output.stem_files import Format, StemFiles, null_depth

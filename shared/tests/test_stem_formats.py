@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tiny_models import CHUNKS, WHOLE, OneStem, Through, Uneven
 
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.output.options import Delivery
 from mss_shared.separation.separate import separate_file
 

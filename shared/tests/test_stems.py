@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mss_shared import audio
 from mss_shared.audio import streams
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation import separate as songs_to_stems
 from mss_shared.separation.output.options import Delivery
 from mss_shared.separation.overlap_add import separate

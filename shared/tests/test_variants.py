@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.ensembles import Ensemble, Mirrored, Shifted, group_by_stems
 from mss_shared.separation.overlap_add import separate
 

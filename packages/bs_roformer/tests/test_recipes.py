@@ -6,7 +6,8 @@ import pytest
 from bs_roformer import configs
 from bs_roformer.config import read_arguments
 from bs_roformer.recipe import Recipe
-from mss_shared.recipe import LoadedRecipe, PoolConfig, find_recipe, leaf_lines, load_recipe
+from mss_shared.recipe import LoadedRecipe, find_recipe, leaf_lines, load_recipe
+from mss_shared.recipe_sections import PoolConfig
 
 PRESETS = {  # recipe -> preset of the same network
     **{f"paper_bs_l{n}_{s}": f"paper_bs_l{n}" for n in (6, 9, 12) for s in ("vocals", "bass")},

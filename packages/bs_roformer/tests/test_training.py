@@ -12,7 +12,8 @@ from bs_roformer.recipe import Recipe
 from bs_roformer.training import Training
 from mss_shared.datasets import Track, open_dataset
 from mss_shared.paper import find
-from mss_shared.recipe import PoolConfig, find_recipe, load_recipe
+from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.recipe_sections import PoolConfig
 from mss_shared.testing import make_dataset
 
 BINS = 65

@@ -26,7 +26,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         found.append({"loaded": loaded, "out": out, "machine": machine, **more})
 
     monkeypatch.setattr("mss_shared.training.fit.fit", fit)
-    monkeypatch.setattr("mss_shared.cli.evaluate._open", lambda root: root)
+    monkeypatch.setattr("mss_shared.cli.scoring._open", lambda root: root)
     return found
 
 

@@ -109,7 +109,7 @@ class Paper:
     training: str
     examples: str = "mss_shared.training.data:Examples"
     prepare: str | None = None
-    join: str = "mss_shared.checkpoints.checkpoint:stems_together"
+    join: str = "mss_shared.separation.separator:stems_together"
     options: tuple[Option, ...] = ()
     separate_options: tuple[Option, ...] = ()
     demo_variants: tuple[Mapping[str, Any], ...] = ()

@@ -20,17 +20,8 @@ from mss_shared.datasets import open_dataset
 from mss_shared.evaluation.evaluate import evaluate, model_estimator
 from mss_shared.paper import Paper
 from mss_shared.recipe import LEAF_SOURCES as SOURCES
-from mss_shared.recipe import (
-    DataConfig,
-    EvaluationConfig,
-    InferenceConfig,
-    LoadedRecipe,
-    LoopConfig,
-    leaf_lines,
-    load_recipe,
-    shipped_recipes,
-    to_yaml,
-)
+from mss_shared.recipe import LoadedRecipe, leaf_lines, load_recipe, shipped_recipes, to_yaml
+from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
 from mss_shared.separation.overlap_add import separate
 
 ODD_SAMPLES = (1, 1_023, 30_011)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 
 RATE = 1_000
 WHOLE = InferenceConfig(0.0, 0.0, 0.0, "flat", "none")

@@ -14,13 +14,8 @@ from mss_shared import audio
 from mss_shared.audio import Audio
 from mss_shared.datasets.folders import read_track
 from mss_shared.datasets.tracks import Track
-from mss_shared.recipe import (
-    DataConfig,
-    LoadedRecipe,
-    find_recipe,
-    load_recipe,
-    to_yaml,
-)
+from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe, to_yaml
+from mss_shared.recipe_sections import DataConfig
 
 RATE = 8_000
 STEMS = ("vocals", "drums")

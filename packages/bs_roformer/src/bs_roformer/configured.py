@@ -11,7 +11,8 @@ from bs_roformer.recipe import Recipe
 from bs_roformer.weights import load_network, read_weights
 from mss_shared.checkpoints.checkpoint import Checkpoint
 from mss_shared.checkpoints.published import fetch, find_published
-from mss_shared.recipe import InferenceConfig, find_recipe, load_recipe
+from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.recipe_sections import InferenceConfig
 
 # For what such files do not say, or say of a training that is over.
 BASE_RECIPES = {"bs": "community_4stem", "mel": "kim_mel_vocals"}

@@ -9,7 +9,7 @@ import numpy as np
 from bs_roformer.recipe import DataConfig
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track
-from mss_shared.recipe import LoopConfig
+from mss_shared.recipe_sections import LoopConfig
 from mss_shared.training import data
 from mss_shared.training.augmentation import affect
 from mss_shared.training.random_mixes import RandomMixes

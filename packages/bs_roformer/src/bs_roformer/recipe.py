@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bs_roformer.config import ModelConfig
 from mss_shared import recipe
-from mss_shared.recipe import EvaluationConfig, InferenceConfig, LoopConfig, PoolConfig
+from mss_shared.recipe_sections import EvaluationConfig, InferenceConfig, LoopConfig, PoolConfig
 from mss_shared.training.augmentation import EffectsConfig, Range
 
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from mss_shared.datasets import Dataset, Track
-from mss_shared.recipe import DataConfig, LoopConfig
+from mss_shared.recipe_sections import DataConfig, LoopConfig
 from mss_shared.training.data import Examples
 from mss_shared.training.random_mixes import ConsecutiveChunks, Example, RandomMixes
 

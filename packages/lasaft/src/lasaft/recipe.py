@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lasaft.config import ModelConfig
-from mss_shared.recipe import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
+from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from mss_shared import console
+from mss_shared.atomic import write_text
 from mss_shared.checkpoints.checkpoint import load_checkpoints
-from mss_shared.evaluation.score_files import write_text
 from mss_shared.paper import Paper
 from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mss_shared.recipe import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
+from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
 from tflocoformer_mss.config import ModelConfig
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from mss_shared.atomic import part_prefix
 from mss_shared.audio.channel_layout import mask_of_names
 from mss_shared.audio.stem_mp4 import STEMS, add_stem_box
-from mss_shared.separation.batch.locks import part_prefix
 
 SUFFIXES = tuple(".m4a .mp4 .m4v .mov .mkv .webm .aac .ac3 .wma .wv .avi .mka".split())
 

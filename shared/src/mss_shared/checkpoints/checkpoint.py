@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mss_shared.checkpoints.published import (
     Published,
@@ -23,7 +22,6 @@ from mss_shared.checkpoints.third_party import PICKLED, Foreign, read_foreign, s
 from mss_shared.names import check_file_name, check_name, is_name, shorten
 from mss_shared.paper import Paper, find
 from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
-from mss_shared.separation.permutation import interchangeable
 
 
 @dataclass(frozen=True)
@@ -52,33 +50,6 @@ class Checkpoint:
         """Stems name files, and come from the file that was opened."""
         for stem in self.model.stems:
             check_file_name(stem, "the name of a stem")
-
-
-class StemsTogether(nn.Module):
-    """Models of different stems as one: estimates are concatenated along the stem axis."""
-
-    def __init__(self, models: Sequence[Any]) -> None:
-        super().__init__()
-        self.models = nn.ModuleList(models)
-        self.stems = tuple(stem for model in models for stem in model.stems)
-        self.sample_rate: int = models[0].sample_rate
-        self.channels: int = models[0].channels
-        self.interchangeable = any(interchangeable(model) for model in models)
-        if len(set(self.stems)) < len(self.stems):
-            raise ValueError(
-                f"the checkpoints give {', '.join(self.stems)}: give one checkpoint per stem"
-            )
-        if any((m.sample_rate, m.channels) != (self.sample_rate, self.channels) for m in models):
-            raise ValueError("the checkpoints differ in sample rate or channels: use one kind")
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        """(batch, channel, sample) -> (batch, stem, channel, sample)."""
-        return torch.cat([model(mixture) for model in self.models], dim=1)
-
-
-def stems_together(models: Sequence[Any], recipe: Any, given: Mapping[str, Any]) -> Any:
-    """One model for all stems: the only one, or all side by side; recipe and flags play no part."""
-    return models[0] if len(models) == 1 else StemsTogether(models).eval()
 
 
 def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:

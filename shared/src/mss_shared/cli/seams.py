@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mss_shared import console
+from mss_shared.checkpoints.assemble import assemble, with_passes
 from mss_shared.cli import loading
 from mss_shared.paper import Paper
 from mss_shared.separation.device import pick_device
@@ -22,8 +23,8 @@ def compare(paper: Paper, arguments: argparse.Namespace) -> None:
     with console.json_alone(arguments.json) as results:
         given = loading.given_options(paper.options, arguments)
         checkpoints = loading.load_words(paper, arguments)
-        loaded = loading.assemble(paper, checkpoints, given)
-        model = loading.with_passes(loaded.model, Passes(), pick_device(arguments.device))
+        loaded = assemble(paper, checkpoints, given)
+        model = with_passes(loaded.model, Passes(), pick_device(arguments.device))
         inference = loading.flagged_inference(loaded.first.recipe.inference, arguments)
         found: dict[Path, list[Seam]] = {}
         for path in arguments.inputs:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mss_shared import audio, console
+from mss_shared.checkpoints.assemble import Loaded, assemble, with_passes
 from mss_shared.cli import loading
-from mss_shared.cli.loading import Loaded
 from mss_shared.cli.separate_flags import check_sums, read_sums
 from mss_shared.paper import Paper
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs, read_list
 from mss_shared.separation.batch.manifest import Manifest, Record
 from mss_shared.separation.batch.run import run_batch
@@ -43,13 +43,11 @@ def separate(paper: Paper, arguments: argparse.Namespace) -> None:
         if not any(song.path.exists() for song in songs):  # before weights are downloaded
             raise FileNotFoundError(f"there is no file {songs[0].path}: check the path")
         given = loading.given_options((*paper.options, *paper.separate_options), arguments)
-        loaded = loading.assemble(
-            paper, loading.load_words(paper, arguments), given, passes.ensemble
-        )
+        loaded = assemble(paper, loading.load_words(paper, arguments), given, passes.ensemble)
         check_sums(delivery.aggregates, delivery.written(loaded.model.stems), delivery.stems)
         device = pick_device(arguments.device)
         run = Run(
-            model=loading.with_passes(loaded.model, passes, device),
+            model=with_passes(loaded.model, passes, device),
             out=arguments.out,
             inference=loading.flagged_inference(loaded.first.recipe.inference, arguments),
             delivery=delivery,

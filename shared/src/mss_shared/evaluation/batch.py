@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mss_shared import console
+from mss_shared import atomic, console
 from mss_shared.evaluation import score_files
 from mss_shared.evaluation.file_signals import FileSignals
 from mss_shared.evaluation.protocols import Protocol, find_protocol
@@ -71,7 +71,7 @@ class Journal:
             "sha256": score_files.write_track(self.folder, protocol.label, found),
             "notes": dict(found.notes),
         }
-        score_files.write_text(self.path, json.dumps(self.entries, indent=2) + "\n")
+        atomic.write_text(self.path, json.dumps(self.entries, indent=2) + "\n")
 
     def digests(self, protocol: Protocol, tracks: Sequence[str]) -> dict[str, str]:
         """Track to the SHA-256 of its file."""
@@ -89,7 +89,7 @@ class Journal:
                     empty.rmdir()
             del self.entries[key]
         if self.entries:
-            score_files.write_text(self.path, json.dumps(self.entries, indent=2) + "\n")
+            atomic.write_text(self.path, json.dumps(self.entries, indent=2) + "\n")
 
     def _inputs(self, song: Song, protocol: Protocol) -> str:
         """Digest of the protocol's id and of every file's place, size and time."""

@@ -20,9 +20,10 @@ from mss_shared.evaluation.protocols import aggregate, find_protocol
 from mss_shared.evaluation.run_record import METHOD_FIELDS, describe_protocol, write_record
 from mss_shared.evaluation.score_files import TrackScores, run_folder, write_track
 from mss_shared.evaluation.track_metrics import OURS, Engine, Song
-from mss_shared.recipe import InferenceConfig, recipe_digest
-from mss_shared.separation.overlap_add import Separator, separate
-from mss_shared.separation.permutation import interchangeable
+from mss_shared.recipe import recipe_digest
+from mss_shared.recipe_sections import InferenceConfig
+from mss_shared.separation.overlap_add import separate
+from mss_shared.separation.separator import Separator, interchangeable
 
 Report = Callable[[str, int, int], None]
 Summary = dict[str, dict[str, dict[str, float]]]

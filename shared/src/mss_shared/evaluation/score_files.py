@@ -11,14 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any
 
+from mss_shared.atomic import write_text
 from mss_shared.names import check_file_name, check_name, inside
 
 SCHEMA = 1
@@ -150,16 +149,3 @@ def write_track(folder: Path, label: str, scores: TrackScores) -> str:
 def write_run(folder: Path, run: Mapping[str, Any]) -> None:
     """Write ``run.json``, which completes a score folder."""
     write_text(folder / "run.json", json.dumps({"schema": SCHEMA, **run}, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it there: whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(prefix=".part-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    finally:
-        Path(beside).unlink(missing_ok=True)

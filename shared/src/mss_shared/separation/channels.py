@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mss_shared.separation.permutation import in_order_of, interchangeable
+from mss_shared.separation.permutation import in_order_of
+from mss_shared.separation.separator import interchangeable
 
 
 def channel_groups(channels: int, of_model: int) -> list[tuple[int, ...]]:

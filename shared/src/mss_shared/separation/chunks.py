@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 
 Reader = Callable[[int, int], Tensor]
 

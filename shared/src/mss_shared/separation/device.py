@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mss_shared.separation.ensembles import Wrapped
 from mss_shared.separation.passes import PRECISIONS
+from mss_shared.separation.separator import Wrapped
 
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
 

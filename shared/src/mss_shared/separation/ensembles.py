@@ -15,33 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from mss_shared.separation.passes import ENSEMBLES, MIRRORS
-from mss_shared.separation.permutation import in_order_of, interchangeable
+from mss_shared.separation.separator import Wrapped
 
 SHIFT_SECONDS = 0.5
 N_FFT, HOP = 2048, 512  # of the spectrograms that ensembles combine
-
-
-class Wrapped(nn.Module):
-    """A model around another one that keeps its stems, rate and channels."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-        self.stems = tuple(model.stems)
-        self.sample_rate: int = model.sample_rate
-        self.channels: int = model.channels
-        self.interchangeable = interchangeable(model)
-
-    def forward(self, mixture: Tensor) -> Tensor:
-        """(batch, channel, sample) -> (batch, stem, channel, sample)."""
-        estimates: Tensor = self.model(mixture)
-        return estimates
-
-    def aligned(self, passes: Sequence[Tensor]) -> list[Tensor]:
-        """Passes in the order of the first one's stems, if stems have none of their own."""
-        if not self.interchangeable:
-            return [*passes]
-        return [passes[0], *(in_order_of(one, passes[0]) for one in passes[1:])]
 
 
 class Mirrored(Wrapped):

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.chunks import Plan, Reader, plan_chunks
-from mss_shared.separation.permutation import best_order, interchangeable
+from mss_shared.separation.permutation import best_order
+from mss_shared.separation.separator import Separator, device_of, interchangeable
 
 Report = Callable[[str, int, int], None]
-
-
-class Separator(Protocol):
-    """The border every model keeps."""
-
-    stems: tuple[str, ...]
-    sample_rate: int
-    channels: int
-
-    def __call__(self, mixture: Tensor) -> Tensor:
-        """(batch, channel, sample) float32 -> (batch, stem, channel, sample), any length."""
 
 
 def separate(
@@ -171,12 +160,6 @@ class _Sums:
         self.total, self.weights = self.total[..., step:].clone(), self.weights[step:].clone()
         self.start = end
         return block
-
-
-def device_of(model: Separator) -> torch.device:
-    """Where a model takes its audio: with its weights, on the CPU if it has none."""
-    parameter = next(model.parameters(), None) if isinstance(model, torch.nn.Module) else None
-    return torch.device("cpu") if parameter is None else parameter.device
 
 
 def _run(model: Separator, pieces: Tensor) -> Tensor:

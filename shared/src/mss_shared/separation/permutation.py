@@ -7,15 +7,9 @@ each input. What is averaged or joined, channels, chunks, passes, is brought int
 from __future__ import annotations
 
 from itertools import permutations
-from typing import Any
 
 import torch
 from torch import Tensor
-
-
-def interchangeable(model: Any) -> bool:
-    """Whether the names of a model's stems mean nothing; `Paper.build_model` says so of it."""
-    return bool(getattr(model, "interchangeable", False))
 
 
 def in_order_of(estimates: Tensor, like: Tensor) -> Tensor:

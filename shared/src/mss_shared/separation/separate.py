@@ -22,7 +22,7 @@ from mss_shared.audio.streams import (
     resampled_length,
     song_of_array,
 )
-from mss_shared.recipe import InferenceConfig
+from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import AnyChannels
 from mss_shared.separation.chunks import reach
 from mss_shared.separation.mixture_consistency import Pair, consistent, rerun_blocks
@@ -36,8 +36,8 @@ from mss_shared.separation.output.exact_sums import (
 from mss_shared.separation.output.options import Delivery, Guard, Separated
 from mss_shared.separation.output.plan import FilePlan, plan_files
 from mss_shared.separation.output.stem_files import SPOOL, Format, StemFiles, null_depth
-from mss_shared.separation.overlap_add import Separator, device_of, separate_blocks
-from mss_shared.separation.permutation import interchangeable
+from mss_shared.separation.overlap_add import separate_blocks
+from mss_shared.separation.separator import Separator, device_of, interchangeable
 from mss_shared.separation.writer_thread import alongside
 
 Report = Callable[[str, int, int], None]

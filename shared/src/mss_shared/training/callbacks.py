@@ -12,8 +12,7 @@ import lightning as pl
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from mss_shared import console
-from mss_shared.evaluation import score_files
+from mss_shared import atomic, console
 
 VALIDATION_LOSS = "val/loss"
 
@@ -61,7 +60,7 @@ class MetricsFile(Callback):
         writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        score_files.write_text(self.path, text.getvalue())
+        atomic.write_text(self.path, text.getvalue())
 
 
 class Checkpoints(Callback):

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from mss_shared.datasets import Dataset
-from mss_shared.recipe import DataConfig, LoopConfig
+from mss_shared.recipe_sections import DataConfig, LoopConfig
 from mss_shared.training.random_mixes import ConsecutiveChunks, Example, RandomMixes
 
 

@@ -24,13 +24,13 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import nn
 
-from mss_shared import console, provenance
+from mss_shared import atomic, console, provenance
 from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.datasets import Dataset
 from mss_shared.datasets.tracks import track_fingerprint
-from mss_shared.evaluation import score_files
 from mss_shared.paper import Paper, find
-from mss_shared.recipe import LoadedRecipe, LoopConfig, recipe_digest
+from mss_shared.recipe import LoadedRecipe, recipe_digest
+from mss_shared.recipe_sections import LoopConfig
 from mss_shared.training.callbacks import Checkpoints, EarlyStop, MetricsFile, Progress, SeedEpoch
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -107,8 +107,8 @@ def fit(
     if paper.prepare is not None and not (resume and last.is_file()):
         find(paper.prepare)(model, dataset, recipe)
     module = paper.build_training(model, recipe)
-    score_files.write_text(out / "recipe.digest", _identity(recipe, dataset, seed))
-    score_files.write_text(out / "recipe.yaml", loaded.text)
+    atomic.write_text(out / "recipe.digest", _identity(recipe, dataset, seed))
+    atomic.write_text(out / "recipe.yaml", loaded.text)
     began = time.monotonic()
     trainer = _trainer(out, loop, machine, model, seed)
     examples = find(paper.examples)(dataset, recipe.data, loop, model.stems, seed, machine.workers)
@@ -351,4 +351,4 @@ def _finish(
         "machine": provenance.machine(),
         "command": command,
     }
-    score_files.write_text(out / "run.json", json.dumps(record, indent=2) + "\n")
+    atomic.write_text(out / "run.json", json.dumps(record, indent=2) + "\n")

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset as TorchDataset
 from mss_shared import audio
 from mss_shared.audio import Audio
 from mss_shared.datasets import Track
-from mss_shared.recipe import DataConfig
+from mss_shared.recipe_sections import DataConfig
 
 Example = dict[str, Tensor]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mss_shared.audio import Audio
 from mss_shared.datasets import Track
-from mss_shared.recipe import DataConfig, PoolConfig
+from mss_shared.recipe_sections import DataConfig, PoolConfig
 from mss_shared.training.random_mixes import any_of, augment, draw_excerpt, draw_stems
 
 # Excerpts tried for one segment; music that is so rarely loud is none of the stem's.

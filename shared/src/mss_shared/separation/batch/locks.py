@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
+from mss_shared.atomic import _prefix, identity
+
 LOCKS = ".separated"
 BEAT_SECONDS = 5.0
 DOUBT_BEATS = 3  # without so many, a process of another host may be dead
@@ -91,22 +93,8 @@ def clear(out: Path) -> None:
             _bury(lock)
 
 
-def part_prefix() -> str:
-    """How the names of this process's unfinished files begin."""
-    return _prefix(identity(os.getpid()))
-
-
-def identity(process: int) -> str:
-    """Host, process, and when it started, as numbers of processes come back."""
-    return f"process {process} on {socket.gethostname()}, started {_started(process) or 'unknown'}"
-
-
 def _lock(out: Path, name: str) -> Path:
     return out / LOCKS / f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.lock"
-
-
-def _prefix(process: str) -> str:
-    return f".part-{hashlib.sha256(process.encode()).hexdigest()[:8]}-"
 
 
 def _beat(lock: Path, ended: Event) -> None:
@@ -214,12 +202,3 @@ def _touched(lock: Path) -> float | None:
             return os.fstat(file.fileno()).st_mtime
     except FileNotFoundError:
         return None
-
-
-def _started(process: int) -> str | None:
-    """The kernel's count at the process's start; None if there is none or it can't be told."""
-    try:
-        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return text.rpartition(")")[2].split()[19]  # the name before it may hold spaces

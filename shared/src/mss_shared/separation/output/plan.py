@@ -14,7 +14,7 @@ from mss_shared.audio.streams import Song
 from mss_shared.separation.output.exact_sums import PCM_BITS, Grid, grid_of_floats
 from mss_shared.separation.output.options import Delivery, check_place
 from mss_shared.separation.output.stem_files import SPOOL, SUFFIXES, Format, StemFiles
-from mss_shared.separation.overlap_add import Separator
+from mss_shared.separation.separator import Separator
 
 MIXTURE = "mixture"
 

@@ -15,9 +15,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from mss_shared.atomic import part_prefix
 from mss_shared.audio.channel_layout import set_mask
 from mss_shared.audio.peak_chunk import remove_time
-from mss_shared.separation.batch.locks import part_prefix
 from mss_shared.separation.output.exact_sums import PCM_BITS, limits
 
 Exact = NDArray[np.float64]

@@ -1,0 +1,105 @@
+"""What ``demo`` and ``evaluate`` share: open a data set, score estimators, show tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mss_shared import audio, console
+from mss_shared.audio import Audio
+from mss_shared.checkpoints.checkpoint import Checkpoint
+from mss_shared.datasets import Dataset, Track, open_dataset
+from mss_shared.evaluation.evaluate import (
+    Estimator,
+    Summary,
+    oracle_estimator,
+)
+from mss_shared.evaluation.evaluate import evaluate as score
+from mss_shared.evaluation.oracles import ORACLES
+from mss_shared.evaluation.track_metrics import OURS, Engine
+from mss_shared.names import inside
+
+
+def open_data(data_root: str) -> Dataset:
+    with console.progress("preparing songs") as progress:
+        return open_dataset(data_root, progress)
+
+
+def varied(checkpoint: Checkpoint, given: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint, no longer verbatim if a flag changed what its recipe says."""
+    return replace(checkpoint, verbatim=False) if given else checkpoint
+
+
+def run_suffix(given: Mapping[str, Any]) -> str:
+    """What a run's name adds for the paper's own flags: ``-niter-0-softmask``."""
+    words = []
+    for name, value in given.items():
+        values = value if isinstance(value, list) else [value]
+        words.append("-".join([name, *map(str, values)]) if value is not True else name)
+    return "".join(f"-{word}" for word in words)
+
+
+def oracles_for(estimator: Estimator) -> list[tuple[Estimator, str]]:
+    """Oracles of the same stems, scored in the same way."""
+    stems = estimator.stems
+    return [
+        (
+            replace(oracle_estimator(name, kind, oracle, stems), best_order=estimator.best_order),
+            "-".join(stems),
+        )
+        for name, (kind, oracle) in ORACLES.items()
+    ]
+
+
+def seed_of(checkpoint: Checkpoint) -> Any:
+    return checkpoint.training["seed"] if checkpoint.training else "unknown"
+
+
+def stem_writer(folder: Path, stems: tuple[str, ...]) -> Any:
+    def keep(track: Track, estimates: Audio) -> None:
+        for stem, estimate in zip(stems, estimates, strict=True):
+            path = inside(folder, track.name, f"{stem}.wav")
+            audio.write(path, estimate, track.info.sample_rate, "FLOAT")
+
+    return keep
+
+
+def score_and_say(
+    estimator: Estimator,
+    dataset: Dataset,
+    protocols: Sequence[str],
+    root: Path,
+    run: str,
+    command: str,
+    keep: Any,
+    engine: Engine = OURS,
+) -> Summary:
+    with console.progress(f"scoring {estimator.about['method']}") as progress:
+        folder, summary = score(
+            estimator,
+            dataset,
+            protocols,
+            root,
+            run,
+            command=command,
+            keep=keep,
+            engine=engine,
+            progress=progress,
+        )
+    console.say(f"scores: {folder}")
+    return summary
+
+
+def print_tables(tables: dict[str, Summary]) -> None:
+    """One block per protocol: a line per method, a column per stem, the mean last."""
+    for protocol in next(iter(tables.values())):
+        first = next(iter(tables.values()))[protocol]
+        metric = next(iter(next(iter(first.values()))))
+        console.say(f"\n{metric} in dB, {protocol}")
+        console.say(f"{'':16}" + "".join(f"{stem:>9}" for stem in (*first, "mean")))
+        for method, summary in tables.items():
+            values = [summary[protocol][stem][metric] for stem in first]
+            values.append(sum(values) / len(values))
+            console.say(f"{method:16}" + "".join(f"{value:9.2f}" for value in values))

@@ -1,0 +1,117 @@
+"""The verbs ``fit`` and ``demo``."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from mss_shared import console
+from mss_shared.checkpoints.checkpoint import load_checkpoints
+from mss_shared.cli.scoring import (
+    open_data,
+    oracles_for,
+    print_tables,
+    run_suffix,
+    score_and_say,
+    seed_of,
+    stem_writer,
+    varied,
+)
+from mss_shared.evaluation.evaluate import (
+    model_estimator,
+)
+from mss_shared.paper import Paper
+from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.separation.device import pick_device
+
+
+def demo(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
+    """Demo set, training, separation, scores, table: the whole path in one go."""
+    from mss_shared.training.fit import Machine
+    from mss_shared.training.fit import fit as train
+
+    loaded = load_recipe(paper.recipe, find_recipe(paper.name, "demo"))
+    dataset = open_data(arguments.data_root)
+    out: Path = arguments.out
+    _clear_run(out)
+    machine = Machine(device=arguments.device, dev_mode=arguments.dev_mode)
+    console.say(f"training {paper.name} by its demo recipe in {out}")
+    train(paper, loaded, dataset, out, machine, seed=arguments.seed, command=command)
+    [checkpoint] = load_checkpoints(paper, str(out))
+    recipe = checkpoint.recipe
+    root = arguments.scores or out / "scores"
+    tables = {}
+    for given in ({}, *paper.demo_variants):
+        model = paper.join_models([checkpoint.model], recipe, given).to(
+            pick_device(arguments.device)
+        )
+        estimator = model_estimator(paper.name, varied(checkpoint, given), model, recipe.inference)
+        run = f"demo-seed{seed_of(checkpoint)}{run_suffix(given)}"
+        keep = None if given else stem_writer(out / "stems", estimator.stems)
+        tables[f"{paper.name}{run_suffix(given)}"] = score_and_say(
+            estimator, dataset, recipe.evaluation.protocols, root, run, command, keep
+        )
+    for oracle, run in oracles_for(estimator):
+        tables[oracle.about["method"]] = score_and_say(
+            oracle, dataset, recipe.evaluation.protocols, root, run, command, None
+        )
+    console.say(f"stems of the test songs: {out / 'stems'}")
+    print_tables(tables)
+
+
+def fit(
+    paper: Paper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
+) -> None:
+    """Train by a recipe, or by several in turn, each in a run folder of its own."""
+    from mss_shared.training.fit import Machine
+    from mss_shared.training.fit import fit as train
+
+    recipes = [
+        load_recipe(paper.recipe, find_recipe(paper.name, name), overrides)
+        for name in arguments.recipe
+    ]
+    folders = _run_folders([loaded.name for loaded in recipes], arguments.out)
+    machine = Machine(
+        arguments.device,
+        arguments.devices,
+        arguments.num_nodes,
+        arguments.workers,
+        arguments.micro_batch,
+        arguments.logger,
+        arguments.save_top_k,
+        arguments.dev_mode,
+        arguments.deterministic,
+    )
+    dataset = open_data(arguments.data_root)
+    for loaded, out in zip(recipes, folders, strict=True):
+        train(
+            paper,
+            loaded,
+            dataset,
+            out,
+            machine,
+            seed=arguments.seed,
+            resume=arguments.resume,
+            command=command,
+        )
+        console.say(f"model and record: {out}")
+
+
+def _run_folders(names: Sequence[str], out: Path | None) -> list[Path]:
+    """``out`` for one recipe, folders of the recipes' names below it for several."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"the recipes {', '.join(names)} share a name: train each once")
+    if out is not None and len(names) == 1:
+        return [out]
+    return [(out or Path("runs")) / name for name in names]
+
+
+def _clear_run(out: Path) -> None:
+    """Remove an earlier demo run; refuse to touch a folder that holds anything else."""
+    if not out.exists():
+        return
+    if any(out.iterdir()) and not (out / "recipe.digest").is_file():
+        raise ValueError(f"{out} is not empty and no run folder: choose another --out")
+    shutil.rmtree(out)

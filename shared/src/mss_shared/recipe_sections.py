@@ -1,0 +1,115 @@
+"""The sections of a recipe that all papers have.
+
+No dataclass here or in a paper has a default: a value lives in the recipe or nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How training examples are drawn.
+
+    Args:
+        stems: the stems whose sum is the mixture, in order.
+        chunk_seconds: length of an example.
+        chunk_grid_seconds: examples start at multiples of this; 0.0 for any sample.
+        examples_per_epoch: examples between two validations.
+        random_mix_odds: how often the stems of an example come from different tracks and places.
+        time_shift_seconds: each stem starts up to this much earlier or later than the others.
+        mixup_odds: odds of adding a second, third, ... excerpt to a stem.
+        gain_range: least and greatest linear gain, drawn per stem.
+        channel_swap_odds: how often a stem's channels change places.
+        polarity_odds: how often a stem is inverted.
+        silent_stem_odds: how often a stem is silenced.
+        pitch_shift_odds: how often a stem is played faster or slower.
+        pitch_shift_semitones: by at most this much, up or down.
+    """
+
+    stems: tuple[str, ...]
+    chunk_seconds: float
+    chunk_grid_seconds: float
+    examples_per_epoch: int
+    random_mix_odds: float
+    time_shift_seconds: float
+    mixup_odds: tuple[float, ...]
+    gain_range: tuple[float, float]
+    channel_swap_odds: float
+    polarity_odds: float
+    silent_stem_odds: float
+    pitch_shift_odds: float
+    pitch_shift_semitones: float
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """How stems are drawn from a pool.
+
+    Args:
+        size: segments of every stem from which an example takes one.
+        floor_db: a segment enters the pool only if its level is above, in dB of full scale.
+    """
+
+    size: int
+    floor_db: float
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """What the training loop does in every paper; a paper's TrainingConfig adds its own.
+
+    Args:
+        batch: examples per optimizer step, over all devices.
+        epochs: at most so many.
+        early_stop_epochs: stop after so many epochs without a lower validation loss, or null.
+        keep: which epoch's weights become the model: ``best`` validation loss or ``last``.
+        ema_decay: decay of the moving average of the weights that is kept, or null.
+        clip_norm: clip the gradient's norm; null for never.
+        precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
+        seed: of initialisation, data and dropout.
+    """
+
+    batch: int
+    epochs: int
+    early_stop_epochs: int | None
+    keep: str
+    ema_decay: float | None
+    clip_norm: float | None
+    precision: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """How a song is cut for the model.
+
+    Args:
+        chunk_seconds: length of what the model is given; 0.0 for the whole song at once.
+        overlap: share of the kept part that the next one covers again, 0 to below 1.
+        context_seconds: what of a chunk, on either side, the model hears and is thrown away.
+        window: weights of the kept parts where they overlap: ``triangle``; ``flat``, the mean;
+            ``fade``, flat with ramps over a tenth of a chunk.
+        edges: ``none``: chunks lie inside the song, the first and the last keep their outer
+            context; ``zeros``: the song goes on in silence; ``fit``: the same, with chunks as
+            short as the song allows without more of them, in whole contexts; ``reflect``: the
+            song is mirrored over a chunk less its hop where it is long enough.
+    """
+
+    chunk_seconds: float
+    overlap: float
+    context_seconds: float
+    window: str
+    edges: str
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How the test songs are scored.
+
+    Args:
+        protocols: names of ``mss_shared.evaluation.protocols``.
+    """
+
+    protocols: tuple[str, ...]
