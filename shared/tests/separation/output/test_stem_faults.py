@@ -154,8 +154,8 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from test_stem_faults import CHUNKS, Halves
-from mss_shared.separation.delivery import Delivery
-from mss_shared.separation.stems import separate_file
+from mss_shared.separation.output.options import Delivery
+from mss_shared.separation.separate import separate_file
 
 def slowly(what, done, total):
     if done == 20:

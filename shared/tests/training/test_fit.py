@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from tiny_paper.__main__ import PAPER
 from tiny_paper.training import Training
+from tiny_places import TESTS
 from tiny_songs import RATE, STEMS, demo_recipe
 
 from mss_shared.checkpoints.checkpoint import load_checkpoint
@@ -39,7 +40,7 @@ def train(
 def test_the_tiny_paper_keeps_the_promises_of_all_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "tiny"))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS / "tiny"))
     check_package(PAPER, tmp_path)
 
 

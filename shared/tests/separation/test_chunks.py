@@ -1,7 +1,6 @@
 """Chunks: what is given and kept, and the outputs of the community's chunked inference."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
+from tiny_places import GOLDEN
 from torch import Tensor
 
 from mss_shared.recipe_sections import InferenceConfig
@@ -16,7 +16,7 @@ from mss_shared.separation.chunks import EDGES, WINDOWS, plan_chunks
 from mss_shared.separation.overlap_add import separate
 
 RATE = 1_000
-GOLDEN = Path(__file__).parent / "golden" / "separate" / "inference_demix.safetensors"
+DEMIX = GOLDEN / "separate" / "inference_demix.safetensors"
 CASES = ("A_ov2_b1", "B_ov4_b3", "C_ov1_b2", "D_ov2_b2_short", "E_ov2_b1_tiny")
 CASES += ("F_ov8_b4_single", "G_ov2_b4_exact")
 
@@ -171,7 +171,7 @@ class Toy:
 
 def demix(name: str) -> tuple[dict[str, Any], Toy, Tensor, Tensor, Tensor]:
     """Settings, model, input, our output and the community's of a golden case."""
-    with safe_open(GOLDEN, "pt") as file:
+    with safe_open(DEMIX, "pt") as file:
         case = json.loads(file.metadata()["config"])[name]
         toy = Toy(case["stems"], file.get_tensor("toy.w"), file.get_tensor("toy.b"))
         mixture, wanted = (file.get_tensor(f"{name}.{part}") for part in ("input", "output"))

@@ -155,7 +155,7 @@ def test_an_interrupt_ends_the_batch_and_frees_the_song(songs: list[SongFile], o
 HOLD = """
 import sys, time
 from pathlib import Path
-from mss_shared.separation.locks import locked
+from mss_shared.separation.batch.locks import locked
 with locked(Path(sys.argv[1]), "one") as holder:
     assert holder is None
     print("held", flush=True)

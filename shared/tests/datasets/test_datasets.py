@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_places import GOLDEN, SAMPLE
 from tiny_songs import STEMS, noise, write_set, write_track
 
 from mss_shared import audio
@@ -19,8 +20,7 @@ from mss_shared.datasets import Dataset, folders, musdb18, open_dataset
 from mss_shared.datasets.tracks import track_fingerprint
 
 MUSDB_STEMS = ("vocals", "drums", "bass", "other")
-GOLDEN = Path(__file__).parent / "golden" / "metrics" / "musdb_sample_leak_estimate.json"
-SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "musdb18_sample"
+LEAK_ESTIMATE = GOLDEN / "metrics" / "musdb_sample_leak_estimate.json"
 
 
 def names(dataset: Dataset) -> dict[str, list[str]]:
@@ -355,7 +355,7 @@ def test_the_sample_track_of_musdb18_decodes_to_the_frozen_integers(cache: Path)
         dataset = open_dataset(SAMPLE)
     except ValueError as reason:
         pytest.skip(str(reason))
-    expected = json.loads(GOLDEN.read_text())
+    expected = json.loads(LEAK_ESTIMATE.read_text())
     (track,) = dataset.train
     assert track.info.samples == expected["n_samples"]
     found = {}

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,12 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
+from tiny_places import GOLDEN
 from torch import Tensor
 
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.mixture_consistency import Pair, consistent, rerun_blocks
 
-GOLDEN = Path(__file__).parent / "golden" / "separate" / "lossless_mode.safetensors"
+LOSSLESS_MODE = GOLDEN / "separate" / "lossless_mode.safetensors"
 WHOLE = InferenceConfig(0.0, 0.0, 0.0, "flat", "none")
 
 
@@ -95,7 +95,7 @@ class TwoPasses:
     channels = 2
 
     def __init__(self, name: str) -> None:
-        with safe_open(GOLDEN, "pt") as file:
+        with safe_open(LOSSLESS_MODE, "pt") as file:
             self.stems = tuple(json.loads(file.metadata()["config"])[name]["stems"])
             parts = ("mix", "pass1", "pass2", "residual", "output")
             self.found = {part: file.get_tensor(f"{name}.{part}") for part in parts}

@@ -1,7 +1,6 @@
 """BSSEval against frozen museval scores, a dense least-squares oracle, arithmetic and symmetry."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tiny_places import GOLDEN
 
 from mss_shared.metrics.bsseval import BssScores, bsseval, bsseval_with_accompaniment
 from mss_shared.metrics.bsseval_filters import equal_channels, independent
 from mss_shared.metrics.bsseval_signals import Scenario
 
 Array = NDArray[np.float64]
-GOLDEN = Path(__file__).parent / "golden" / "metrics"
-CASES = sorted(path.stem for path in GOLDEN.glob("bss_*.npz") if path.stem != "bss_signals")
+METRICS = GOLDEN / "metrics"
+CASES = sorted(path.stem for path in METRICS.glob("bss_*.npz") if path.stem != "bss_signals")
 RATIOS = ("sdr", "isr", "sir", "sar")
 NAMES = {  # museval's name of an argument: ours
     "compute_permutation": "permute",
@@ -29,7 +29,10 @@ TOLERANCES = {"bss_bandlimited_4src": 1e-4, "bss_dependent_channels_4src": 1e-3}
 
 def golden(case: str) -> tuple[Array, Array, dict[str, Any], dict[str, Array]]:
     """References, estimates, our arguments, museval's scores."""
-    with np.load(GOLDEN / f"{case}.npz") as stored, np.load(GOLDEN / "bss_signals.npz") as signals:
+    with (
+        np.load(METRICS / f"{case}.npz") as stored,
+        np.load(METRICS / "bss_signals.npz") as signals,
+    ):
         audio = [
             np.stack([signals[name].T / 32768.0 for name in stored[side]])
             for side in ("references", "estimates")

@@ -256,7 +256,7 @@ def test_a_stem_beyond_full_scale_is_written_in_float(
 HELP = """
 import sys
 from tiny_paper.__main__ import PAPER
-from mss_shared.cli import VERBS, run
+from mss_shared.cli.main import VERBS, run
 for words in (["--help"], *([verb, "--help"] for verb in VERBS)):
     try:
         run(PAPER, words)
