@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mss_shared import console
-from mss_shared.atomic import write_text
+from mss_shared.atomic import replacing, write_text
 from mss_shared.checkpoints.checkpoint import load_checkpoints
 from mss_shared.paper import Paper
 from open_unmix.model import OpenUnmix
@@ -37,13 +37,8 @@ def export(paper: Paper, given: Mapping[str, Any]) -> None:
 
 def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> None:
     """``<target>.pth`` and ``<target>.json``, with the names the authors' loader looks for."""
-    out.mkdir(parents=True, exist_ok=True)
-    beside = out / f".part-{target}.pth"
-    try:
-        torch.save(network.state_dict(), beside)
-        beside.replace(out / f"{target}.pth")
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(out / f"{target}.pth") as part:
+        torch.save(network.state_dict(), part)
     arguments = {
         "target": target,
         "nfft": 2 * (network.nb_bins - 1),

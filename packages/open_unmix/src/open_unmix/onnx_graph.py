@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mss_shared.atomic import replacing
 from open_unmix.model import OpenUnmix
 
 OPSET = 17
@@ -82,13 +83,8 @@ def write_onnx(network: OpenUnmix, path: Path) -> None:
         ir_version=8,
     )
     onnx.checker.check_model(model, full_check=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".part-{path.name}")
-    try:
-        onnx.save(model, beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as part:
+        onnx.save(model, part)
 
 
 def _append_network(graph: _Graph, network: OpenUnmix) -> None:

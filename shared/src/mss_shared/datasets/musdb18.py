@@ -16,6 +16,7 @@ import numpy as np
 import platformdirs
 
 from mss_shared import audio
+from mss_shared.atomic import making_folder
 from mss_shared.datasets import folders
 from mss_shared.datasets.tracks import STEMS, Dataset
 
@@ -99,10 +100,8 @@ def _open_database(root: Path) -> Any:
 
 
 def _decode_track(track: Any, folder: Path) -> None:
-    beside = folder.with_name(f".part-{folder.name}")
-    shutil.rmtree(beside, ignore_errors=True)
     sources = {"mixture": track.audio, **{stem: track.sources[stem].audio for stem in STEMS}}
-    for stem, samples in sources.items():
-        values = np.ascontiguousarray(samples.T.astype(np.float32))
-        audio.write(beside / f"{stem}.wav", values, int(track.rate))
-    beside.rename(folder)
+    with making_folder(folder) as part:
+        for stem, samples in sources.items():
+            values = np.ascontiguousarray(samples.T.astype(np.float32))
+            audio.write(part / f"{stem}.wav", values, int(track.rate))

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mss_shared.atomic import PART
 from mss_shared.audio.streams import (
     BLOCK_SAMPLES,
     Sliding,
@@ -109,7 +110,9 @@ def separate_file(
             )
         estimates = _estimates(song, model, inference, delivery.lossless, batch, progress)
         shape = (song.sample_rate, song.channels, song.samples)
-        with StemFiles([*plan.targets.values()], plan.first_format, *shape) as files:
+        prefix = PART if guard is None else guard.part_prefix
+        targets = [*plan.targets.values()]
+        with StemFiles(targets, plan.first_format, *shape, prefix) as files:
 
             def write_all(blocks: Iterator[Estimates]) -> None:
                 write = _write_exactly if delivery.lossless else _write_nearly
