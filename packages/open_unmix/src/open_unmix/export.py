@@ -1,4 +1,4 @@
-"""Networks as files that other programs read: the authors' folder layout, or ONNX."""
+"""Export networks for other programs: in the authors' folder layout, or as ONNX."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ from open_unmix.separator import Separator
 
 
 def export(paper: Paper, given: Mapping[str, Any]) -> None:
-    """The verb ``export``: every network of the checkpoints, one file each."""
+    """The verb ``export``: write each network of the checkpoints to a file of its own.
+
+    Args:
+        paper: this package.
+        given: flags: checkpoint, out, format.
+    """
     out = Path(given["out"])
     kind = given.get("format", "umx")
     for source in given["checkpoint"]:
@@ -36,7 +41,7 @@ def export(paper: Paper, given: Mapping[str, Any]) -> None:
 
 
 def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> None:
-    """``<target>.pth`` and ``<target>.json``, with the names the authors' loader looks for."""
+    """Write ``<target>.pth`` and ``<target>.json``, the names that the authors' loader expects."""
     out.mkdir(parents=True, exist_ok=True)
     beside = out / f".part-{target}.pth"
     try:
@@ -62,11 +67,11 @@ def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> Non
 
 
 def write_separator(separator: Separator, out: Path) -> None:
-    """``separator.json``: the transform all targets share."""
-    about = {
+    """Write ``separator.json``: the transform that all targets share."""
+    transform = {
         "nfft": separator.stft.n_fft,
         "nhop": separator.stft.n_hop,
         "sample_rate": float(separator.sample_rate),
         "nb_channels": separator.channels,
     }
-    write_text(out / "separator.json", json.dumps(about, indent=2) + "\n")
+    write_text(out / "separator.json", json.dumps(transform, indent=2) + "\n")
