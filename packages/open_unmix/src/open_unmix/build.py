@@ -53,41 +53,41 @@ def build_separator(**values: Any) -> Separator:
     )
 
 
-def join(models: Sequence[Separator], recipe: Recipe, given: Mapping[str, Any]) -> Any:
+def join(models: Sequence[Separator], recipe: Recipe, flags: Mapping[str, Any]) -> Any:
     """Join the networks of several separators under one Wiener filter.
 
     Args:
         models: separators of one or more targets.
         recipe: of the first model; its filter settings are used where no flag overrides them.
-        given: command-line flags by name: targets, niter, softmask, alpha, residual, wiener,
-            wiener_win_len, pipeline, eps.
+        flags: of the command line, values by name: targets, niter, softmask, alpha, residual,
+            wiener, wiener_win_len, pipeline, eps.
 
     Raises:
         ValueError: if two models estimate one stem, their transforms differ, or --targets names a
             stem without a network.
     """
     networks = _collect_networks(models)
-    targets = given.get("targets", list(networks))
+    targets = flags.get("targets", list(networks))
     for target in targets:
         if target not in networks:
             raise ValueError(f"--targets {target}: the checkpoints have {', '.join(networks)}")
     config, first = recipe.model, models[0]
-    residual = bool(given.get("residual", False))
+    residual = bool(flags.get("residual", False))
     sources = len(targets) + residual
     return Separator(
         {target: networks[target] for target in targets},
-        niter=given.get("niter", config.niter if sources > 1 else 0),
-        softmask=given.get("softmask", config.softmask),
+        niter=flags.get("niter", config.niter if sources > 1 else 0),
+        softmask=flags.get("softmask", config.softmask),
         residual=residual,
         sample_rate=first.sample_rate,
         n_fft=first.stft.n_fft,
         n_hop=first.stft.n_hop,
         nb_channels=first.channels,
-        wiener_win_len=given.get("wiener_win_len", config.wiener_win_len),
-        alpha=given.get("alpha", 1.0),
-        eps=EPSILONS[given.get("eps", "pipeline")],
-        pipeline=given.get("pipeline", config.pipeline),
-        wiener=given.get("wiener", "torch"),
+        wiener_win_len=flags.get("wiener_win_len", config.wiener_win_len),
+        alpha=flags.get("alpha", 1.0),
+        eps=EPSILONS[flags.get("eps", "pipeline")],
+        pipeline=flags.get("pipeline", config.pipeline),
+        wiener=flags.get("wiener", "torch"),
     ).eval()
 
 

@@ -18,16 +18,16 @@ from open_unmix.onnx_graph import write_onnx
 from open_unmix.separator import Separator
 
 
-def export(paper: Paper, given: Mapping[str, Any]) -> None:
+def export(paper: Paper, flags: Mapping[str, Any]) -> None:
     """The verb ``export``: write each network of the checkpoints to a file of its own.
 
     Args:
         paper: this package.
-        given: flags: checkpoint, out, format.
+        flags: values of checkpoint, out and format by name.
     """
-    out = Path(given["out"])
-    kind = given.get("format", "umx")
-    for source in given["checkpoint"]:
+    out = Path(flags["out"])
+    kind = flags.get("format", "umx")
+    for source in flags["checkpoint"]:
         for checkpoint in load_checkpoints(paper, source):
             separator: Separator = checkpoint.model
             for target, network in zip(separator.targets, separator.networks(), strict=True):
@@ -43,12 +43,12 @@ def export(paper: Paper, given: Mapping[str, Any]) -> None:
 def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> None:
     """Write ``<target>.pth`` and ``<target>.json``, the names that the authors' loader expects."""
     out.mkdir(parents=True, exist_ok=True)
-    beside = out / f".part-{target}.pth"
+    partial = out / f".part-{target}.pth"
     try:
-        torch.save(network.state_dict(), beside)
-        beside.replace(out / f"{target}.pth")
+        torch.save(network.state_dict(), partial)
+        partial.replace(out / f"{target}.pth")
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     arguments = {
         "target": target,
         "nfft": 2 * (network.nb_bins - 1),

@@ -84,12 +84,12 @@ def write_onnx(network: OpenUnmix, path: Path) -> None:
     )
     onnx.checker.check_model(model, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".part-{path.name}")
+    partial = path.with_name(f".part-{path.name}")
     try:
-        onnx.save(model, beside)
-        beside.replace(path)
+        onnx.save(model, partial)
+        partial.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def _append_network(graph: _Graph, network: OpenUnmix) -> None:

@@ -185,8 +185,8 @@ def _fit_model(states: Iterable[State], earlier: list[SpatialModel], eps: float)
     """R_j from sums over all frames of a window (EM).
 
     The authors divide mixture and estimates by a factor m before they iterate and multiply the
-    result by m, because their constants are absolute and would vanish beside a loud window. That is
-    the same as multiplying eps and sqrt(eps) by m^2, which takes no pass over the window.
+    result by m, because their constants are absolute and would vanish in a loud window. That is the
+    same as multiplying eps and sqrt(eps) by m^2, which takes no pass over the window.
     """
     sums: list[Tensor] = []
     peak: Tensor | None = None

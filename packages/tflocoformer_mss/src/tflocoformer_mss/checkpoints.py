@@ -39,25 +39,25 @@ def adapt(
     return named, [f"{name}: {len(named)} tensors without prefix, read as {PREFIX}*"]
 
 
-def join(models: Sequence[Any], recipe: Any, given: Mapping[str, Any]) -> Any:
+def join(models: Sequence[Any], recipe: Any, flags: Mapping[str, Any]) -> Any:
     """Join models of single stems to one; `--prompts` are set on a single prompted model.
 
     Args:
         models: as the checkpoints hold them.
         recipe: of the first model.
-        given: command-line flags by name.
+        flags: of the command line, values by name.
 
     Raises:
         ValueError: if prompts come with several models or a model without prompts, or if the
             recipe of `--config` describes another model.
     """
-    if "config" in given:
-        check_config(given["config"], recipe)
-    if "prompts" in given:
+    if "config" in flags:
+        check_config(flags["config"], recipe)
+    if "prompts" in flags:
         if len(models) != 1:
             raise ValueError(f"--prompts with {len(models)} checkpoints: pass a single one")
-        models[0].set_prompts(given["prompts"])
-    return stems_together(models, recipe, given)
+        models[0].set_prompts(flags["prompts"])
+    return stems_together(models, recipe, flags)
 
 
 def check_config(name: str, recipe: Recipe) -> None:

@@ -22,18 +22,18 @@ EVALUATE_FLAGS = {"--config": "--recipe", "--output_dir": "--scores"}
 RENAMED = {"musdb18_rtx5090_xlarge": "musdb18_xlarge"}
 
 
-def train(paper: Paper, given: Mapping[str, Any]) -> None:
+def train(paper: Paper, flags: Mapping[str, Any]) -> None:
     """Run `fit` with the corresponding flags, so that the run records them as its own.
 
     Args:
         paper: this package.
-        given: flags of `train` by name.
+        flags: of `train`, values by name.
 
     Raises:
         ValueError: if --gpu is not 0.
     """
     arguments = ["fit"]
-    for name, value in given.items():
+    for name, value in flags.items():
         if name == "gpu":
             value = count_devices(value)
         arguments.append(FIT_FLAGS.get(name, f"--{name}"))

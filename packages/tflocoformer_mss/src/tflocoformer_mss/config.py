@@ -122,7 +122,7 @@ class PathConfig:
 class BlockConfig:
     """The two paths of a TF block and their order.
 
-    `freq` runs along bins or bands, `frame` along frames; `order` is "ft" for frequency first or "tf".
+    `freq` runs along bins or bands, `frame` along frames; `order` "ft" means frequency first.
     """
 
     freq: PathConfig
@@ -145,7 +145,7 @@ def check_at_least(name: str, value: int, bound: int) -> None:
         raise ValueError(f"{name}={value}: it must be at least {bound}")
 
 
-def block_config(given: Mapping[str, Any]) -> BlockConfig:
+def block_config(arguments: Mapping[str, Any]) -> BlockConfig:
     """Block configuration from arguments of the stand-alone separators; both paths are the same.
 
     Missing arguments have the values in `DEFAULTS`.
@@ -153,10 +153,10 @@ def block_config(given: Mapping[str, Any]) -> BlockConfig:
     Raises:
         ValueError: if an argument is unknown, invalid, or inconsistent with another.
     """
-    unknown = sorted(set(given) - set(DEFAULTS))
+    unknown = sorted(set(arguments) - set(DEFAULTS))
     if unknown:
         raise ValueError(f"unknown argument {unknown[0]}: choose from {', '.join(DEFAULTS)}")
-    values = {**DEFAULTS, **given}
+    values = {**DEFAULTS, **arguments}
     kinds, sizes = values["ffn_type"], values["ffn_hidden_dim"]
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
@@ -197,11 +197,11 @@ def merge_arguments(positional: Sequence[Any], named: Mapping[str, Any]) -> dict
     return {**merged, **named}
 
 
-def stack_block_config(given: Mapping[str, Any], eps: float) -> BlockConfig:
+def stack_block_config(arguments: Mapping[str, Any], eps: float) -> BlockConfig:
     """Block configuration from arguments of the TUSS code, where each path has its own FFNs.
 
     Args:
-        given: emb_dim, num_groups, tf_order, n_heads, flash_attention, attention_dim, and
+        arguments: emb_dim, num_groups, tf_order, n_heads, flash_attention, attention_dim, and
             freq_ffn_config and frame_ffn_config, lists of {"conf": {"dim_inner", "conv1d_kernel",
             "conv1d_shift"}}.
         eps: of the norms.
@@ -211,14 +211,14 @@ def stack_block_config(given: Mapping[str, Any], eps: float) -> BlockConfig:
     """
 
     def path(name: str) -> PathConfig:
-        confs = [entry["conf"] for entry in given[name]]
+        confs = [entry["conf"] for entry in arguments[name]]
         return PathConfig(
-            dim=given["emb_dim"],
+            dim=arguments["emb_dim"],
             norm="rmsgroupnorm",
-            groups=given["num_groups"],
-            heads=given["n_heads"],
-            attention_dim=given["attention_dim"],
-            flash=given["flash_attention"],
+            groups=arguments["num_groups"],
+            heads=arguments["n_heads"],
+            attention_dim=arguments["attention_dim"],
+            flash=arguments["flash_attention"],
             positions="rope",
             ffns=tuple(
                 FFNConfig("swiglu_conv1d", c["dim_inner"], c["conv1d_kernel"], c["conv1d_shift"])
@@ -228,7 +228,7 @@ def stack_block_config(given: Mapping[str, Any], eps: float) -> BlockConfig:
             eps=eps,
         )
 
-    return BlockConfig(path("freq_ffn_config"), path("frame_ffn_config"), given["tf_order"])
+    return BlockConfig(path("freq_ffn_config"), path("frame_ffn_config"), arguments["tf_order"])
 
 
 def band_sizes(sample_rate: int, n_fft: int) -> tuple[int, ...]:
