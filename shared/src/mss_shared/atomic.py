@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PART = ".part-"  # how the names of unfinished files begin
@@ -46,8 +46,12 @@ def replacing(path: Path, *, suffix: str | None = None, prefix: str = PART) -> I
         OSError: if the disk refuses.
     """
     part = make_part(path, suffix=suffix, prefix=prefix)
+    mode = part.stat().st_mode
     try:
         yield part
+        if part.stat().st_mode != mode:  # who wrote it made it anew
+            with suppress(OSError):  # some disks have no modes to change
+                part.chmod(mode)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
