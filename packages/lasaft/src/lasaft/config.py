@@ -137,20 +137,14 @@ class ModelConfig:
         return found
 
     def modulated(self) -> tuple[int, ...]:
-        """Places of the modulated blocks: encoders, middle, decoders, in the order they run."""
+        """Indices of the modulated blocks in running order: encoder, middle, decoder."""
         levels = self.levels
-        places = {
+        indices = {
             "encoder": range(levels),
             "decoder": range(levels + 1, self.n_blocks),
             "full": range(self.n_blocks),
         }
-        return () if self.modulation is None else tuple(places[self.condition_to])
-
-    def shared(self) -> int:
-        """How many blocks no condition changes."""
-        if self.modulation is None:
-            return self.n_blocks
-        return 0 if self.block in ATTENTIVE else self.modulated()[0]
+        return () if self.modulation is None else tuple(indices[self.condition_to])
 
     @property
     def audio_channels(self) -> int:
