@@ -1,4 +1,4 @@
-"""Others' weights: opened without executing them, renamed, recognised from keys and shapes."""
+"""Third-party weights: opened without executing them, renamed, recognised from keys and shapes."""
 
 import pickle
 import shutil
@@ -53,7 +53,7 @@ def small(name: str = "CUNET_TFC_GPoCM_LaSAFT", **changes: Any) -> Separator:
 
 
 def lightning_file(path: Path, state: dict[str, Tensor], hyper: dict[str, Any]) -> Path:
-    """A checkpoint as Lightning 1.1 wrote them: a callback's class as a key, a dictionary's kin."""
+    """A checkpoint as Lightning 1.1 wrote it: a callback's class as a key, a subclass of dict."""
     module = types.ModuleType("old_lightning")
 
     class ModelCheckpoint: ...
@@ -103,7 +103,7 @@ def test_a_configuration_is_recognised_from_shapes(name: str, changes: dict[str,
     assert needed < set(found)
 
 
-@pytest.mark.parametrize("factor", [4, 60, None])  # the second leaves every width at its least
+@pytest.mark.parametrize("factor", [4, 60, None])  # with the second every width is the minimum
 @pytest.mark.parametrize(
     "name",
     [

@@ -39,7 +39,7 @@ class DenseCUNet(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.blocks = config.n_blocks
+        self.n_blocks = config.n_blocks
         self.modulated = config.modulated()
         channels, levels = config.internal_channels, config.levels
         bins, strides = config.bins(), config.strides()
@@ -84,7 +84,7 @@ class DenseCUNet(nn.Module):
             condition = condition.expand(len(image)) if len(condition) == 1 else condition
             image = repeat_items(image, len(condition))
         embedding, modulations = self._embed(condition)
-        modulation = iter(modulations)  # of the blocks, in the order they run
+        modulation = iter(modulations)  # one per block, in running order
 
         x = self.first_conv(image)
         skips = []
@@ -102,7 +102,7 @@ class DenseCUNet(nn.Module):
     def _embed(self, condition: Tensor | None) -> tuple[Tensor | None, list[Modulation | None]]:
         """The embedding of each item's condition, and the modulation of each block."""
         if condition is None:
-            return None, [None] * self.blocks
+            return None, [None] * self.n_blocks
         embedding = self.embedding(condition)
         return embedding, self.modulations(*self.condition_generator(embedding))
 
@@ -113,7 +113,7 @@ class DenseCUNet(nn.Module):
         """
         modulations = self.condition_generator.modulations(gammas, betas)
         by_block = dict(zip(self.modulated, modulations, strict=True))
-        return [by_block.get(index) for index in range(self.blocks)]
+        return [by_block.get(index) for index in range(self.n_blocks)]
 
     def block(self, index: int) -> nn.Module:
         """A block by its index in running order: encoder, middle, decoder."""
@@ -157,7 +157,8 @@ class DenseCUNet(nn.Module):
 class SharingCUNet(DenseCUNet):
     """``DenseCUNet`` with a fast path for several stems of one mixture: ``shared_passes.py``.
 
-    Weights and estimates are the same.
+    Weights are the same, and in evaluation mode the estimates; for batch norm in training mode see
+    ``estimate_stems``.
     """
 
     def forward(self, image: Tensor, condition: Tensor | None = None) -> Tensor:

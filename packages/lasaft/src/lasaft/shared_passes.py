@@ -50,7 +50,7 @@ def estimate_stems(network: DenseCUNet, image: Tensor, conditions: Tensor) -> Te
         own_skips = [*skips]
         x = rest(embedding, modulations[first])
         _leave(network, first, x, own_skips)
-        remaining = range(first + 1, network.blocks)
+        remaining = range(first + 1, network.n_blocks)
         x = _run(network, remaining, x, own_skips, embedding, modulations)
         estimates.append(network.last_conv(x))
     return torch.stack(estimates, dim=1).flatten(0, 1)
