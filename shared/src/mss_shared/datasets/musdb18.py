@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import platformdirs
 
 from mss_shared import audio
 from mss_shared.atomic import making_folder
+from mss_shared.console import Report
 from mss_shared.datasets import folders
 from mss_shared.datasets.tracks import STEMS, Dataset
 
@@ -62,7 +62,7 @@ def holds_stem_files(root: Path) -> bool:
     return any(next((root / split).glob("*.stem.mp4"), None) for split in ("train", "test"))
 
 
-def decode(root: Path, progress: Callable[[str, int, int], None] | None = None) -> Path:
+def decode(root: Path, progress: Report | None = None) -> Path:
     """Decode every ``.stem.mp4`` below ``root`` to wav folders in the user's cache, once.
 
     A track that is complete in the cache is not decoded again; each appears whole or not at all.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from mss_shared.audio.streams import (
     resampled_length,
     song_of_array,
 )
+from mss_shared.console import Report
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import AnyChannels
 from mss_shared.separation.chunks import reach
@@ -41,7 +42,6 @@ from mss_shared.separation.overlap_add import separate_blocks
 from mss_shared.separation.separator import Separator, device_of, interchangeable
 from mss_shared.separation.writer_thread import alongside
 
-Report = Callable[[str, int, int], None]
 Exact = NDArray[np.float64]
 Estimates = NDArray[np.floating]
 
