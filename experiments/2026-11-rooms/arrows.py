@@ -81,15 +81,21 @@ def floors(found: Arrows) -> dict[str, int]:
 
 
 def main() -> None:
-    print("| revision | rooms | floors | arrows | upward | circles |\n|---|---|---|---|---|---|")
+    print("| revision | rooms | floors | arrows | upward | rooms in circles |")
+    print("|---|---|---|---|---|---|")
     for revision in sys.argv[1:] or ["HEAD"]:
         modules = dict(sources(revision))
         rooms = {room(name) for name in modules} - {""}
         at_once, every = arrows(modules, at_once=True), arrows(modules, at_once=False)
         ring = circles(at_once)
-        level = {} if ring else floors(at_once)
-        upward = [pair for pair in every if level.get(pair[0], 1) <= level.get(pair[1], 1)]
-        counts = (len(rooms), max(level.values(), default=0), len(every), len(upward), len(ring))
+        joined = {name: "ring" if name in ring else name for name in rooms}  # one floor for all
+        level = floors({(joined[a], joined[b]) for a, b in at_once if joined[a] != joined[b]})
+        upward = [
+            (a, b)
+            for a, b in every
+            if joined[a] != joined[b] and level.get(joined[a], 1) <= level.get(joined[b], 1)
+        ]
+        counts = (len(rooms), max(level.values()), len(every), len(upward), len(ring))
         print(f"| `{revision[:10]}` | " + " | ".join(map(str, counts)) + " |")
 
 
