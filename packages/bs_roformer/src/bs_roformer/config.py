@@ -344,7 +344,7 @@ def read_arguments(
         if isinstance(values.get(key), Sequence) and not isinstance(values[key], str):
             values[key] = tuple(values[key])
     if values.pop("num_residual_fracs", 1) != 1:
-        raise ValueError("num_residual_fracs is not 1: streams cut into fractions are not built")
+        raise ValueError("num_residual_fracs is not 1: fractions of streams are not implemented")
     stems = name_stems(values.pop("stems", None), values.pop("num_stems", None))
     extra_defaults = LAYOUT_12_DEFAULTS | LAYOUT_12_KIND_DEFAULTS[kind]
     extras = {key: values.pop(key) for key in extra_defaults if key in values}

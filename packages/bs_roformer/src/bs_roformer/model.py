@@ -170,7 +170,7 @@ class Roformer(nn.Module):
 
     @property
     def sample_rate(self) -> int:
-        """Hz."""
+        """Sample rate of the audio in Hz."""
         return self.config.sample_rate
 
     @property
@@ -264,7 +264,7 @@ class Roformer(nn.Module):
         return rearrange(estimate, "(b s c) n -> b s c n", b=batch, s=stems)
 
     def _window(self, like: Tensor) -> Tensor:
-        """A Hann window in float32 at least, where ``like`` is."""
+        """(sample): a Hann window in float32 or wider, on the device of ``like``."""
         exact = torch.promote_types(like.dtype, torch.float32)
         return torch.hann_window(self.config.stft_win_length, device=like.device, dtype=exact)
 
@@ -303,7 +303,10 @@ class Roformer(nn.Module):
         return block(*arguments)
 
     def mask_spec(self, masks: Tensor, spec: Tensor) -> Tensor:
-        """(b, s, t, f c r) real masks times (b, t, f, c) complex -> (b, s, t, f, c) complex."""
+        """Masks (b, s, t, f c r) times (b, t, f, c) complex -> (b, s, t, f, c) complex.
+
+        Real and imaginary part of a mask are its last axis: the complex ideal ratio mask.
+        """
         parts = masks.to(spec.real.dtype).unflatten(-1, (-1, self.channels, 2))
         return torch.view_as_complex(parts.contiguous()) * spec.unsqueeze(1)
 
@@ -391,7 +394,7 @@ class MelBandRoformer(Roformer):
     def __init__(self, dim: int, *, depth: int, cpu_speed: bool = True, **arguments: Any) -> None:
         super().__init__("mel", {"dim": dim, "depth": depth, **arguments}, cpu_speed)
         bins = [bin_ for first, last in self.bands() for bin_ in range(first, last + 1)]
-        parts = range(2 * self.channels)  # real numbers of a bin
+        parts = range(2 * self.channels)  # values per bin
         source = [bin_ * len(parts) + part for bin_ in bins for part in parts]
         overlap = [bins.count(bin_) for bin_ in range(self.config.bins) for _ in parts]
         # Not in the state dictionary, since they follow from the arguments.
@@ -399,7 +402,7 @@ class MelBandRoformer(Roformer):
         self.register_buffer("overlap", torch.tensor(overlap), persistent=False)
 
     def bands(self) -> list[tuple[int, int]]:
-        """First and last bin of every band."""
+        """First and last bin of every mel band; neighbours overlap."""
         config = self.config
         return mel_bands(config.sample_rate, config.stft_n_fft, config.num_bands or 0)
 
