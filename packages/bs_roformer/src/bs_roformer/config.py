@@ -324,6 +324,11 @@ def name_stems(stems: Sequence[str] | None, num_stems: int | None) -> tuple[str,
     return tuple(stems)
 
 
+def _as_tuple(key: str, value: Any) -> Any:
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    return tuple(value) if key in SEQUENCES and is_list else value
+
+
 def read_arguments(
     kind: str, arguments: Mapping[str, Any]
 ) -> tuple[ModelConfig, Layout12Config | None]:
@@ -339,10 +344,7 @@ def read_arguments(
     Raises:
         ValueError: if an argument is unknown, belongs to another layout, or is out of range.
     """
-    values = {key: value for key, value in arguments.items() if key not in IGNORED}
-    for key in SEQUENCES:
-        if isinstance(values.get(key), Sequence) and not isinstance(values[key], str):
-            values[key] = tuple(values[key])
+    values = {k: _as_tuple(k, value) for k, value in arguments.items() if k not in IGNORED}
     if values.pop("num_residual_fracs", 1) != 1:
         raise ValueError("num_residual_fracs is not 1: fractions of streams are not implemented")
     stems = name_stems(values.pop("stems", None), values.pop("num_stems", None))

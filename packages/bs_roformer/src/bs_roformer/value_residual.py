@@ -31,7 +31,7 @@ class ValueMix(nn.Module):
         self.config, self.mixes, self.exchanged = config, mixes, exchanged
 
     def add_mix(self) -> None:
-        """Add the learned layer; its turn among the others decides its initial weights."""
+        """Add the learned layer. Call it in turn: the order of layers decides initial weights."""
         if self.mixes:
             linear = nn.Linear(self.config.dim, self.config.heads)
             mel = self.config.kind == "mel"
