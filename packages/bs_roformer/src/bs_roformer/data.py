@@ -17,7 +17,7 @@ from mss_shared.training.segment_pool import SegmentPool
 
 
 class Mixes(RandomMixes):
-    """Random mixes that are drawn from a pool, or changed by effects, where the recipe says so.
+    """Random mixes, drawn from a pool or altered by effects if the recipe has them.
 
     Args:
         tracks, targets, seed: as in ``RandomMixes``.
@@ -37,7 +37,7 @@ class Mixes(RandomMixes):
             self.effects.check(config.stems)
 
     def draw(self, number: int, rng: np.random.Generator) -> Audio:
-        """Example ``number``'s (stem, channel, sample) in the order of ``config.stems``."""
+        """Example ``number``, (stem, channel, sample) with the stems of ``config.stems``."""
         stems = super().draw(number, rng) if self.pool is None else self.pool.draw(number, rng)
         decibels = rng.uniform(*self.gain_db, size=(len(stems), 1, 1))
         stems = stems * (10.0 ** (decibels / 20.0)).astype(np.float32)
@@ -48,7 +48,7 @@ class Mixes(RandomMixes):
 
 
 class Examples(data.Examples):
-    """The training loop's data, from ``Mixes``; validation is every track, unaltered."""
+    """Data of the training loop: ``Mixes`` to train, every track unaltered to validate."""
 
     def __init__(
         self,
