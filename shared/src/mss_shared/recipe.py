@@ -258,9 +258,11 @@ def _instantiate(
     parser = _Parser(prog="recipe", allow_abbrev=False)
     parser.add_argument("--recipe", type=recipe_type)
     try:
-        parsed = parser.parse_object({"recipe": values})
         if overrides:
-            parsed = parser.parse_args([*overrides], namespace=parsed)
+            text = yaml.safe_dump(values, sort_keys=False)
+            parsed = parser.parse_args([f"--recipe={text}", *overrides])
+        else:
+            parsed = parser.parse_object({"recipe": values})
         return cast(RecipeType, parser.instantiate(parsed).recipe)
     except ValueError as error:
         raise ValueError(f"recipe {name}: {_shorten(str(error))}") from None
