@@ -6,9 +6,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from mss_demo_songs import SIZES, demo_root
 from mss_shared import console
 from mss_shared.datasets.check import check_root
-from mss_shared.datasets.demo import SIZES, demo_root
 from mss_shared.datasets.opening import open_dataset
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from mss_demo_songs import SIZES, demo_root, read_manifest
 from mss_shared.datasets import folders, musdb18
 from mss_shared.datasets.aligned import read_aligned
-from mss_shared.datasets.demo import SIZES, demo_root, read_manifest
 from mss_shared.datasets.sourcefolder import read_sourcefolder
 from mss_shared.datasets.trackfolder_var import read_trackfolder_var
 from mss_shared.datasets.tracks import Dataset
