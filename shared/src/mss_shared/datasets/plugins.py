@@ -125,12 +125,22 @@ def find_entry(name: str) -> EntryPoint | None:
         if not entries and owner != "mss-shared":
             raise ModuleNotFoundError(
                 f"the data set {name} comes with the package {owner}, which is not installed: "
-                f"pip install {owner}"
+                f"pip install {owner}",
+                name=owner,
             )
     if len(entries) > 1:
         packages = " and ".join(sorted(package_of(entry) for entry in entries))
         raise ValueError(f"{packages} both have a data set {name}: uninstall one of them")
     return entries[0] if entries else None
+
+
+def missing_package(data_root: str) -> str | None:
+    """The package that what is typed after ``--data_root`` needs and that is not installed."""
+    try:
+        find_entry(data_root.partition(":")[0])
+    except ModuleNotFoundError as error:
+        return error.name
+    return None
 
 
 def load(entry: EntryPoint) -> Any:
