@@ -81,7 +81,7 @@ def test_the_closure_follows_extras_and_others_metadata() -> None:
         *[([name], TRAINING | SONGS | ASKED_FOR | {"mss-demo-songs"}) for name in PAPERS],
         *[([f"{name}[train]"], SONGS | ASKED_FOR | {"mss-demo-songs"}) for name in PAPERS],
     ],
-    ids=str,
+    ids=lambda value: ",".join(value) if isinstance(value, list) else "",
 )
 def test_nobody_installs_what_only_others_need(wanted: Sequence[str], absent: set[str]) -> None:
     assert closure(*wanted) & absent == set()
@@ -96,7 +96,7 @@ def test_nobody_installs_what_only_others_need(wanted: Sequence[str], absent: se
         *[([name], {"mss-shared", "torch", "safetensors", "soxr", "av"}) for name in PAPERS],
         *[([f"{name}[train]"], {"lightning", "tensorboard"}) for name in PAPERS],
     ],
-    ids=str,
+    ids=lambda value: ",".join(value) if isinstance(value, list) else "",
 )
 def test_each_extra_brings_what_its_verbs_need(wanted: Sequence[str], present: set[str]) -> None:
     assert present - closure(*wanted) == set()

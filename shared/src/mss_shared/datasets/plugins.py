@@ -176,10 +176,8 @@ def find_builder(name: str) -> Builder:
 
 def names() -> list[str]:
     """What can be typed after ``--data_root``, as far as packages have registered it."""
-    return sorted({entry.name for entry in entry_points(group=GROUP)} - {*_LAYOUTS} | {"demo"})
-
-
-_LAYOUTS = tuple(name for name, owner in TAKEN.items() if owner == "mss-shared")
+    layouts = {name for name, owner in TAKEN.items() if owner == "mss-shared"}
+    return sorted({entry.name for entry in entry_points(group=GROUP)} - layouts | {"demo"})
 
 
 def package_of(entry: EntryPoint) -> str:
