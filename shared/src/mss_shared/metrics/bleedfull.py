@@ -62,8 +62,7 @@ def bleedless_fullness(
             f"{SAMPLE_RATE} Hz: resample it first"
         )
     xp = functions_of(reference)
-    totals: Any = 0.0
-    counts: Any = 0
+    totals, counts = 0.0, 0
     for r, e in zip(_levels(reference), _levels(estimate), strict=True):
         difference = xp.stack([e - r, r - e])  # what is too much, what is missing
         totals = totals + xp.sum(xp.clip(difference, min=0.0), axis=(-3, -2, -1))
