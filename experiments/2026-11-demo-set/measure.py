@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 from scipy.signal import butter, istft, sosfilt, stft
 
-from mss_shared.datasets.demo import SIZES, demo_root
+from mss_demo_songs import SIZES, demo_root
 
 STEMS = ("vocals", "drums", "bass", "other")
 N_FFT, HOP = 2_048, 512

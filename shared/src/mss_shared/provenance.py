@@ -1,21 +1,16 @@
-"""What made a number: commit, versions, machine, digest of the weights."""
+"""What made a number: commit, versions, machine. Loads no torch."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from mss_shared.atomic import write_text
 
@@ -82,26 +77,9 @@ def versions(*more: str) -> dict[str, str]:
 
 
 def machine() -> str:
-    """Operating system, processor count, and the accelerator if there is one."""
+    """Operating system, processor count, and the accelerator if this process could use one."""
     words = [platform.system(), platform.machine(), f"{os.cpu_count()} cores"]
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # what did not load it, used no accelerator
+    if torch is not None and torch.cuda.is_available():
         words.append(f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}")
     return ", ".join(words)
-
-
-def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, shapes and bytes of all tensors, in order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def peak_memory_bytes(device: torch.device) -> int:
-    """Most memory held so far: the process's on the CPU, the allocator's on a GPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -257,4 +257,4 @@ def test_without_pyav_one_sentence_says_what_to_install() -> None:
         "    print(error)\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    assert "song.m4a needs PyAV, which is not installed: pip install 'mss-shared[av]'" in said
+    assert 'song.m4a needs PyAV, which is not installed: pip install "mss-shared[separate]"' in said

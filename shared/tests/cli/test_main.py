@@ -14,7 +14,8 @@ from tiny_songs import RATE, STEMS, noise, tone
 
 from mss_shared import audio
 from mss_shared.cli import evaluate as verbs
-from mss_shared.cli import run
+from mss_shared.cli import run, train
+from mss_shared.datasets import plugins
 from mss_shared.testing import make_dataset
 
 FIT = ["fit", "--recipe", "demo", "--data_root", "X", "--out", "OUT"]
@@ -196,6 +197,37 @@ def test_what_the_user_got_wrong_is_one_sentence(
     assert message in refused(capsys, *[places.get(word, word) for word in words])
 
 
+@pytest.mark.parametrize(
+    ("words", "missing", "commands"),
+    [
+        (["fit", "--recipe", "demo", "--data_root", "X"], "L", '"mss-shared[train]"'),
+        (["demo", "--data_root", "X"], "L", '"mss-shared[train]"'),
+        (["demo"], "S", "mss-demo-songs"),
+        (["fit", "--recipe", "demo", "--data_root", "demo:tiny"], "S", "mss-demo-songs"),
+        (["demo"], "LS", '"mss-shared[train]" mss-demo-songs'),
+    ],
+)
+def test_what_training_lacks_is_one_sentence_with_one_command(
+    words: list[str],
+    missing: str,
+    commands: str,
+    songs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if "L" in missing:
+        find_spec = train.importlib.util.find_spec
+        monkeypatch.setattr(
+            train.importlib.util,
+            "find_spec",
+            lambda name, *rest: None if name == "lightning" else find_spec(name, *rest),
+        )
+    if "S" in missing:
+        monkeypatch.setattr(plugins, "entry_points", lambda **_: ())
+    said = refused(capsys, *[str(songs) if word == "X" else word for word in words])
+    assert said.endswith(f"needs packages that are not installed: pip install {commands}")
+
+
 def test_a_faulty_recipe_file_names_its_key(
     songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -256,7 +288,8 @@ def test_a_stem_beyond_full_scale_is_written_in_float(
 HELP = """
 import sys
 from tiny_paper.__main__ import PAPER
-from mss_shared.cli.main import VERBS, run
+from mss_shared.cli import run
+from mss_shared.cli.main import VERBS
 for words in (["--help"], *([verb, "--help"] for verb in VERBS)):
     try:
         run(PAPER, words)

@@ -145,7 +145,9 @@ def test_a_stem_the_track_lacks_is_refused_with_those_it_has(tmp_path: Path) -> 
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no folder .*gone: --data_root must be 'demo'"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no folder .*gone: --data_root must be the folder"
+    ):
         open_dataset(tmp_path / "gone")
 
 

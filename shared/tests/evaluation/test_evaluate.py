@@ -15,6 +15,7 @@ from tiny_songs import RATE, STEMS, demo_recipe, make_track, noise, tone, write_
 
 from mss_shared.audio import Audio
 from mss_shared.checkpoints.checkpoint import Checkpoint
+from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.datasets import Dataset, Track, open_dataset
 from mss_shared.evaluation import score_files
 from mss_shared.evaluation.cost import count_gmac
@@ -29,7 +30,6 @@ from mss_shared.evaluation.oracles import ORACLES, ideal_ratio_mask, mixture_as_
 from mss_shared.evaluation.protocols import find_protocol
 from mss_shared.evaluation.track_metrics import Engine
 from mss_shared.metrics.bsseval import bsseval
-from mss_shared.provenance import weights_digest
 
 SAMPLES = RATE * 5 // 2
 ALL = ("bsseval_v4", "bsseval_v3", "usdr", "csdr", "si_sdr", "l1_freq")

@@ -25,7 +25,7 @@ def chunks_of_500(reference: Tensor, estimate: Tensor) -> Tensor:
 
 
 def clamped(reference: Tensor, estimate: Tensor) -> Tensor:
-    return si_sdr_per_channel(reference, estimate, clamp_db=60.0).mean(dim=-1)
+    return si_sdr_per_channel(reference, estimate, clamp_db=60.0).mean(-1)
 
 
 def bleedless(reference: Tensor, estimate: Tensor) -> Tensor:
@@ -263,3 +263,36 @@ def test_silence_and_perfection_have_finite_gradients(metric: Any, level: float)
         score.backward()
         assert heard.grad is not None and bool(heard.grad.isfinite().all())
         assert bool(score.isfinite())
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_arrays_score_as_tensors_do(metric: Any) -> None:
+    reference, estimate = noise(0, 3, 2, 4_100), noise(1, 3, 2, 4_100)
+    estimate = reference + 0.3 * estimate
+    tensor = metric(reference, estimate)
+    array = metric(reference.numpy(), estimate.numpy())
+    assert isinstance(array, np.ndarray) and array.dtype == np.float64 and array.shape == (3,)
+    np.testing.assert_allclose(array, tensor.numpy(), rtol=1e-9, atol=0)
+    single = metric(reference.numpy().astype(np.float32), estimate.numpy().astype(np.float32))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, array, rtol=1e-3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_arrays_of_silence_and_perfect_arrays_warn_of_nothing() -> None:
+    silent, stem = np.zeros((2, 4_100)), noise(0, 2, 4_100).numpy()
+    for metric in METRICS:
+        for two in ((silent, silent), (silent, stem), (stem, silent), (stem, stem)):
+            assert np.isfinite(metric(*two))
+    frames = frame_sdr(silent, silent, window=100, hop=50)
+    assert frames.shape == (81,) and np.isnan(frames).all()
+    assert np.isposinf(frame_sdr(stem, stem, window=100, hop=50)).all()
+    assert np.isneginf(si_sdr_per_channel(stem, silent)).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_array_and_a_tensor_are_refused_together(metric: Any) -> None:
+    stem = noise(0, 2, 4_100)
+    said = "of type ndarray and Tensor: pass numpy arrays alone, or torch tensors alone"
+    with pytest.raises(ValueError, match=said):
+        metric(stem.numpy(), stem)

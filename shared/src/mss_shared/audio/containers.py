@@ -131,6 +131,6 @@ def _import_av(path: Path) -> Any:
         import av
     except ImportError:
         raise ImportError(
-            f"{path.name} needs PyAV, which is not installed: pip install 'mss-shared[av]'"
+            f'{path.name} needs PyAV, which is not installed: pip install "mss-shared[separate]"'
         ) from None
     return av

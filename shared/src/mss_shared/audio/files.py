@@ -11,10 +11,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
-import soxr
 from numpy.typing import NDArray
 
 from mss_shared.atomic import replacing
@@ -168,12 +168,27 @@ def resample(audio: Audio, from_hz: int, to_hz: int) -> Audio:
 
     Returns:
         (channel, round(sample * to_hz / from_hz)), the same array if the rates are equal.
+
+    Raises:
+        ModuleNotFoundError: without the package soxr, if the rates differ.
     """
     if from_hz == to_hz:
         return audio
+    soxr = _import_soxr()
     length = round(audio.shape[1] * to_hz / from_hz)
     out = soxr.resample(audio.T, from_hz, to_hz, quality="VHQ").T.astype(np.float32)
     return fit_length(out, length)
+
+
+def _import_soxr() -> Any:
+    try:
+        import soxr
+    except ImportError:
+        raise ModuleNotFoundError(
+            "sample rates are changed by the package soxr, which is not installed: pip install "
+            '"mss-shared[separate]"'
+        ) from None
+    return soxr
 
 
 def fit_length(audio: Audio, samples: int) -> Audio:

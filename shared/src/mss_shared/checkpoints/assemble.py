@@ -10,8 +10,8 @@ import torch
 
 from mss_shared import console
 from mss_shared.checkpoints.checkpoint import Checkpoint
+from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.paper import Paper
-from mss_shared.provenance import weights_digest
 from mss_shared.separation.device import BackOff, prepare
 from mss_shared.separation.ensembles import Ensemble, Mirrored, Shifted, group_by_stems
 from mss_shared.separation.passes import Passes

@@ -1,5 +1,23 @@
 """The command line of every paper, and ``mss-eval`` and ``mss-data``."""
 
-from mss_shared.cli.main import run
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mss_shared.paper import Paper
 
 __all__ = ["run"]
+
+
+def run(paper: Paper, words: Sequence[str] | None = None) -> None:
+    """Run a paper's command line; exit code 2 for what the user got wrong.
+
+    Without a verb, files, folders and flags are for ``separate``, as in
+    ``python -m bs_roformer song.wav``.
+    """
+    # Imported here: mss-eval and mss-data, in the same folder, do without what the verbs need.
+    from mss_shared.cli.main import run_words
+
+    run_words(paper, words)

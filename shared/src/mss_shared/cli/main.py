@@ -27,12 +27,8 @@ from mss_shared.recipe import shipped_recipes
 VERBS = ("demo", "fit", "separate", "evaluate", "seams", "checkpoints", "import-weights")
 
 
-def run(paper: Paper, words: Sequence[str] | None = None) -> None:
-    """Run a paper's command line; exit code 2 for what the user got wrong.
-
-    Without a verb, files, folders and flags are for ``separate``, as in
-    ``python -m bs_roformer song.wav``.
-    """
+def run_words(paper: Paper, words: Sequence[str] | None = None) -> None:
+    """What `mss_shared.cli.run` does."""
     words = list(sys.argv[1:] if words is None else words)
     own = {verb.name: verb for verb in paper.verbs}
     if words and words[0] not in (*VERBS, *own) and _is_input(words[0]):

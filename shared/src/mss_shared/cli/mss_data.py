@@ -1,44 +1,45 @@
-"""``mss-data``: look at data sets, check them, build the demo set."""
+"""``mss-data``: look at data sets, check them, build those that are made, as the demo songs are."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import sys
+from functools import partial
 from pathlib import Path
 
 from mss_shared import console
+from mss_shared.datasets import plugins
 from mss_shared.datasets.check import check_root
-from mss_shared.datasets.demo import SIZES, demo_root
 from mss_shared.datasets.opening import open_dataset
+from mss_shared.datasets.plugins import Builder
 
 
 def main() -> None:
     """Run ``mss-data``; exit code 1 if a check finds faults, 2 for what the user got wrong."""
-    arguments = _parser().parse_args()
+    words = sys.argv[1:]
     with console.one_sentence_errors("mss-data"):
+        arguments = _parser(words).parse_args(words)
         code = arguments.run(arguments)
     raise SystemExit(code)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mss-data", description=__doc__, allow_abbrev=False)
     verbs = parser.add_subparsers(required=True, metavar="{check,info,demo}")
     check = verbs.add_parser("check", help="list what is wrong, per track", allow_abbrev=False)
     check.add_argument("root", type=Path)
     check.set_defaults(run=_check)
     info = verbs.add_parser("info", help="splits, tracks, durations", allow_abbrev=False)
-    info.add_argument("root", help="a folder, 'demo', or 'demo:tiny|small|full'")
+    info.add_argument("root", help="a folder, or a name such as demo or demo:tiny")
     info.set_defaults(run=_info)
-    demo = verbs.add_parser("demo", help="build the generated demo set", allow_abbrev=False)
-    demo.add_argument("--size", choices=tuple(SIZES), default="small")
-    demo.add_argument("--train", type=int, help="training songs instead of the size's")
-    demo.add_argument("--test", type=int, help="test songs instead of the size's")
-    demo.add_argument("--seconds", type=float, help="length of each song")
-    demo.add_argument("--seed", type=int, help="another set of songs")
-    demo.add_argument("--no_vocals", action="store_true", help="without the singing voice")
-    demo.add_argument("--cache", type=Path, help="folder to build in instead of the user's cache")
-    demo.add_argument("--jobs", type=int, help="processes; all cores if not given")
-    demo.set_defaults(run=_demo)
+    # A plugin is loaded for its own verb alone: a broken one must not hinder the others.
+    for name in plugins.names():
+        what = "the generated demo songs" if name == "demo" else f"the data set {name}"
+        verb = verbs.add_parser(name, help=f"build {what}", allow_abbrev=False)
+        if words[:1] == [name]:
+            builder = plugins.find_builder(name)
+            builder.add_flags(verb)
+            verb.set_defaults(run=partial(_build, name, builder))
     return parser
 
 
@@ -72,14 +73,9 @@ def _info(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _demo(arguments: argparse.Namespace) -> int:
-    settings = SIZES[arguments.size]
-    for field in ("train", "test", "seconds", "seed"):
-        if getattr(arguments, field) is not None:
-            settings = replace(settings, **{field: getattr(arguments, field)})
-    settings = replace(settings, vocals=not arguments.no_vocals)
-    with console.progress("building demo songs") as progress:
-        root = demo_root(settings, cache=arguments.cache, jobs=arguments.jobs, progress=progress)
+def _build(name: str, builder: Builder, arguments: argparse.Namespace) -> int:
+    with console.progress(f"building {name}") as progress:
+        root = builder.build(arguments, progress)
     console.say(str(root))
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +20,8 @@ from mss_shared.cli.scoring import (
     stem_writer,
     varied,
 )
-from mss_shared.evaluation.evaluate import (
-    model_estimator,
-)
+from mss_shared.datasets import plugins
+from mss_shared.evaluation.evaluate import model_estimator
 from mss_shared.paper import Paper
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation.device import pick_device
@@ -29,6 +29,7 @@ from mss_shared.separation.device import pick_device
 
 def demo(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
     """Demo set, training, separation, scores, table: the whole path in one go."""
+    check_installed(arguments.data_root)
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
 
@@ -65,6 +66,7 @@ def fit(
     paper: Paper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
 ) -> None:
     """Train by a recipe, or by several in turn, each in a run folder of its own."""
+    check_installed(arguments.data_root)
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
 
@@ -97,6 +99,18 @@ def fit(
             command=command,
         )
         console.say(f"model and record: {out}")
+
+
+def check_installed(data_root: str) -> None:
+    """Raise ModuleNotFoundError with the command that installs all that training lacks."""
+    missing = [] if importlib.util.find_spec("lightning") else ['"mss-shared[train]"']
+    songs = plugins.missing_package(data_root)
+    missing += [songs] if songs else []
+    if missing:
+        raise ModuleNotFoundError(
+            f"training on {data_root} needs packages that are not installed: "
+            f"pip install {' '.join(missing)}"
+        )
 
 
 def _run_folders(names: Sequence[str], out: Path | None) -> list[Path]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mss_shared import provenance
 from mss_shared.audio import Audio
 from mss_shared.checkpoints.checkpoint import Checkpoint
+from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.console import Report
 from mss_shared.datasets import Dataset, Track
 from mss_shared.evaluation.cost import count_gmac
@@ -23,6 +23,7 @@ from mss_shared.evaluation.score_files import TrackScores, run_folder, write_tra
 from mss_shared.evaluation.track_metrics import OURS, Engine, Song
 from mss_shared.recipe import recipe_digest
 from mss_shared.recipe_sections import InferenceConfig
+from mss_shared.separation.device import peak_memory_bytes
 from mss_shared.separation.overlap_add import separate
 from mss_shared.separation.separator import Separator, interchangeable
 
@@ -87,7 +88,7 @@ def model_estimator(
         "reproduces": checkpoint.recipe.reproduces,
         "training": checkpoint.training,
         "weights": {
-            "digest": provenance.weights_digest(model.state_dict()),
+            "digest": weights_digest(model.state_dict()),
             "parameters": sum(p.numel() for p in model.parameters()),
         },
         "gmac_per_second": count_gmac(model),
@@ -220,5 +221,5 @@ def _describe_cost(estimator: Estimator) -> dict[str, Any]:
     return {
         "gmac_per_second": estimator.about["gmac_per_second"],
         "real_time_factor": round(estimator.real_time_factor, 4) if is_model else None,
-        "peak_memory_bytes": provenance.peak_memory_bytes(device) if is_model else None,
+        "peak_memory_bytes": peak_memory_bytes(device) if is_model else None,
     }

@@ -1,6 +1,6 @@
 """From one track's references and estimates to frames of scores, one function per kind of protocol.
 
-Torch is loaded only by the metrics that use it.
+All is computed on numpy arrays; torch is not loaded.
 """
 
 from __future__ import annotations
@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mss_shared.datasets.tracks import STEMS
 from mss_shared.evaluation.score_files import Frame, TrackScores
+from mss_shared.metrics.bleedfull import bleedless_fullness
 from mss_shared.metrics.bsseval import METRICS, BssScores, bsseval, bsseval_with_accompaniment
-from mss_shared.metrics.bsseval_signals import Reader, Signals, samples
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from mss_shared.metrics.bsseval_signals import Array, Reader, Signals, samples
+from mss_shared.metrics.l1freq import l1_freq
+from mss_shared.metrics.logwmse import log_wmse
+from mss_shared.metrics.sdr import usdr
+from mss_shared.metrics.sisdr import si_sdr
 
 ACCOMPANIMENT = "accompaniment"
 BSSEVAL_METRICS = ("SDR", "SIR", "SAR", "ISR")  # museval's order in files
@@ -91,7 +93,7 @@ class Engine:
 
 OURS = Engine()
 Score = Callable[[Song, Sequence[str], Engine], TrackScores]
-Values = Callable[["Tensor", "Tensor", Song], dict[str, float]]
+Values = Callable[[Array, Array, Song], dict[str, float]]
 
 
 def _sums(signals: Signals, groups: Sequence[tuple[int, ...]]) -> Signals:
@@ -104,15 +106,13 @@ def _sums(signals: Signals, groups: Sequence[tuple[int, ...]]) -> Signals:
 
 def in_best_order(song: Song) -> Song:
     """The song with its estimates in the order of the greatest mean SI-SDR."""
-    import torch
-
-    from mss_shared.metrics.sisdr import si_sdr
-
     references, estimates = (
-        torch.from_numpy(np.ascontiguousarray(samples(side, 0, song.samples), np.float64))
+        np.ascontiguousarray(samples(side, 0, song.samples), np.float64)
         for side in (song.references, song.estimates)
     )
-    found = torch.stack([si_sdr(references, one.expand_as(references)) for one in estimates])
+    found = np.stack(
+        [si_sdr(references, np.broadcast_to(one, references.shape)) for one in estimates]
+    )
     places = range(len(found))
     best = max(
         permutations(places), key=lambda order: sum(float(found[order[n], n]) for n in places)
@@ -208,63 +208,43 @@ def every_second(values: Values) -> Score:
 
 def _of_stem(values: Values, song: Song, stem: str, start: int, stop: int) -> Mapping[str, float]:
     """The values of samples ``start`` up to ``stop`` of one stem, in float64."""
-    import torch
-
     reference, estimate = (
-        torch.from_numpy(np.ascontiguousarray(samples(side, start, stop)[0], np.float64))
+        np.ascontiguousarray(samples(side, start, stop)[0], np.float64)
         for side in song.pair((stem,))
     )
-    # One thread: then no bit depends on the number of cores.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return values(reference, estimate, song)
-    finally:
-        torch.set_num_threads(threads)
+    return values(reference, estimate, song)
 
 
-def usdr_values(reference: Tensor, estimate: Tensor, _: Song) -> dict[str, float]:
+def usdr_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:
     """uSDR in dB."""
-    from mss_shared.metrics.sdr import usdr
-
     return {"uSDR": float(usdr(reference, estimate))}
 
 
-def csdr_values(reference: Tensor, estimate: Tensor, _: Song) -> dict[str, float]:
+def csdr_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:
     """The same ratio of one chunk, in dB."""
-    from mss_shared.metrics.sdr import usdr
-
     return {"cSDR": float(usdr(reference, estimate))}
 
 
-def si_sdr_values(reference: Tensor, estimate: Tensor, _: Song) -> dict[str, float]:
+def si_sdr_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:
     """SI-SDR in dB, channels taken together."""
-    from mss_shared.metrics.sisdr import si_sdr
-
     return {"SI-SDR": float(si_sdr(reference, estimate))}
 
 
-def l1_freq_values(reference: Tensor, estimate: Tensor, _: Song) -> dict[str, float]:
+def l1_freq_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:
     """L1Freq, up to 100."""
-    from mss_shared.metrics.l1freq import l1_freq
-
     return {"L1Freq": float(l1_freq(reference, estimate))}
 
 
-def bleed_values(reference: Tensor, estimate: Tensor, song: Song) -> dict[str, float]:
+def bleed_values(reference: Array, estimate: Array, song: Song) -> dict[str, float]:
     """Bleedless and fullness, up to 100."""
-    from mss_shared.metrics.bleedfull import bleedless_fullness
-
-    found = bleedless_fullness(reference, estimate, sample_rate=song.sample_rate)
+    # One thread for the products of bands: then no bit depends on the number of cores.
+    with threadpool_limits(limits=1, user_api="blas"):
+        found = bleedless_fullness(reference, estimate, sample_rate=song.sample_rate)
     return {"bleedless": float(found.bleedless), "fullness": float(found.fullness)}
 
 
-def log_wmse_values(reference: Tensor, estimate: Tensor, song: Song) -> dict[str, float]:
+def log_wmse_values(reference: Array, estimate: Array, song: Song) -> dict[str, float]:
     """logWMSE, up to 73.7; needs the whole track's mixture."""
-    import torch
-
-    from mss_shared.metrics.logwmse import log_wmse
-
-    mixture = torch.from_numpy(samples(song.mixture, 0, song.samples)[0]).double()
+    mixture = np.asarray(samples(song.mixture, 0, song.samples)[0], np.float64)
     pair = reference[None], estimate[None]
-    return {"logWMSE": float(log_wmse(mixture, *pair, sample_rate=song.sample_rate))}
+    return {"logWMSE": float(log_wmse(mixture, *pair, sample_rate=song.sample_rate)[0])}

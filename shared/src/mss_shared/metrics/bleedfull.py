@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from mss_shared.metrics.sdr import check_shapes
+from mss_shared.metrics.arrays import Signal, check_shapes, functions_of, like
 from mss_shared.metrics.stft import magnitude_blocks
 
 SAMPLE_RATE = 44_100
@@ -22,14 +22,16 @@ SMALLEST = 1e-10
 NEIGHBOURS = 32
 
 
-class BleedFull(NamedTuple):
+class BleedFull(NamedTuple, Generic[Signal]):
     """Two scores from 0 to 100, each of shape (...); higher is better."""
 
-    bleedless: Tensor
-    fullness: Tensor
+    bleedless: Signal
+    fullness: Signal
 
 
-def bleedless_fullness(reference: Tensor, estimate: Tensor, *, sample_rate: int) -> BleedFull:
+def bleedless_fullness(
+    reference: Signal, estimate: Signal, *, sample_rate: int
+) -> BleedFull[Signal]:
     """How little an estimate adds and how little it lacks, on mel bands. Differentiable.
 
     d is estimate minus reference, in dB, of magnitudes (n_fft 4096, hop 1024, Hann, zeros beyond
@@ -59,26 +61,27 @@ def bleedless_fullness(reference: Tensor, estimate: Tensor, *, sample_rate: int)
             f"the audio is at {sample_rate} Hz, bleedless and fullness are defined at "
             f"{SAMPLE_RATE} Hz: resample it first"
         )
-    totals = reference.new_zeros(2, *reference.shape[:-2])
-    counts = torch.zeros_like(totals, dtype=torch.int64)
+    xp = functions_of(reference)
+    totals, counts = 0.0, 0
     for r, e in zip(_levels(reference), _levels(estimate), strict=True):
-        difference = torch.stack([e - r, r - e])  # what is too much, what is missing
-        totals = totals + difference.clamp(min=0.0).sum(dim=(-3, -2, -1))
-        counts = counts + (difference > 0).sum(dim=(-3, -2, -1))
-    return BleedFull(*(100.0 / (1.0 + totals / counts.clamp(min=1))))
+        difference = xp.stack([e - r, r - e])  # what is too much, what is missing
+        totals = totals + xp.sum(xp.clip(difference, min=0.0), axis=(-3, -2, -1))
+        counts = counts + xp.count_nonzero(difference > 0, axis=(-3, -2, -1))
+    means = totals / xp.astype(xp.clip(counts, min=1), reference.dtype)
+    return BleedFull(*(100.0 / (1.0 + means)))
 
 
-def _levels(signal: Tensor) -> list[Tensor]:
+def _levels(signal: Any) -> list[Any]:
     """(..., channel, sample) -> blocks of (..., channel, band, frame) dB, 80 dB at most apart."""
-    filters = mel_filters().to(signal)
+    xp, filters = functions_of(signal), like(mel_filters(), signal)
     groups = [(span, filters[rows, span]) for rows, span in _groups()]
-    window = torch.hann_window(N_FFT, dtype=signal.dtype, device=signal.device)
+    window = like(0.5 - 0.5 * np.cos(2.0 * np.pi / N_FFT * np.arange(N_FFT)), signal)
     blocks = []
     for magnitudes in magnitude_blocks(signal, window=window, hop=HOP, padding="zeros"):
         bands = [part @ magnitudes[..., span, :] for span, part in groups]
-        blocks.append(20.0 * torch.log10(torch.cat(bands, dim=-2).clamp(min=SMALLEST)))
-    top = torch.stack([block.amax(dim=(-3, -2, -1)) for block in blocks]).amax(dim=0)
-    return [block.maximum(top[..., None, None, None] - RANGE_DB) for block in blocks]
+        blocks.append(20.0 * xp.log10(xp.clip(xp.concat(bands, axis=-2), min=SMALLEST)))
+    top = xp.max(xp.stack([xp.max(block, axis=(-3, -2, -1)) for block in blocks]), axis=0)
+    return [xp.maximum(block, top[..., None, None, None] - RANGE_DB) for block in blocks]
 
 
 @functools.cache
@@ -87,13 +90,13 @@ def _groups() -> list[tuple[slice, slice]]:
     groups = []
     for first in range(0, BANDS, NEIGHBOURS):
         rows = slice(first, first + NEIGHBOURS)
-        held = mel_filters()[rows].any(dim=0).nonzero()
+        held = np.flatnonzero(mel_filters()[rows].any(axis=0))
         groups.append((rows, slice(int(held[0]), int(held[-1]) + 1)))
     return groups
 
 
 @functools.cache
-def mel_filters() -> Tensor:
+def mel_filters() -> NDArray[np.float64]:
     """(band, bin) float64 weights: 512 triangles, evenly spaced in mel from 0 to 22,050 Hz.
 
     Each has the area 1 over Hz; bins being 10.8 Hz apart, the lowest triangles hold one or two.
@@ -101,13 +104,12 @@ def mel_filters() -> Tensor:
     Source: Slaney 1998, Auditory Toolbox: mel linear below 1 kHz, logarithmic above.
     """
     top = mel_of_hz(SAMPLE_RATE / 2)
-    edges = torch.tensor(
-        [hz_of_mel(top * edge / (BANDS + 1)) for edge in range(BANDS + 2)], dtype=torch.float64
-    )
+    edges = np.array([hz_of_mel(top * edge / (BANDS + 1)) for edge in range(BANDS + 2)])
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    bins = torch.arange(N_FFT // 2 + 1, dtype=torch.float64) * SAMPLE_RATE / N_FFT
+    bins = np.arange(N_FFT // 2 + 1, dtype=np.float64) * SAMPLE_RATE / N_FFT
     rise, fall = (bins - low) / (centre - low), (high - bins) / (high - centre)
-    return torch.minimum(rise, fall).clamp(min=0.0) * 2.0 / (high - low)
+    weights: NDArray[np.float64] = np.minimum(rise, fall).clip(min=0.0) * 2.0 / (high - low)
+    return weights
 
 
 def mel_of_hz(hz: float) -> float:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from math import prod
+from typing import Any
 
-from mss_shared.metrics.sdr import check_shapes
+import numpy as np
+
+from mss_shared.metrics.arrays import Signal, check_shapes, functions_of, like
 from mss_shared.metrics.stft import magnitude_blocks
 
 N_FFT = 2048
 HOP = 1024
 
 
-def l1_freq(reference: Tensor, estimate: Tensor) -> Tensor:
+def l1_freq(reference: Signal, estimate: Signal) -> Signal:
     """Closeness of magnitudes, from 0 to 100; higher is better. Differentiable.
 
     100 / (1 + 10 * m), m being the mean of ||E| - |R|| over channels, bins and frames of STFTs
@@ -33,13 +36,15 @@ def l1_freq(reference: Tensor, estimate: Tensor) -> Tensor:
     Source: the L1Freq metric of ZFTurbo's Music-Source-Separation-Training.
     """
     check_shapes(reference, estimate)
-    window = reference.new_ones(N_FFT)
-    total, count = reference.new_zeros(reference.shape[:-2]), 0
+    xp, window = functions_of(reference), like(np.ones(N_FFT), reference)
+    total: Any = 0.0
+    count = 0
     for r, e in zip(
         magnitude_blocks(reference, window=window, hop=HOP, padding="reflect"),
         magnitude_blocks(estimate, window=window, hop=HOP, padding="reflect"),
         strict=True,
     ):
-        total = total + (e - r).abs().sum(dim=(-3, -2, -1))
-        count += r.shape[-3:].numel()
-    return 100.0 / (1.0 + 10.0 * total / count)
+        total = total + xp.sum(xp.abs(e - r), axis=(-3, -2, -1))
+        count += prod(r.shape[-3:])
+    score: Signal = 100.0 / (1.0 + 10.0 * total / count)
+    return score

@@ -6,13 +6,14 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from array_api_compat import is_torch_array
+from numpy.typing import NDArray
 
-from mss_shared.metrics.sdr import check_shapes
+from mss_shared.metrics.arrays import Signal, check_shapes, functions_of
 
 
-def log_wmse(mixture: Tensor, references: Tensor, estimates: Tensor, *, sample_rate: int) -> Tensor:
+def log_wmse(mixture: Signal, references: Signal, estimates: Signal, *, sample_rate: int) -> Signal:
     """Logarithm of the error's energy as heard, relative to the mixture's; higher is better.
 
     Both pass a filter that follows the ear; a channel's error counts against the same channel of
@@ -43,14 +44,17 @@ def log_wmse(mixture: Tensor, references: Tensor, estimates: Tensor, *, sample_r
             f"the mixture is {tuple(mixture.shape)}, the references {tuple(references.shape)}: "
             f"pass (channel, sample) and (stem, channel, sample), at least one sample"
         )
-    score = _published()
+    score, xp = _published(), functions_of(mixture, references, estimates)
     song, *stems = (_array(signals) for signals in (mixture, estimates, references))
-    pairs = zip(*stems, strict=True)
-    return torch.tensor([float(score(song, e, r, sample_rate)) for e, r in pairs])
+    values = [float(score(song, e, r, sample_rate)) for e, r in zip(*stems, strict=True)]
+    scores: Signal = xp.asarray(values, dtype=xp.float32)
+    return scores
 
 
-def _array(signals: Tensor) -> Any:
-    return signals.detach().to("cpu", torch.float32).numpy()
+def _array(signals: Any) -> NDArray[np.float32]:
+    if is_torch_array(signals):
+        signals = signals.detach().cpu().numpy()
+    return np.asarray(signals, np.float32)
 
 
 def _published() -> Callable[..., Any]:

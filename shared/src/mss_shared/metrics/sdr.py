@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from mss_shared.metrics.arrays import Signal, check_shapes, frames_of, functions_of
 
 # k_sdr keeps SDR within these bounds, in dB.
 K_SDR_LIMIT = 10.0
 
 
-def usdr(reference: Tensor, estimate: Tensor, *, eps: float = 1e-7) -> Tensor:
+def usdr(reference: Signal, estimate: Signal, *, eps: float = 1e-7) -> Signal:
     """Signal-to-distortion ratio of whole stems, in dB; higher is better. Differentiable.
 
     Args:
@@ -29,12 +30,14 @@ def usdr(reference: Tensor, estimate: Tensor, *, eps: float = 1e-7) -> Tensor:
     Source: SDR of the Music Demixing Challenges 2021 and 2023 (Mitsufuji et al. 2022, eq. 2).
     """
     check_shapes(reference, estimate)
-    energy = reference.square().sum(dim=(-2, -1)) + eps
-    error = (reference - estimate).square().sum(dim=(-2, -1)) + eps
-    return 10.0 * torch.log10(energy / error)
+    xp = functions_of(reference)
+    energy = xp.sum(reference**2, axis=(-2, -1)) + eps
+    error = xp.sum((reference - estimate) ** 2, axis=(-2, -1)) + eps
+    ratio: Signal = 10.0 * xp.log10(energy / error)
+    return ratio
 
 
-def frame_sdr(reference: Tensor, estimate: Tensor, *, window: int, hop: int) -> Tensor:
+def frame_sdr(reference: Signal, estimate: Signal, *, window: int, hop: int) -> Signal:
     """Plain SNR of every whole frame, in dB: the SDR of BSSEval v4 before its silence rule.
 
     Args:
@@ -58,10 +61,12 @@ def frame_sdr(reference: Tensor, estimate: Tensor, *, window: int, hop: int) -> 
         )
     energy = _frame_energies(reference, window, hop)
     error = _frame_energies(estimate - reference, window, hop)
-    return 10.0 * torch.log10(energy / error)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio: Signal = 10.0 * functions_of(reference).log10(energy / error)
+    return ratio
 
 
-def chunk_sdr(reference: Tensor, estimate: Tensor, *, window: int, eps: float = 1e-7) -> Tensor:
+def chunk_sdr(reference: Signal, estimate: Signal, *, window: int, eps: float = 1e-7) -> Signal:
     """Median of `usdr` over chunks side by side, in dB; higher is better. Differentiable.
 
     The cSDR of papers whose chunks are one second: but for eps and its silence rule, the SDR of
@@ -93,10 +98,11 @@ def chunk_sdr(reference: Tensor, estimate: Tensor, *, window: int, eps: float = 
     chunk = min(window, samples)
     energy = _frame_energies(reference, chunk, chunk) + eps
     error = _frame_energies(estimate - reference, chunk, chunk) + eps
-    return _median(10.0 * torch.log10(energy / error))
+    median: Signal = _median(10.0 * functions_of(reference).log10(energy / error))
+    return median
 
 
-def k_sdr(reference: Tensor, estimate: Tensor) -> Tensor:
+def k_sdr(reference: Signal, estimate: Signal) -> Signal:
     """SDR of a whole stem on a scale from 0 to 100, logarithmic in dB; higher is better.
 
     SDR is held between -10 and 10 dB: outside, score and gradient stay as they are there.
@@ -114,32 +120,22 @@ def k_sdr(reference: Tensor, estimate: Tensor) -> Tensor:
 
     Source: the k_sdr of ZFTurbo's Music-Source-Separation-Training, K = 10, on `usdr` at eps 1e-8.
     """
-    sdr = usdr(reference, estimate, eps=1e-8)
-    above = (sdr + K_SDR_LIMIT).clamp(1e-6, 2 * K_SDR_LIMIT)
-    return 100.0 * torch.log1p(above) / math.log1p(2 * K_SDR_LIMIT)
+    xp = functions_of(reference)
+    above = xp.clip(usdr(reference, estimate, eps=1e-8) + K_SDR_LIMIT, 1e-6, 2 * K_SDR_LIMIT)
+    score: Signal = 100.0 * xp.log1p(above) / math.log1p(2 * K_SDR_LIMIT)
+    return score
 
 
-def _frame_energies(signal: Tensor, window: int, hop: int) -> Tensor:
+def _frame_energies(signal: Signal, window: int, hop: int) -> Signal:
     """(..., channel, sample) -> (..., frame) sums of squares over channels and whole frames."""
-    return signal.square().sum(dim=-2).unfold(-1, window, hop).sum(dim=-1)
+    xp = functions_of(signal)
+    energies: Signal = xp.sum(frames_of(xp.sum(signal**2, axis=-2), window, hop), axis=-1)
+    return energies
 
 
-def _median(values: Tensor) -> Tensor:
+def _median(values: Signal) -> Signal:
     """(..., frame) -> (...); torch.median would give the lower of two values in the middle."""
-    ordered = values.sort(dim=-1).values
+    ordered = functions_of(values).sort(values, axis=-1)
     count = values.shape[-1]
-    return (ordered[..., (count - 1) // 2] + ordered[..., count // 2]) / 2
-
-
-def check_shapes(reference: Tensor, estimate: Tensor) -> None:
-    """Raise ValueError, saying both, unless shapes are equal and (..., channel, sample), floats."""
-    if not (reference.is_floating_point() and estimate.is_floating_point()):
-        raise ValueError(
-            f"the reference is {reference.dtype}, the estimate {estimate.dtype}: "
-            f"pass floating point, since squares of integers overflow"
-        )
-    if reference.shape != estimate.shape or reference.ndim < 2:
-        raise ValueError(
-            f"the reference is {tuple(reference.shape)}, the estimate {tuple(estimate.shape)}: "
-            f"both must be the same (..., channel, sample)"
-        )
+    middle: Signal = (ordered[..., (count - 1) // 2] + ordered[..., count // 2]) / 2
+    return middle

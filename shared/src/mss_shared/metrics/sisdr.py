@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from mss_shared.metrics.sdr import check_shapes
+from mss_shared.metrics.arrays import Signal, check_shapes, functions_of
 
 
-def si_sdr(reference: Tensor, estimate: Tensor, *, eps: float = 1e-8) -> Tensor:
+def si_sdr(reference: Signal, estimate: Signal, *, eps: float = 1e-8) -> Signal:
     """SDR after the best scaling of the reference, in dB; higher is better. Differentiable.
 
     Channels are taken together as one signal, and its mean is removed first.
@@ -34,18 +33,19 @@ def si_sdr(reference: Tensor, estimate: Tensor, *, eps: float = 1e-8) -> Tensor:
     Source: Le Roux et al. 2019, eq. 5.
     """
     check_shapes(reference, estimate)
-    reference = reference.flatten(-2)
-    estimate = estimate.flatten(-2)
-    reference = reference - reference.mean(dim=-1, keepdim=True)
-    estimate = estimate - estimate.mean(dim=-1, keepdim=True)
-    inner = (estimate * reference).sum(dim=-1, keepdim=True)
-    target = inner / (reference.square().sum(dim=-1, keepdim=True) + eps) * reference
-    energy = target.square().sum(dim=-1) + eps
-    error = (estimate - target).square().sum(dim=-1) + eps
-    return 10.0 * torch.log10(energy / error)
+    xp = functions_of(reference)
+    whole = (-2, -1)
+    reference = reference - xp.mean(reference, axis=whole, keepdims=True)
+    estimate = estimate - xp.mean(estimate, axis=whole, keepdims=True)
+    inner = xp.sum(estimate * reference, axis=whole, keepdims=True)
+    target = inner / (xp.sum(reference**2, axis=whole, keepdims=True) + eps) * reference
+    energy = xp.sum(target**2, axis=whole) + eps
+    error = xp.sum((estimate - target) ** 2, axis=whole) + eps
+    ratio: Signal = 10.0 * xp.log10(energy / error)
+    return ratio
 
 
-def si_sdr_keeping_mean(reference: Tensor, estimate: Tensor) -> Tensor:
+def si_sdr_keeping_mean(reference: Signal, estimate: Signal) -> Signal:
     """SI-SDR as ZFTurbo's framework computes it, in dB; higher is better. Differentiable.
 
     Channels are taken together as one signal. Unlike `si_sdr` it keeps the signals' means and
@@ -65,17 +65,18 @@ def si_sdr_keeping_mean(reference: Tensor, estimate: Tensor) -> Tensor:
     Source: the si_sdr of ZFTurbo's Music-Source-Separation-Training.
     """
     check_shapes(reference, estimate)
-    eps = 1e-8
-    inner = (estimate * reference + eps).sum(dim=(-2, -1), keepdim=True)
-    target = inner / (reference.square() + eps).sum(dim=(-2, -1), keepdim=True) * reference
-    energy = target.square().sum(dim=(-2, -1))
-    error = (target - estimate).square().sum(dim=(-2, -1)) + eps
-    return 10.0 * torch.log10(energy / error + eps)
+    xp, eps, whole = functions_of(reference), 1e-8, (-2, -1)
+    inner = xp.sum(estimate * reference + eps, axis=whole, keepdims=True)
+    target = inner / xp.sum(reference**2 + eps, axis=whole, keepdims=True) * reference
+    energy = xp.sum(target**2, axis=whole)
+    error = xp.sum((target - estimate) ** 2, axis=whole) + eps
+    ratio: Signal = 10.0 * xp.log10(energy / error + eps)
+    return ratio
 
 
 def si_sdr_per_channel(
-    reference: Tensor, estimate: Tensor, *, zero_mean: bool = True, clamp_db: float = math.inf
-) -> Tensor:
+    reference: Signal, estimate: Signal, *, zero_mean: bool = True, clamp_db: float = math.inf
+) -> Signal:
     """SI-SDR of every channel by itself, in dB; higher is better.
 
     Differentiable under a finite clamp_db; a clamped value has a gradient of 0.
@@ -98,25 +99,30 @@ def si_sdr_per_channel(
     check_shapes(reference, estimate)
     if not clamp_db > 0:
         raise ValueError(f"scores are to be clamped at {clamp_db} dB: clamp_db must be above 0")
+    xp = functions_of(reference)
     if zero_mean:
-        reference = reference - reference.mean(dim=-1, keepdim=True)
-        estimate = estimate - estimate.mean(dim=-1, keepdim=True)
-    norm = reference.square().sum(dim=-1, keepdim=True)
-    scale = (estimate * reference).sum(dim=-1, keepdim=True) / (norm + (norm == 0))
+        reference = reference - xp.mean(reference, axis=-1, keepdims=True)
+        estimate = estimate - xp.mean(estimate, axis=-1, keepdims=True)
+    norm = xp.sum(reference**2, axis=-1, keepdims=True)
+    scale = xp.sum(estimate * reference, axis=-1, keepdims=True) / (norm + (norm == 0))
     target = scale * reference
-    energy = target.square().sum(dim=-1)
-    error = (estimate - target).square().sum(dim=-1)
-    return _clamped_ratio(energy, error, clamp_db)
+    energy = xp.sum(target**2, axis=-1)
+    error = xp.sum((estimate - target) ** 2, axis=-1)
+    ratio: Signal = _clamped_ratio(energy, error, clamp_db)
+    return ratio
 
 
-def _clamped_ratio(energy: Tensor, error: Tensor, clamp_db: float) -> Tensor:
+def _clamped_ratio(energy: Signal, error: Signal, clamp_db: float) -> Signal:
     """dB of energy over error within +-clamp_db; nothing at all counts as error alone.
 
     Shares of the sum, unlike the ratio itself, neither overflow nor spoil gradients.
     """
-    silent = (energy + error == 0).to(energy.dtype)
+    xp = functions_of(energy)
+    silent = xp.astype(energy + error == 0, energy.dtype)
     whole = energy + error + silent
     least = 1 / (1 + 10 ** (clamp_db / 10))
-    good = (energy / whole).clamp(least, 1 - least)
-    bad = ((error + silent) / whole).clamp(least, 1 - least)
-    return 10.0 * torch.log10(good / bad)
+    good = xp.clip(energy / whole, least, 1 - least)
+    bad = xp.clip((error + silent) / whole, least, 1 - least)
+    with np.errstate(divide="ignore"):
+        ratio: Signal = 10.0 * xp.log10(good / bad)
+    return ratio

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from math import prod
+from typing import Any, Literal
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from array_api_compat import device
+
+from mss_shared.metrics.arrays import Signal, frames_of, functions_of
 
 # Windowed samples transformed at once, over all leading dimensions.
 BLOCK_VALUES = 1 << 22
@@ -16,8 +17,8 @@ Padding = Literal["reflect", "zeros"]
 
 
 def magnitude_blocks(
-    signal: Tensor, *, window: Tensor, hop: int, padding: Padding
-) -> Iterator[Tensor]:
+    signal: Signal, *, window: Signal, hop: int, padding: Padding
+) -> Iterator[Signal]:
     """Magnitudes of the centred STFT, unscaled, frame t being centred on sample t * hop.
 
     Args:
@@ -33,27 +34,32 @@ def magnitude_blocks(
     Raises:
         ValueError: if the signal is too short to be padded.
     """
-    n_fft, samples = len(window), signal.shape[-1]
+    xp, n_fft, samples = functions_of(signal, window), len(window), signal.shape[-1]
     least = n_fft // 2 + 1 if padding == "reflect" else 1
     if samples < least:
         raise ValueError(
             f"the signal has {samples} samples: frames of {n_fft} need at least {least}"
         )
     frames = 1 + samples // hop
-    lanes = max(1, signal.numel() // samples)
+    lanes = max(1, prod(signal.shape[:-1]))
     per_block = max(1, BLOCK_VALUES // (lanes * n_fft))
     for first in range(0, frames, per_block):
         last = min(first + per_block, frames) - 1
         start = first * hop - n_fft // 2
         stretch = _stretch(signal, start, last * hop - n_fft // 2 + n_fft, padding)
-        yield torch.fft.rfft(stretch.unfold(-1, n_fft, hop) * window).abs().mT
+        spec = xp.fft.rfft(frames_of(stretch, n_fft, hop) * window)
+        yield xp.matrix_transpose(xp.abs(spec))
 
 
-def _stretch(signal: Tensor, start: int, end: int, padding: Padding) -> Tensor:
+def _stretch(signal: Any, start: int, end: int, padding: Padding) -> Any:
     """(..., sample) -> (..., end - start), where both ends may lie outside the signal."""
-    samples = signal.shape[-1]
+    xp, samples = functions_of(signal), signal.shape[-1]
     if padding == "zeros":
         inside = signal[..., max(start, 0) : min(end, samples)]
-        return F.pad(inside, (max(-start, 0), max(end - samples, 0)))
-    places = torch.arange(start, end, device=signal.device).abs()
-    return signal[..., torch.minimum(places, 2 * (samples - 1) - places)]
+        lead, rest = (
+            xp.zeros((*signal.shape[:-1], count), dtype=signal.dtype, device=device(signal))
+            for count in (max(-start, 0), max(end - samples, 0))
+        )
+        return xp.concat([lead, inside, rest], axis=-1)
+    places = xp.abs(xp.arange(start, end, device=device(signal)))
+    return xp.take(signal, xp.minimum(places, 2 * (samples - 1) - places), axis=-1)

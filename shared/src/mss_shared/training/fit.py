@@ -26,6 +26,7 @@ from torch import nn
 
 from mss_shared import atomic, console, provenance
 from mss_shared.checkpoints.checkpoint import save_model
+from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.datasets import Dataset
 from mss_shared.datasets.tracks import check_fits, track_fingerprint
 from mss_shared.paper import Paper, find
@@ -330,7 +331,7 @@ def _finish(
         "leaf_sources": loaded.leaf_sources,
         "training": training,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "weights_digest": provenance.weights_digest(model.state_dict()),
+        "weights_digest": weights_digest(model.state_dict()),
         "seconds": round(seconds, 1),
     }
     provenance.write_record(out, record, command)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 from scipy.signal import resample_poly
 
-from mss_shared.datasets.demo.score import Note, Part
-from mss_shared.datasets.demo.settings import SAMPLE_RATE
+from mss_demo_songs.score import Note, Part
+from mss_demo_songs.settings import SAMPLE_RATE
 
 TICKS_PER_BEAT, MICROSECONDS_PER_BEAT = 9_600, 500_000
 RENDER_RATE = 48_000
@@ -35,13 +35,13 @@ def sound_font() -> bytes:
     if found is None or found.origin is None:
         raise FileNotFoundError(
             "pretty_midi, whose sound font plays the demo set, is not installed: "
-            'pip install "mss-shared[demo]"'
+            "pip install mss-demo-songs"
         )
     path = Path(found.origin).parent / SOUND_FONT
     if not path.is_file():
         raise FileNotFoundError(
             f"no {SOUND_FONT} in {path.parent}: reinstall the pinned pretty_midi with "
-            f'pip install "mss-shared[demo]"'
+            f"pip install mss-demo-songs"
         )
     return path.read_bytes()
 
@@ -105,7 +105,7 @@ def render(part: Part, samples: int) -> NDArray[np.float64]:
     if rate != RENDER_RATE:
         raise RuntimeError(
             f"midirenderer answered at {rate} Hz, not {RENDER_RATE} Hz: "
-            f'install the version pinned by "mss-shared[demo]"'
+            f"install the version pinned by mss-demo-songs"
         )
     sound = resample_poly(pcm.astype(np.float64) / 32_768.0, 147, 160, axis=0).T
     short = max(0, samples - sound.shape[1])

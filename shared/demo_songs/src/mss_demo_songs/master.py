@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from mss_shared.datasets.demo.effects import Sound, compressor_gain, gated_rms, limiter_gain
-from mss_shared.datasets.demo.settings import SAMPLE_RATE
+from mss_demo_songs.effects import Sound, compressor_gain, gated_rms, limiter_gain
+from mss_demo_songs.settings import SAMPLE_RATE
 
 #: Gated RMS of each stem in dBFS, before a draw of plus or minus LEVEL_SPREAD_DB.
 TARGETS_DB = {"vocals": -19.0, "drums": -19.5, "bass": -21.0, "other": -19.5}

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, oaconvolve, sosfilt
 
-from mss_shared.datasets.demo.settings import SAMPLE_RATE
+from mss_demo_songs.settings import SAMPLE_RATE
 
 Sound = NDArray[np.float64]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mss_shared.datasets.demo.score import Chord
+from mss_demo_songs.score import Chord
 
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 MINOR_SCALE = (0, 2, 3, 5, 7, 8, 10)

@@ -2,7 +2,7 @@
 
 A request has plan (the fields of SongPlan), folder (where to write) and versions; the answer is
 {"song": name} or {"song": name, "error": text, "kind": exception class}. Workers are started as
-`python -m mss_shared.datasets.demo.worker`, so that a caller needs no `if __name__` guard.
+`python -m mss_demo_songs.worker`, so that a caller needs no `if __name__` guard.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import os
 import sys
 from pathlib import Path
 
-from mss_shared.datasets.demo.settings import SongPlan
-from mss_shared.datasets.demo.song import write_song
+from mss_demo_songs.settings import SongPlan
+from mss_demo_songs.song import write_song
 
 
 def answer(line: str) -> dict[str, str]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mss_shared.datasets.demo.drums import nudge, play
-from mss_shared.datasets.demo.harmony import close_voicing, nearest_pitch
-from mss_shared.datasets.demo.score import (
+from mss_demo_songs.drums import nudge, play
+from mss_demo_songs.harmony import close_voicing, nearest_pitch
+from mss_demo_songs.score import (
     STEPS_PER_BAR,
     Chord,
     Clock,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mss_shared.datasets.demo.score import STEPS_PER_BAR, Clock, Note, Section
+from mss_demo_songs.score import STEPS_PER_BAR, Clock, Note, Section
 
 Pattern = dict[str, str]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mss_shared.datasets.demo.drums import nudge, play
-from mss_shared.datasets.demo.harmony import nearest_pitch
-from mss_shared.datasets.demo.score import STEPS_PER_BAR, Chord, Clock, Note, Section
+from mss_demo_songs.drums import nudge, play
+from mss_demo_songs.harmony import nearest_pitch
+from mss_demo_songs.score import STEPS_PER_BAR, Chord, Clock, Note, Section
 
 LOWEST, HIGHEST = 28, 52
 WALKING = "walking"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mss_shared.datasets.demo import speech
-from mss_shared.datasets.demo.effects import (
+from mss_demo_songs import speech
+from mss_demo_songs.effects import (
     compressor_gain,
     drive,
     echo,
@@ -23,13 +23,13 @@ from mss_shared.datasets.demo.effects import (
     peak,
     reverb,
 )
-from mss_shared.datasets.demo.lyrics import Syllable
-from mss_shared.datasets.demo.master import master, rms_db, to_integers
-from mss_shared.datasets.demo.midi import render
-from mss_shared.datasets.demo.score import Note, Part, SungNote
-from mss_shared.datasets.demo.sing import sing
-from mss_shared.datasets.demo.singers import MEN, WOMEN, Singer
-from mss_shared.datasets.demo.speech import speak, syllable_bank
+from mss_demo_songs.lyrics import Syllable
+from mss_demo_songs.master import master, rms_db, to_integers
+from mss_demo_songs.midi import render
+from mss_demo_songs.score import Note, Part, SungNote
+from mss_demo_songs.sing import sing
+from mss_demo_songs.singers import MEN, WOMEN, Singer
+from mss_demo_songs.speech import speak, syllable_bank
 
 RATE = 44_100
 SINGER = Singer("f2", 50, 57, 1.0, 5.5, 30.0, 0.08, 1.0, doubled=False, harmony=False)

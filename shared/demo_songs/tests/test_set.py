@@ -13,9 +13,9 @@ import pytest
 from scipy.io import wavfile
 from scipy.signal import istft, stft
 
-from mss_shared.datasets.demo import SIZES, DemoSettings, build, demo_root, pool, read_manifest
-from mss_shared.datasets.demo.settings import plan_songs
-from mss_shared.datasets.demo.song import file_digests, write_song
+from mss_demo_songs import SIZES, DemoSettings, build, demo_root, pool, read_manifest
+from mss_demo_songs.settings import plan_songs
+from mss_demo_songs.song import file_digests, write_song
 
 STEMS = ("vocals", "drums", "bass", "other")
 TINY = SIZES["tiny"]
@@ -242,9 +242,9 @@ def hide(monkeypatch, *names):
     )
 
 
-def test_missing_packages_are_named_with_the_extra_to_install(tmp_path, monkeypatch):
+def test_missing_packages_are_named_with_what_to_install(tmp_path, monkeypatch):
     hide(monkeypatch, "pyworld", "mido")
-    message = r'2 of the packages .* \(mido, pyworld\): pip install "mss-shared\[demo\]"'
+    message = r"2 of the packages .* \(mido, pyworld\): pip install mss-demo-songs"
     with pytest.raises(ModuleNotFoundError, match=message):
         demo_root(MICRO, cache=tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -308,7 +308,7 @@ def test_a_broken_manifest_is_refused(tmp_path, text):
 
 def test_importing_the_demo_set_imports_no_torch_and_no_build_package():
     program = (
-        "import sys, mss_shared.datasets.demo\n"
+        "import sys, mss_demo_songs\n"
         "slow = {'torch', 'midirenderer', 'pretty_midi', 'mido', 'espeakng_loader', 'pyworld'}\n"
         "sys.exit(str(sorted(slow & set(sys.modules))) if slow & set(sys.modules) else 0)\n"
     )

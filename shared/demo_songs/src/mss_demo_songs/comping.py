@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mss_shared.datasets.demo.drums import nudge, play
-from mss_shared.datasets.demo.harmony import close_voicing, power_voicing
-from mss_shared.datasets.demo.score import Chord, Clock, Note, Section
+from mss_demo_songs.drums import nudge, play
+from mss_demo_songs.harmony import close_voicing, power_voicing
+from mss_demo_songs.score import Chord, Clock, Note, Section
 
 
 @dataclass(frozen=True)

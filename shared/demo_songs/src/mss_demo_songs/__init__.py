@@ -1,11 +1,11 @@
 """The demo set: generated multitrack songs in MUSDB18-HQ layout, built on the user's machine.
 
 `demo_root(SIZES["small"])` builds the set once into the user's cache and returns its folder.
-Importing this module imports neither torch nor the packages of `pip install "mss-shared[demo]"`;
+Importing this module imports neither torch nor the packages of `pip install mss-demo-songs`;
 those are needed only while building.
 """
 
-from mss_shared.datasets.demo.build import demo_root, read_manifest
-from mss_shared.datasets.demo.settings import SIZES, DemoSettings
+from mss_demo_songs.build import demo_root, read_manifest
+from mss_demo_songs.settings import SIZES, DemoSettings
 
 __all__ = ["SIZES", "DemoSettings", "demo_root", "read_manifest"]

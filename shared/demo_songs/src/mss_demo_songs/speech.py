@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mss_shared.datasets.demo.lyrics import BREATHY, UNVOICED, Syllable
-from mss_shared.datasets.demo.singers import Singer
+from mss_demo_songs.lyrics import BREATHY, UNVOICED, Syllable
+from mss_demo_songs.singers import Singer
 
 SPEECH_RATE = 22_050
 FRAME_SECONDS = 0.005
@@ -75,13 +75,13 @@ def speak(singer: Singer, syllables: list[Syllable]) -> list[dict[str, Any]]:
         last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
         raise RuntimeError(
             f"the speech process ended with {ended.returncode} ({last}): "
-            f"reinstall espeakng-loader with pip install 'mss-shared[demo]'"
+            f"reinstall espeakng-loader with pip install mss-demo-songs"
         )
     answer = json.loads(ended.stdout)
     if answer["sample_rate"] != SPEECH_RATE:
         raise RuntimeError(
             f"espeak-ng speaks at {answer['sample_rate']} Hz, not {SPEECH_RATE} Hz: "
-            f"install the pinned espeakng-loader of 'mss-shared[demo]'"
+            f"install the pinned espeakng-loader of mss-demo-songs"
         )
     return list(answer["spoken"])
 

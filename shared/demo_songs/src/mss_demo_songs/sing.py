@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, resample_poly, sosfilt, sosfiltfilt
 
-from mss_shared.datasets.demo.score import SungNote
-from mss_shared.datasets.demo.settings import SAMPLE_RATE
-from mss_shared.datasets.demo.singers import Singer
-from mss_shared.datasets.demo.speech import (
+from mss_demo_songs.score import SungNote
+from mss_demo_songs.settings import SAMPLE_RATE
+from mss_demo_songs.singers import Singer
+from mss_demo_songs.speech import (
     FFT_SIZE,
     FRAME_SECONDS,
     SPEECH_RATE,

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from scipy.io import wavfile
 
-from mss_shared.datasets.demo.compose import Song, compose
-from mss_shared.datasets.demo.master import Integers, master
-from mss_shared.datasets.demo.settings import GENERATOR_VERSION, SAMPLE_RATE, SongPlan
-from mss_shared.datasets.demo.stems import mix_stems
+from mss_demo_songs.compose import Song, compose
+from mss_demo_songs.master import Integers, master
+from mss_demo_songs.settings import GENERATOR_VERSION, SAMPLE_RATE, SongPlan
+from mss_demo_songs.stems import mix_stems
 
 #: First word of every seed, so that other users of small seeds draw other numbers.
 SEED_CONSTANT = 20_261_103

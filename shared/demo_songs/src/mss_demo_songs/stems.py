@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mss_shared.datasets.demo.compose import Song
-from mss_shared.datasets.demo.effects import (
+from mss_demo_songs.compose import Song
+from mss_demo_songs.effects import (
     Sound,
     compressor_gain,
     drive,
@@ -19,11 +19,11 @@ from mss_shared.datasets.demo.effects import (
     reverb,
     widen,
 )
-from mss_shared.datasets.demo.lyrics import write_lyrics
-from mss_shared.datasets.demo.midi import render
-from mss_shared.datasets.demo.score import Part
-from mss_shared.datasets.demo.sing import chorus_of, shifted, sing, third_above
-from mss_shared.datasets.demo.speech import syllable_bank
+from mss_demo_songs.lyrics import write_lyrics
+from mss_demo_songs.midi import render
+from mss_demo_songs.score import Part
+from mss_demo_songs.sing import chorus_of, shifted, sing, third_above
+from mss_demo_songs.speech import syllable_bank
 
 #: Level of each part of `other` against its chord part, in dB.
 PART_LEVELS_DB = {"chords": 0.0, "pad": -4.0, "lead": -1.0}

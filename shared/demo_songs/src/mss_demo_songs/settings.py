@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from mss_shared.datasets.demo.styles import STYLES
+from mss_demo_songs.styles import STYLES
 
 #: Raised whenever a change moves a sample; an older set in the cache is then built again.
 GENERATOR_VERSION = "1"

@@ -7,37 +7,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mss_shared.datasets.demo import SIZES, DemoSettings
-from mss_shared.datasets.demo import bass as bass_lines
-from mss_shared.datasets.demo.comping import KINDS
-from mss_shared.datasets.demo.compose import compose
-from mss_shared.datasets.demo.drums import FILLS, LANES, PATTERNS, PERCUSSION
-from mss_shared.datasets.demo.harmony import (
+from mss_demo_songs import SIZES, DemoSettings
+from mss_demo_songs import bass as bass_lines
+from mss_demo_songs.comping import KINDS
+from mss_demo_songs.compose import compose
+from mss_demo_songs.drums import FILLS, LANES, PATTERNS, PERCUSSION
+from mss_demo_songs.harmony import (
     MAJOR_LOOPS,
     MINOR_LOOPS,
     chord_on,
     close_voicing,
     nearest_pitch,
 )
-from mss_shared.datasets.demo.lyrics import CODAS, ONSETS, VOWELS, write_lyrics
-from mss_shared.datasets.demo.melody import (
+from mss_demo_songs.lyrics import CODAS, ONSETS, VOWELS, write_lyrics
+from mss_demo_songs.melody import (
     DENSE_CELLS,
     MEDIUM_CELLS,
     SPARSE_CELLS,
     cell_events,
 )
-from mss_shared.datasets.demo.midi import without_overlaps
-from mss_shared.datasets.demo.score import Clock, Note, SungNote
-from mss_shared.datasets.demo.settings import (
+from mss_demo_songs.midi import without_overlaps
+from mss_demo_songs.score import Clock, Note, SungNote
+from mss_demo_songs.settings import (
     SongPlan,
     plan_songs,
     set_name,
     short_name,
     validation_names,
 )
-from mss_shared.datasets.demo.sing import third_above
-from mss_shared.datasets.demo.singers import MEN, WOMEN, voices_for
-from mss_shared.datasets.demo.styles import (
+from mss_demo_songs.sing import third_above
+from mss_demo_songs.singers import MEN, WOMEN, voices_for
+from mss_demo_songs.styles import (
     PADS,
     STYLES,
     TEST_KEYS,

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mss_shared.datasets.demo.bass import compose_bass
-from mss_shared.datasets.demo.comping import compose_chords
-from mss_shared.datasets.demo.drums import compose_drums
-from mss_shared.datasets.demo.harmony import MAJOR_LOOPS, MINOR_LOOPS, loop_chords
-from mss_shared.datasets.demo.lyrics import SYLLABLES_PER_SONG
-from mss_shared.datasets.demo.melody import compose_lead, compose_pad, compose_vocals
-from mss_shared.datasets.demo.score import Chord, Clock, Part, Section, SungNote
-from mss_shared.datasets.demo.settings import SongPlan
-from mss_shared.datasets.demo.singers import Singer, cast_singer
-from mss_shared.datasets.demo.styles import (
+from mss_demo_songs.bass import compose_bass
+from mss_demo_songs.comping import compose_chords
+from mss_demo_songs.drums import compose_drums
+from mss_demo_songs.harmony import MAJOR_LOOPS, MINOR_LOOPS, loop_chords
+from mss_demo_songs.lyrics import SYLLABLES_PER_SONG
+from mss_demo_songs.melody import compose_lead, compose_pad, compose_vocals
+from mss_demo_songs.score import Chord, Clock, Part, Section, SungNote
+from mss_demo_songs.settings import SongPlan
+from mss_demo_songs.singers import Singer, cast_singer
+from mss_demo_songs.styles import (
     PADS,
     STYLES,
     VOICE_PROGRAMS,

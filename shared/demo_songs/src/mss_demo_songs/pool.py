@@ -13,9 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mss_shared.datasets.demo.settings import SongPlan
+from mss_demo_songs.settings import SongPlan
 
-WORKER = (sys.executable, "-P", "-m", "mss_shared.datasets.demo.worker")
+WORKER = (sys.executable, "-P", "-m", "mss_demo_songs.worker")
 
 
 def _start() -> subprocess.Popen[str]:

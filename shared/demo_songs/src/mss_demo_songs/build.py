@@ -20,7 +20,7 @@ from typing import Any
 
 import platformdirs
 
-from mss_shared.datasets.demo.settings import (
+from mss_demo_songs.settings import (
     GENERATOR_VERSION,
     SAMPLE_RATE,
     DemoSettings,
@@ -64,7 +64,7 @@ def demo_root(
         The folder with train/, test/, edge/ and manifest.json.
 
     Raises:
-        ModuleNotFoundError: if a package of `mss-shared[demo]` is missing.
+        ModuleNotFoundError: if a package of `mss-demo-songs` is missing.
         OSError: if the folder can't be written or its disk is full.
         RuntimeError: if a song could not be made.
     """
@@ -130,7 +130,7 @@ def _require_packages(settings: DemoSettings) -> None:
     if missing:
         raise ModuleNotFoundError(
             f"{len(missing)} of the packages that make the demo set are not installed "
-            f'({", ".join(missing)}): pip install "mss-shared[demo]"'
+            f"({', '.join(missing)}): pip install mss-demo-songs"
         )
 
 
@@ -175,7 +175,7 @@ def _build(
     progress: Progress | None,
 ) -> None:
     # Imported here: the pool's users alone need it, and a finished set needs no building.
-    from mss_shared.datasets.demo.pool import make_songs
+    from mss_demo_songs.pool import make_songs
 
     versions = _versions(settings)
     for split in SPLITS:
@@ -236,7 +236,7 @@ def _write_manifest(
     workplace: Path,
 ) -> None:
     # Imported here, with NumPy and SciPy behind it: a finished set is found without them.
-    from mss_shared.datasets.demo.song import file_digests
+    from mss_demo_songs.song import file_digests
 
     digests = {
         f"{plan.split}/{plan.name}/{file}": digest

@@ -1,0 +1,58 @@
+"""A folder that says itself how it is called and which tracks validate, in a ``manifest.json``.
+
+    root/manifest.json                 {"name": "lab_live", "validation": ["01-song", "07-song"]}
+    root/{train,test}/<track>/...      as `mss_shared.datasets.folders` reads them
+
+Further fields are the maker's own. The demo songs have one.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mss_shared.datasets import folders
+from mss_shared.datasets.tracks import Dataset
+from mss_shared.names import check_name, shorten
+
+MANIFEST = "manifest.json"
+
+
+def has_manifest(root: Path) -> bool:
+    """Whether a folder has a manifest."""
+    return (root / MANIFEST).is_file()
+
+
+def read_with_manifest(root: Path, faults: dict[str, str] | None = None) -> Dataset:
+    """Open a folder that has a manifest; ``faults`` is that of `folders.read`.
+
+    Raises:
+        ValueError: if the manifest is no JSON object, has no name that may be a data set's or no
+            list of validation tracks, or the tracks are faulty.
+    """
+    path = root / MANIFEST
+    manifest = _read(path)
+    name, validation = manifest.get("name"), manifest.get("validation")
+    if not isinstance(validation, list):
+        raise ValueError(
+            f"the field validation of {path} is {shorten(validation)}: it must be a list of track "
+            f"names"
+        )
+    name = check_name(name, f"the field name of {path}")
+    return folders.hold_out(folders.read(root, name, faults), tuple(validation))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is no JSON ({shorten(str(error))}): repair it, or remove it"
+        ) from None
+    if not isinstance(manifest, dict):
+        raise ValueError(
+            f"{path} holds {shorten(manifest)}: it must be an object with the fields name and "
+            f"validation"
+        )
+    return manifest
