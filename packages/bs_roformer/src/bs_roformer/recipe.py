@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bs_roformer.config import ModelConfig
-from mss_shared import recipe
+from mss_shared import recipe_sections
 from mss_shared.recipe_sections import EvaluationConfig, InferenceConfig, LoopConfig, PoolConfig
 from mss_shared.training.augmentation import EffectsConfig, Range
 
 
 @dataclass(frozen=True)
-class DataConfig(recipe.DataConfig):
+class DataConfig(recipe_sections.DataConfig):
     """How training examples are drawn: what all papers have, and a pool, decibels, effects.
 
     Args:
