@@ -44,7 +44,7 @@ def join(models: Sequence[Any], recipe: Any, given: Mapping[str, Any]) -> Any:
         if len(models) != 1:
             raise ValueError(f"--prompts with {len(models)} checkpoints: give one")
         models[0].ask(given["prompts"])
-    return stems_together(models, recipe, given)
+    return stems_together(models)
 
 
 def check_config(name: str, recipe: Recipe) -> None:

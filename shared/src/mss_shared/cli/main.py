@@ -21,13 +21,13 @@ from mss_shared.cli.flags import (
     add_seams_flags,
     add_separate_flags,
 )
-from mss_shared.paper import Paper, Verb
+from mss_shared.paper import AnyPaper, Verb
 from mss_shared.recipe import shipped_recipes
 
 VERBS = ("demo", "fit", "separate", "evaluate", "seams", "checkpoints", "import-weights")
 
 
-def run(paper: Paper, words: Sequence[str] | None = None) -> None:
+def run(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
     """Run a paper's command line; exit code 2 for what the user got wrong.
 
     Without a verb, files, folders and flags are for ``separate``, as in
@@ -54,7 +54,7 @@ def _is_input(word: str) -> bool:
 
 
 def _act(
-    paper: Paper,
+    paper: AnyPaper,
     own: dict[str, Verb],
     arguments: argparse.Namespace,
     overrides: list[str],
@@ -80,7 +80,7 @@ def _act(
         evaluate.own(paper, own[arguments.verb], arguments)
 
 
-def _overrides(paper: Paper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
+def _overrides(paper: AnyPaper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
     """The ``--recipe.*`` words of ``fit``, each as ``--key=value``; anything else is an error."""
     overrides = []
     words = iter(rest)
@@ -105,7 +105,7 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def _parser(paper: Paper) -> _Parser:
+def _parser(paper: AnyPaper) -> _Parser:
     parser = _Parser(
         prog=paper.command,
         allow_abbrev=False,
