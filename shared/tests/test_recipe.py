@@ -58,9 +58,7 @@ def test_a_recipe_has_its_papers_own_sections_in_the_shared_order() -> None:
 
 
 def test_a_recipe_that_names_no_sections_is_refused_as_it_is_written() -> None:
-    with pytest.raises(
-        TypeError, match=r"Plain names no sections: write class Plain\(Base"
-    ):
+    with pytest.raises(TypeError, match=r"Plain names no sections: write class Plain\(Base"):
         type("Plain", (BaseRecipe,), {})
 
     @dataclasses.dataclass(frozen=True)
