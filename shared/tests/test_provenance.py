@@ -1,10 +1,12 @@
 """Which commit made a number."""
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from mss_shared import provenance
 from mss_shared.provenance import commit_of
 
 
@@ -44,3 +46,11 @@ def test_boards_and_results_that_a_run_makes_do_not_count(tree: Path, name: str)
 def test_an_installed_file_has_none(tree: Path) -> None:
     (tree / "shared/src/unknown.py").write_text("")
     assert commit_of(tree / "shared/src/unknown.py") is None
+
+
+def test_a_record_says_what_was_done_and_what_made_it(tmp_path: Path) -> None:
+    provenance.write_record(tmp_path, {"kind": "training"}, "tiny fit", "museval")
+    record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert [*record] == ["schema", "kind", "commit", "versions", "command", "machine"]
+    assert (record["schema"], record["kind"], record["command"]) == (1, "training", "tiny fit")
+    assert {"python", "torch", "mss-shared"} <= set(record["versions"])

@@ -1,4 +1,4 @@
-"""The command line: flags of earlier programs, others' weights with their YAML, no weights."""
+"""The command line: flags of earlier programs, third-party weights with their YAML, no weights."""
 
 import sys
 from pathlib import Path

@@ -153,7 +153,7 @@ def test_a_song_keeps_its_length_whatever_the_file_says() -> None:
     [
         ([], "x has no section audio"),
         (document(training=None), "x has no section training"),
-        (document(lora={"r": 8}), "x has a section lora: low-rank adapters are not built"),
+        (document(lora={"r": 8}), "x has a section lora: low-rank adapters are not supported"),
         (document(model={"dim": 8, "segm_depth": 2}), "has model.segm_depth, which the networks"),
         (document(audio={}), "has chunk_size=None: it must be a positive"),
         (document(audio={"chunk_size": 1.5}), "has chunk_size=1.5"),
@@ -176,13 +176,13 @@ def test_what_is_no_such_file_is_refused_with_what_it_lacks(found: Any, message:
 def test_tags_that_execute_and_broken_files_are_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"bad.yaml is no plain YAML \(.+\): mend it"):
+    with pytest.raises(ValueError, match=r"bad.yaml is not plain YAML \(.+\): fix it"):
         read_community_yaml(path)
 
 
 def test_bytes_that_are_no_text_and_missing_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(ValueError, match="bad.yaml is no plain YAML"):
+    with pytest.raises(ValueError, match="bad.yaml is not plain YAML"):
         read_community_yaml(tmp_path / "bad.yaml")
     with pytest.raises(FileNotFoundError, match="there is no file .*none.yaml"):
         read_community_yaml(tmp_path / "none.yaml")

@@ -1,4 +1,4 @@
-"""The networks against frozen outputs of the code in circulation (tests/golden/README.md)."""
+"""The networks against frozen outputs of third-party code (tests/golden/README.md)."""
 
 import hashlib
 import json

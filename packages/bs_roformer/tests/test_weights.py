@@ -1,4 +1,4 @@
-"""Weights of others: recognised from keys and shapes, refused by name, and rebuilt."""
+"""Third-party weights: recognised from keys and shapes, refused by name, and rebuilt."""
 
 import json
 import re
@@ -342,7 +342,7 @@ def test_the_papers_layout_is_refused_with_what_to_do() -> None:
 
 def test_bands_of_no_usual_transform_are_refused_with_their_size() -> None:
     odd = small(freqs_per_bands=(100, 51), stft_n_fft=300, stft_win_length=300)
-    with pytest.raises(ValueError, match=r"hold 302 numbers, no count of .* YAML file"):
+    with pytest.raises(ValueError, match=r"hold 302 numbers, which fits no STFT .* YAML file"):
         recognise(odd.state_dict())
     with pytest.raises(ValueError, match=r"10 bands of \[.*\]\.\.\. numbers fit no mel bands"):
         recognise(small("mel", sample_rate=11_025).state_dict())

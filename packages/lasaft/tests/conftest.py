@@ -1,4 +1,4 @@
-"""Frozen vectors, and one thread for every test, as they were made with."""
+"""Frozen vectors, and a single thread for every test, as when the vectors were made."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ class Golden:
         return model.eval()
 
     def check(self, key: str, found: Tensor, tolerance: float = 1e-5) -> None:
-        """Assert that a tensor is the file's, within a share of its peak."""
+        """Assert that a tensor is the one in the file; ``tolerance`` is a share of its peak."""
         wanted = self.tensors[key]
         assert found.shape == wanted.shape, key
         apart = (found.detach() - wanted).abs().max() / wanted.abs().max()

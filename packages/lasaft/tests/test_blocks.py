@@ -47,7 +47,7 @@ def attentive(kind: type[nn.Module]) -> Callable[[Config], nn.Module]:
 
 
 def tfc_rnn(config: Config) -> Recurrent:
-    # The bottleneck of the last transformation keeps the default least width, 16.
+    # The last transformation's bottleneck keeps the default minimum of 16 units.
     f, gr = config["f"], config["gr"]
     hidden = max(f // config["bn_factor_rnn"], config["min_bn_units_rnn"])
     mapping = TDF(gr, 2 * hidden, f, config["bn_factor_tdf"], config["bias_tdf"], 16)

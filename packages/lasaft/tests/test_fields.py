@@ -160,16 +160,16 @@ def test_weights_start_as_the_last_activation_says(last: str, variance: float) -
         ({"input_channels": 3}, "input_channels is 3: spec_type complex needs 2"),
         ({"spec_type": "mel"}, "spec_type is 'mel': choose from complex, magnitude"),
         ({"window_overlap": 0.6}, "window_overlap is 0.6: give 0 to 0.5"),
-        ({"hop_length": 128}, "hop_length is 128, n_fft 128: frames must overlap"),
+        ({"hop_length": 128}, "hop_length is 128, n_fft is 128: frames must overlap"),
         ({"n_fft": 65_536}, "n_fft 65536 needs more than 32768"),
         ({"bn_factor": None}, "bn_factor null: it needs a bottleneck"),
         ({"control_n_layer": 1}, "control_n_layer is 1: give at least 2"),
         ({"stems": ["a", "b", "c", "d", "e"]}, "5 stems for control_input_dim 4"),
         (
             {"control_vector_type": "one_hot_mode", "embedding_dim": 8},
-            "4 conditions and embedding_dim 8: make them equal",
+            "control_input_dim 4 and embedding_dim 8: make them equal",
         ),
-        ({"modulation": None, "stems": ["vocals"]}, "only the blocks without attention"),
+        ({"modulation": None, "stems": ["vocals"]}, "choose a block without attention"),
         ({"modulation": "FiLM", "block": "TDC"}, "block TDC with modulation FiLM: choose one"),
         *(
             ({name: 0}, f"{name} is 0: give at least 1")
@@ -187,7 +187,7 @@ def test_weights_start_as_the_last_activation_says(last: str, variance: float) -
         *(
             (
                 {"modulation": None, "stems": ["bass"], "block": block, f"{axis}_down_layers": [0]},
-                rf"{axis}_down_layers is \[0\]: all levels of block {block} halve frequency",
+                rf"{axis}_down_layers is \[0\], all levels of block {block} halve frequency",
             )
             for axis in "tf"
             for block in ("TDF", "TDC", "TDC_RNN")

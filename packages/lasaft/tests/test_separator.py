@@ -54,7 +54,7 @@ def run(model: Separator, mixture: Tensor) -> Tensor:
 
 
 class PassOn(nn.Module):
-    """In the network's place: each item for each of its conditions, as it is."""
+    """Stands in for the network: returns each item unchanged for each of its conditions."""
 
     def forward(self, image: Tensor, condition: Tensor) -> Tensor:
         return image.repeat_interleave(len(condition) // len(image), dim=0)
@@ -72,7 +72,7 @@ def test_a_whole_track_is_the_authors_where_theirs_adds_up(golden: Any) -> None:
 
 
 def authors_way(model: Separator, mixture: Tensor, stem: str, overlap: float) -> Tensor:
-    """Their procedure with its flaws, for comparison alone: (channel, sample), cut or padded."""
+    """The authors' procedure with its defects: (channel, sample), cut or padded."""
     useful, trim = model.config.useful_samples, model.config.trim_samples
     samples, hop = mixture.shape[1], int(useful * (1 - overlap))
     chunks = -((useful - samples) // hop) + 1

@@ -107,7 +107,7 @@ def test_loss_gradients_and_one_step_are_the_authors(name: str, golden: Any) -> 
     steps = found.below("after_step.")
     assert len(steps) > 40
     for key in steps:
-        moved = key in norms and norms[key] <= 1e-5  # Adam makes a whole step of rounding
+        moved = key in norms and norms[key] <= 1e-5  # Adam turns rounding into a whole step
         if not moved:
             found.check(f"after_step.{key}", state[key], 1e-4)
 
@@ -133,7 +133,7 @@ def test_a_target_is_drawn_evenly_and_its_mixture_holds_it(dataset: Dataset) -> 
     examples = [mixes[number] for number in range(64)]
     drawn = np.bincount([int(example["condition"]) for example in examples], minlength=4)
     assert drawn.sum() == 64 and drawn.min() >= 7
-    # The tones of the four stems are 110 Hz apart: a target rings at its own number's.
+    # The tones of the four stems are 110 Hz apart: a target has its own stem's.
     for example in examples[:8]:
         spectrum = torch.fft.rfft(example["target"][0]).abs()
         hertz = spectrum.argmax().item() * 44_100 / example["target"].shape[-1]

@@ -1,4 +1,4 @@
-"""Others' weights: opened without executing them, renamed, recognised from keys and shapes."""
+"""Third-party weights: opened without executing them, renamed, recognised from keys and shapes."""
 
 import pickle
 import shutil
@@ -53,7 +53,7 @@ def small(name: str = "CUNET_TFC_GPoCM_LaSAFT", **changes: Any) -> Separator:
 
 
 def lightning_file(path: Path, state: dict[str, Tensor], hyper: dict[str, Any]) -> Path:
-    """A checkpoint as Lightning 1.1 wrote them: a callback's class as a key, a dictionary's kin."""
+    """A checkpoint as Lightning 1.1 wrote it: a callback's class as a key, a subclass of dict."""
     module = types.ModuleType("old_lightning")
 
     class ModelCheckpoint: ...
@@ -103,7 +103,7 @@ def test_a_configuration_is_recognised_from_shapes(name: str, changes: dict[str,
     assert needed < set(found)
 
 
-@pytest.mark.parametrize("factor", [4, 60, None])  # the second leaves every width at its least
+@pytest.mark.parametrize("factor", [4, 60, None])  # with the second every width is the minimum
 @pytest.mark.parametrize(
     "name",
     [
@@ -289,7 +289,7 @@ def test_a_file_under_its_recipes_name_loads_strictly(tmp_path: Path) -> None:
 
 def test_weights_of_another_size_name_what_differs(tmp_path: Path) -> None:
     torch.save(small().state_dict(), tmp_path / "other.ckpt")
-    with pytest.raises(ValueError, match="other.ckpt has n_fft 128, the recipe's model 2048"):
+    with pytest.raises(ValueError, match="other.ckpt has n_fft 128, the recipe's model has 2048"):
         load_checkpoint(PAPER, str(tmp_path / "other.ckpt"), "demo")
 
 
@@ -297,9 +297,9 @@ def test_weights_of_another_size_name_what_differs(tmp_path: Path) -> None:
 def test_weights_of_another_kind_are_refused(lost: str) -> None:
     state = small().state_dict()
     del state[lost]
-    with pytest.raises(ValueError, match="the weights lack .* they are no network of LaSAFT's"):
+    with pytest.raises(ValueError, match="the weights lack .* they are not those of a LaSAFT"):
         recognise(state)
-    with pytest.raises(ValueError, match="have no known block: they are no network"):
+    with pytest.raises(ValueError, match="have no known block: they are not those"):
         recognise({"stft.stft.window": torch.ones(4)})
 
 
@@ -308,7 +308,7 @@ def test_widths_that_no_factor_gives_are_named(tmp_path: Path) -> None:
     for number, shape in (("0.weight", (9, 16)), ("3.weight", (16, 9))):
         state[f"spec2spec.mid_block.tdf.tdf.{number}"] = torch.ones(shape)
     torch.save(state, tmp_path / "odd.ckpt")
-    with pytest.raises(ValueError, match=r"has the shape \(9, 16\), the network recognised \(8, 1"):
+    with pytest.raises(ValueError, match=r"the shape \(9, 16\), in the network recognised it has"):
         read_weights(tmp_path / "odd.ckpt", hop_length=64, num_frame=16)
 
 

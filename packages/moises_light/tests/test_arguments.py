@@ -78,7 +78,7 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
         moises_light.MoisesHeavy  # noqa: B018
 
 
-def test_the_border_names_stems_rate_and_channels() -> None:
+def test_the_interface_names_stems_rate_and_channels() -> None:
     model = small_model(sources=["left hand", "right hand", "pedal"], audio_channels=3)
     assert model.stems == ("left hand", "right hand", "pedal")
     assert (model.sample_rate, model.channels) == (44_100, 3)

@@ -200,10 +200,10 @@ def test_freezing_stops_gradients_and_sets_evaluation_mode() -> None:
     ("stems", "arguments", "message"),
     [
         ("a", {"niter": 1}, "niter=1 with 1 stem"),
-        ("", {}, "no target models"),
+        ("", {}, "target_models is empty"),
         ("ab", {"n_fft": 128}, "33 bins and 2 channels, the separator 65 and 2"),
-        ("ab", {"pipeline": "1.1.0"}, "'1.1.0': choose 1.0.0 or 1.3.0"),
-        ("ab", {"wiener": "scipy"}, "'scipy': choose torch or norbert"),
+        ("ab", {"pipeline": "1.1.0"}, "pipeline is '1.1.0': choose 1.0.0 or 1.3.0"),
+        ("ab", {"wiener": "scipy"}, "wiener is 'scipy': choose torch or norbert"),
     ],
 )
 def test_what_can_not_be_is_refused(stems: str, arguments: dict[str, Any], message: str) -> None:

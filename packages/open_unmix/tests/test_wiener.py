@@ -5,15 +5,14 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from open_unmix.estimates import FirstEstimates, State
 from open_unmix.norbert_filter import norbert_window
 from open_unmix.wiener import (
     NORBERT_EPS,
-    FirstEstimates,
-    State,
     Wiener,
-    _beginning,
-    _filter,
-    _fit,
+    _filter_piece,
+    _first_estimator,
+    _fit_model,
     filter_window,
     wiener,
 )
@@ -111,15 +110,15 @@ def test_the_softmask_shares_the_mixture_by_ratio(golden: Any) -> None:
 def test_the_internals_of_two_iterations_are_the_authors(golden: Any) -> None:
     found = golden("wiener_silence")
     state: State = _Given(estimates(found["em.y_init"], 3), mixed(found["em.mix"]))
-    first = _fit([state], [], 1e-10)
-    state = _filter(state, first)
+    first = _fit_model([state], [], 1e-10)
+    state = _filter_piece(state, first)
     assert_relative(state.power().mean(dim=2), found["em.v"].permute(2, 1, 0)[None], 1e-5)
-    second = _fit([state], [first], 1e-10)
+    second = _fit_model([state], [first], 1e-10)
     for number in range(2):
         wanted = torch.view_as_complex(found[f"em.R{number}"]).permute(1, 2, 0)
         ours = torch.complex(second.real, second.imaginary)[0, number]
         assert_relative(ours, wanted, 1e-5)
-    result = torch.complex(*_filter(state, second).planes())
+    result = torch.complex(*_filter_piece(state, second).planes())
     assert_relative(result, estimates(found["em.y"], 3), 1e-5)
 
 
@@ -231,5 +230,5 @@ def test_one_stem_can_not_be_filtered() -> None:
     magnitudes, mixture = torch.rand(1, 1, 2, 3, 6), torch.randn(1, 2, 3, 6, dtype=torch.complex64)
     with pytest.raises(ValueError, match="one stem and niter=1"):
         wiener(magnitudes, mixture, Wiener(1))
-    begin = _beginning(lambda: [], Wiener(1, residual="signal"))
-    assert begin(magnitudes, mixture).power().shape[1] == 2
+    estimate = _first_estimator(lambda: [], Wiener(1, residual="signal"))
+    assert estimate(magnitudes, mixture).power().shape[1] == 2

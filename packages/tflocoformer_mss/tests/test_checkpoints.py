@@ -152,7 +152,7 @@ def test_a_prompted_model_separates_what_it_is_asked_for() -> None:
         second = asked(mixture)
     assert asked.stems == ("speech1", "sfx", "speech2")
     assert first.shape[1] == 4 and second.shape == (1, 3, 2, 3_000)
-    with pytest.raises(ValueError, match="no prompt 'piano'"):
+    with pytest.raises(ValueError, match="unknown prompt 'piano'"):
         join([model], None, {"prompts": ["piano"]})
 
 

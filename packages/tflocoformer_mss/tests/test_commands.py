@@ -27,7 +27,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         found.append({"loaded": loaded, "out": out, "machine": machine, **more})
 
     monkeypatch.setattr("mss_shared.training.fit.fit", fit)
-    monkeypatch.setattr("mss_shared.cli.scoring._open", lambda root: root)
+    monkeypatch.setattr("mss_shared.cli.train.open_data", lambda root: root)
     return found
 
 
@@ -74,7 +74,7 @@ def test_train_takes_the_configuration_and_the_gpu_as_the_fork_does(
 def test_another_gpu_than_the_first_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run(PAPER, "train --config musdb18 --gpu 3 --data_root songs".split())
-    assert "--gpu 3 is not the first: set CUDA_VISIBLE_DEVICES=3" in capsys.readouterr().err
+    assert "--gpu 3 is not the first GPU: set CUDA_VISIBLE_DEVICES=3" in capsys.readouterr().err
 
 
 def test_the_forks_words_become_ours_where_no_file_has_that_name(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tflocoformer_mss import (
     TussModel,
     configs,
 )
-from tflocoformer_mss.blocks import PLACES_AT_ONCE, Attention, RMSGroupNorm, Rotary, rotate
+from tflocoformer_mss.blocks import POSITIONS_AT_ONCE, Attention, RMSGroupNorm, Rotary, rotate
 from tflocoformer_mss.config import band_sizes, block_config
 from tflocoformer_mss.model import Transform, WaveformModel, build
 
@@ -182,14 +182,16 @@ def test_ungated_convolutions_that_do_not_fit_are_refused() -> None:
     sizes = {"ffn_type": "conv1d", "ffn_hidden_dim": 8, "conv1d_kernel": 2, "conv1d_shift": 2}
     network = TFLocoformerSeparator(n_layers=1, **{**SMALL, **sizes})
     assert run(network, torch.randn(1, 4, 6, dtype=torch.complex64)).shape == (1, 2, 4, 6)
-    with pytest.raises(ValueError, match="conv1d_kernel=2, conv1d_shift=2 on 5 places"):
+    with pytest.raises(
+        ValueError, match="conv1d_kernel=2, conv1d_shift=2 on a sequence of length 5"
+    ):
         run(network, torch.randn(1, 4, 5, dtype=torch.complex64))
 
 
 def test_without_a_gradient_few_sequences_are_in_memory_and_nothing_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(PLACES_AT_ONCE, "cpu", 100)
+    monkeypatch.setitem(POSITIONS_AT_ONCE, "cpu", 100)
     network, mixture = model("tf"), torch.randn(1, 2, 5_000)
     whole = network(mixture)
     seen: list[int] = []
@@ -259,7 +261,7 @@ def test_checkpointing_computes_few_sequences_at_a_time_with_the_same_gradients(
             path.register_forward_pre_hook(
                 lambda _, given, seen=seen: seen.append(given[0][..., 0].numel())
             )
-        monkeypatch.setitem(PLACES_AT_ONCE, "cpu", 1_000)
+        monkeypatch.setitem(POSITIONS_AT_ONCE, "cpu", 1_000)
         network(mixture).square().mean().backward()
         gradients.append({key: p.grad for key, p in network.named_parameters()})
     whole = 2 * 157 * 33
@@ -331,9 +333,9 @@ def test_the_order_of_prompts_is_the_order_of_stems() -> None:
 @pytest.mark.parametrize(
     ("prompts", "message"),
     [
-        ([["vocals"]], r"prompts name \[1\] stems for 2 items"),
-        ([["vocals"], ["vocals", "drums"]], r"prompts name \[1, 2\] stems for 2 items"),
-        ([["vocals"], ["piano"]], "no prompt 'piano': choose from drums, speech, vocals"),
+        ([["vocals"]], r"prompts have \[1\] names for 2 items"),
+        ([["vocals"], ["vocals", "drums"]], r"prompts have \[1, 2\] names for 2 items"),
+        ([["vocals"], ["piano"]], "unknown prompt 'piano': choose from drums, speech, vocals"),
     ],
 )
 def test_prompts_that_do_not_fit_are_refused(prompts: Any, message: str) -> None:
@@ -383,7 +385,7 @@ def test_the_default_transform_and_its_half_frame_hop_take_any_length() -> None:
         assert torch.allclose(transform.istft(transform.stft(audio), samples), audio, atol=1e-5)
 
 
-# ---- the border
+# ---- the interface
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -433,16 +435,18 @@ def test_zero_padding_ends_in_a_whole_hop() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 100), (1, 1, 100), (1, 2, 0)])
-def test_the_border_refuses_other_axes_channels_and_empty_sound(shape: tuple[int, ...]) -> None:
+def test_the_interface_refuses_other_axes_channels_and_empty_audio(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"the model takes \(batch, 2, sample\)"):
         model()(torch.randn(shape))
 
 
 def test_a_real_or_misshapen_spectrogram_is_refused() -> None:
     network = TFLocoformerSeparator(n_layers=1, **SMALL)
-    with pytest.raises(ValueError, match=r"\(1, 4, 5\) of torch.float32: give \(batch, frame, bin"):
+    with pytest.raises(
+        ValueError, match=r"\(1, 4, 5\) of torch.float32: pass a complex \(batch, frame, bin"
+    ):
         network(torch.randn(1, 4, 5))
-    with pytest.raises(ValueError, match="give"):
+    with pytest.raises(ValueError, match="pass a complex"):
         network(torch.randn(1, 2, 4, 5, dtype=torch.complex64))
 
 
@@ -498,14 +502,14 @@ def test_torchs_own_weights_are_those_of_the_bare_separator() -> None:
         ({"num_groups": 3}, "emb_dim=8 with num_groups=3"),
         ({"n_heads": 3}, "attention_dim=8 with n_heads=3"),
         ({"n_heads": 8}, "attention_dim=8 with n_heads=8: rotary"),
-        ({"ffn_hidden_dim": (8,)}, "ffn_type names 2 networks and ffn_hidden_dim 1"),
+        ({"ffn_hidden_dim": (8,)}, "ffn_type has 2 entries and ffn_hidden_dim 1"),
         ({"ffn_type": ("glu", "glu")}, "ffn_type='glu'"),
-        ({"ffn_type": (), "ffn_hidden_dim": ()}, "0 feed-forward networks: give one or two"),
+        ({"ffn_type": (), "ffn_hidden_dim": ()}, "0 feed-forward networks: set one or two"),
         ({"conv1d_kernel": 1, "conv1d_shift": 2}, "conv1d_kernel=1 with conv1d_shift=2"),
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"n_layers": 0}, "n_layers=0"),
         ({"num_spk": 0}, "num_spk=0"),
-        ({"depth": 3}, "there is no argument depth: choose from emb_dim"),
+        ({"depth": 3}, "unknown argument depth: choose from emb_dim"),
     ],
 )
 def test_an_illegal_argument_is_named(changes: dict[str, Any], message: str) -> None:
@@ -525,22 +529,22 @@ def test_arguments_without_a_name_are_in_the_order_of_the_code() -> None:
         assert "LayerNorm((8,), eps=0.001" in str(placed) and placed.blocks[0].order == "tf"
         partly = kind(*lead, *given[:1], **{key: named[key] for key in names[1:]})
         assert str(partly) == str(placed)
-    with pytest.raises(TypeError, match="emb_dim is given twice"):
+    with pytest.raises(TypeError, match="emb_dim is passed both by position and by name"):
         TFLocoformerSeparator(2, 1, 8, emb_dim=8)
-    with pytest.raises(TypeError, match="15 arguments for the 14"):
+    with pytest.raises(TypeError, match="15 positional arguments: a block takes 14"):
         TFLocoformerSeparator(2, 1, *given, 0)
 
 
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
-        ("tf", {"stems": ()}, "0 stems"),
+        ("tf", {"stems": ()}, "stems has 0 entries"),
         ("tf", {"channels": 3}, "channels=3"),
         ("tf", {"masking": True}, "masking=True with kind='tf'"),
         ("stack", {"masking": False}, "masking=False with kind='stack'"),
         ("bs", {"n_second_layers": 2}, "n_second_layers=2 with kind='bs'"),
         ("stack", {"pos_enc": "nope"}, "pos_enc='nope' with kind='stack'"),
-        ("tuss", {"stems": ("piano",)}, "stems ask for 'piano', prompts has drums, vocals"),
+        ("tuss", {"stems": ("piano",)}, "stems has 'piano', prompts has drums, vocals"),
         ("bs", {"hop_length": 300}, "hop_length=300 with n_fft=512"),
         ("bs", {"window": "hamming"}, "window='hamming'"),
         ("bs", {"padding": "circular"}, "padding='circular'"),

@@ -24,6 +24,7 @@ from rich.progress import (
 
 PLAIN_SECONDS = 10.0  # between two progress lines where there is no terminal
 
+# What says how far something is: what is done, how many of it, of how many.
 Report = Callable[[str, int, int], None]
 
 

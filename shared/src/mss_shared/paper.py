@@ -115,6 +115,7 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
     verbs: tuple[Verb, ...] = ()
     aliases: tuple[Alias, ...] = ()
 
+    @override
     def __init_subclass__(cls) -> None:
         """Check the names of a paper's attributes and methods.
 

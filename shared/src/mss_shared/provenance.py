@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import resource
@@ -11,10 +12,14 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from mss_shared.atomic import write_text
+
+SCHEMA = 1  # of run.json
 PACKAGES = ("mss-shared", "torch", "lightning", "numpy", "scipy", "soundfile", "soxr")
 
 
@@ -43,6 +48,26 @@ def commit_of(file: Path) -> str | None:
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def write_record(folder: Path, fields: Mapping[str, Any], command: str, *packages: str) -> None:
+    """Write a folder's ``run.json``: what was done, and what made it.
+
+    Args:
+        folder: of a training run, or of scores, which it completes.
+        fields: ``kind``, and what belongs to that kind.
+        command: what the user typed.
+        packages: whose versions are recorded beside PACKAGES'.
+    """
+    record = {
+        "schema": SCHEMA,
+        **fields,
+        "commit": commit(),
+        "versions": versions(*packages),
+        "command": command,
+        "machine": machine(),
+    }
+    write_text(folder / "run.json", json.dumps(record, indent=2) + "\n")
 
 
 def versions(*more: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mss_shared import audio
-from mss_shared.atomic import part_prefix
+from mss_shared.atomic import PART
 from mss_shared.audio import containers
 from mss_shared.audio.streams import open_song
 from mss_shared.recipe_sections import InferenceConfig
@@ -203,7 +203,7 @@ def test_an_unfinished_mp4_says_whose_it_is(
     monkeypatch.setattr(containers, "_encode", look)
     containers.write_streams(tmp_path / "out" / "a.mp4", {"mixture": tmp_path / "a.wav"})
     [name] = seen
-    assert name.startswith(part_prefix())
+    assert name.startswith(PART)
 
 
 def test_an_mp4_of_two_stems_is_plain_music(tmp_path: Path) -> None:

@@ -11,14 +11,20 @@ import numpy as np
 import pytest
 import torch
 from tiny_paper.paper import PAPER
-from tiny_songs import RATE, STEMS, demo_recipe, noise, tone, write_track
+from tiny_songs import RATE, STEMS, demo_recipe, make_track, noise, tone, write_track
 
 from mss_shared.audio import Audio
 from mss_shared.checkpoints.checkpoint import Checkpoint
 from mss_shared.datasets import Dataset, Track, open_dataset
 from mss_shared.evaluation import score_files
 from mss_shared.evaluation.cost import count_gmac
-from mss_shared.evaluation.evaluate import Estimator, evaluate, model_estimator, oracle_estimator
+from mss_shared.evaluation.evaluate import (
+    Estimator,
+    evaluate,
+    model_estimator,
+    oracle_estimator,
+    with_remainder,
+)
 from mss_shared.evaluation.oracles import ORACLES, ideal_ratio_mask, mixture_as_estimate
 from mss_shared.evaluation.protocols import find_protocol
 from mss_shared.evaluation.track_metrics import Engine
@@ -351,3 +357,29 @@ def test_the_weights_digest_sees_names_shapes_types_and_bits_but_not_the_order()
         {"a": -state["a"].abs(), "b": state["b"]},
     ]
     assert len({digest, *(weights_digest(change) for change in changes)}) == 1 + len(changes)
+
+
+def test_the_ideal_ratio_mask_is_of_powers(tmp_path: Path) -> None:
+    """Stems that are one signal, 3 and 1 times: by power the first has nine tenths of the song."""
+    signal = noise(0, samples=SAMPLES, scale=0.05)
+    track = make_track(tmp_path / "t", {"vocals": 3 * signal, "drums": signal})
+    vocals, drums = ideal_ratio_mask(track, STEMS)
+    np.testing.assert_allclose(vocals, 0.9 * 4 * signal, atol=1e-6)
+    np.testing.assert_allclose(drums, 0.1 * 4 * signal, atol=1e-6)
+
+
+def test_the_ideal_ratio_mask_of_one_stem_knows_the_others(tmp_path: Path) -> None:
+    signal = noise(0, samples=SAMPLES, scale=0.05)
+    track = make_track(tmp_path / "t", {"vocals": 3 * signal, "drums": signal})
+    [drums] = ideal_ratio_mask(track, ("drums",))
+    np.testing.assert_allclose(drums, 0.1 * 4 * signal, atol=1e-6)
+
+
+def test_the_remainder_is_the_mixture_less_the_sum_of_all_stems(tmp_path: Path) -> None:
+    """Of estimates 2 and 3 in a song of 7 the rest is 2; it would be 4.5 for their mean."""
+    ones = np.full((2, 64), 1 / 16, np.float32)
+    track = make_track(tmp_path / "t", {"vocals": 7 * ones})
+    estimates = np.stack([2 * ones, 3 * ones])
+    found = with_remainder(Estimator(STEMS, lambda _: estimates, {}), "other")
+    assert found.stems == (*STEMS, "other")
+    np.testing.assert_array_equal(found.estimate(track), np.stack([2 * ones, 3 * ones, 2 * ones]))

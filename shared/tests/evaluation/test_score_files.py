@@ -118,14 +118,6 @@ def test_a_track_is_written_where_museval_looks_and_its_digest_is_the_files(
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_run_is_written_with_its_schema_first(tmp_path: Path) -> None:
-    score_files.write_run(tmp_path, {"kind": "model"})
-    assert list(json.loads((tmp_path / "run.json").read_text()).items()) == [
-        ("schema", 1),
-        ("kind", "model"),
-    ]
-
-
 def test_a_text_is_readable_by_all_and_leaves_no_other_file(tmp_path: Path) -> None:
     write_text(tmp_path / "new" / "a.txt", "é\n")
     assert (tmp_path / "new" / "a.txt").read_bytes() == "é\n".encode()
@@ -133,7 +125,7 @@ def test_a_text_is_readable_by_all_and_leaves_no_other_file(tmp_path: Path) -> N
     assert len(list((tmp_path / "new").iterdir())) == 1
 
 
-@pytest.mark.parametrize("failing", ["replace", "chmod"])
+@pytest.mark.parametrize("failing", ["replace", "open"])
 def test_a_failing_write_leaves_the_old_text_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:

@@ -174,7 +174,7 @@ def test_a_training_track_among_the_test_tracks_is_refused(tmp_path: Path) -> No
 def test_a_missing_stem_and_another_rate_are_refused(tmp_path: Path) -> None:
     root = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=0.5)
     wanted = demo_recipe(data={"stems": (*STEMS, "bass")})
-    with pytest.raises(ValueError, match=r"track train-1 of .* has no bass\.wav"):
+    with pytest.raises(ValueError, match=r"track train-1 has no bass\.wav"):
         train(open_dataset(root), tmp_path / "out", wanted)
     other = make_dataset(tmp_path / "other", STEMS, (16_000, 1), seconds=0.5)
     with pytest.raises(ValueError, match="1 channels at 16000 Hz, the model takes 2 at 8000 Hz"):

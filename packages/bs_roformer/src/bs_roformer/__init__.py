@@ -1,8 +1,8 @@
 """BS-RoFormer (Lu, Wang, Kong, Hung; ICASSP 2024) and Mel-Band RoFormer (Wang, Lu, Won; 2023).
 
 Public names: the networks `BSRoformer` and `MelBandRoformer`, and `configs`, the arguments of their
-presets. They load on first use (PEP 562), so that importing the package, as the command line does,
-loads no torch.
+presets. They are imported on first use (PEP 562), so that importing the package, as the command
+line does, does not import torch.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The YAML files that come with public weights: read without executing their tags. No torch."""
+"""The YAML files published beside public weights, read without executing them. No torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ import yaml
 
 from bs_roformer.config import IGNORED, ModelConfig
 
-# Published after the training framework began to silence bin 0 by default (September 2025), by
-# file name; most of these files do not say what was done. Polar positions are as new.
+# Weights by file name that are newer than September 2025, when the training framework began to
+# silence bin 0 by default. Most YAML files do not state it. Networks with PoPE are as new.
 ZEROED = ("mvsep_mega_model_bs_roformer_53_stems_v1.ckpt",)
 
-# In their model section; none changes the network here.
+# Keys of the model section that do not change the network here.
 WITHOUT_EFFECT = (
     *IGNORED,
     *("dim_t", "dim_f", "hop_length", "num_stems", "use_torch_checkpoint", "sage_attention"),
@@ -22,15 +22,15 @@ WITHOUT_EFFECT = (
 
 @dataclass(frozen=True)
 class CommunityConfig:
-    """What such a file says.
+    """The contents of such a file.
 
     Attributes:
         kind: "bs" or "mel".
-        arguments: of the constructor, stems by name among them.
-        chunk_samples: length of the pieces a song is cut into.
-        num_overlap: how many pieces cover a sample.
-        batch: pieces per pass.
-        notes: what was taken to be so, or is not done, line by line.
+        arguments: those of the constructor, with stems by name.
+        chunk_samples: length of the chunks a song is cut into.
+        num_overlap: how many chunks cover a sample.
+        batch: chunks per forward pass.
+        notes: what was assumed and what has no effect, one line each.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class CommunityConfig:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, which knows one tag more: a Python tuple is a list."""
+    """The safe loader with one more tag: a Python tuple, which becomes a list."""
 
 
 def _construct_tuple(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> list[Any]:
@@ -57,29 +57,40 @@ def read_community_yaml(path: Path, weights: str = "") -> CommunityConfig:
 
     Args:
         path: the YAML file.
-        weights: the weights' file name, for what such files leave out.
+        weights: the weights' file name, to decide what the YAML file leaves out.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not such a file, or names an argument that the networks lack.
+        ValueError: if it is not such a file, or has an argument that the networks lack.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: give the YAML of the weights")
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no plain YAML ({_first_line(error)}): mend it") from None
-    return parse_community(found, str(path), weights)
+        raise ValueError(f"{path} is not plain YAML ({_first_line(error)}): fix it") from None
+    return parse_community(document, str(path), weights)
 
 
-def parse_community(found: Any, name: str, weights: str = "") -> CommunityConfig:
-    """The same for a loaded document; ``name`` is for error messages."""
-    audio, model, training = (_section(found, key, name) for key in ("audio", "model", "training"))
-    inference = _section(found, "inference", name) if "inference" in found else {}
-    if "lora" in found:
+def parse_community(document: Any, name: str, weights: str = "") -> CommunityConfig:
+    """Like `read_community_yaml`, for a loaded document.
+
+    Args:
+        document: the contents of the YAML file.
+        name: of the file, for error messages.
+        weights: as in `read_community_yaml`.
+
+    Raises:
+        ValueError: as in `read_community_yaml`.
+    """
+    audio, model, training = (
+        _section(document, key, name) for key in ("audio", "model", "training")
+    )
+    inference = _section(document, "inference", name) if "inference" in document else {}
+    if "lora" in document:
         raise ValueError(
-            f"{name} has a section lora: low-rank adapters are not built, merge them into the "
-            f"weights and leave the section out"
+            f"{name} has a section lora: low-rank adapters are not supported: merge them into "
+            f"the weights and remove the section"
         )
     unknown = sorted(set(model) - set(ModelConfig.__dataclass_fields__) - set(WITHOUT_EFFECT))
     if unknown:
@@ -104,7 +115,7 @@ def parse_community(found: Any, name: str, weights: str = "") -> CommunityConfig
 def _complete(
     arguments: dict[str, Any], inference: Mapping[str, Any], weights: str
 ) -> tuple[str, ...]:
-    """Set zero_dc where the file is silent, and say what it leaves open or asks for in vain."""
+    """Set zero_dc where the file does not state it; notes on this and on what has no effect."""
     notes = []
     if "zero_dc" not in arguments:
         arguments["zero_dc"] = bool(arguments.get("use_pope")) or weights in ZEROED
@@ -119,7 +130,12 @@ def _complete(
 
 
 def differences(arguments: Mapping[str, Any], recognised: Mapping[str, Any]) -> list[str]:
-    """Where a configuration and the shapes of the weights disagree, a sentence each."""
+    """Sentences on where a configuration contradicts the shapes of its weights.
+
+    Args:
+        arguments: the configuration.
+        recognised: the arguments that follow from the weights.
+    """
     sentences = []
     for key, value in recognised.items():
         stated = len(arguments["stems"]) if key == "num_stems" else arguments.get(key, value)
@@ -131,18 +147,18 @@ def differences(arguments: Mapping[str, Any], recognised: Mapping[str, Any]) -> 
     return sentences
 
 
-def _section(found: Any, key: str, name: str) -> dict[str, Any]:
-    section = found.get(key) if isinstance(found, Mapping) else None
+def _section(document: Any, key: str, name: str) -> dict[str, Any]:
+    section = document.get(key) if isinstance(document, Mapping) else None
     if not isinstance(section, Mapping):
         raise ValueError(
-            f"{name} has no section {key}: it must have audio, model and training, as the files "
-            f"beside public weights do"
+            f"{name} has no section {key}: it must have audio, model and training, like the files "
+            f"published beside public weights"
         )
     return dict(section)
 
 
 def _stems(training: Mapping[str, Any], count: Any, name: str) -> tuple[str, ...]:
-    """The one target if there is one, else all instruments."""
+    """The target instrument if there is one, else all instruments."""
     target, instruments = training.get("target_instrument"), training.get("instruments")
     if target is not None:
         return (str(target),)

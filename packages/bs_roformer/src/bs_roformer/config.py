@@ -1,6 +1,6 @@
-"""What the two networks can be built from, and what is legal. Imports no torch.
+"""The arguments of both networks, their defaults and their checks. Imports no torch.
 
-Three layouts of the same idea are in use; `LAYOUTS` says what they disagree on.
+Three variants of the network are in use; `LAYOUTS` says how they differ.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,11 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Any, get_args, get_origin
 
-# 62 bands of the 1025 bins of n_fft 2048 (paper, sec. 3: narrow at the bottom, the rest halved).
+# Bins of each of the 62 bands at n_fft 2048, 1025 in all (paper: 2 bins below 1 kHz, then 4, 12, 24
+# and 48 from 1, 2, 4 and 8 kHz up, and the rest above 16 kHz in two halves).
 DEFAULT_BANDS = (*[2] * 24, *[4] * 12, *[12] * 8, *[24] * 8, *[48] * 8, 128, 129)
 
-
-# What a value of a type is called, alone and in a list.
+# How error messages call a value of a type, alone and in a list.
 WORDS = {
     bool: ("true or false", ""),
     int: ("a whole number", "whole numbers"),
@@ -23,7 +23,7 @@ WORDS = {
 
 
 def check_types(config: Any) -> None:
-    """Raise ValueError for the first field of a dataclass with a value of another type."""
+    """Raise ValueError for the first field of a dataclass whose value has the wrong type."""
     for field in fields(config):
         value = getattr(config, field.name)
         if not _is_of(value, field.type):
@@ -54,25 +54,25 @@ def _name(legal: Any) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """What the layouts disagree on."""
+    """How a layout differs from the others."""
 
     gates: bool  # a sigmoid gate per attention head
     mask_norms: bool  # an RMSNorm before the mask MLP of each band, instead of the norms below
-    final_norm: bool  # band split: one RMSNorm after all blocks
-    transformer_norm: bool  # mel bands: one RMSNorm at the end of every transformer
-    branches: bool  # sub-layers hang under "branch" in the state dictionary
+    final_norm: bool  # BSRoformer: one RMSNorm after all blocks
+    transformer_norm: bool  # MelBandRoformer: one RMSNorm at the end of every transformer
+    branches: bool  # keys of sub-layers contain "branch"
 
 
 LAYOUTS = {
-    # The papers' own networks; no weights were published.
+    # The papers' networks; no weights were published.
     "paper": Layout(
         gates=False, mask_norms=True, final_norm=False, transformer_norm=False, branches=False
     ),
-    # What all public weights have.
+    # All public weights.
     "checkpoint": Layout(
         gates=True, mask_norms=False, final_norm=True, transformer_norm=True, branches=False
     ),
-    # The package BS-RoFormer from 1.0 on; no public weights.
+    # The package BS-RoFormer from 1.0 on; there are no public weights.
     "1.2": Layout(
         gates=True, mask_norms=False, final_norm=True, transformer_norm=True, branches=True
     ),
@@ -95,22 +95,25 @@ class ModelConfig:
         linear_transformer_depth: layers of linear attention over both at once; 0 for none.
         heads, dim_head: attention heads and their width.
         attn_dropout, ff_dropout: probabilities.
-        flash_attn: torch's fused attention; False writes the softmax out.
-        use_pope: polar positions instead of rotary ones.
+        flash_attn: use torch's fused attention; False computes the softmax step by step.
+        use_pope: polar position embedding (PoPE) instead of RoPE.
         freqs_per_bands: bins of each band; None for mel bands.
-        num_bands: how many mel bands; None for the band split.
+        num_bands: number of mel bands; None for the band split.
         stft_n_fft, stft_hop_length, stft_win_length: samples.
         stft_normalized: scale the STFT by 1 / sqrt(n_fft).
         zero_dc: silence bin 0 of the estimate.
         mask_estimator_depth: linear layers of a mask MLP ("bs"), or its hidden layers ("mel").
-        mlp_expansion_factor: width of those hidden layers over dim.
-        skip_connection: every block also sees the outputs of all blocks before it.
-        match_input_audio_length: False ends the estimate with the last whole hop, as the package
-            BS-RoFormer does; then the model does not keep the length of its input.
+        mlp_expansion_factor: width of those hidden layers as a multiple of dim.
+        skip_connection: the input of every block also contains the outputs of all earlier ones.
+        match_input_audio_length: False ends the estimate after the last whole hop, as the package
+            BS-RoFormer does; it is then shorter than the mixture.
         multi_stft_resolution_loss_weight: weight of the spectral loss.
-        multi_stft_resolutions_window_sizes: its windows, samples; none leaves it out.
-        multi_stft_hop_size: its hop, samples.
-        multi_stft_normalized: scale its STFTs.
+        multi_stft_resolutions_window_sizes: its windows, in samples; an empty list turns it off.
+        multi_stft_hop_size: its hop, in samples.
+        multi_stft_normalized: scale its STFTs by 1 / sqrt(n_fft).
+
+    Raises:
+        ValueError: if a value has the wrong type or is out of range, or two contradict each other.
     """
 
     kind: str
@@ -176,7 +179,8 @@ class ModelConfig:
 
     def check_stft(self) -> None:
         sizes = (self.stft_hop_length, self.stft_win_length, self.stft_n_fft)
-        # At half the window and beyond, the last samples of some lengths lie under its zero edge.
+        # With a hop of half the window or more, the last samples of some lengths would lie where
+        # the window is zero.
         if not 1 <= 2 * sizes[0] < sizes[1] <= sizes[2] or sizes[2] % 2:
             raise ValueError(
                 f"stft_hop_length={sizes[0]}, stft_win_length={sizes[1]}, stft_n_fft={sizes[2]}: "
@@ -190,8 +194,8 @@ class ModelConfig:
             )
 
     def check_bands(self) -> None:
-        given = (self.freqs_per_bands is not None, self.num_bands is not None)
-        if given != (self.kind == "bs", self.kind == "mel"):
+        stated = (self.freqs_per_bands is not None, self.num_bands is not None)
+        if stated != (self.kind == "bs", self.kind == "mel"):
             raise ValueError(
                 f"kind={self.kind!r} with freqs_per_bands={self.freqs_per_bands} and "
                 f"num_bands={self.num_bands}: 'bs' takes freqs_per_bands alone, 'mel' num_bands"
@@ -203,7 +207,18 @@ class ModelConfig:
 
     @property
     def parts(self) -> Layout:
+        """What the layout consists of."""
         return LAYOUTS[self.layout]
+
+    @property
+    def depths(self) -> dict[str, int]:
+        """Layers of each transformer of a block, in order; those without layers are left out."""
+        depths = {
+            "linear": self.linear_transformer_depth,
+            "time": self.time_transformer_depth,
+            "freq": self.freq_transformer_depth,
+        }
+        return {axis: depth for axis, depth in depths.items() if depth}
 
     @property
     def channels(self) -> int:
@@ -216,16 +231,19 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class NewerConfig:
+class Layout12Config:
     """What layout "1.2" adds.
 
     Args:
         num_residual_streams: parallel residual streams (R) of hyper-connections; 1 for none.
         mc_hyper_conn_sinkhorn_iters: rounds that balance their mixing weights.
         add_value_residual: from the second block on, attention also sees the values of the first.
-        exchanged_value_mix: mix v + first (m - v), as the package's mel network does, in place of
+        exchanged_value_mix: mix v + first (m - v), as the package's mel network does, instead of
             v + m (first - v).
         freq_range: first bin that is processed and the one after the last; None for all.
+
+    Raises:
+        ValueError: if a value has the wrong type or is out of range.
     """
 
     num_residual_streams: int
@@ -244,7 +262,7 @@ class NewerConfig:
             )
 
 
-# Of the constructors, as users of the checkpoint layout know them.
+# Defaults of the constructors, those that users of public weights know.
 DEFAULTS: dict[str, Any] = {
     "layout": "checkpoint",
     "stereo": False,
@@ -280,65 +298,73 @@ KIND_DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "mel": {"num_bands": 60, "attn_dropout": 0.1, "ff_dropout": 0.1, "mask_estimator_depth": 1},
 }
-NEWER_DEFAULTS: dict[str, Any] = {"num_residual_streams": 4, "mc_hyper_conn_sinkhorn_iters": 2}
-NEWER_KIND_DEFAULTS: dict[str, dict[str, Any]] = {
+LAYOUT_12_DEFAULTS: dict[str, Any] = {"num_residual_streams": 4, "mc_hyper_conn_sinkhorn_iters": 2}
+LAYOUT_12_KIND_DEFAULTS: dict[str, dict[str, Any]] = {
     "bs": {"add_value_residual": True, "exchanged_value_mix": False, "freq_range": None},
     "mel": {"add_value_residual": True, "exchanged_value_mix": True, "freq_range": None},
 }
 SEQUENCES = ("freqs_per_bands", "multi_stft_resolutions_window_sizes", "freq_range")
-IGNORED = ("dim_freqs_in",)  # existing configurations have it, no code reads it
+IGNORED = ("dim_freqs_in",)  # accepted because existing configurations state it; without effect
 
 
 def name_stems(stems: Sequence[str] | None, num_stems: int | None) -> tuple[str, ...]:
-    """The stems' names; numbered ones if only their count is given.
+    """The stems' names: ``stems``, or stem_1, stem_2, ... if only their number is known.
 
     Raises:
-        ValueError: if the two disagree, or one is of another type.
+        ValueError: if the two disagree, or one has the wrong type.
     """
     if num_stems is not None and (not _is_of(num_stems, int) or num_stems < 1):
         raise ValueError(f"num_stems={num_stems!r}: it must be a whole number of at least 1")
     if stems is None:
         return tuple(f"stem_{number + 1}" for number in range(num_stems or 1))
-    if isinstance(stems, str) or not isinstance(stems, Sequence):  # a text is one, of letters
+    if isinstance(stems, str) or not isinstance(stems, Sequence):  # a str is a Sequence too
         raise ValueError(f"stems is {stems!r}: it must list stem names")
     if num_stems is not None and num_stems != len(stems):
         raise ValueError(f"num_stems={num_stems} with stems {[*stems]}: leave num_stems out")
     return tuple(stems)
 
 
-def read_arguments(kind: str, given: Mapping[str, Any]) -> tuple[ModelConfig, NewerConfig | None]:
-    """Fill the gaps of a constructor's arguments with its defaults.
+def _as_tuple(key: str, value: Any) -> Any:
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    return tuple(value) if key in SEQUENCES and is_list else value
+
+
+def read_arguments(
+    kind: str, arguments: Mapping[str, Any]
+) -> tuple[ModelConfig, Layout12Config | None]:
+    """A constructor's arguments with its defaults for those left out.
+
+    Args:
+        kind: "bs" or "mel".
+        arguments: by name, as passed to the constructor.
+
+    Returns:
+        The configuration, and what layout "1.2" adds, or None with another layout.
 
     Raises:
         ValueError: if an argument is unknown, belongs to another layout, or is out of range.
     """
-    given = {key: value for key, value in given.items() if key not in IGNORED}
-    lists = {key: given.get(key) for key in SEQUENCES}
-    given |= {
-        key: tuple(value)
-        for key, value in lists.items()
-        if isinstance(value, Sequence) and not isinstance(value, str)
-    }
-    if given.pop("num_residual_fracs", 1) != 1:
-        raise ValueError("num_residual_fracs is not 1: streams cut into fractions are not built")
-    stems = name_stems(given.pop("stems", None), given.pop("num_stems", None))
-    newer_defaults = NEWER_DEFAULTS | NEWER_KIND_DEFAULTS[kind]
-    newer = {key: given.pop(key) for key in newer_defaults if key in given}
-    values = {**DEFAULTS, **KIND_DEFAULTS[kind], "kind": kind, "stems": stems}
-    if given.get("layout") == "1.2":
-        values["linear_transformer_depth"] = int(kind == "mel")
-    unknown = sorted(set(given) - set(ModelConfig.__dataclass_fields__))
+    values = {k: _as_tuple(k, value) for k, value in arguments.items() if k not in IGNORED}
+    if values.pop("num_residual_fracs", 1) != 1:
+        raise ValueError("num_residual_fracs is not 1: fractions of streams are not implemented")
+    stems = name_stems(values.pop("stems", None), values.pop("num_stems", None))
+    extra_defaults = LAYOUT_12_DEFAULTS | LAYOUT_12_KIND_DEFAULTS[kind]
+    extras = {key: values.pop(key) for key in extra_defaults if key in values}
+    unknown = sorted(set(values) - set(ModelConfig.__dataclass_fields__))
     if unknown:
         raise ValueError(
             f"there is no argument {unknown[0]}: choose from "
-            f"{', '.join([*ModelConfig.__dataclass_fields__, *newer_defaults])}"
+            f"{', '.join([*ModelConfig.__dataclass_fields__, *extra_defaults])}"
         )
-    config = ModelConfig(**{**values, **given})
-    if config.layout != "1.2" and newer:
-        raise ValueError(f"{[*newer][0]} with layout={config.layout!r}: only '1.2' has it")
+    defaults = {**DEFAULTS, **KIND_DEFAULTS[kind], "kind": kind, "stems": stems}
+    if values.get("layout") == "1.2":
+        defaults["linear_transformer_depth"] = int(kind == "mel")
+    config = ModelConfig(**{**defaults, **values})
     if config.layout != "1.2":
+        if extras:
+            raise ValueError(f"{[*extras][0]} with layout={config.layout!r}: only '1.2' has it")
         return config, None
-    added = NewerConfig(**{**newer_defaults, **newer})
+    added = Layout12Config(**{**extra_defaults, **extras})
     check_range(config, added.freq_range)
     return config, added
 

@@ -1,4 +1,4 @@
-"""Others' weights with the YAML file that came with them, as a checkpoint."""
+"""Third-party weights with the YAML file published beside them, as a checkpoint."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mss_shared.checkpoints.published import fetch, find_published
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.recipe_sections import InferenceConfig
 
-# For what such files do not say, or say of a training that is over.
+# Recipes for what such files leave out, and for training, which is over.
 BASE_RECIPES = {"bs": "community_4stem", "mel": "kim_mel_vocals"}
 
 
 def open_configured(source: str, config_path: Path) -> Checkpoint:
-    """The network of a community YAML with the weights beside it; for ``--config_path``.
+    """Build the network of a community YAML with its weights; for ``--config_path``.
 
     Args:
         source: a weights file, or a name of checkpoints.yaml.
@@ -27,22 +27,22 @@ def open_configured(source: str, config_path: Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: if one of the files is not there.
-        ValueError: if one can't be read, or they disagree.
+        ValueError: if one can't be read, or they contradict each other.
     """
     path = Path(source).expanduser()
     entries = () if path.exists() else find_published("bs_roformer", source)
     weights = entries[0].published_name if entries else path.name
     config = read_community_yaml(config_path, weights)
     path = fetch(entries[0]) if entries else path
-    found = read_weights(path)
-    model = load_network(found, config.kind, config.arguments, path)
-    notes = (f"{path} with {config_path}", *found.notes, *config.notes)
+    recognised = read_weights(path)
+    model = load_network(recognised, config.kind, config.arguments, path)
+    notes = (f"{path} with {config_path}", *recognised.notes, *config.notes)
     recipe = _recipe(config, model)
     return Checkpoint(model, recipe, config_path.stem, None, None, None, notes)
 
 
 def _recipe(config: CommunityConfig, model: Roformer) -> Recipe:
-    """A recipe of the file's model and chunks; its data and training are those of a similar one."""
+    """A recipe with the file's model and chunks, and data and training of a similar recipe."""
     base = load_recipe(Recipe, find_recipe("bs_roformer", BASE_RECIPES[config.kind])).recipe
     inference = InferenceConfig(
         chunk_seconds=config.chunk_samples / model.config.sample_rate,

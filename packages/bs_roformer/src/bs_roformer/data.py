@@ -17,7 +17,7 @@ from mss_shared.training.segment_pool import SegmentPool
 
 
 class Mixes(RandomMixes):
-    """Random mixes that are drawn from a pool, or changed by effects, where the recipe says so.
+    """Random mixes, drawn from a pool or altered by effects if the recipe has them.
 
     Args:
         tracks, targets, seed: as in ``RandomMixes``.
@@ -37,7 +37,7 @@ class Mixes(RandomMixes):
             self.effects.check(config.stems)
 
     def draw(self, number: int, rng: np.random.Generator) -> Audio:
-        """Example ``number``'s (stem, channel, sample) in the order of ``config.stems``."""
+        """Example ``number``, (stem, channel, sample) with the stems of ``config.stems``."""
         stems = super().draw(number, rng) if self.pool is None else self.pool.draw(number, rng)
         decibels = rng.uniform(*self.gain_db, size=(len(stems), 1, 1))
         stems = stems * (10.0 ** (decibels / 20.0)).astype(np.float32)
@@ -50,7 +50,7 @@ class Mixes(RandomMixes):
 def mixed_examples(
     default: ExampleSets, dataset: Dataset, recipe: Recipe, model: Roformer, seed: int
 ) -> ExampleSets:
-    """``Mixes`` for training; validation is every track, unaltered.
+    """``Mixes`` to train, every track unaltered to validate.
 
     Args:
         default, dataset, recipe, model, seed: as in ``Paper.choose_examples``.

@@ -1,12 +1,12 @@
-"""Which bins a mel band holds, in closed form: the support of a Slaney mel filter bank.
+"""The bins of each mel band, in closed form: the support of a Slaney mel filter bank.
 
-No filter weight is used, so no filter bank is built. Imports no torch.
+Filter weights are not used, so no filter bank is built. Imports no torch.
 """
 
 import math
 
 LINEAR_MELS = 15.0  # mels up to 1 kHz, where the scale turns from linear to logarithmic
-OCTAVE = 27.0 / math.log(6.4)  # mels per factor e above
+MELS_PER_E = 27.0 / math.log(6.4)  # above 1 kHz: mels per factor of e in frequency
 
 
 def mel_bands(sample_rate: int, n_fft: int, num_bands: int) -> list[tuple[int, int]]:
@@ -15,14 +15,14 @@ def mel_bands(sample_rate: int, n_fft: int, num_bands: int) -> list[tuple[int, i
     Args:
         sample_rate: Hz; the bands reach up to half of it.
         n_fft: samples of the STFT.
-        num_bands: how many.
+        num_bands: number of bands.
 
     Raises:
         ValueError: if a band would be empty.
 
-    Source: Mel-Band RoFormer, sec. 3 (triangles of the mel scale as bands); that every triangle
-    spans two steps of the scale, and that the outermost bins belong to the outermost bands, is the
-    practice of the code in circulation.
+    Source: Mel-Band RoFormer, sec. 3 (triangles of the mel scale as bands). That every triangle
+    spans two steps of the scale, and that the outermost bins belong to the outermost bands, is
+    taken from third-party code.
     """
     edges = [_hz(i * _mel(sample_rate / 2) / (num_bands + 1)) for i in range(num_bands + 2)]
     frequencies = [bin_ * sample_rate / n_fft for bin_ in range(n_fft // 2 + 1)]
@@ -42,8 +42,8 @@ def mel_bands(sample_rate: int, n_fft: int, num_bands: int) -> list[tuple[int, i
 
 
 def _mel(hz: float) -> float:
-    return 3 * hz / 200 if hz < 1000 else LINEAR_MELS + math.log(hz / 1000) * OCTAVE
+    return 3 * hz / 200 if hz < 1000 else LINEAR_MELS + math.log(hz / 1000) * MELS_PER_E
 
 
 def _hz(mel: float) -> float:
-    return mel * 200 / 3 if mel < LINEAR_MELS else 1000 * math.exp((mel - LINEAR_MELS) / OCTAVE)
+    return mel * 200 / 3 if mel < LINEAR_MELS else 1000 * math.exp((mel - LINEAR_MELS) / MELS_PER_E)

@@ -1,11 +1,23 @@
 """BS-RoFormer (Lu et al. 2023, arXiv:2309.02612) and Mel-Band RoFormer (Wang et al. 2023,
-arXiv:2310.01809): masks on the spectrogram, estimated band by band.
+arXiv:2310.01809). From input to output of the papers' figure:
+
+    STFT                            Roformer.stft
+    band-split module               BandSplit; with mel bands after MelBandRoformer.to_bands
+    RoPE Transformer blocks         transformer.Block, L of them, from make_blocks
+    multi-band mask estimation      MaskEstimator; with mel bands then MelBandRoformer.from_bands
+    mask (complex ideal ratio mask) Roformer.mask_spec
+    inverse STFT                    Roformer.istft
+    loss                            Roformer.loss
+
+What third-party networks add is in files of its own: hyper_connections.py and value_residual.py
+(layout "1.2"), pope.py, linear_attention.py. So is what makes a CPU faster: cpu_speed.py.
 
 Letters in shape comments: b batch, s stem, c channel, n sample, f bin, t frame, k band, d feature,
 r real and imaginary part.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -15,28 +27,32 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from bs_roformer.config import ModelConfig, read_arguments
-from bs_roformer.linear import Linear
+from bs_roformer.config import Layout12Config, ModelConfig, read_arguments
+from bs_roformer.cpu_speed import speed_up
+from bs_roformer.hyper_connections import make_branched_blocks, run_branched_blocks
+from bs_roformer.linear_attention import LinearAttention
 from bs_roformer.mel_bands import mel_bands
-from bs_roformer.newer import open_streams, sum_streams
-from bs_roformer.transformer import RMSNorm, make_blocks
+from bs_roformer.pope import PolarEmbedding
+from bs_roformer.rope import RotaryEmbedding
+from bs_roformer.transformer import Attention, Block, RMSNorm, Transformer
 
 Breakdown = tuple[Tensor, tuple[Tensor, Tensor]]
 
 
 class BandSplit(nn.Module):
-    """Turn each band into one token per frame; bands share no weights (paper, band-split module).
+    """Band-split module: turn each band into one token per frame, with an RMSNorm and a linear
+    layer of its own.
 
     Args:
         widths: real numbers per band and frame.
-        dim: features per token.
+        dim: features per token (D).
     """
 
     def __init__(self, widths: Sequence[int], dim: int) -> None:
         super().__init__()
         self.widths = [*widths]
         self.to_features = nn.ModuleList(
-            nn.Sequential(RMSNorm(width), Linear(width, dim)) for width in widths
+            nn.Sequential(RMSNorm(width), nn.Linear(width, dim)) for width in widths
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,8 +61,38 @@ class BandSplit(nn.Module):
         return torch.stack([f(b) for f, b in zip(self.to_features, bands, strict=True)], dim=-2)
 
 
+def make_blocks(config: ModelConfig, extras: Layout12Config | None) -> list[nn.Module]:
+    """The RoPE Transformer blocks; attention along the same axis shares its position embedding.
+
+    Args:
+        config: sizes and layout.
+        extras: what layout "1.2" adds, None for the other two.
+    """
+    positions = {
+        axis: PolarEmbedding(config.heads, config.dim_head)
+        if config.use_pope
+        else RotaryEmbedding(config.dim_head)
+        for axis in ("time", "freq")
+    }
+    if extras is not None:
+        return make_branched_blocks(config, extras, positions)
+    attention: dict[str, Callable[[], nn.Module]] = {
+        "linear": partial(LinearAttention, config),
+        "time": partial(Attention, config, positions["time"]),
+        "freq": partial(Attention, config, positions["freq"]),
+    }
+    return [
+        Block(Transformer(config, depth, attention[axis]) for axis, depth in config.depths.items())
+        for _ in range(config.depth)
+    ]
+
+
 class MaskEstimator(nn.Module):
-    """An MLP per band, ended by a gated linear unit; the mask is complex and unbounded.
+    """Multi-band mask estimation module of one stem: per band an MLP that ends in a gated linear
+    unit.
+
+    The mask is complex and unbounded. The paper has an RMSNorm before each MLP, public weights do
+    not.
 
     Args:
         config: sizes and layout.
@@ -74,46 +120,48 @@ class MaskEstimator(nn.Module):
 
 
 def mask_mlp(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers of these sizes with Tanh between."""
+    """Linear layers of these sizes, with a Tanh between each two."""
     layers: list[nn.Module] = []
     for before, after in zip(sizes, sizes[1:], strict=False):
-        layers += [Linear(before, after), nn.Tanh()]
+        layers += [nn.Linear(before, after), nn.Tanh()]
     return nn.Sequential(*layers[:-1])
 
 
 class Roformer(nn.Module):
-    """What both models share: STFT, blocks, masks, inverse STFT, loss.
+    """What both models share: STFT, band split, blocks, masks, inverse STFT and loss.
 
     Args:
         kind: "bs" or "mel".
-        arguments: as given to the constructor.
+        arguments: those of the constructor, by name.
+        cpu_speed: see `BSRoformer`.
     """
 
-    def __init__(self, kind: str, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, kind: str, arguments: Mapping[str, Any], cpu_speed: bool) -> None:
         super().__init__()
-        config, newer = read_arguments(kind, arguments)
-        self.config, self.newer = config, newer
+        config, extras = read_arguments(kind, arguments)
+        self.config, self.extras = config, extras
         self.activation_checkpointing = False
-        self.first_bin, self.end_bin = (newer and newer.freq_range) or (0, config.bins)
-        self.layers = nn.ModuleList(make_blocks(config, newer))
+        self.first_bin, self.end_bin = (extras and extras.freq_range) or (0, config.bins)
+        self.layers = nn.ModuleList(make_blocks(config, extras))
         ends = config.kind == "bs" and config.parts.final_norm
         self.final_norm = RMSNorm(config.dim) if ends else nn.Identity()
-        bands = self.bands()
-        widths = [2 * config.channels * (last + 1 - first) for first, last in bands]
+        widths = [2 * config.channels * (last + 1 - first) for first, last in self.bands()]
         self.band_split = BandSplit(widths, config.dim)
         self.mask_estimators = nn.ModuleList(MaskEstimator(config, widths) for _ in config.stems)
+        if cpu_speed:
+            speed_up(self)
 
     def bands(self) -> list[tuple[int, int]]:
         """First and last bin of every band, counted from the first bin that is processed."""
         raise NotImplementedError
 
-    def join(self, masks: Tensor) -> Tensor:
-        """(..., sum of widths) band by band -> (..., f c r) bin by bin."""
-        return masks
-
-    def cut(self, features: Tensor) -> Tensor:
+    def to_bands(self, features: Tensor) -> Tensor:
         """(..., f c r) bin by bin -> (..., sum of widths) band by band."""
         return features
+
+    def from_bands(self, masks: Tensor) -> Tensor:
+        """(..., sum of widths) band by band -> (..., f c r) bin by bin."""
+        return masks
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -122,7 +170,7 @@ class Roformer(nn.Module):
 
     @property
     def sample_rate(self) -> int:
-        """Hz."""
+        """Sample rate of the audio in Hz."""
         return self.config.sample_rate
 
     @property
@@ -139,14 +187,14 @@ class Roformer(nn.Module):
             mixture: audio of any length; a mono model also takes (batch, sample). The spectrogram
                 is computed in float32 even under autocast.
             target: the true stems (batch, stem, channel, sample); the stem axis may be left out
-                for one stem, the channel axis for mono.
+                for a single stem, the channel axis for mono.
             return_loss_breakdown: with a target, return (total, (L1, spectral)).
 
         Returns:
-            The estimate without a target, else the loss, a scalar.
+            Without a target the estimate, with one the loss, a scalar.
 
         Raises:
-            ValueError: if a shape is not the model's, or the mixture is empty.
+            ValueError: if a shape does not fit the model, or the mixture is empty.
         """
         estimate = self.separate(self._check_mixture(mixture))
         if target is None:
@@ -181,7 +229,7 @@ class Roformer(nn.Module):
     def separate(self, mixture: Tensor) -> Tensor:
         """(b, c, n) -> (b, s, c, n)."""
         samples = mixture.shape[-1]
-        # Reflection at the ends needs more samples than half a window.
+        # The STFT reflects the ends, which takes more samples than half a window.
         mixture = F.pad(mixture, (0, max(0, self.config.stft_n_fft // 2 + 1 - samples)))
         spec = self.stft(mixture)
         masks = self.masks(torch.view_as_real(spec).flatten(-3))
@@ -216,7 +264,7 @@ class Roformer(nn.Module):
         return rearrange(estimate, "(b s c) n -> b s c n", b=batch, s=stems)
 
     def _window(self, like: Tensor) -> Tensor:
-        """A Hann window in float32 at least, where ``like`` is."""
+        """(sample): a Hann window in float32 or wider, on the device of ``like``."""
         exact = torch.promote_types(like.dtype, torch.float32)
         return torch.hann_window(self.config.stft_win_length, device=like.device, dtype=exact)
 
@@ -231,36 +279,39 @@ class Roformer(nn.Module):
         }
 
     def masks(self, features: Tensor) -> Tensor:
-        """(b, t, f c r) -> (b, s, t, f c r)."""
-        weights = self.band_split.to_features[0][1].weight  # type: ignore[index]
-        x = self.blocks(self.band_split(self.cut(features.to(weights.dtype))))
-        return torch.stack([self.join(estimator(x)) for estimator in self.mask_estimators], dim=1)
+        """(b, t, f c r) real -> one mask per stem (b, s, t, f c r)."""
+        features = features.to(next(self.band_split.parameters()).dtype)
+        x = self.blocks(self.band_split(self.to_bands(features)))
+        masks = [self.from_bands(estimator(x)) for estimator in self.mask_estimators]
+        return torch.stack(masks, dim=1)
 
     def blocks(self, x: Tensor) -> Tensor:
-        """(b, t, k, d) -> (b, t, k, d)."""
-        if self.newer is not None:
-            x = open_streams(x, self.newer)
-        first: dict[str, Tensor] = {}
-        earlier = None
+        """(b, t, k, d) -> the same shape, through all blocks and the final norm."""
+        if self.extras is not None:
+            return self.final_norm(run_branched_blocks(self.layers, x, self.extras, self.run_block))
+        skipped = None
         for block in self.layers:
-            if self.activation_checkpointing and self.training:
-                x, values = checkpoint(block, x, earlier, first, use_reentrant=False)
-            else:
-                x, values = block(x, earlier, first)
-            first = first or values
+            x = self.run_block(block, x, skipped)
             if self.config.skip_connection:
-                earlier = x if earlier is None else earlier + x
-        if self.newer is not None:
-            x = sum_streams(x, self.newer)
+                skipped = x if skipped is None else skipped + x
         return self.final_norm(x)
 
+    def run_block(self, block: nn.Module, *arguments: Any) -> Any:
+        """The block's output; with activation checkpointing it is computed again for gradients."""
+        if self.activation_checkpointing and self.training:
+            return checkpoint(block, *arguments, use_reentrant=False)
+        return block(*arguments)
+
     def mask_spec(self, masks: Tensor, spec: Tensor) -> Tensor:
-        """(b, s, t, f c r) real masks times (b, t, f, c) complex -> (b, s, t, f, c) complex."""
+        """Masks (b, s, t, f c r) times (b, t, f, c) complex -> (b, s, t, f, c) complex.
+
+        Real and imaginary part of a mask are its last axis: the complex ideal ratio mask.
+        """
         parts = masks.to(spec.real.dtype).unflatten(-1, (-1, self.channels, 2))
         return torch.view_as_complex(parts.contiguous()) * spec.unsqueeze(1)
 
     def loss(self, estimate: Tensor, target: Tensor) -> Breakdown:
-        """Mean absolute error of samples plus that of spectrograms at several resolutions.
+        """The paper's loss: L1 of the waveform plus L1 of spectrograms at several resolutions.
 
         Args:
             estimate, target: (b, s, c, n).
@@ -278,7 +329,7 @@ class Roformer(nn.Module):
         return total, (waveform, spectral)
 
     def spec_error(self, error: Tensor, size: int) -> Tensor:
-        """(batch, sample) difference of signals -> mean modulus of its STFT with this window."""
+        """(batch, sample) error -> scalar: mean modulus of its STFT with a window of ``size``."""
         n_fft = max(size, self.config.stft_n_fft)
         error = F.pad(error, (0, max(0, n_fft // 2 + 1 - error.shape[-1])))
         spec = torch.stft(
@@ -293,28 +344,30 @@ class Roformer(nn.Module):
         return spec.abs().mean()
 
     def loss_hop(self, size: int) -> int:
-        """Hop of the spectral loss at this window size, samples."""
-        if self.newer is not None and self.config.kind == "mel":
+        """Hop of the spectral loss in samples, for a window of ``size`` samples."""
+        if self.extras is not None and self.config.kind == "mel":
             return max(self.config.multi_stft_hop_size, size // 4)
         return self.config.multi_stft_hop_size
 
 
 class BSRoformer(Roformer):
-    """The band-split model: bands that share no bin.
+    """BS-RoFormer: bands that do not overlap.
 
     Args:
-        dim: features per band and frame.
-        depth: blocks.
-        arguments: any field of `ModelConfig`, and with layout="1.2" of `NewerConfig`, by name;
-            `DEFAULTS` in config.py has the values of those left out. num_stems may stand for
-            stems that have no names.
+        dim: features per band and frame (D).
+        depth: number of blocks (L).
+        cpu_speed: compute with the faster classes of cpu_speed.py, whose results are the same
+            up to rounding; False leaves the plain modules.
+        arguments: any field of `ModelConfig`, and with layout="1.2" of `Layout12Config`, by name.
+            `DEFAULTS` in config.py has the values of those left out. num_stems may replace stems
+            that have no names.
 
     Raises:
-        ValueError: if an argument is unknown or out of range, or two do not fit together.
+        ValueError: if an argument is unknown or out of range, or two contradict each other.
     """
 
-    def __init__(self, dim: int, *, depth: int, **arguments: Any) -> None:
-        super().__init__("bs", {"dim": dim, "depth": depth, **arguments})
+    def __init__(self, dim: int, *, depth: int, cpu_speed: bool = True, **arguments: Any) -> None:
+        super().__init__("bs", {"dim": dim, "depth": depth, **arguments}, cpu_speed)
 
     def bands(self) -> list[tuple[int, int]]:
         """First and last bin of every band, counted from the first bin that is processed."""
@@ -330,39 +383,39 @@ class BSRoformer(Roformer):
 
 
 class MelBandRoformer(Roformer):
-    """The mel-band model: bands overlap, and the masks of a bin are averaged.
+    """Mel-Band RoFormer: bands overlap, and the masks of a bin are averaged over its bands.
 
-    The arguments are those of `BSRoformer`, with num_bands in place of freqs_per_bands.
+    The arguments are those of `BSRoformer`, with num_bands instead of freqs_per_bands.
     """
 
     source: Tensor
     overlap: Tensor
 
-    def __init__(self, dim: int, *, depth: int, **arguments: Any) -> None:
-        super().__init__("mel", {"dim": dim, "depth": depth, **arguments})
+    def __init__(self, dim: int, *, depth: int, cpu_speed: bool = True, **arguments: Any) -> None:
+        super().__init__("mel", {"dim": dim, "depth": depth, **arguments}, cpu_speed)
         bins = [bin_ for first, last in self.bands() for bin_ in range(first, last + 1)]
-        parts = range(2 * self.channels)  # real numbers of a bin
+        parts = range(2 * self.channels)  # values per bin
         source = [bin_ * len(parts) + part for bin_ in bins for part in parts]
         overlap = [bins.count(bin_) for bin_ in range(self.config.bins) for _ in parts]
-        # Not in the state dictionary: they follow from the arguments.
+        # Not in the state dictionary, since they follow from the arguments.
         self.register_buffer("source", torch.tensor(source), persistent=False)
         self.register_buffer("overlap", torch.tensor(overlap), persistent=False)
 
     def bands(self) -> list[tuple[int, int]]:
-        """First and last bin of every band."""
+        """First and last bin of every mel band; neighbours overlap."""
         config = self.config
         return mel_bands(config.sample_rate, config.stft_n_fft, config.num_bands or 0)
 
-    def cut(self, features: Tensor) -> Tensor:
+    def to_bands(self, features: Tensor) -> Tensor:
         """(..., f c r) bin by bin -> (..., sum of widths) band by band."""
         return features.index_select(-1, self.source)
 
-    def join(self, masks: Tensor) -> Tensor:
+    def from_bands(self, masks: Tensor) -> Tensor:
         """(..., sum of widths) band by band -> (..., f c r): the mean over a bin's bands."""
         total = masks.new_zeros(*masks.shape[:-1], len(self.overlap))
         return total.index_add(-1, self.source, masks) / self.overlap
 
 
 def build(kind: str, **arguments: Any) -> Roformer:
-    """The model of a recipe: "bs" or "mel" and all its other fields."""
+    """The model of a recipe's model section: its kind, "bs" or "mel", and all other fields."""
     return {"bs": BSRoformer, "mel": MelBandRoformer}[kind](**arguments)

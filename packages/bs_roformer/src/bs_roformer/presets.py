@@ -10,7 +10,7 @@ FOUR_STEMS = ["drums", "bass", "other", "vocals"]  # the order of the public fou
 
 
 def _preset(stems: list[str], **sizes: Any) -> dict[str, Any]:
-    """What all of them share, then what is theirs; every call returns fresh lists."""
+    """Shared arguments and those of one preset; every call returns new lists."""
     shared = {
         "stereo": True,
         "sample_rate": 44_100,
@@ -30,7 +30,7 @@ def _preset(stems: list[str], **sizes: Any) -> dict[str, Any]:
 
 
 def _paper(depth: int, **sizes: Any) -> dict[str, Any]:
-    # 8 heads of 48 are not printed, but give the printed parameter counts.
+    # The paper does not state 8 heads of 48, but they give its parameter counts.
     return _preset(["vocals"], layout="paper", dim=384, depth=depth, dim_head=48, **sizes)
 
 

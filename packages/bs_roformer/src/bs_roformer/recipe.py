@@ -12,12 +12,12 @@ from mss_shared.training.augmentation import EffectsConfig, Range
 
 @dataclass(frozen=True)
 class DataConfig(recipe_sections.DataConfig):
-    """How training examples are drawn: what all papers have, and a pool, decibels, effects.
+    """How training examples are drawn: the fields of all papers, and gains, a pool, effects.
 
     Args:
-        gain_range_db: least and greatest gain in dB, drawn evenly in dB per stem.
-        pool: the pool that stems are drawn from, or null to draw every excerpt anew.
-        effects: what else is done to stems, or null.
+        gain_range_db: smallest and largest gain in dB, drawn uniformly in dB per stem.
+        pool: the pool that stems are drawn from, or null to draw every excerpt from the songs.
+        effects: further augmentation of stems, or null.
     """
 
     gain_range_db: Range
@@ -27,16 +27,16 @@ class DataConfig(recipe_sections.DataConfig):
 
 @dataclass(frozen=True)
 class TrainingConfig(LoopConfig):
-    """Optimizer and schedule; the loss belongs to the model's arguments.
+    """Optimizer and schedule; the settings of the loss are in the model section.
 
     Args:
         lr: AdamW's learning rate.
         weight_decay: AdamW's decoupled weight decay; 0.0 makes it Adam.
         schedule: ``step``, ``plateau`` of the validation loss, or ``cosine`` to zero.
-        lr_factor: the learning rate's factor at a step or a plateau.
-        decay_steps: optimizer steps between two factors.
-        plateau_patience: epochs without gain that make a plateau.
-        activation_checkpointing: compute the blocks anew in the backward pass to save memory.
+        lr_factor: what the learning rate is multiplied by at a step or plateau.
+        decay_steps: optimizer steps from one decay to the next.
+        plateau_patience: epochs without improvement that count as a plateau.
+        activation_checkpointing: recompute the blocks in the backward pass to save memory.
     """
 
     lr: float
@@ -50,12 +50,12 @@ class TrainingConfig(LoopConfig):
 
 @dataclass(frozen=True)
 class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
-    """One row of a table, complete.
+    """Everything that one row of a table needs.
 
     Args:
-        reproduces: the claimed row in ``results/papers.csv``, or null.
+        reproduces: the row in ``results/papers.csv`` with the paper's score, or null.
         data: how examples are drawn.
-        model: the keyword arguments of ``BSRoformer`` or ``MelBandRoformer``, and which of them.
+        model: which of ``BSRoformer`` and ``MelBandRoformer``, and its keyword arguments.
         training: optimizer, schedule, loop.
         inference: chunks and overlap.
         evaluation: protocols.

@@ -14,9 +14,13 @@ from bs_roformer.recipe import TrainingConfig
 
 
 class Training(pl.LightningModule):
-    """The model's own loss (mean absolute errors of samples and spectrograms) and AdamW.
+    """Train with the model's own loss (L1 of waveform and spectrograms) and AdamW.
 
-    Source: the papers' loss, optimizer and step decay; the plateau is the community's.
+    Source: loss, optimizer and step decay are the papers'; the plateau schedule is that of
+    third-party training code.
+
+    Raises:
+        ValueError: if the schedule is unknown.
     """
 
     def __init__(self, model: Roformer, config: TrainingConfig) -> None:
@@ -30,7 +34,7 @@ class Training(pl.LightningModule):
         model.activation_checkpointing = config.activation_checkpointing
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
-        """The loss of one batch of {"mixture", "stems"}."""
+        """{"mixture": (b, c, n), "stems": (b, s, c, n)} -> the loss, a scalar."""
         loss, parts = self._losses(batch)
         size = len(batch["mixture"])
         for name, part in zip(("loss", "waveform", "spectral"), (loss, *parts), strict=True):
@@ -38,7 +42,7 @@ class Training(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
-        """The same loss on the validation chunks."""
+        """Log the same loss for a batch of validation chunks."""
         loss, _parts = self._losses(batch)
         self.log("val/loss", loss, batch_size=len(batch["mixture"]), sync_dist=True)
 
@@ -47,7 +51,7 @@ class Training(pl.LightningModule):
         return self.model(batch["mixture"], target=batch["stems"], return_loss_breakdown=True)
 
     def configure_optimizers(self) -> Any:
-        """AdamW and its schedule."""
+        """AdamW and the recipe's schedule, in the form Lightning expects."""
         config = self.config
         optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay

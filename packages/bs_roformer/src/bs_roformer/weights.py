@@ -1,7 +1,8 @@
-"""Weights of others: what network a state dictionary belongs to, read from keys and shapes alone.
+"""Third-party weights: find the network of a state dictionary from its keys and shapes alone.
 
-Public files come wrapped and prefixed in several ways and name no architecture. What shapes cannot
-tell (hop, sample rate, stem names, chunk) must come from the YAML file beside the weights.
+Public files are wrapped and prefixed in several ways and do not name an architecture. What does not
+follow from shapes (hop, sample rate, stem names, chunk) must come from the YAML file published
+beside the weights.
 """
 
 import re
@@ -19,7 +20,7 @@ from bs_roformer.model import Roformer, build
 from mss_shared.checkpoints.checkpoint import fill
 from mss_shared.checkpoints.third_party import read_foreign, strip_prefixes, unwrap
 
-# Networks that grew out of these and do not fit them, by what only their keys have.
+# Variants of these networks that do not fit them, by patterns that only their keys match.
 FOREIGN = {
     r"\.segm\.|(^|\.)hyperace": "HyperACE, whose mask head has more modules",
     r"axial|refiner": "a variant with an axial refiner in the mask head",
@@ -31,7 +32,7 @@ FOREIGN = {
     ),
     r"\.lora_[AB]$": "a low-rank adapter that was not merged into its network",
 }
-COMPILED = "_orig_mod."  # torch.compile puts it before every key
+COMPILED = "_orig_mod."  # torch.compile prefixes every key with it
 MEL_SETTINGS = [
     (sample_rate, n_fft)
     for n_fft in (2048, 4096, 1024, 8192, 512, 256)
@@ -41,13 +42,13 @@ MEL_SETTINGS = [
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a state dictionary says of its network.
+    """The network of a state dictionary.
 
     Attributes:
         kind: "bs" or "mel".
-        arguments: of the constructor, as far as shapes tell.
-        state: the weights under our keys, float32.
-        notes: how the file was understood, line by line.
+        arguments: those of the constructor that follow from shapes.
+        state: the weights under our keys, in float32.
+        notes: how the file was understood, one line each.
     """
 
     kind: str
@@ -57,7 +58,7 @@ class Recognised:
 
 
 def read_weights(path: Path) -> Recognised:
-    """Recognise a file of weights; nothing in it is executed.
+    """Recognise the network of a weights file; nothing in the file is executed.
 
     Args:
         path: ``.safetensors``, or a file that ``torch.load`` reads with ``weights_only=True``.
@@ -66,33 +67,36 @@ def read_weights(path: Path) -> Recognised:
         FileNotFoundError: if there is no such file.
         ValueError: if it cannot be read as plain weights, or as for ``recognise``.
     """
-    found = read_foreign(path)
-    recognised = recognise(found.state)
-    return replace(recognised, notes=(*found.notes, *recognised.notes))
+    foreign = read_foreign(path)
+    recognised = recognise(foreign.state)
+    return replace(recognised, notes=(*foreign.notes, *recognised.notes))
 
 
 def adapt(state: dict[str, Tensor], model: Any, _: str) -> tuple[dict[str, Tensor], list[str]]:
-    """Weights under the model's keys, and what was done to them; for ``--checkpoint FILE``.
+    """Rename weights to the model's keys; for ``--checkpoint FILE``.
+
+    Returns:
+        The weights, and what was done to them, one line each.
 
     Raises:
         ValueError: as for ``recognise``.
     """
     if model.config.layout == "paper":
-        return state, []  # trained here, under our own keys
-    found = recognise(state)
-    return found.state, list(found.notes)
+        return state, []  # was trained with this package and has its keys
+    recognised = recognise(state)
+    return recognised.state, list(recognised.notes)
 
 
-def recognise(found: Any) -> Recognised:
+def recognise(contents: Any) -> Recognised:
     """The network that a loaded file belongs to.
 
     Args:
-        found: what the file held: a state dictionary, wrapped or not, with or without prefixes.
+        contents: of the file: a state dictionary, wrapped or not, with or without prefixes.
 
     Raises:
-        ValueError: if it holds no weights of these networks, or those of a foreign variant.
+        ValueError: if these are not weights of these networks, or those of another variant.
     """
-    bare, notes = unwrap(found)
+    bare, notes = unwrap(contents)
     state, stripped = _strip(bare)
     notes += stripped
     for pattern, what in FOREIGN.items():
@@ -104,8 +108,8 @@ def recognise(found: Any) -> Recognised:
             )
     if "band_split.to_features.0.1.weight" not in state:
         raise ValueError(
-            f"none of the {len(state)} keys is band_split.to_features.0.1.weight: these are no "
-            f"weights of BS-RoFormer or Mel-Band RoFormer"
+            f"none of the {len(state)} keys is band_split.to_features.0.1.weight: these are "
+            f"not weights of BS-RoFormer or Mel-Band RoFormer"
         )
     kind = "bs" if "final_norm.gamma" in state else "mel"
     if kind == "mel" and not _matching(state, r"layers\.0\.\d\.norm\.gamma"):
@@ -123,12 +127,12 @@ def recognise(found: Any) -> Recognised:
 
 
 def load_network(
-    found: Recognised, kind: str, arguments: Mapping[str, Any], path: Path
+    recognised: Recognised, kind: str, arguments: Mapping[str, Any], path: Path
 ) -> Roformer:
-    """The network of a configuration, with recognised weights; in evaluation mode.
+    """Build the network of a configuration with recognised weights, in evaluation mode.
 
     Args:
-        found: the weights.
+        recognised: the weights.
         kind, arguments: of a recipe's model section, or of the YAML beside the weights; complete,
             with stems by name.
         path: the weights file, for error messages.
@@ -137,24 +141,24 @@ def load_network(
         ValueError: if the configuration and the shapes of the weights disagree, naming the first
             argument that does; or if a tensor is missing, unknown or of another shape.
     """
-    if kind != found.kind:
+    if kind != recognised.kind:
         raise ValueError(
-            f"kind={kind} in the configuration, {found.kind} by the weights' keys: they belong to "
-            f"another recipe"
+            f"kind={kind} in the configuration, {recognised.kind} by the weights' keys: they "
+            f"belong to another recipe"
         )
-    wrong = differences(arguments, found.arguments)
+    wrong = differences(arguments, recognised.arguments)
     if wrong:
         raise ValueError(f"{wrong[0]} ({len(wrong)} such): they belong to another recipe")
-    model = build(kind, **{**found.arguments, "num_stems": None, **arguments})
+    model = build(kind, **{**recognised.arguments, "num_stems": None, **arguments})
     try:
-        filled: Roformer = fill(model, found.state, path)
-    except ValueError as error:  # its sizes agree, so it may as well be broken
+        filled: Roformer = fill(model, recognised.state, path)
+    except ValueError as error:  # sizes agree, so the file itself may be broken
         raise ValueError(f"{error}, or the file is damaged") from None
     return filled
 
 
 def _strip(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Remove the prefixes that every key has, that of torch.compile among them."""
+    """Remove the prefixes that all keys share, including that of torch.compile."""
     state, notes = strip_prefixes(state)
     while state and all(key.startswith(COMPILED) for key in state):
         bare = {key.removeprefix(COMPILED): tensor for key, tensor in state.items()}
@@ -164,7 +168,7 @@ def _strip(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
 
 
 def _rows(state: Mapping[str, Tensor], key: str) -> int:
-    """Length of a tensor that sizes are read from."""
+    """The first dimension of a tensor; an error if there is none."""
     if key not in state or state[key].ndim == 0 or len(state[key]) == 0:
         what = f"have {key} of shape {tuple(state[key].shape)}" if key in state else f"lack {key}"
         raise ValueError(
@@ -179,14 +183,14 @@ def _matching(state: Mapping[str, Tensor], pattern: str) -> list[re.Match[str]]:
 
 
 def _count(state: Mapping[str, Tensor], pattern: str) -> int:
-    """How many numbers the pattern's group takes: the largest and one."""
+    """One more than the largest number that the pattern's group matches; 0 without a match."""
     return max((int(match.group(1)) + 1 for match in _matching(state, pattern)), default=0)
 
 
 def _sizes(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Depths, widths, heads, layout."""
-    newer = any(".branch." in key for key in state)
-    branch = r"\.branch" if newer else ""
+    branches = any(".branch." in key for key in state)
+    branch = r"\.branch" if branches else ""
     axes = {
         int(match.group(1)): "linear" if match.group(2) == "temperature" else "full"
         for match in _matching(
@@ -200,11 +204,11 @@ def _sizes(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
             f"one along bands are needed, after at most one linear attention"
         )
     depths = {a: _count(state, rf"layers\.0\.{a}\.layers\.(\d+)\..*") for a in axes}
-    part = f"layers.0.{full[0]}.layers.0.0" + (".branch" if newer else "")
+    part = f"layers.0.{full[0]}.layers.0.0" + (".branch" if branches else "")
     heads = _rows(state, f"{part}.to_gates.bias")
     pope = f"{part}.pope_embed.bias" in state
     sizes: dict[str, Any] = {
-        "layout": "1.2" if newer else "checkpoint",
+        "layout": "1.2" if branches else "checkpoint",
         "dim": _rows(state, "band_split.to_features.0.1.weight"),
         "depth": _count(state, r"layers\.(\d+)\..*"),
         "linear_transformer_depth": sum(depths[a] for a in axes if a not in full),
@@ -215,16 +219,16 @@ def _sizes(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
         "use_pope": pope,
         "num_stems": _count(state, r"mask_estimators\.(\d+)\..*"),
     }
-    if newer:
+    if branches:
         streams = f"layers.0.{full[0]}.layers.0.0.static_beta"
         sizes["num_residual_streams"] = _rows(state, streams) if streams in state else 1
-        # Blocks after the first have it: with a single block it cannot be told, nor matters.
+        # Only blocks after the first have it; with a single block it makes no difference.
         sizes["add_value_residual"] = any("value_residual_mix" in key for key in state)
     return sizes | _masks(kind, sizes["dim"], state)
 
 
 def _masks(kind: str, dim: int, state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Depth of the mask MLPs, counted as the constructor of this kind counts, and their width."""
+    """Depth and width of the mask MLPs; the depth is counted as this kind's constructor does."""
     head = r"mask_estimators\.0\.to_freqs\.0\.0\.(\d+)\.weight"
     linears = len(_matching(state, head))
     sizes = {"mask_estimator_depth": linears if kind == "bs" else linears - 1}
@@ -235,14 +239,14 @@ def _masks(kind: str, dim: int, state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _bands(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Bands, channels and, where it is certain, the STFT's size."""
+    """Bands, channels and the size of the STFT."""
     count = _count(state, r"band_split\.to_features\.(\d+)\..*")
     widths = [_rows(state, f"band_split.to_features.{n}.0.gamma") for n in range(count)]
     return _split_bands(widths) if kind == "bs" else _mel_bands(widths)
 
 
 def _split_bands(widths: list[int]) -> dict[str, Any]:
-    for channels in (1, 2):  # n_fft is a power of two: n_fft / 2 + 1 bins of 2 * channels numbers
+    for channels in (1, 2):  # n_fft is a power of two: n_fft / 2 + 1 bins of 2 * channels values
         half = sum(widths) // (2 * channels) - 1
         if sum(widths) % (2 * channels) == 0 and half & (half - 1) == 0 < half:
             return {
@@ -252,8 +256,8 @@ def _split_bands(widths: list[int]) -> dict[str, Any]:
                 "stft_win_length": 2 * half,
             }
     raise ValueError(
-        f"the bands hold {sum(widths)} numbers, no count of a transform of 2**n samples with 1 or "
-        f"2 channels: build the network from its YAML file"
+        f"the bands hold {sum(widths)} numbers, which fits no STFT of 2**n samples with 1 or 2 "
+        f"channels: pass the YAML file of the weights with --config_path"
     )
 
 
@@ -273,8 +277,8 @@ def _mel_bands(widths: list[int]) -> dict[str, Any]:
                     "stft_win_length": n_fft,
                 }
     raise ValueError(
-        f"{len(widths)} bands of {widths[:3]}... numbers fit no mel bands of the usual rates and "
-        f"transforms: build the network from its YAML file"
+        f"{len(widths)} bands of {widths[:3]}... numbers fit no mel bands at the usual sample "
+        f"rates and STFT sizes: pass the YAML file of the weights with --config_path"
     )
 
 

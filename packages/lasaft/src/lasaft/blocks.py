@@ -1,7 +1,8 @@
-"""The intermediate blocks of LaSAFT-Net and of the U-Nets of 2020 that it grew from.
+"""The intermediate blocks of LaSAFT-Net: TFC, TFC-TDF, LaSAFT and LightSAFT.
 
-Every block maps (batch, in, frame, bin) to (batch, out, frame, bin): time is the height of the
-image, frequency its width. Attribute names are those of published weights.
+Every block maps (item, in, frame, bin) to (item, out, frame, bin): time is the height of the image,
+frequency its width. Attribute names are the keys of the published weights. Blocks that only the
+earlier networks of 2020 use are in ``svs2020.py``.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def activation(name: str) -> nn.Module:
-    """The module of an activation's name.
+    """A new module for the activation ``name``, one of ``ACTIVATIONS``.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is no such activation.
     """
     if name not in ACTIVATIONS:
         raise ValueError(f"activation {name!r} is unknown: choose from {', '.join(ACTIVATIONS)}")
@@ -36,59 +37,60 @@ def activation(name: str) -> nn.Module:
 
 
 def bottleneck(bins: int, factor: int, least: int) -> int:
-    """Units between the two linear layers of a frequency transformation."""
+    """Units between the two linear layers of a frequency transformation: bins / factor."""
     return max(bins // factor, least)
 
 
 class Block(nn.Module):
-    """What the U-Net asks of a block.
+    """An intermediate block: convolutions, modulation, frequency transformation, in this order.
 
-    ``embedding`` is (item, feature) for blocks with attention; ``modulation`` changes the features
-    between convolutions and frequency transformation, or after a block without one.
+    Modulation (FiLM, PoCM, GPoCM) acts between the convolutions and the frequency transformation,
+    and at the end of a block that has no frequency transformation.
     """
 
     def forward(
         self, x: Tensor, embedding: Tensor | None = None, modulation: Modulation | None = None
     ) -> Tensor:
-        """(item, in, frame, bin) -> (item, out, frame, bin)."""
-        return self.finish(self.prepare(x, modulation is not None), embedding, modulation)
+        """(item, in, frame, bin) -> (item, out, frame, bin).
 
-    def prepare(self, x: Tensor, modulated: bool) -> tuple[Tensor, ...]:
-        """What no condition changes, to be computed once for all of them."""
-        return (self.convolve(x),)
-
-    def finish(
-        self,
-        prepared: tuple[Tensor, ...],
-        embedding: Tensor | None,
-        modulation: Modulation | None,
-    ) -> Tensor:
-        """The rest, for one condition per item."""
-        [features] = prepared
+        Args:
+            x: what the block reads.
+            embedding: (item, feature) of each item's condition, for blocks with attention.
+            modulation: FiLM, PoCM or GPoCM for these items; None if the block is not modulated.
+        """
+        features = self.convolve(x)
         if modulation is not None:
             features = modulation(features)
-        return self.transform(features)
+        return self.transform(features, embedding)
 
     def convolve(self, x: Tensor) -> Tensor:
         """(item, in, frame, bin) -> (item, out, frame, bin)."""
         raise NotImplementedError
 
-    def transform(self, features: Tensor) -> Tensor:
-        """The frequency transformation and its residual; none in the plain blocks."""
+    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
+        """The frequency transformation with its skip connection; plain blocks have none."""
         return features
 
 
 def dense(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
-    """A dense block: each layer reads the newest feature first, all older ones after it."""
+    """A dense block: each layer reads its predecessor's output first, then all earlier ones."""
     *inner, last = layers
     for layer in inner:
         x = torch.cat((layer(x), x), dim=1)
-    found: Tensor = last(x)
-    return found
+    newest: Tensor = last(x)
+    return newest
 
 
 class TFC(Block):
-    """Time-frequency convolutions, densely connected; the last layer's output is the block's."""
+    """TFC, time-frequency convolutions: a dense block that returns its last layer's output.
+
+    Args:
+        in_channels: of the block's input.
+        num_layers: convolutions.
+        gr: growth rate, the output channels of each layer and of the block.
+        kt, kf: kernel size along frames and along bins, odd.
+        act: activation after every layer's batch norm.
+    """
 
     def __init__(
         self, in_channels: int, num_layers: int, gr: int, kt: int, kf: int, act: str = "relu"
@@ -106,14 +108,15 @@ class TFC(Block):
 def convolution(
     in_channels: int, out: int, kt: int, kf: int, act: str, dilation: int = 1
 ) -> nn.Sequential:
-    """One layer of TFC; kt is along frames, kf along bins, of which the authors' code swaps one."""
+    """One layer of a TFC: convolution, batch norm, activation; input and output have one size."""
+    # The authors' code swaps kt and kf in the kernel but not in the padding.
     padding = (dilation * (kt // 2), dilation * (kf // 2))
     conv = nn.Conv2d(in_channels, out, (kt, kf), padding=padding, dilation=dilation)
     return nn.Sequential(conv, nn.BatchNorm2d(out), activation(act))
 
 
 class DTFC(nn.Module):
-    """A dense block dilated by 1, 3, 5, ... between a first and a last convolution (no net's)."""
+    """A TFC dilated by 1, 3, 5, ... between a first and a last convolution; no network uses it."""
 
     def __init__(
         self,
@@ -145,7 +148,15 @@ def frequency_layers(
     act: str,
     affine: bool = True,
 ) -> nn.Sequential:
-    """Linear layers on the last axis from bins to bins, each with batch norm and activation."""
+    """Linear layers on the last axis, each with batch norm and activation.
+
+    Args:
+        channels: of the features, for the batch norms.
+        bins: size of the last axis before the first layer and after each layer.
+        bias: whether the linear layers have biases.
+        act: activation.
+        affine: whether the batch norms have weights.
+    """
     layers: list[nn.Module] = []
     for before, after in zip(bins, bins[1:], strict=False):
         norm = nn.BatchNorm2d(channels, affine=affine)
@@ -154,9 +165,10 @@ def frequency_layers(
 
 
 class TDF(nn.Module):
-    """Time-distributed frequency transformation, f1 bins to f2; a bottleneck of f2 / bn_factor.
+    """TDF, time-distributed fully-connected layers: f1 bins to f2, each frame by itself.
 
-    Without ``bn_factor`` it is a single layer.
+    Two linear layers with a bottleneck of f2 / bn_factor units between them, at least
+    ``min_bn_units``; a single layer if ``bn_factor`` is None.
     """
 
     def __init__(
@@ -176,8 +188,8 @@ class TDF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(item, channel, frame, f1) -> (item, channel, frame, f2)."""
-        found: Tensor = self.tdf(x)
-        return found
+        transformed: Tensor = self.tdf(x)
+        return transformed
 
 
 def tdf_widths(f1: int, f2: int, factor: int | None, least: int) -> list[int]:
@@ -186,7 +198,7 @@ def tdf_widths(f1: int, f2: int, factor: int | None, least: int) -> list[int]:
 
 
 class TFC_TDF(Block):
-    """y = TFC(x); y + TDF(y)."""
+    """TFC-TDF: y = TFC(x); y + TDF(y)."""
 
     def __init__(self, tfc: TFC, tdf: TDF) -> None:
         super().__init__()
@@ -197,19 +209,21 @@ class TFC_TDF(Block):
         """(item, in, frame, bin) -> (item, out, frame, bin)."""
         return self.tfc.convolve(x)
 
-    def transform(self, features: Tensor) -> Tensor:
+    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
         """(item, channel, frame, bin) -> the same shape."""
-        found: Tensor = features + self.tdf(features)
-        return found
+        transformed: Tensor = features + self.tdf(features)
+        return transformed
 
 
 class Attentive(Block):
-    """Convolutions, and keys that an embedding is compared with (paper, sec. 3: LaSAFT).
+    """y = TFC(x); y + Attention(Q, K, V') over the latent sources V' of y.
 
-    The weights depend on the condition alone, not on time, frequency or content.
+    Attention(Q, K, V') = softmax(Q K^T / sqrt(d_k)) V': the query Q comes from the embedding of the
+    condition, the keys K are learnt, so the attention depends on the stem alone and not on time,
+    frequency or content. ``keys`` holds K^T.
     """
 
-    linear_query: nn.Linear  # made by the subclass, last: the order of published weights
+    linear_query: nn.Linear  # created last in the subclasses: the order of the published weights
 
     def __init__(self, tfc: TFC, num_tdfs: int, dk: int) -> None:
         super().__init__()
@@ -220,42 +234,41 @@ class Attentive(Block):
         """(item, in, frame, bin) -> (item, out, frame, bin)."""
         return self.tfc.convolve(x)
 
-    def prepare(self, x: Tensor, modulated: bool) -> tuple[Tensor, ...]:
-        """Features, and latent sources unless a modulation comes between."""
-        features = self.convolve(x)
-        return (features,) if modulated else (features, self.latent(features))
-
-    def finish(
-        self,
-        prepared: tuple[Tensor, ...],
-        embedding: Tensor | None,
-        modulation: Modulation | None,
-    ) -> Tensor:
-        """Mix the latent sources for one condition per item and add the features."""
+    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
+        """(item, channel, frame, bin), (item, feature) -> the first's shape."""
         assert embedding is not None
-        features, *latent = prepared
-        if modulation is not None:
-            features = modulation(features)
-        sources = latent[0] if latent else self.latent(features)
-        return features + self.mix(sources, self.attention(embedding))
-
-    def latent(self, features: Tensor) -> Tensor:
-        """(item, channel, frame, bin) -> latent sources."""
-        raise NotImplementedError
-
-    def mix(self, sources: Tensor, weights: Tensor) -> Tensor:
-        """Latent sources, (item, latent source) -> (item, channel, frame, bin)."""
-        raise NotImplementedError
+        return features + self.mix(self.latent_sources(features), self.attention(embedding))
 
     def attention(self, embedding: Tensor) -> Tensor:
-        """(item, feature) -> (item, latent source), rows sum to one."""
+        """softmax(Q K^T / sqrt(d_k)): (item, feature) -> (item, latent source); rows sum to one."""
         query = self.linear_query(embedding)
         weights: Tensor = (query @ self.keys / math.sqrt(len(self.keys))).softmax(dim=-1)
         return weights
 
+    def latent_sources(self, features: Tensor) -> Tensor:
+        """V' of (item, channel, frame, bin) features; its shape is the subclass's own."""
+        raise NotImplementedError
+
+    def mix(self, sources: Tensor, weights: Tensor) -> Tensor:
+        """V' and (item, latent source) weights -> (item, channel, frame, bin)."""
+        raise NotImplementedError
+
 
 class TFC_LaSAFT(Attentive):
-    """Frequency transformations of latent sources, mixed by attention; none sees the condition."""
+    """LaSAFT, the latent source attentive frequency transformation, after a TFC.
+
+    A TDF whose second layer has one copy per latent source, and the attention that weights the
+    copies by the condition. The bottleneck grows with the number of latent sources.
+
+    Args:
+        tfc: the convolutions.
+        channels: of their output.
+        f: bins.
+        bn_factor, min_bn_units, bias, act: of the TDF.
+        condition_dim: features of the embedding.
+        num_tdfs: latent sources, |I_L| in the paper.
+        dk: size of the query and of each key, d_k in the paper.
+    """
 
     def __init__(
         self,
@@ -274,18 +287,21 @@ class TFC_LaSAFT(Attentive):
         self.tdfs = TDF(channels, f, f * num_tdfs, bn_factor, bias, min_bn_units, act)
         self.linear_query = nn.Linear(condition_dim, dk)
 
-    def latent(self, features: Tensor) -> Tensor:
+    def latent_sources(self, features: Tensor) -> Tensor:
         """(item, channel, frame, bin) -> (item, channel, frame, bin, latent source)."""
         return rearrange(self.tdfs(features), "b c t (f l) -> b c t f l", l=self.keys.shape[1])
 
     def mix(self, sources: Tensor, weights: Tensor) -> Tensor:
-        """(item, channel, frame, bin, latent source) -> without the last."""
+        """(item, channel, frame, bin, latent source) -> (item, channel, frame, bin)."""
         mixed = sources.flatten(1, 3) @ weights.to(sources.dtype)[..., None]
         return mixed.view(sources.shape[:-1])
 
 
 class TFC_LightSAFT(Attentive):
-    """As LaSAFT, with the latent sources mixed inside of the bottleneck."""
+    """LightSAFT after a TFC: LaSAFT with the latent sources mixed inside the bottleneck.
+
+    Arguments as in ``TFC_LaSAFT``; the second layer exists once and reads the mixed bottleneck.
+    """
 
     def __init__(
         self,
@@ -306,7 +322,7 @@ class TFC_LightSAFT(Attentive):
         self.LaSIFT = frequency_layers(channels, [units, f], bias, act)
         self.linear_query = nn.Linear(condition_dim, dk)
 
-    def latent(self, features: Tensor) -> Tensor:
+    def latent_sources(self, features: Tensor) -> Tensor:
         """(item, channel, frame, bin) -> (item, channel, frame, latent source, unit)."""
         units = self.LaSAFT_bn_layer(features)
         return rearrange(units, "b c t (l u) -> b c t l u", l=self.keys.shape[1])
@@ -314,5 +330,5 @@ class TFC_LightSAFT(Attentive):
     def mix(self, sources: Tensor, weights: Tensor) -> Tensor:
         """(item, channel, frame, latent source, unit) -> (item, channel, frame, bin)."""
         mixed = torch.einsum("b c t l u, b l -> b c t u", sources, weights)
-        found: Tensor = self.LaSIFT(mixed)
-        return found
+        transformed: Tensor = self.LaSIFT(mixed)
+        return transformed

@@ -1,4 +1,4 @@
-"""How a condition reaches the features: control block, FiLM, PoCM and GPoCM (paper, sec. 2)."""
+"""How a condition reaches the features: the condition generator, and FiLM, PoCM and GPoCM."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from lasaft.config import ModelConfig
 
 
 class ControlBlock(nn.Module):
-    """The embedding, widened layer by layer: E, 2E, 4E, ..., E * 2 ** (control_n_layer - 1)."""
+    """The dense layers of the condition generator: E, 2E, 4E, ..., E * 2 ** (n_layer - 1) units.
+
+    Args:
+        embedding_dim: E.
+        n_layer: one more than the linear layers.
+    """
 
     def __init__(self, embedding_dim: int, n_layer: int) -> None:
         super().__init__()
@@ -23,16 +28,18 @@ class ControlBlock(nn.Module):
         self.linear = nn.Sequential(*layers)
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """(condition, E) -> (condition, widened)."""
-        found: Tensor = self.linear(embedding)
-        return found
+        """(condition, E) -> (condition, E * 2 ** (n_layer - 1))."""
+        hidden: Tensor = self.linear(embedding)
+        return hidden
 
 
 class ConditionGenerator(nn.Module):
-    """Gamma and beta of every modulated block, from the embedding.
+    """The condition generator: gamma and beta of every modulated block, from the embedding.
+
+    PoCM's gamma is the paper's omega, a matrix per block.
 
     Args:
-        config: sizes and kinds.
+        config: sizes and kind of modulation.
         blocks: how many blocks are modulated.
     """
 
@@ -43,7 +50,7 @@ class ConditionGenerator(nn.Module):
         self.dense_control_block = ControlBlock(config.embedding_dim, config.control_n_layer)
         hidden = config.embedding_dim * 2 ** (config.control_n_layer - 1)
         channels = config.internal_channels
-        # Numbers of gamma and beta per block.
+        # How many values gamma and beta have per block.
         self.sizes = channels * channels, channels
         names: tuple[str | None, str | None] = (None, None)
         if self.kind == "FiLM":
@@ -54,21 +61,25 @@ class ConditionGenerator(nn.Module):
         self.linear_beta = _linear(hidden, blocks * self.sizes[1], names[1], norm)
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        """(condition, E) -> (condition, blocks * numbers) factors and shifts."""
+        """(condition, E) -> all gammas and all betas, (condition, blocks * values of one block)."""
         hidden = self.dense_control_block(embedding)
         return self.linear_gamma(hidden), self.linear_beta(hidden)
 
-    def modulations(self, factors: Tensor, shifts: Tensor) -> list[Modulation]:
-        """One per block, for as many items as there are conditions in the two."""
-        gammas = factors.split(self.sizes[0], dim=1)
-        betas = shifts.split(self.sizes[1], dim=1)
-        return [self._one(g, b) for g, b in zip(gammas, betas, strict=True)]
+    def modulations(self, gammas: Tensor, betas: Tensor) -> list[Modulation]:
+        """The modulation of each modulated block, from what ``forward`` returns.
 
-    def _one(self, gamma: Tensor, beta: Tensor) -> Modulation:
+        Item i of the features is modulated by condition i.
+        """
+        per_block = zip(
+            gammas.split(self.sizes[0], dim=1), betas.split(self.sizes[1], dim=1), strict=True
+        )
+        return [self._modulation(gamma, beta) for gamma, beta in per_block]
+
+    def _modulation(self, gamma: Tensor, beta: Tensor) -> Modulation:
         if self.kind == "FiLM":
             return lambda x: film(x, gamma, beta)
         gamma = rearrange(gamma, "s (i o) -> s i o", o=beta.shape[1])
-        if self.transposed:  # the authors' naive form applies the other matrix
+        if self.transposed:  # the authors' "naive" form applies the transposed matrix
             gamma = gamma.transpose(1, 2)
         if self.kind == "PoCM":
             return lambda x: pocm(x, gamma, beta)
@@ -76,7 +87,7 @@ class ConditionGenerator(nn.Module):
 
 
 def _linear(inputs: int, outputs: int, act: str | None, norm: bool) -> nn.Sequential:
-    # An identity stands where FiLM has its activation: published keys count it.
+    # Without an activation an identity keeps its index in the published keys.
     layers: list[nn.Module] = [nn.Linear(inputs, outputs), activation(act or "identity")]
     if norm:
         layers.append(nn.BatchNorm1d(outputs, affine=False))
@@ -84,22 +95,38 @@ def _linear(inputs: int, outputs: int, act: str | None, norm: bool) -> nn.Sequen
 
 
 def film(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-    """gamma * x + beta, one of each per channel, or one for all.
+    """FiLM, feature-wise linear modulation: FiLM(X_c) = gamma_c * X_c + beta_c.
 
-    (item, channel, frame, bin), twice (item, channel or 1) -> the first's shape.
+    Args:
+        x: (item, channel, frame, bin).
+        gamma, beta: (item, channel), or (item, 1) for the simple kind.
+
+    Returns:
+        (item, channel, frame, bin).
     """
     return gamma[..., None, None] * x + beta[..., None, None]
 
 
 def pocm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-    """A generated 1x1 convolution: out_o = beta_o + sum over i of x_i * gamma[i, o].
+    """PoCM, point-wise convolutional modulation: PoCM(X_c) = beta_c + sum over j of omega_cj * X_j.
 
-    (item, channel, frame, bin), (item, channel, channel), (item, channel) -> the first's shape.
+    A 1x1 convolution whose weights the condition generates.
+
+    Args:
+        x: (item, channel, frame, bin).
+        gamma: (item, input channel, output channel): gamma[:, j, c] is omega_cj.
+        beta: (item, channel).
+
+    Returns:
+        (item, channel, frame, bin).
     """
     weights, shift = gamma.transpose(1, 2).to(x.dtype), beta[..., None].to(x.dtype)
     return torch.baddbmm(shift, weights, x.flatten(2)).view_as(x)
 
 
 def gpocm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-    """sigmoid(PoCM(x)) * x; shapes as in ``pocm``."""
+    """GPoCM, gated point-wise convolutional modulation: GPoCM(X) = sigmoid(PoCM(X)) * X.
+
+    Shapes as in ``pocm``.
+    """
     return pocm(x, gamma, beta).sigmoid() * x

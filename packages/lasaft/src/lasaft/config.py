@@ -1,4 +1,4 @@
-"""What a network is made of, and what numbers fit together. Plain Python, no torch."""
+"""The fields of a model's configuration, and which values fit together. Plain Python, no torch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 BLOCKS = ("TFC", "TDC", "TDF", "TFC_TDF", "TFC_LaSAFT", "TFC_LightSAFT", "TFC_RNN", "TDC_RNN")
-CONDITIONED = ("TFC", "TFC_TDF", "TFC_LaSAFT", "TFC_LightSAFT")  # the others stand alone
+CONDITIONED = ("TFC", "TFC_TDF", "TFC_LaSAFT", "TFC_LightSAFT")  # the others serve one stem
 ATTENTIVE = ("TFC_LaSAFT", "TFC_LightSAFT")
-FREQUENCY_ALONE = ("TDF", "TDC", "TDC_RNN")  # of 2020: their levels halve bins alone
+FREQUENCY_ALONE = ("TDF", "TDC", "TDC_RNN")  # of 2020: their levels halve only frequency
 CHOICES: dict[str, tuple[str | None, ...]] = {
     "spec_type": ("complex", "magnitude"),
     "spec_est_mode": ("mapping", "masking"),
@@ -38,43 +38,45 @@ POSITIVE = (
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Network, transform and windows; names are those of the authors' command line.
+    """Network, transform and windows; fields are named as on the authors' command line.
 
     Args:
-        stems: in the order of the conditions; one for a network without conditions.
+        stems: names in the order of the conditions; one for a network without conditions.
         sample_rate: in Hz.
         n_fft: samples per frame.
-        hop_length: samples from frame to frame.
-        num_frame: frames the network sees at once, a window of hop_length * (num_frame - 1).
+        hop_length: samples from one frame to the next.
+        num_frame: frames per window; a window has hop_length * (num_frame - 1) samples.
         window_overlap: share of a window's useful samples that the next one covers, 0 to 0.5.
         spec_type: ``complex`` or ``magnitude``.
         spec_est_mode: ``mapping`` or ``masking``.
         block: one of ``BLOCKS``.
         modulation: ``FiLM``, ``PoCM``, ``GPoCM``, or null for a network without conditions.
-        n_blocks: odd; half of them encode, one is in the middle, half decode.
+        n_blocks: odd: encoder and decoder have n_blocks // 2 each, one is in the middle.
         input_channels: 2 per audio channel if complex, 1 if magnitude.
-        internal_channels: of every block.
+        internal_channels: channels of every block's output.
         first_conv_activation, last_activation, block_activation: see ``blocks.ACTIVATIONS``.
-        t_down_layers: levels that halve time, or null for all; for the blocks of
-            ``FREQUENCY_ALONE`` null, and no level does.
-        f_down_layers: levels that halve frequency, or null for all, as the latter must.
+        t_down_layers: levels that halve time, or null for all. Must be null for the blocks of
+            ``FREQUENCY_ALONE``, whose levels never halve time.
+        f_down_layers: levels that halve frequency, or null for all. Must be null for the blocks
+            of ``FREQUENCY_ALONE``, whose levels always do.
         n_internal_layers: convolutions per block.
         kernel_size_t, kernel_size_f: of the convolutions, along frames and along bins; odd.
-        bn_factor: bins per bottleneck unit, or null for no bottleneck.
-        min_bn_units: least units of a bottleneck.
+        bn_factor: bins per unit of a TDF's bottleneck, or null for no bottleneck.
+        min_bn_units: smallest number of units of a bottleneck.
         tdf_bias: whether the linear layers along frequency have biases.
         num_tdfs: latent sources.
         dk: size of queries and keys.
-        control_vector_type: ``embedding``, or ``one_hot_mode``: one that starts as the identity.
-        control_input_dim: conditions.
-        embedding_dim: numbers per condition.
+        control_vector_type: ``embedding``, or ``one_hot_mode``: an embedding that starts as the
+            identity.
+        control_input_dim: number of conditions.
+        embedding_dim: size of each condition's embedding.
         condition_to: which blocks are modulated: ``encoder``, ``decoder``, ``full``.
         control_n_layer: one more than the control block's linear layers.
         control_type: ``dense``.
-        film_type: ``complex``: a factor and a shift per channel; ``simple``: per block.
-        gamma_activation, beta_activation: of FiLM's factors and shifts.
-        pocm_type: ``matmul``, as published weights need; ``naive`` applies transposed matrices.
-        pocm_norm: ``batch_norm`` of PoCM's factors and shifts, or null.
+        film_type: ``complex``: a gamma and a beta per channel; ``simple``: per block.
+        gamma_activation, beta_activation: of FiLM's gamma and beta.
+        pocm_type: ``matmul``, which the published weights need; ``naive`` transposes the matrices.
+        pocm_norm: ``batch_norm`` of the gamma and beta of PoCM and GPoCM, or null.
     """
 
     stems: tuple[str, ...]
@@ -117,86 +119,83 @@ class ModelConfig:
 
     @property
     def levels(self) -> int:
-        """Blocks that encode; as many decode."""
+        """Blocks of the encoder, and of the decoder."""
         return self.n_blocks // 2
 
     def strides(self) -> list[tuple[int, int]]:
-        """(time, frequency) by which each level is made smaller."""
-        every = range(self.levels)
+        """The (time, frequency) factor by which each level makes the features smaller."""
+        levels = range(self.levels)
         if self.block in FREQUENCY_ALONE:
-            return [(1, 2) for _ in every]
-        time = every if self.t_down_layers is None else self.t_down_layers
-        frequency = every if self.f_down_layers is None else self.f_down_layers
-        return [(1 + (i in time), 1 + (i in frequency)) for i in every]
+            return [(1, 2) for _ in levels]
+        time = levels if self.t_down_layers is None else self.t_down_layers
+        frequency = levels if self.f_down_layers is None else self.f_down_layers
+        return [(1 + (i in time), 1 + (i in frequency)) for i in levels]
 
     def bins(self) -> list[int]:
-        """Bins of each level, the middle's last."""
-        found = [self.n_fft // 2]
+        """Bins at each level, and last in the middle."""
+        bins = [self.n_fft // 2]
         for _, stride in self.strides():
-            found.append(found[-1] // stride)
-        return found
+            bins.append(bins[-1] // stride)
+        return bins
 
     def modulated(self) -> tuple[int, ...]:
-        """Places of the modulated blocks: encoders, middle, decoders, in the order they run."""
+        """Indices of the modulated blocks in running order: encoder, middle, decoder."""
         levels = self.levels
-        places = {
+        indices = {
             "encoder": range(levels),
             "decoder": range(levels + 1, self.n_blocks),
             "full": range(self.n_blocks),
         }
-        return () if self.modulation is None else tuple(places[self.condition_to])
-
-    def shared(self) -> int:
-        """How many blocks no condition changes."""
-        if self.modulation is None:
-            return self.n_blocks
-        return 0 if self.block in ATTENTIVE else self.modulated()[0]
+        return () if self.modulation is None else tuple(indices[self.condition_to])
 
     @property
     def audio_channels(self) -> int:
-        """Channels of the audio that input_channels stand for."""
+        """Channels of the audio."""
         return self.input_channels // (2 if self.spec_type == "complex" else 1)
 
     @property
     def window_samples(self) -> int:
-        """Audio samples the network sees at once."""
+        """Audio samples of a window, which the network sees at once."""
         return self.hop_length * (self.num_frame - 1)
 
     @property
     def trim_samples(self) -> int:
-        """What is cut off a window's ends: at least 5000 samples and two hops (code)."""
+        """Samples cut off each end of a window: at least 5000 and two hops (code)."""
         return self.hop_length * max(2, -(-5000 // self.hop_length))
 
     @property
     def useful_samples(self) -> int:
-        """What is left of a window."""
+        """Samples of a window that remain after trimming both ends."""
         return self.window_samples - 2 * self.trim_samples
 
 
-def read_layers(given: Sequence[int] | str | None) -> tuple[int, ...] | None:
-    """Levels as the command line wrote them, ``[0, 1]`` as text, or as a sequence; None for all.
+def read_layers(layers: Sequence[int] | str | None) -> tuple[int, ...] | None:
+    """Levels as a tuple; None stands for all.
+
+    Args:
+        layers: a sequence, or text such as ``[0, 1]`` or ``None``, as on the old command line.
 
     Raises:
-        ValueError: if it is no list of numbers.
+        ValueError: if it is not a list of whole numbers.
     """
-    if isinstance(given, str):
+    if isinstance(layers, str):
         try:
-            given = ast.literal_eval(given)
+            layers = ast.literal_eval(layers)
         except (ValueError, SyntaxError):
-            given = (None,)  # type: ignore[assignment]
-    if given is None:
+            layers = (None,)  # type: ignore[assignment]
+    if layers is None:
         return None
-    if not isinstance(given, list | tuple) or not all(type(level) is int for level in given):
-        raise ValueError(f"the layers are {given}: write a list of levels such as [0, 1], or null")
-    return tuple(given)
+    if not isinstance(layers, list | tuple) or not all(type(level) is int for level in layers):
+        raise ValueError(f"the layers are {layers}: write a list of levels such as [0, 1], or null")
+    return tuple(layers)
 
 
 def check_config(config: ModelConfig) -> None:
-    """Raise ValueError unless the numbers make a network."""
+    """Raise ValueError, naming the field, unless the values fit together and make a network."""
     for name, choices in CHOICES.items():
         if getattr(config, name) not in choices:
-            words = ", ".join("null" if choice is None else choice for choice in choices)
-            raise ValueError(f"{name} is {getattr(config, name)!r}: choose from {words}")
+            listed = ", ".join("null" if choice is None else choice for choice in choices)
+            raise ValueError(f"{name} is {getattr(config, name)!r}: choose from {listed}")
     for name in POSITIVE:
         if getattr(config, name) < 1:
             raise ValueError(f"{name} is {getattr(config, name)}: give at least 1")
@@ -234,14 +233,14 @@ def _check_unet(config: ModelConfig) -> None:
 def _check_layers(config: ModelConfig, name: str, layers: tuple[int, ...] | None) -> None:
     if layers is not None and config.block in FREQUENCY_ALONE:
         raise ValueError(
-            f"{name} is {list(layers)}: all levels of block {config.block} halve frequency and "
-            f"none halves time, give null"
+            f"{name} is {list(layers)}, all levels of block {config.block} halve frequency and "
+            f"none halves time: give null"
         )
     for level in layers or ():
         if not 0 <= level < config.levels:
             raise ValueError(
                 f"{name} has {level}, the network has levels 0 to {config.levels - 1}: give "
-                f"levels among them"
+                f"only those"
             )
 
 
@@ -264,8 +263,8 @@ def _check_window(config: ModelConfig) -> None:
         )
     if not 1 <= config.hop_length < config.n_fft:
         raise ValueError(
-            f"hop_length is {config.hop_length}, n_fft {config.n_fft}: frames must overlap, "
-            f"choose less than n_fft"
+            f"hop_length is {config.hop_length}, n_fft is {config.n_fft}: frames must overlap, "
+            f"choose a hop_length below n_fft"
         )
     if not 0.0 <= config.window_overlap <= 0.5:
         raise ValueError(f"window_overlap is {config.window_overlap}: give 0 to 0.5")
@@ -274,8 +273,8 @@ def _check_window(config: ModelConfig) -> None:
 def _check_unconditioned(config: ModelConfig) -> None:
     if config.block in ATTENTIVE or len(config.stems) != 1:
         raise ValueError(
-            f"block {config.block} for {len(config.stems)} stems without modulation: only the "
-            f"blocks without attention stand alone, for one stem"
+            f"block {config.block} for {len(config.stems)} stems without modulation: choose a "
+            f"block without attention and one stem, or set modulation"
         )
 
 
@@ -287,8 +286,8 @@ def _check_conditioned(config: ModelConfig) -> None:
         )
     if not 1 <= len(config.stems) <= config.control_input_dim:
         raise ValueError(
-            f"{len(config.stems)} stems for control_input_dim {config.control_input_dim}: give "
-            f"a condition to each stem"
+            f"{len(config.stems)} stems for control_input_dim {config.control_input_dim}: raise "
+            f"it to one condition per stem"
         )
     if config.control_n_layer < 2:
         raise ValueError(f"control_n_layer is {config.control_n_layer}: give at least 2")
@@ -297,6 +296,6 @@ def _check_conditioned(config: ModelConfig) -> None:
     one_hot = config.control_vector_type == "one_hot_mode"
     if one_hot and config.embedding_dim != config.control_input_dim:
         raise ValueError(
-            f"one_hot_mode has {config.control_input_dim} conditions and embedding_dim "
+            f"one_hot_mode with control_input_dim {config.control_input_dim} and embedding_dim "
             f"{config.embedding_dim}: make them equal"
         )

@@ -1,7 +1,7 @@
-"""Conditioned examples: one stem of a random mix; validation windows with zeros at both ends.
+"""Training examples, one stem of a random mix each, and zero-padded validation windows.
 
-The authors' "filed mode" writes a copy of every track and reads excerpts from it, their other mode
-keeps all tracks in memory; here excerpts are read from the tracks by seeking.
+The authors' "filed mode" reads excerpts from copies of the tracks, their other mode keeps all
+tracks in memory; here excerpts are read from the tracks themselves, by seeking.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ from mss_shared.training.random_mixes import ConsecutiveChunks, Example, Example
 
 
 class ConditionedMixes(TorchDataset[Example]):
-    """Random mixes, each with one of its stems, drawn evenly."""
+    """Random mixes, each with one of its stems; every stem is equally likely.
+
+    Args:
+        tracks: of the training set.
+        config: how mixes are drawn.
+        targets: names of the stems, in the order of the conditions.
+        seed: of mixes and stems.
+    """
 
     def __init__(
         self, tracks: Sequence[Track], config: DataConfig, targets: Sequence[str], seed: int
@@ -32,11 +39,11 @@ class ConditionedMixes(TorchDataset[Example]):
         self.targets = len(targets)
         self.seed = seed
 
-    def __getitem__(self, number: int) -> Example:
-        """{"mixture", "target": (channel, sample), "condition": ()}; the index of the stem."""
-        example = self.mixes[number]
-        drawn = np.random.default_rng([self.seed, number, 1]).integers(self.targets)
-        condition = torch.tensor(int(drawn))
+    def __getitem__(self, index: int) -> Example:
+        """{"mixture", "target": (channel, sample), "condition": () int64, the stem's index}."""
+        example = self.mixes[index]
+        stem = np.random.default_rng([self.seed, index, 1]).integers(self.targets)
+        condition = torch.tensor(int(stem))
         return {
             "mixture": example["mixture"],
             "target": example["stems"][condition],
@@ -45,7 +52,15 @@ class ConditionedMixes(TorchDataset[Example]):
 
 
 class PaddedChunks(TorchDataset[Example]):
-    """Tracks in consecutive chunks, zeros before and after each, not the music around it."""
+    """Consecutive chunks of tracks with zeros before and after, not the music around them.
+
+    Args:
+        tracks: of the validation set.
+        config: how tracks are read.
+        targets: names of the stems.
+        chunk_seconds: length without the zeros.
+        trim_samples: zeros on each side.
+    """
 
     def __init__(
         self,
@@ -63,9 +78,9 @@ class PaddedChunks(TorchDataset[Example]):
     def __len__(self) -> int:
         return len(self.chunks)
 
-    def __getitem__(self, number: int) -> Example:
-        """{"mixture": (channel, sample), "stems": (stem, channel, sample)}, padded."""
-        return {name: self._padded(audio) for name, audio in self.chunks[number].items()}
+    def __getitem__(self, index: int) -> Example:
+        """{"mixture": (channel, sample), "stems": (stem, channel, sample)}, with the zeros."""
+        return {name: self._padded(audio) for name, audio in self.chunks[index].items()}
 
     def _padded(self, audio: Tensor) -> Tensor:
         return pad(audio, (self.trim, self.trim))
@@ -74,7 +89,10 @@ class PaddedChunks(TorchDataset[Example]):
 def conditioned_examples(
     default: ExampleSets, dataset: Dataset, recipe: Recipe, model: Separator, seed: int
 ) -> ExampleSets:
-    """An epoch of as many examples as the tracks hold windows for every stem, if none is given.
+    """Conditioned training examples and padded validation windows.
+
+    With ``examples_per_epoch: 0`` an epoch has one example for every window of the tracks and
+    every stem, in whole batches.
 
     Args:
         default, dataset, recipe, model, seed: as in ``Paper.choose_examples``.
@@ -110,7 +128,7 @@ def conditioned_examples(
 
 
 def windows_per_epoch(tracks: Sequence[Track], config: DataConfig) -> int:
-    """Whole windows in all tracks, once for every stem of the mixture."""
+    """Whole windows in all tracks, times the number of stems."""
     return len(config.stems) * sum(
         track.info.samples // round(config.chunk_seconds * track.info.sample_rate)
         for track in tracks

@@ -1,4 +1,4 @@
-"""Checkpoints as one model, with the command line's overlap of windows."""
+"""One model from several checkpoints, with the command line's overlap of windows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from mss_shared.separation.separator import stems_together
 
 
 def join(models: Sequence[Separator], recipe: Recipe, given: Mapping[str, Any]) -> Any:
-    """The only model, or several of different stems side by side.
+    """A single model as it is, several as one that gives all of their stems.
+
+    Args:
+        models: of the checkpoints, each with stems of its own.
+        recipe: of the models.
+        given: options of the command line by name; ``window_overlap`` replaces the recipe's.
 
     Raises:
-        ValueError: if two give the same stem, or ``window_overlap`` is not in 0 to 0.5.
+        ValueError: if two models give the same stem, or ``window_overlap`` is not in 0 to 0.5.
     """
     overlap = given.get("window_overlap", recipe.model.window_overlap)
     if not 0.0 <= overlap <= 0.5:

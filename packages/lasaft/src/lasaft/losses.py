@@ -1,7 +1,7 @@
-"""The authors' losses by name, of spectrogram images and of waveforms.
+"""The authors' losses by name, between spectrogram images or waveforms.
 
-Framed losses cut both signals into frames and compare the frames; theirs lose a sample where the
-padding is odd, these do not.
+Framed losses cut both signals into frames and compare these. The authors' code loses a sample where
+the padding is odd; this one does not.
 """
 
 from __future__ import annotations
@@ -22,67 +22,67 @@ Compare = Callable[[Tensor, Tensor], Tensor]
 def split_frames(audio: Tensor, window: int, hop: int) -> Tensor:
     """(item, channel, sample) -> (item, channel, frame, window), zeros added on both sides.
 
-    Zeros for a window, less what the last hop lacks, half before and half after; every sample is
-    in a frame as long as frames do not leave gaps.
+    There are window - sample % hop zeros, half before and half after the signal. Every sample is
+    in a frame unless hop > window.
     """
     zeros = max(0, window - audio.shape[-1] % hop)
     return pad(audio, (zeros // 2, zeros - zeros // 2)).unfold(-1, window, hop)
 
 
 def powers(estimate: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Energies of (..., sample): of the target's share of the estimate, and of the rest."""
+    """Energies of the two parts of ``project``: (..., sample) -> twice (...), never zero."""
     share, rest = project(estimate, target)
     return share.square().sum(-1) + EPS, rest.square().sum(-1) + EPS
 
 
 def project(estimate: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """The estimate as a multiple of the target, and what that leaves."""
+    """The estimate's share along the target, and the rest of it; shapes as the arguments'."""
     scale = ((estimate * target).sum(-1) + EPS) / (target.square().sum(-1) + EPS)
     share = scale[..., None] * target
     return share, estimate - share
 
 
 def sdr(estimate: Tensor, target: Tensor) -> Tensor:
-    """Mean ratio of share to rest; larger is better, so no loss by itself."""
+    """Mean ratio of the energies of share and rest. Larger is better: not a loss by itself."""
     share, rest = powers(estimate, target)
     return (share / rest).mean()
 
 
 def dsr(estimate: Tensor, target: Tensor) -> Tensor:
-    """Mean ratio of rest to share."""
+    """Mean ratio of the energies of rest and share."""
     share, rest = powers(estimate, target)
     return (rest / share).mean()
 
 
 def nsdr(estimate: Tensor, target: Tensor) -> Tensor:
-    """Minus ``sdr``."""
+    """``sdr`` with its sign changed."""
     return -sdr(estimate, target)
 
 
 def ldsr(estimate: Tensor, target: Tensor) -> Tensor:
-    """Mean difference of the logarithms of rest and share."""
+    """Mean difference of the log energies of rest and share."""
     share, rest = powers(estimate, target)
     return (rest.log() - share.log()).mean()
 
 
 def sdr_like(estimate: Tensor, target: Tensor) -> Tensor:
-    """Rest minus share, summed over frames, mean over items and channels."""
+    """Energy of rest minus energy of share, summed over frames, mean over items and channels."""
     share, rest = powers(estimate, target)
     return (rest - share).sum(-1).mean()
 
 
 def distortion(estimate: Tensor, target: Tensor) -> Tensor:
-    """Length of the rest, summed over frames, mean over items and channels."""
+    """Norm of the rest, summed over frames, mean over items and channels."""
     return project(estimate, target)[1].norm(dim=-1).sum(-1).mean()
 
 
 def ncs(estimate: Tensor, target: Tensor) -> Tensor:
-    """Minus the mean cosine similarity."""
+    """Negative mean cosine similarity."""
     return -cosine_similarity(estimate, target, dim=-1).mean()
 
 
 def nlcs(estimate: Tensor, target: Tensor) -> Tensor:
-    """Minus the mean logarithm of one plus the cosine similarity."""
+    """Negative mean logarithm of one plus the cosine similarity."""
     return -(cosine_similarity(estimate, target, dim=-1) + 1 + EPS).log().mean()
 
 
@@ -106,11 +106,11 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss of images, of waveforms, or of both.
+    """A loss between images, between waveforms, or both.
 
     Args:
-        spec, raw: what is compared; None where it is not.
-        spec_weight, raw_weight: of the two.
+        spec, raw: how images and how waveforms are compared; None if they are not.
+        spec_weight, raw_weight: weights of the two.
     """
 
     spec: Compare | None
@@ -121,7 +121,7 @@ class Loss:
     def __call__(
         self, images: tuple[Tensor, Tensor], waveforms: Callable[[], tuple[Tensor, Tensor]]
     ) -> Tensor:
-        """Compare (estimate, target); waveforms are asked for only if they count."""
+        """The loss of two pairs (estimate, target); waveforms are computed only if they count."""
         total = images[0].new_zeros(())
         if self.spec is not None:
             total = total + self.spec_weight * self.spec(*images)
@@ -131,12 +131,13 @@ class Loss:
 
 
 def find_loss(name: str, n_fft: int, hop: int, weights: tuple[float, float]) -> Loss:
-    """The loss of a name.
+    """The loss called ``name``.
 
     Args:
-        name: one of ``NAMES``; with ``_44100`` frames are a second long and start every half.
-        n_fft, hop: the frames of other framed losses, in samples.
-        weights: of waveforms and of images in ``raw_and_spec``: l1 and mse.
+        name: one of ``NAMES``; with ``_44100`` a frame is a second long and starts every half
+            second.
+        n_fft, hop: length and hop of the other framed losses' frames, in samples.
+        weights: of the l1 of waveforms and the mse of images in ``raw_and_spec``.
 
     Raises:
         ValueError: if there is no such loss.

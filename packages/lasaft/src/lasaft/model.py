@@ -1,139 +1,62 @@
-"""The conditioned U-Net (Dense CUNet) and the separator around it, audio in and audio out."""
+"""LaSAFT-Net: the conditioned U-Net of the paper's Figure 1, and the separator around it.
+
+``DenseCUNet.forward`` is the figure. Its blocks are in ``blocks.py``, FiLM and GPoCM in
+``conditioning.py``; ``Separator`` cuts songs into windows and goes from audio to audio.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from lasaft.blocks import (
-    TDF,
-    TFC,
-    TFC_TDF,
-    Block,
-    Modulation,
-    TFC_LaSAFT,
-    TFC_LightSAFT,
-    activation,
-    bottleneck,
-)
+from lasaft.blocks import Modulation, activation
+from lasaft.build_blocks import build_block, build_resampling
 from lasaft.conditioning import ConditionGenerator
-from lasaft.config import FREQUENCY_ALONE, ModelConfig, check_config
-from lasaft.svs2020 import TDC, TFC_TIF, TIF, FrequencyResampling, Recurrent, TDFBlock
-
-
-def build_block(config: ModelConfig, in_channels: int, bins: int) -> nn.Module:
-    """A block of the configuration's kind for ``bins`` bins."""
-    kind, act = config.block, config.block_activation
-    if kind == "TDF":
-        return _tdf_block(config, in_channels, bins)
-    if kind in ("TDC", "TDC_RNN"):
-        tdc = TDC(
-            in_channels,
-            config.n_internal_layers,
-            config.internal_channels,
-            config.kernel_size_f,
-            act,
-        )
-        return tdc if kind == "TDC" else _recurrent(config, ("tic", tdc), bins)
-    tfc = TFC(
-        in_channels,
-        config.n_internal_layers,
-        config.internal_channels,
-        config.kernel_size_t,
-        config.kernel_size_f,
-        act,
-    )
-    if kind == "TFC":
-        return tfc
-    if kind == "TFC_RNN":
-        return _recurrent(config, ("tfc", tfc), bins)
-    if kind == "TFC_TDF":
-        return _tfc_tdf(config, tfc, bins)
-    return _attentive(config, tfc, bins)
-
-
-def _transformation(config: ModelConfig) -> tuple[int | None, bool, int, str]:
-    """What TDF and TIF take after their bins."""
-    return config.bn_factor, config.tdf_bias, config.min_bn_units, config.block_activation
-
-
-def _tdf_block(config: ModelConfig, in_channels: int, bins: int) -> nn.Module:
-    block = TDFBlock(TIF(in_channels, bins, bins, *_transformation(config)).tif)
-    if in_channels == config.internal_channels:
-        return block
-    return nn.Sequential(block, nn.Conv2d(in_channels, config.internal_channels, 1))
-
-
-def _tfc_tdf(config: ModelConfig, tfc: TFC, bins: int) -> Block:
-    channels = config.internal_channels
-    if config.modulation is None:  # the net of 2020
-        return TFC_TIF(tfc, TIF(channels, bins, bins, *_transformation(config)))
-    return TFC_TDF(tfc, TDF(channels, bins, bins, *_transformation(config)))
-
-
-def _recurrent(config: ModelConfig, convolutions: tuple[str, Block], bins: int) -> Block:
-    assert config.bn_factor is not None or config.min_bn_units
-    hidden = bottleneck(bins, config.bn_factor or 1, config.min_bn_units)
-    kind, name = (TDF, "tdf_f1_to_f2") if convolutions[0] == "tfc" else (TIF, "tif_f1_to_f2")
-    mapping = kind(config.internal_channels, 2 * hidden, bins, *_transformation(config))
-    return Recurrent(convolutions, (name, mapping), config.internal_channels, bins, hidden)
-
-
-def _attentive(config: ModelConfig, tfc: TFC, bins: int) -> Block:
-    kind = TFC_LaSAFT if config.block == "TFC_LaSAFT" else TFC_LightSAFT
-    assert config.bn_factor is not None
-    return kind(
-        tfc,
-        config.internal_channels,
-        bins,
-        config.bn_factor,
-        config.min_bn_units,
-        config.tdf_bias,
-        config.embedding_dim,
-        config.num_tdfs,
-        config.dk,
-        config.block_activation,
-    )
-
-
-def resampling(config: ModelConfig, stride: tuple[int, int], up: bool) -> nn.Module:
-    """From one level to the next, without activation."""
-    channels = config.internal_channels
-    if config.block in FREQUENCY_ALONE:
-        return FrequencyResampling(channels, up)
-    kind = nn.ConvTranspose2d if up else nn.Conv2d
-    return nn.Sequential(kind(channels, channels, stride, stride), nn.BatchNorm2d(channels))
+from lasaft.config import ModelConfig, check_config
+from lasaft.shared_passes import estimate_stems
 
 
 class DenseCUNet(nn.Module):
-    """U-Net over spectrogram images, with or without conditions (paper, fig. 1).
+    """The conditioned U-Net (CUNet) with dense blocks, Figure 1 of the paper.
 
-    The channel count stays the same at all levels; skips are concatenated. Attention acts in every
-    block, modulation where ``condition_to`` says.
+    From the mixture's spectrogram and the index of a stem to the stem's spectrogram. The encoder,
+    the middle and the decoder are made of blocks of one kind: TFC, TFC-TDF, LaSAFT or LightSAFT.
+    The embedding of the condition reaches them in two ways: as the query of the attention in every
+    LaSAFT and LightSAFT block, and through the condition generator, whose FiLM or GPoCM modulates
+    the blocks that ``condition_to`` names, in the paper those of the decoder. The channel count is
+    the same at all levels, and skips are concatenated.
+
+    Without modulation it is the U-Net of 2020 for a single stem.
+
+    Args:
+        config: as ``check_config`` accepts it.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.n_blocks = config.n_blocks
         self.modulated = config.modulated()
-        self.shared = config.shared()
         channels, levels = config.internal_channels, config.levels
         bins, strides = config.bins(), config.strides()
+        # The order of these layers is that of the published weights and of the random start.
         self.first_conv = nn.Sequential(
             nn.Conv2d(config.input_channels, channels, (1, 2)),
             nn.BatchNorm2d(channels),
             activation(config.first_conv_activation),
         )
         self.encoders = nn.ModuleList(build_block(config, channels, bins[i]) for i in range(levels))
-        self.downsamplings = nn.ModuleList(resampling(config, s, up=False) for s in strides)
+        self.downsamplings = nn.ModuleList(build_resampling(config, s, up=False) for s in strides)
         self.decoders = nn.ModuleList(
             build_block(config, 2 * channels, bins[levels - 1 - i]) for i in range(levels)
         )
-        self.upsamplings = nn.ModuleList(resampling(config, s, up=True) for s in strides[::-1])
+        self.upsamplings = nn.ModuleList(
+            build_resampling(config, s, up=True) for s in strides[::-1]
+        )
         self.last_conv = nn.Sequential(
             nn.Conv2d(channels, config.input_channels, (1, 2), padding=(0, 1)),
             activation(config.last_activation),
@@ -144,8 +67,80 @@ class DenseCUNet(nn.Module):
             self.condition_generator = ConditionGenerator(config, len(self.modulated))
         self._initialise(config)
 
+    def forward(self, image: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(item, channel, frame, bin), (item,) int64 -> (item, channel, frame, bin).
+
+        Args:
+            image: of the mixture, as ``Separator.image`` makes it.
+            condition: index of each item's stem; None for a network without conditions. A single
+                one serves all items. If there are several per item, items are repeated for them:
+                the stems of an item are in a row.
+
+        Raises:
+            ValueError: if conditions and items do not fit, or the network has no conditions.
+        """
+        self.check(image, condition)
+        if condition is not None:
+            condition = condition.expand(len(image)) if len(condition) == 1 else condition
+            image = repeat_items(image, len(condition))
+        embedding, modulations = self._embed(condition)
+        modulation = iter(modulations)  # one per block, in running order
+
+        x = self.first_conv(image)
+        skips = []
+        for block, downsampling in zip(self.encoders, self.downsamplings, strict=True):
+            x = block(x, embedding, next(modulation))
+            skips.append(x)
+            x = downsampling(x)
+        x = self.mid_block(x, embedding, next(modulation))
+        for block, upsampling in zip(self.decoders, self.upsamplings, strict=True):
+            x = torch.cat((upsampling(x), skips.pop()), dim=1)
+            x = block(x, embedding, next(modulation))
+        estimate: Tensor = self.last_conv(x)
+        return estimate
+
+    def _embed(self, condition: Tensor | None) -> tuple[Tensor | None, list[Modulation | None]]:
+        """The embedding of each item's condition, and the modulation of each block."""
+        if condition is None:
+            return None, [None] * self.n_blocks
+        embedding = self.embedding(condition)
+        return embedding, self.modulations(*self.condition_generator(embedding))
+
+    def modulations(self, gammas: Tensor, betas: Tensor) -> list[Modulation | None]:
+        """What the condition generator returned, as one modulation per block in running order.
+
+        None stands for the blocks that are not modulated.
+        """
+        modulations = self.condition_generator.modulations(gammas, betas)
+        by_block = dict(zip(self.modulated, modulations, strict=True))
+        return [by_block.get(index) for index in range(self.n_blocks)]
+
+    def block(self, index: int) -> nn.Module:
+        """A block by its index in running order: encoder, middle, decoder."""
+        levels = len(self.encoders)
+        if index == levels:
+            return self.mid_block
+        return self.encoders[index] if index < levels else self.decoders[index - levels - 1]
+
+    def check(self, image: Tensor, condition: Tensor | None) -> None:
+        """Raise ValueError unless conditions and items fit, as ``forward`` describes."""
+        conditioned = hasattr(self, "embedding")
+        if (condition is not None) != conditioned:
+            raise ValueError(
+                f"the network has {'conditions' if conditioned else 'no conditions'} and was given "
+                f"{'none' if condition is None else len(condition)}: pass (condition,) indices "
+                f"to conditioned networks only"
+            )
+        if condition is None or len(condition) == 1:
+            return
+        if not len(condition) or len(condition) % len(image):
+            raise ValueError(
+                f"{len(condition)} conditions for {len(image)} items: give one, or as many for "
+                f"each item"
+            )
+
     def _initialise(self, config: ModelConfig) -> None:
-        """All parameters of more than one dimension, by the last activation (code)."""
+        """Random start of all parameters of more than one dimension, by the last activation."""
         for parameter in self.parameters():
             if parameter.ndim < 2:
                 continue
@@ -158,106 +153,24 @@ class DenseCUNet(nn.Module):
         if config.modulation is not None and config.control_vector_type == "one_hot_mode":
             nn.init.eye_(self.embedding.weight)
 
+
+class SharingCUNet(DenseCUNet):
+    """``DenseCUNet`` with a fast path for several stems of one mixture: ``shared_passes.py``.
+
+    Weights are the same, and in evaluation mode the estimates; for batch norm in training mode see
+    ``estimate_stems``.
+    """
+
     def forward(self, image: Tensor, condition: Tensor | None = None) -> Tensor:
-        """(item, channel, frame, bin), (condition,) int64 -> (condition, channel, frame, bin).
-
-        There are as many conditions as items or a multiple: then each item is estimated for its
-        share of conditions in a row, and what does not depend on them is computed once. A single
-        condition serves all items. Without conditions the first axis stays.
-
-        Raises:
-            ValueError: if conditions and items do not fit, or the network has no conditions.
-        """
-        conditions = self._check(image, condition)
-        skips: list[Tensor] = []
-        x = image
-        for place in range(self.shared):
-            x = self.block(place)(self._enter(place, x, skips))
-            self._leave(place, x, skips)
-        if conditions is None:
-            alone: Tensor = self.last_conv(x)
-            return alone
-        return self._for_each(conditions, self._enter(self.shared, x, skips), skips)
-
-    def _for_each(self, conditions: Tensor, x: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """(item, share) conditions of what enters the first block that they change.
-
-        One after the other: batches of them are slower on a CPU and take more memory.
-        """
-        embedding = self.embedding(conditions.flatten())
-        values = (embedding, *self.condition_generator(embedding))
-        first = self.block(self.shared)
-        assert isinstance(first, Block)
-        prepared = first.prepare(x, self.shared in self.modulated)
-        estimates = []
-        for number in range(conditions.shape[1]):
-            own, factors, shifts = (v.unflatten(0, conditions.shape)[:, number] for v in values)
-            modulations = self.condition_generator.modulations(factors, shifts)
-            by_place = dict(zip(self.modulated, modulations, strict=True))
-            estimates.append(self._finish(first, prepared, [*skips], own, by_place))
-        return torch.stack(estimates, dim=1).flatten(0, 1)
-
-    def _finish(
-        self,
-        first: Block,
-        prepared: tuple[Tensor, ...],
-        skips: list[Tensor],
-        embedding: Tensor,
-        modulations: Mapping[int, Modulation],
-    ) -> Tensor:
-        """From the first block that depends on the condition to the estimate."""
-        x = first.finish(prepared, embedding, modulations.get(self.shared))
-        self._leave(self.shared, x, skips)
-        for place in range(self.shared + 1, 2 * len(self.encoders) + 1):
-            x = self._enter(place, x, skips)
-            x = self.block(place)(x, embedding, modulations.get(place))
-            self._leave(place, x, skips)
-        estimate: Tensor = self.last_conv(x)
-        return estimate
-
-    def block(self, place: int) -> nn.Module:
-        """The block of a place: encoders, middle, decoders, in the order they run."""
-        levels = len(self.encoders)
-        if place == levels:
-            return self.mid_block
-        return self.encoders[place] if place < levels else self.decoders[place - levels - 1]
-
-    def _enter(self, place: int, x: Tensor, skips: list[Tensor]) -> Tensor:
-        """What a block reads, from the one before it."""
-        levels = len(self.encoders)
-        if place <= levels:
-            below: Tensor = (self.downsamplings[place - 1] if place else self.first_conv)(x)
-            return below
-        return torch.cat((self.upsamplings[place - levels - 1](x), skips.pop()), dim=1)
-
-    def _leave(self, place: int, x: Tensor, skips: list[Tensor]) -> None:
-        """Keep what an encoder made for its decoder."""
-        if place < len(self.encoders):
-            skips.append(x)
-
-    def _check(self, image: Tensor, condition: Tensor | None) -> Tensor | None:
-        """(item, share) conditions, or None for a network without."""
-        known = hasattr(self, "embedding")
-        if (condition is not None) != known:
-            raise ValueError(
-                f"the network has {'conditions' if known else 'no conditions'} and was given "
-                f"{'none' if condition is None else len(condition)}: pass (condition,) indices "
-                f"to conditioned networks alone"
-            )
-        if condition is None:
-            return None
-        if len(condition) == 1:
-            condition = condition.expand(len(image)).contiguous()
-        if not len(condition) or len(condition) % len(image):
-            raise ValueError(
-                f"{len(condition)} conditions for {len(image)} items: give one, or as many for "
-                f"each item"
-            )
-        return condition.view(len(image), -1)
+        """As ``DenseCUNet.forward``; several conditions of one item share what they can."""
+        if condition is None or len(condition) <= len(image):
+            return super().forward(image, condition)
+        self.check(image, condition)
+        return estimate_stems(self, image, condition.view(len(image), -1))
 
 
 class Transform(nn.Module):
-    """Holds the frozen window where published weights have it, as ``stft.stft.window``."""
+    """Holds the frozen window under the key of the published weights, ``stft.stft.window``."""
 
     def __init__(self, n_fft: int) -> None:
         super().__init__()
@@ -273,12 +186,15 @@ class Window(nn.Module):
 
 
 class Separator(nn.Module):
-    """From audio to the stems: STFT, network, inverse, windows over songs of any length.
+    """From audio to stems: STFT, network and inverse STFT in windows over songs of any length.
 
-    Stems are conditions: the network runs once per window for all of them.
+    The stems are the conditions of one network; those of a window are estimated together.
+
+    Args:
+        config: sizes and kinds of network, transform and windows.
 
     Raises:
-        ValueError: if the configuration's numbers make no network.
+        ValueError: if the values of ``config`` do not fit together.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -290,7 +206,7 @@ class Separator(nn.Module):
         self.channels = config.audio_channels
         self.window_overlap = config.window_overlap
         self.stft = Transform(config.n_fft)
-        self.spec2spec = DenseCUNet(config)
+        self.spec2spec = SharingCUNet(config)
 
     @property
     def conditioned(self) -> bool:
@@ -298,14 +214,14 @@ class Separator(nn.Module):
         return self.config.modulation is not None
 
     def conditioning(self) -> Iterator[nn.Module]:
-        """The layers that see conditions and no music; none in a network without conditions."""
+        """The layers of the condition generator; none in a network without conditions."""
         return self.spec2spec.condition_generator.modules() if self.conditioned else iter(())
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, channel, sample) -> (batch, stem, channel, sample), any length, any channels.
 
         Raises:
-            ValueError: if the samples are no floating-point numbers.
+            ValueError: if the samples are not floating-point numbers.
         """
         return self._separate(mixture, range(len(self.stems)), self.window_overlap)
 
@@ -317,14 +233,15 @@ class Separator(nn.Module):
         Args:
             mixture: (channel, sample), any length and channel count.
             stem: one of ``stems``.
-            overlap_ratio: 0 to 0.5; ``window_overlap`` if not given.
+            overlap_ratio: share of a window that the next one covers, 0 to 0.5; None for
+                ``window_overlap``.
 
         Returns:
-            (channel, sample), as long as the mixture and of its type.
+            (channel, sample), with the length and dtype of the mixture.
 
         Raises:
-            ValueError: for a stem the model does not know, an overlap out of range, or samples
-                that are no floating-point numbers.
+            ValueError: for an unknown stem, an overlap out of range, or samples that are not
+                floating-point numbers.
         """
         if stem not in self.stems:
             raise ValueError(f"there is no stem {stem}: choose from {', '.join(self.stems)}")
@@ -338,18 +255,18 @@ class Separator(nn.Module):
                 f"the samples are {mixture.dtype}: give floating-point numbers, full scale at 1"
             )
         batch, channels, samples = mixture.shape
-        audio = full_precision(mixture)  # in which windows are added up
+        audio = full_precision(mixture)  # windows are added up in it
         if channels == self.channels:
             return self._separate_windows(audio, conditions, overlap).to(mixture.dtype)
-        # Each channel by itself, through as many equal ones as the network has.
-        alone = rearrange(audio, "b c t -> (b c) 1 t").expand(-1, self.channels, -1)
-        estimate = self._separate_windows(alone, conditions, overlap).mean(dim=2)
+        # Each channel by itself, copied to as many channels as the network has.
+        copies = rearrange(audio, "b c t -> (b c) 1 t").expand(-1, self.channels, -1)
+        estimate = self._separate_windows(copies, conditions, overlap).mean(dim=2)
         return rearrange(estimate, "(b c) s t -> b s c t", b=batch).to(mixture.dtype)
 
     def _separate_windows(
         self, mixture: Tensor, conditions: Sequence[int], overlap: float
     ) -> Tensor:
-        """Windows with real context on either side; where two overlap, their mean."""
+        """Windows with their musical context on both sides; where two overlap, their mean."""
         batch, channels, samples = mixture.shape
         trim, useful = self.config.trim_samples, self.config.useful_samples
         starts = window_starts(samples, useful, overlap)
@@ -357,18 +274,21 @@ class Separator(nn.Module):
         padded = pad(mixture, (trim, behind))
         total = mixture.new_zeros(batch, len(conditions), channels, samples)
         cover = mixture.new_zeros(samples)
-        wanted = torch.tensor([*conditions], device=mixture.device).repeat(batch)
+        indices = torch.tensor([*conditions], device=mixture.device).repeat(batch)
         for start in starts:
             window = padded[..., start : start + self.config.window_samples]
-            estimate = self.separate_window(window, wanted if self.conditioned else None)
+            estimate = self.separate_window(window, indices if self.conditioned else None)
             size = min(useful, samples - start)
-            found = rearrange(estimate, "(b s) c t -> b s c t", b=batch)
-            total[..., start : start + size] += found[..., trim : trim + size]
+            stems = rearrange(estimate, "(b s) c t -> b s c t", b=batch)
+            total[..., start : start + size] += stems[..., trim : trim + size]
             cover[start : start + size] += 1
         return total / cover
 
     def separate_window(self, audio: Tensor, condition: Tensor | None) -> Tensor:
-        """(batch, channel, sample), (condition,) -> (condition, channel, hop * whole hops)."""
+        """(batch, channel, sample), (condition,) -> (condition, channel, sample).
+
+        The estimates are a whole number of hops long; conditions as in ``DenseCUNet.forward``.
+        """
         spec = self.spectrum(audio)
         return self.waveform(self.estimate(self.image(spec), condition), spec)
 
@@ -390,7 +310,7 @@ class Separator(nn.Module):
     def image(self, spec: Tensor) -> Tensor:
         """(batch, channel, bin, frame) complex -> (batch, real channel, frame, bin).
 
-        Real parts of all channels, then imaginary parts; or magnitudes.
+        The real parts of all channels, then the imaginary parts; or the magnitudes.
         """
         if self.config.spec_type == "magnitude":
             return spec.abs().transpose(2, 3)
@@ -398,13 +318,16 @@ class Separator(nn.Module):
 
     def estimate(self, image: Tensor, condition: Tensor | None) -> Tensor:
         """Images of the mixture -> images of the stems, (condition, real channel, frame, bin)."""
-        found: Tensor = self.spec2spec(image, condition)
-        if self.config.spec_est_mode == "masking":  # per real number, not a complex product
-            found = found * spread(image, len(found))
-        return found
+        estimate: Tensor = self.spec2spec(image, condition)
+        if self.config.spec_est_mode == "masking":  # a real factor each for real and imaginary part
+            estimate = estimate * repeat_items(image, len(estimate))
+        return estimate
 
     def waveform(self, image: Tensor, mixture: Tensor) -> Tensor:
-        """Images and the mixture's spectrum -> (condition, channel, hop * (frame - 1))."""
+        """Images of the stems and the mixture's spectrum -> (condition, channel, sample).
+
+        The estimates have hop_length * (frames - 1) samples.
+        """
         with torch.autocast(image.device.type, enabled=False):
             spec = self._complex(full_precision(image), mixture)
             audio = torch.istft(
@@ -417,29 +340,34 @@ class Separator(nn.Module):
         return audio.unflatten(0, spec.shape[:2])
 
     def _complex(self, image: Tensor, mixture: Tensor) -> Tensor:
-        """Back from images; magnitudes take the mixture's phase."""
+        """The inverse of ``image``; magnitudes take the mixture's phase."""
         if self.config.spec_type == "magnitude":
-            phase = spread(mixture.angle(), len(image))
+            phase = repeat_items(mixture.angle(), len(image))
             return torch.polar(image.transpose(2, 3).contiguous(), phase)
         parts = rearrange(image, "b (r c) t f -> b c f t r", r=2)
         return torch.view_as_complex(parts.contiguous())
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """float32 for what mixed precision left in half; no transform is computed in half."""
+    """Half precision to float32, the rest as it is: transforms are not computed in half."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def spread(x: Tensor, count: int) -> Tensor:
-    """(item, ...) -> (count, ...): every item as often in a row as it has conditions."""
+def repeat_items(x: Tensor, count: int) -> Tensor:
+    """(item, ...) -> (count, ...): each item repeated in a row, as often as it has conditions."""
     return x if len(x) == count else x.repeat_interleave(count // len(x), dim=0)
 
 
 def window_starts(samples: int, useful: int, overlap: float) -> list[int]:
-    """First useful sample of each window over a song; every sample is covered once or twice.
+    """First useful sample of each window over a song; the windows cover every sample.
+
+    Args:
+        samples: of the song.
+        useful: samples of a window that remain after trimming its ends.
+        overlap: share of them that the next window covers, 0 to 0.5.
 
     Raises:
-        ValueError: if the overlap is out of range, or windows have nothing but their trims.
+        ValueError: if the overlap is out of range, or trimming leaves nothing of a window.
     """
     if not 0.0 <= overlap <= 0.5:
         raise ValueError(f"overlap_ratio is {overlap}: give 0 to 0.5")
@@ -450,4 +378,4 @@ def window_starts(samples: int, useful: int, overlap: float) -> list[int]:
         )
     hop = max(1, int(useful * (1.0 - overlap)))
     count = math.ceil(max(0, samples - useful) / hop) + 1
-    return [number * hop for number in range(count)]
+    return [index * hop for index in range(count)]

@@ -13,14 +13,14 @@ class TrainingConfig(LoopConfig):
     """Losses, optimizer and schedule.
 
     Args:
-        min_epochs: early stopping waits at least so long.
-        train_loss, val_loss: names of ``lasaft.losses``.
-        raw_weight, spec_weight: of the two parts of the loss ``raw_and_spec``.
+        min_epochs: epochs before early stopping may act.
+        train_loss, val_loss: names from ``lasaft.losses.NAMES``.
+        raw_weight, spec_weight: weights of the two parts of the loss ``raw_and_spec``.
         optimizer: ``adam``, ``adamw``, ``rmsprop`` or ``sgd``, with torch's defaults.
         lr: its learning rate.
-        schedule: ``none``, ``plateau`` of the validation loss, or ``cosine`` to zero.
-        plateau_factor: the learning rate's factor on a plateau.
-        plateau_patience: epochs without gain that make a plateau.
+        schedule: ``none``, ``plateau`` (of the validation loss) or ``cosine`` (to zero).
+        plateau_factor: what the learning rate is multiplied by on a plateau.
+        plateau_patience: epochs without improvement that make a plateau.
     """
 
     min_epochs: int
@@ -37,14 +37,14 @@ class TrainingConfig(LoopConfig):
 
 @dataclass(frozen=True)
 class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
-    """One row of a table, complete.
+    """Everything that one row of a table needs.
 
     Args:
         reproduces: the claimed row in ``results/papers.csv``, or null.
-        data: how examples are drawn; 0 examples per epoch stand for as many windows as the
-            tracks hold, once for every stem.
-        model: network, transform, windows.
-        training: losses, optimizer, schedule, loop.
-        inference: 0.0 s: the model cuts a song into windows itself.
+        data: how examples are drawn; with 0 examples per epoch an epoch has one for every window
+            of the tracks and every stem.
+        model: network, transform and windows.
+        training: losses, optimizer, schedule and loop.
+        inference: how a song is cut into chunks; the model cuts these into windows itself.
         evaluation: protocols.
     """

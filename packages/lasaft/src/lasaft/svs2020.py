@@ -1,15 +1,29 @@
-"""Blocks of the U-Nets of 2020 (ISMIR 2020) alone; attribute names are those of their weights."""
+"""Blocks that only the U-Nets for singing voice separation of 2020 use (Choi et al., ISMIR 2020).
+
+Attribute names are the keys of their weights.
+"""
 
 from __future__ import annotations
 
 from einops import rearrange
 from torch import Tensor, nn
 
-from lasaft.blocks import TFC, Block, activation, dense, frequency_layers, tdf_widths
+from lasaft.blocks import (
+    TFC,
+    Block,
+    Modulation,
+    activation,
+    dense,
+    frequency_layers,
+    tdf_widths,
+)
 
 
 class TDC(Block):
-    """Convolutions along frequency alone, each frame by itself, densely connected (2020: TIC)."""
+    """TDC, time-distributed convolutions: a TFC along frequency only, each frame by itself.
+
+    Called TIC in the code of 2020. Arguments as in ``TFC``.
+    """
 
     def __init__(
         self, in_channels: int, num_layers: int, gr: int, kf: int, act: str = "relu"
@@ -31,7 +45,10 @@ class TDC(Block):
 
 
 class TIF(nn.Module):
-    """The TDF of 2020: its batch norms have weights only if its linear layers have biases."""
+    """The TDF of 2020: its batch norms have weights only if its linear layers have biases.
+
+    Called TIF in the code of 2020. Arguments as in ``TDF``.
+    """
 
     def __init__(
         self,
@@ -49,12 +66,12 @@ class TIF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(item, channel, frame, f1) -> (item, channel, frame, f2)."""
-        found: Tensor = self.tif(x)
-        return found
+        transformed: Tensor = self.tif(x)
+        return transformed
 
 
 class TDFBlock(Block):
-    """The block of the 2020 TDF net: one transformation, and a 1x1 convolution in the decoder."""
+    """The block of the TDF network: a single frequency transformation without a skip connection."""
 
     def __init__(self, tif: nn.Sequential) -> None:
         super().__init__()
@@ -62,12 +79,27 @@ class TDFBlock(Block):
 
     def convolve(self, x: Tensor) -> Tensor:
         """(item, channel, frame, bin) -> the same shape."""
-        found: Tensor = self.tif(x)
-        return found
+        transformed: Tensor = self.tif(x)
+        return transformed
+
+
+class TDFDecoderBlock(nn.Sequential):
+    """A ``TDFBlock`` in the decoder, and a 1x1 convolution back to the network's channels.
+
+    Keys are those of a Sequential; the two arguments it ignores are those of every block.
+    """
+
+    def forward(
+        self, x: Tensor, embedding: Tensor | None = None, modulation: Modulation | None = None
+    ) -> Tensor:
+        """(item, in, frame, bin) -> (item, out, frame, bin)."""
+        block, projection = self
+        narrowed: Tensor = projection(block(x))
+        return narrowed
 
 
 class TFC_TIF(Block):
-    """TFC_TDF as in 2020."""
+    """TFC-TDF with the TDF of 2020: y = TFC(x); y + TIF(y)."""
 
     def __init__(self, tfc: TFC, tif: TIF) -> None:
         super().__init__()
@@ -78,16 +110,21 @@ class TFC_TIF(Block):
         """(item, in, frame, bin) -> (item, out, frame, bin)."""
         return self.tfc.convolve(x)
 
-    def transform(self, features: Tensor) -> Tensor:
+    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
         """(item, channel, frame, bin) -> the same shape."""
-        found: Tensor = features + self.tif(features)
-        return found
+        transformed: Tensor = features + self.tif(features)
+        return transformed
 
 
 class Recurrent(Block):
-    """Convolutions, a GRU over time on vectors of bins, a transformation back to bins, a skip.
+    """TFC-RNN and TDC-RNN: convolutions, a GRU over time on vectors of bins, a TDF back to bins.
 
-    ``blocks`` are the convolutions and the transformation by their attribute names.
+    Args:
+        convolutions: attribute name and module of the TFC or TDC.
+        transformation: attribute name and module of the TDF, from both directions to ``f`` bins.
+        channels: of the convolutions' output.
+        f: bins.
+        hidden: units of the GRU in each direction.
     """
 
     def __init__(
@@ -107,22 +144,22 @@ class Recurrent(Block):
 
     def convolve(self, x: Tensor) -> Tensor:
         """(item, in, frame, bin) -> (item, out, frame, bin)."""
-        found: Tensor = self.get_submodule(self.parts[0])(x)
-        return found
+        features: Tensor = self.get_submodule(self.parts[0])(x)
+        return features
 
-    def transform(self, features: Tensor) -> Tensor:
+    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
         """(item, channel, frame, bin) -> the same shape."""
-        normal = self.bn(features)
-        found = self.rnn(rearrange(normal, "b c t f -> (b c) t f"))[0]
-        found = rearrange(found, "(b c) t f -> b c t f", b=len(features))
-        mapped: Tensor = normal + self.get_submodule(self.parts[1])(found)
-        return mapped
+        normalised = self.bn(features)
+        hidden, _ = self.rnn(rearrange(normalised, "b c t f -> (b c) t f"))
+        hidden = rearrange(hidden, "(b c) t f -> b c t f", b=len(features))
+        transformed: Tensor = normalised + self.get_submodule(self.parts[1])(hidden)
+        return transformed
 
 
 class FrequencyResampling(nn.Module):
-    """Halve or double the bins of each frame by itself (2020, for its TDF and TDC nets).
+    """Halves or doubles the bins, each frame by itself: the resampling of the TDF and TDC networks.
 
-    The authors' batch norm has 24 channels whatever the net has; this one has the net's.
+    The authors' batch norm always has 24 channels; this one has as many as the network.
     """
 
     def __init__(self, channels: int, up: bool) -> None:
@@ -134,5 +171,5 @@ class FrequencyResampling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(item, channel, frame, bin) -> half or twice as many bins."""
         frames = self.conv(rearrange(x, "b c t f -> (b t) c f"))
-        found: Tensor = self.bn(rearrange(frames, "(b t) c f -> b c t f", b=len(x)))
-        return found
+        resampled: Tensor = self.bn(rearrange(frames, "(b t) c f -> b c t f", b=len(x)))
+        return resampled

@@ -1,4 +1,4 @@
-"""Loss, optimizer and schedule of LaSAFT-Net (paper, sec. 4; the authors' trainer)."""
+"""Loss, optimizer and schedule of LaSAFT-Net, as in the authors' trainer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,16 @@ SCHEDULES = ("none", "plateau", "cosine")
 
 
 class Training(pl.LightningModule):
-    """One stem per example in training, all stems of each window in validation."""
+    """Trains on one stem per example, validates on all stems of each window.
+
+    Args:
+        model: to be trained.
+        config: losses, optimizer, schedule and loop.
+
+    Raises:
+        ValueError: for an unknown loss, optimizer or schedule, or a batch of one example for a
+            model whose condition generator has batch norms.
+    """
 
     def __init__(self, model: Separator, config: TrainingConfig) -> None:
         super().__init__()
@@ -34,10 +43,10 @@ class Training(pl.LightningModule):
                     f"training.{name} is {getattr(config, name)!r}: choose from "
                     f"{', '.join(choices)}"
                 )
-        norms = any(isinstance(part, nn.BatchNorm1d) for part in model.conditioning())
-        if config.batch < 2 and norms:
+        has_norms = any(isinstance(part, nn.BatchNorm1d) for part in model.conditioning())
+        if config.batch < 2 and has_norms:
             raise ValueError(
-                f"training.batch is {config.batch}: batch norm compares the conditions of a batch, "
+                f"training.batch is {config.batch}: the condition generator has batch norms, "
                 f"give at least 2"
             )
         self.model = model
@@ -51,7 +60,7 @@ class Training(pl.LightningModule):
         return find_loss(name, sizes.n_fft, sizes.hop_length, weights)
 
     def setup(self, stage: str) -> None:
-        """Let early stopping wait, which Lightning has no hook for; say what is unusual."""
+        """Hand min_epochs to Lightning's loop, and point out an unusual last activation."""
         self.trainer.fit_loop.min_epochs = self.config.min_epochs
         last = self.model.config.last_activation
         mapping = self.model.config.spec_est_mode == "mapping"
@@ -59,37 +68,45 @@ class Training(pl.LightningModule):
             console.say(f"spec_est_mode mapping with last_activation {last}: identity is usual")
 
     def on_train_epoch_start(self) -> None:
-        """Forget a stop that came before the fewest epochs; early stopping judges each epoch anew.
+        """Drop a request to stop that came before ``min_epochs``.
 
-        Lightning keeps such a signal until it may stop, whatever the loss does meanwhile. Early
-        stopping's own count goes on, so the next validation stops unless the loss has improved.
+        Lightning would keep the request until it may stop, even if the loss improves meanwhile.
+        Early stopping keeps its own count, so the next validation repeats the request unless the
+        loss has improved.
         """
         self.trainer.should_stop = False
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
-        """The loss of one batch of {"mixture", "target", "condition"}."""
+        """The loss of one batch of {"mixture", "target", "condition"}; scalar."""
         loss = self.compare(self.train_loss, batch["mixture"], batch["target"], batch["condition"])
         self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=len(batch["mixture"]))
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
-        """The mean over {"mixture", "stems"} windows and all of their stems."""
+        """Log the mean loss over all stems of a batch of {"mixture", "stems"} windows."""
         stems = batch["stems"]
         conditions = torch.arange(stems.shape[1], device=stems.device).repeat(len(stems))
         loss = self.compare(self.val_loss, batch["mixture"], stems.flatten(0, 1), conditions)
         self.log("val/loss", loss, batch_size=len(stems), sync_dist=True)
 
     def compare(self, loss: Loss, mixture: Tensor, target: Tensor, condition: Tensor) -> Tensor:
-        """A loss of mixtures separated for conditions, against targets; whole windows alone.
+        """The loss of what the model separates from whole windows.
 
-        (batch, channel, sample), (condition, channel, sample), (condition,) -> scalar.
+        Args:
+            loss: compares estimate and target.
+            mixture: (batch, channel, sample), a window long.
+            target: (condition, channel, sample).
+            condition: (condition,) int64, as many as windows or a multiple.
+
+        Returns:
+            A scalar.
         """
         model = self.model
         spec = model.spectrum(mixture)
         estimate = model.estimate(model.image(spec), condition if model.conditioned else None)
-        wanted = model.image(model.spectrum(target))
+        reference = model.image(model.spectrum(target))
         return loss(
-            (full_precision(estimate), wanted), lambda: (model.waveform(estimate, spec), target)
+            (full_precision(estimate), reference), lambda: (model.waveform(estimate, spec), target)
         )
 
     def configure_optimizers(self) -> Any:

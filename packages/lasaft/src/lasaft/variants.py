@@ -1,7 +1,7 @@
-"""The published networks by name, with the keyword arguments their users know.
+"""The published networks by name, with the keyword arguments of the authors' code.
 
-``CUNET_TFC_GPoCM_LaSAFT(n_fft=4096)`` is a ``Separator`` with the defaults of the authors' legacy
-release and one change.
+``CUNET_TFC_GPoCM_LaSAFT(n_fft=4096)`` returns a ``Separator`` with the defaults of the authors'
+legacy release and one change.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "pocm_type": "matmul",
     "pocm_norm": "batch_norm",
 }
-# The command line's names of what is one field here: each block had its own.
+# The old command line had a name per block for what is one field here.
 SYNONYMS = {
     "tfc_activation": "block_activation",
     "tdf_activation": "block_activation",
@@ -66,25 +66,28 @@ def build(**values: Any) -> Separator:
     return Separator(ModelConfig(**values))
 
 
-def read_arguments(preset: dict[str, Any], given: dict[str, Any]) -> ModelConfig:
-    """A preset with changes, by the fields' names or the command line's.
+def read_arguments(preset: dict[str, Any], arguments: dict[str, Any]) -> ModelConfig:
+    """The configuration of a preset with changes.
 
-    Magnitudes have 2 input channels unless it is said how many.
+    Args:
+        preset: fields of ``ModelConfig``; the rest are ``DEFAULTS``, and 2 input channels for
+            magnitudes.
+        arguments: changes to it, by the fields' names or those of the old command line.
 
     Raises:
         ValueError: if an argument is unknown.
     """
-    changes = {SYNONYMS.get(name, name): value for name, value in given.items()}
+    changes = {SYNONYMS.get(name, name): value for name, value in arguments.items()}
     unknown = sorted(set(changes) - set(ModelConfig.__dataclass_fields__))
     if unknown:
         raise ValueError(
             f"there is no argument {unknown[0]}: choose from "
             f"{', '.join([*ModelConfig.__dataclass_fields__, *SYNONYMS])}"
         )
-    said = {**preset, **changes}
-    if said.get("spec_type") == "magnitude":
-        said = {"input_channels": 2, **said}
-    values = {**DEFAULTS, **said}
+    explicit = {**preset, **changes}
+    if explicit.get("spec_type") == "magnitude":
+        explicit = {"input_channels": 2, **explicit}
+    values = {**DEFAULTS, **explicit}
     values["stems"] = tuple(values["stems"])
     for name in ("t_down_layers", "f_down_layers"):
         values[name] = read_layers(values[name])
@@ -97,7 +100,8 @@ def _variant(name: str, **preset: Any) -> Callable[..., Separator]:
 
     construct.__name__ = construct.__qualname__ = name
     construct.__doc__ = (
-        f"{name}: keyword arguments change its preset; ValueError if they do not fit together."
+        f"A freshly initialised {name}; keyword arguments change its preset.\n\n"
+        f"Raises ValueError if an argument is unknown or the values do not fit together."
     )
     return construct
 
@@ -107,7 +111,7 @@ def _cunet(modulation: str, block: str) -> dict[str, Any]:
 
 
 def _alone(block: str) -> dict[str, Any]:
-    """A U-Net of 2020 for one stem."""
+    """A U-Net of 2020, for one stem and without conditions."""
     return {"modulation": None, "block": block, "stems": STEMS[:1]}
 
 

@@ -1,4 +1,4 @@
-"""Published weights: older names renamed, the configuration recognised from keys and shapes."""
+"""Third-party weights: old keys renamed, the configuration recognised from keys and shapes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mss_shared.checkpoints.third_party import read_foreign, strip_prefixes
 from mss_shared.recipe import load_recipe, recipe_from_text
 
 OLD_PREFIX, PREFIX = "conditional_spec2spec.", "spec2spec."  # until 28 January 2021, and since
-KINDS = (  # what the first encoder has, from the most special to the plainest
+KINDS = (  # keys that tell the first encoder's kind of block, from the most specific on
     ("tdfs.tdf.0.weight", "TFC_LaSAFT"),
     ("LaSAFT_bn_layer.0.weight", "TFC_LightSAFT"),
     ("tfc.H.0.0.weight:rnn.weight_ih_l0", "TFC_RNN"),
@@ -34,36 +34,42 @@ KINDS = (  # what the first encoder has, from the most special to the plainest
 def adapt(
     state: Mapping[str, Tensor], model: Separator, name: str
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Rename an old file's prefix and say what the weights are.
+    """The weights under today's keys, and notes for the user on what they are.
+
+    Args:
+        state: weights of a file.
+        model: that is to take them, built from a recipe.
+        name: of the file, for the notes.
 
     Raises:
-        ValueError: if sizes read off the shapes are not the recipe's.
+        ValueError: if the shapes tell other sizes than the recipe's.
     """
     renamed, notes = rename(state, name)
     sizes = recognise(renamed)
     for field, value in sizes.items():
-        wanted = getattr(model.config, field)
-        if field not in ("bn_factor", "min_bn_units", "modulation") and value != wanted:
+        expected = getattr(model.config, field)
+        if field not in ("bn_factor", "min_bn_units", "modulation") and value != expected:
             raise ValueError(
-                f"{name} has {field} {value}, the recipe's model {wanted}: choose another --recipe"
+                f"{name} has {field} {value}, the recipe's model has {expected}: choose another "
+                f"--recipe"
             )
     return renamed, [*notes, f"{name}: {describe(sizes)}"]
 
 
 def read_weights(path: str | Path, **arguments: Any) -> Separator:
-    """The separator that a file's weights make, in evaluation mode.
+    """A separator with the weights of a file, in evaluation mode.
 
     Args:
-        path: a run's ``model.safetensors``, a Lightning checkpoint, its own or of others, or a
-            state dict; opened without executing what it holds.
-        arguments: what shapes can't tell, such as ``hop_length``; else the recipe in the file's
-            header or beside the run's checkpoint says it, else the file's hyper-parameters, else
-            the authors' defaults.
+        path: ``model.safetensors`` or a checkpoint of one of our runs, a third-party Lightning
+            checkpoint, or a state dict; read without executing any code in it.
+        arguments: what shapes can't tell, such as ``hop_length``. What is left out is taken from
+            the recipe in the file's header or beside the run's checkpoint, else from the file's
+            hyper-parameters, else from the authors' defaults.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it can't be read, the shapes are no network's, or nothing says whether two
-            input channels are complex or magnitudes.
+        ValueError: if the file can't be read, its shapes belong to no network of this package, or
+            nothing tells whether two input channels are complex or magnitudes.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -73,13 +79,14 @@ def read_weights(path: str | Path, **arguments: Any) -> Separator:
         return fill(Separator(read_arguments(asdict(recipe.model), arguments)), state, path)
     state, _ = rename(state, path.name)
     sizes = recognise(state)
-    told = _told(hyper, path)
-    if sizes["input_channels"] == 2 and "spec_type" not in {**told, **arguments}:
+    settings = _unseen_settings(hyper, path)
+    if sizes["input_channels"] == 2 and "spec_type" not in {**settings, **arguments}:
         raise ValueError(
             f"{path} has 2 input channels, a complex spectrogram of mono or magnitudes of stereo: "
             f"say spec_type='complex' or spec_type='magnitude'"
         )
-    preset = {"stems": STEMS if sizes["modulation"] else STEMS[:1], **told, **sizes}
+    stems = STEMS if sizes["modulation"] else STEMS[:1]
+    preset = {"stems": stems, **settings, **sizes}
     model = Separator(read_arguments(preset, arguments))
     _check_keys(state, model, path)
     model.load_state_dict(state, strict=True)
@@ -87,13 +94,13 @@ def read_weights(path: str | Path, **arguments: Any) -> Separator:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], Recipe | None]:
-    """Weights, hyper-parameters, and the recipe if a run of ours left one with them."""
+    """Weights, hyper-parameters, and the recipe if the file is from one of our runs."""
     if path.suffix == ".safetensors":
-        found = read_foreign(path)
-        if "recipe" not in found.header:
-            return found.state, {}, None
-        header = read_header("lasaft", path, found)
-        return found.state, {}, recipe_from_text(Recipe, header.recipe, header.recipe_name)
+        file = read_foreign(path)
+        if "recipe" not in file.header:
+            return file.state, {}, None
+        header = read_header("lasaft", path, file)
+        return file.state, {}, recipe_from_text(Recipe, header.recipe, header.recipe_name)
     state, hyper = read_lightning(path)
     state, stripped = strip_prefixes(state)
     beside = path.with_name("recipe.yaml")
@@ -102,20 +109,23 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], Recipe | None]
 
 
 def _check_keys(state: Mapping[str, Tensor], model: Separator, path: Path) -> None:
-    """Raise ValueError for what does not fit the network that was recognised."""
-    wanted = model.state_dict()
-    missing = set(wanted) ^ set(state)
-    if missing:
-        raise ValueError(f"{path}: {sorted(missing)[0]} does not fit: it is no network of LaSAFT's")
-    for key, tensor in wanted.items():
+    """Raise ValueError unless keys and shapes are those of the recognised network."""
+    expected = model.state_dict()
+    unmatched = set(expected) ^ set(state)
+    if unmatched:
+        raise ValueError(
+            f"{path}: {sorted(unmatched)[0]} does not fit: these are not the weights of a network "
+            f"of this package"
+        )
+    for key, tensor in expected.items():
         if tensor.shape != state[key].shape:
             raise ValueError(
-                f"{path}: {key} has the shape {tuple(state[key].shape)}, the network recognised "
-                f"{tuple(tensor.shape)}: name its sizes, such as min_bn_units"
+                f"{path}: {key} has the shape {tuple(state[key].shape)}, in the network recognised "
+                f"it has {tuple(tensor.shape)}: pass the sizes that differ, such as min_bn_units"
             )
 
 
-UNSEEN: dict[str, type] = {  # in a file's hyper-parameters, and in no shape
+UNSEEN: dict[str, type] = {  # fields that shapes do not tell, but hyper-parameters may
     "hop_length": int,
     "num_frame": int,
     "spec_type": str,
@@ -130,37 +140,38 @@ UNSEEN: dict[str, type] = {  # in a file's hyper-parameters, and in no shape
 }
 
 
-def _told(hyper: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """What hyper-parameters say beyond the shapes, the command line's names as the fields'."""
-    told: dict[str, Any] = {}
+def _unseen_settings(hyper: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The fields of ``UNSEEN`` that the hyper-parameters tell, under their old names or ours."""
+    settings: dict[str, Any] = {}
     for name, value in hyper.items():
         field = SYNONYMS.get(name, name)
         if field not in UNSEEN or type(value) is not UNSEEN[field]:
             continue
-        if told.setdefault(field, value) != value:
+        if settings.setdefault(field, value) != value:
             raise ValueError(
-                f"{path} has {field} {told[field]} and {name} {value}: say which, as {field}=..."
+                f"{path} has {field} {settings[field]} and {name} {value}: say which, as "
+                f"{field}=..."
             )
-    return told
+    return settings
 
 
 def rename(state: Mapping[str, Tensor], name: str) -> tuple[dict[str, Tensor], list[str]]:
-    """The state dict with the prefix of today, and a line if it was another."""
-    old = [key for key in state if key.startswith(OLD_PREFIX)]
-    if not old:
+    """The state dict with today's prefix, and a note if it had the old one."""
+    old_keys = [key for key in state if key.startswith(OLD_PREFIX)]
+    if not old_keys:
         return dict(state), []
     renamed = {re.sub(f"^{re.escape(OLD_PREFIX)}", PREFIX, key): v for key, v in state.items()}
-    return renamed, [f"{name}: renamed {OLD_PREFIX} of {len(old)} keys to {PREFIX}"]
+    return renamed, [f"{name}: renamed {OLD_PREFIX} of {len(old_keys)} keys to {PREFIX}"]
 
 
 def recognise(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Fields of ``ModelConfig`` that keys and shapes tell.
+    """The fields of ``ModelConfig`` that keys and shapes tell.
 
-    PoCM has the shapes of GPoCM and conditioned encoders those of decoders; GPoCM and decoder are
-    taken.
+    PoCM and GPoCM have the same shapes, and so have a modulated encoder and decoder: GPoCM and
+    decoder are assumed.
 
     Raises:
-        ValueError: if the weights are no network's of this package.
+        ValueError: if the weights belong to no network of this package.
     """
     try:
         shapes = {k.removeprefix(PREFIX): tuple(v.shape) for k, v in state.items()}
@@ -170,7 +181,7 @@ def recognise(state: Mapping[str, Tensor]) -> dict[str, Any]:
         return sizes | _block(kind, first) | _bottleneck(kind, shapes) | _conditions(shapes, sizes)
     except (KeyError, StopIteration, IndexError, ZeroDivisionError) as error:
         what = f"lack {error.args[0]}" if error.args else "have no known block"
-        raise ValueError(f"the weights {what}: they are no network of LaSAFT's") from None
+        raise ValueError(f"the weights {what}: they are not those of a LaSAFT network") from None
 
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -189,19 +200,21 @@ def _skeleton(shapes: Shapes) -> dict[str, Any]:
         "input_channels": inputs,
         "internal_channels": channels,
         **{
-            f"{axis}_down_layers": _halved(shapes, levels, number)
-            for number, axis in enumerate("tf")
+            f"{axis}_down_layers": _halved(shapes, levels, index) for index, axis in enumerate("tf")
         },
     }
 
 
 def _halved(shapes: Shapes, levels: int, axis: int) -> tuple[int, ...] | None:
-    """Levels that halve an axis, None for all; nets that resample bins alone say nothing."""
+    """Levels that halve an axis (0 time, 1 frequency), None for all.
+
+    Networks that resample frequency only have no such keys and get None.
+    """
     kernels = [
         shapes.get(f"downsamplings.{level}.0.weight", (0, 0, 2, 2)) for level in range(levels)
     ]
-    found = tuple(level for level, kernel in enumerate(kernels) if kernel[2 + axis] == 2)
-    return None if len(found) == levels else found
+    halving = tuple(level for level, kernel in enumerate(kernels) if kernel[2 + axis] == 2)
+    return None if len(halving) == levels else halving
 
 
 def _block(kind: str, first: Shapes) -> dict[str, Any]:
@@ -225,7 +238,7 @@ def _block(kind: str, first: Shapes) -> dict[str, Any]:
 
 
 def _bottleneck(kind: str, shapes: Shapes) -> dict[str, Any]:
-    """A factor and a least width that give the widths found; others may give them as well."""
+    """A bn_factor and min_bn_units that give the weights' bottlenecks; others may do so too."""
     inside = {
         "TFC_LaSAFT": "tdfs.tdf",
         "TFC_LightSAFT": "LaSAFT_bn_layer",
@@ -236,21 +249,21 @@ def _bottleneck(kind: str, shapes: Shapes) -> dict[str, Any]:
     if inside is None:
         return {}
     levels = _count(shapes, r"encoders\.(\d+)\.")
-    places = [f"encoders.{level}" for level in range(levels)] + ["mid_block"]
-    widths = [_width(kind, shapes, place, inside) for place in places]
+    blocks = [f"encoders.{level}" for level in range(levels)] + ["mid_block"]
+    widths = [_width(kind, shapes, block, inside) for block in blocks]
     least = min(units for _, units in widths)
     if kind != "TFC_LightSAFT" and f"mid_block.{inside}.3.weight" not in shapes:
         return {"bn_factor": None} | ({"min_bn_units": least} if kind in RECURRENT else {})
     return {"bn_factor": max(1, widths[0][0] // widths[0][1]), "min_bn_units": least}
 
 
-def _width(kind: str, shapes: Shapes, place: str, inside: str) -> tuple[int, int]:
-    """Bins that a block's bottleneck divides, and its units."""
-    if kind in RECURRENT:  # the GRU's: three gates, bins
-        units, bins = shapes[f"{place}.rnn.weight_ih_l0"]
+def _width(kind: str, shapes: Shapes, block: str, inside: str) -> tuple[int, int]:
+    """The bins that bn_factor divides, and the units of a block's bottleneck."""
+    if kind in RECURRENT:  # the GRU's weight is (three gates of units, bins)
+        units, bins = shapes[f"{block}.rnn.weight_ih_l0"]
         return bins, units // 3
-    units, bins = shapes[f"{place}.{inside}.0.weight"]
-    sources = shapes[f"{place}.keys"][1] if f"{place}.keys" in shapes else 1
+    units, bins = shapes[f"{block}.{inside}.0.weight"]
+    sources = shapes[f"{block}.keys"][1] if f"{block}.keys" in shapes else 1
     if kind == "TFC_LightSAFT":
         return bins, units // sources
     return (bins * sources if kind == "TFC_LaSAFT" else bins), units
@@ -261,28 +274,28 @@ def _conditions(shapes: Shapes, sizes: Mapping[str, Any]) -> dict[str, Any]:
         return {"modulation": None}
     conditions, width = shapes["embedding.weight"]
     inside = "condition_generator"
-    factors = shapes[f"{inside}.linear_gamma.0.weight"][0]
-    shifts = shapes[f"{inside}.linear_beta.0.weight"][0]
+    gammas = shapes[f"{inside}.linear_gamma.0.weight"][0]
+    betas = shapes[f"{inside}.linear_beta.0.weight"][0]
     block = rf"{inside}\.dense_control_block\.linear\.(\d+)\.weight"
     linears = _count({k: v for k, v in shapes.items() if len(v) == 2}, block)
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "control_input_dim": conditions,
         "embedding_dim": width,
         "control_n_layer": linears + 1,
     }
     channels, blocks = sizes["internal_channels"], sizes["n_blocks"]
-    if factors == shifts:
-        simple = shifts in (blocks, blocks // 2)
-        found |= {"modulation": "FiLM", "film_type": "simple" if simple else "complex"}
+    if gammas == betas:
+        simple = betas in (blocks, blocks // 2)
+        fields |= {"modulation": "FiLM", "film_type": "simple" if simple else "complex"}
     else:
         norm = "batch_norm" if f"{inside}.linear_gamma.2.running_mean" in shapes else None
-        found |= {"modulation": "GPoCM", "pocm_norm": norm}
-    modulated = shifts if found.get("film_type") == "simple" else shifts // channels
-    return found | ({"condition_to": "full"} if modulated == blocks else {})
+        fields |= {"modulation": "GPoCM", "pocm_norm": norm}
+    modulated = betas if fields.get("film_type") == "simple" else betas // channels
+    return fields | ({"condition_to": "full"} if modulated == blocks else {})
 
 
 def describe(sizes: Mapping[str, Any]) -> str:
-    """One line on what was recognised."""
+    """One line on what ``recognise`` returned."""
     conditioned = sizes["modulation"] or "no conditions"
     return (
         f"{sizes['block']}, {conditioned}, n_fft {sizes['n_fft']}, {sizes['n_blocks']} blocks, "

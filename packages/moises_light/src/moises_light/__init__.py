@@ -1,7 +1,7 @@
 """Moises-Light (Hung, Pereira, Korzeniowski; WASPAA 2025, arXiv:2510.06785).
 
-Public names: `MoisesLight`, the network, and `configs`, the arguments of its presets. Both load on
-first use (PEP 562), so that importing the package, as the command line does, loads no torch.
+Public names: `MoisesLight`, the network, and `configs`, constructor arguments by preset name. They
+are imported on first use (PEP 562), so that the command line starts without loading torch.
 """
 
 from typing import TYPE_CHECKING, Any

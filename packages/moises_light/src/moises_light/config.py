@@ -1,6 +1,6 @@
-"""The arguments of Moises-Light: what is legal, and what its two architectures differ in.
+"""Arguments of Moises-Light: their valid values, and how its two architectures differ.
 
-Imports no torch: recipes and presets are read without loading the network.
+Imports no torch, so that recipes and presets are read without loading the network.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ ACT_NAMES = ("ReLU", "GELU", "LeakyReLU", "SiLU", "Mish", "Softplus")
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the two readings of the paper disagree on."""
+    """Where the two implementations of the paper differ."""
 
     square_kernels: bool  # group convolutions see K bins x K frames, or K bins of one frame
     edge_kernel_size: int  # kernel of the first and the last convolution
-    bn_factor: int  # how much the TDF block narrows the frequency axis
-    final_norm_act: bool  # the last convolution ends in norm and activation
-    head_for_one_stem: bool  # the 1x1 source head exists even for a single stem
+    bn_factor: int  # bottleneck factor of the TDF, along frequency
+    final_norm_act: bool  # norm and activation after the last convolution
+    head_for_one_stem: bool  # keep the 1x1 source head even for a single stem
     time_first: bool  # order of the two transformers of a dual-path block
-    outer_residual: bool  # each transformer's input is added once more around it
+    outer_residual: bool  # a second residual connection around each transformer
     norm_after_rope: bool  # RMSNorm at the end of the bottleneck
-    zero_init_attention: bool  # attention starts as the identity
+    zero_init_attention: bool  # zero output projection: the residual block starts as the identity
 
 
 ARCHITECTURES = {
@@ -54,15 +54,15 @@ ARCHITECTURES = {
 
 @dataclass(frozen=True)
 class TransformerParams:
-    """Sizes of the transformers in the bottleneck."""
+    """Sizes and dropouts of the transformers in the bottleneck."""
 
     heads: int
     dim_head: int
-    ff_mult: float  # width of the feed-forward layer over that of its input
+    ff_mult: float  # hidden size of the feed-forward network, relative to its input
     attn_dropout: float  # on the attention weights
     proj_dropout: float  # after the output projection of the attention
-    ff_dropout: float  # after both feed-forward layers
-    flash_attn: bool  # torch's fused attention; False writes the softmax out
+    ff_dropout: float  # after each feed-forward layer
+    flash_attn: bool  # torch's fused attention; False computes the softmax explicitly
 
     def __post_init__(self) -> None:
         if self.heads < 1 or self.dim_head < 2 or self.dim_head % 2:
@@ -77,25 +77,29 @@ class TransformerParams:
                 raise ValueError(f"{name}={getattr(self, name)}: it must be at least 0, below 1")
 
     @classmethod
-    def read(cls, given: "Mapping[str, Any] | TransformerParams | None") -> "TransformerParams":
-        """The preset sizes if nothing is given; the gaps of a dictionary are filled differently."""
-        if isinstance(given, TransformerParams):
-            return given
-        if given is None:
+    def read(cls, params: "Mapping[str, Any] | TransformerParams | None") -> "TransformerParams":
+        """The presets' sizes for None; a dictionary is completed from other defaults.
+
+        The two sets of defaults are the package's: its own for no argument at all, those of its
+        transformer for entries missing from a dictionary.
+        """
+        if isinstance(params, TransformerParams):
+            return params
+        if params is None:
             return cls(
                 4, 32, 2, attn_dropout=0.0, proj_dropout=0.0, ff_dropout=0.0, flash_attn=True
             )
-        gaps: dict[str, Any] = {"heads": 8, "dim_head": 64, "ff_mult": 4, "flash_attn": True}
-        gaps |= {"attn_dropout": 0.1, "proj_dropout": 0.1, "ff_dropout": 0.1}
-        unknown = sorted(set(given) - set(gaps))
+        defaults: dict[str, Any] = {"heads": 8, "dim_head": 64, "ff_mult": 4, "flash_attn": True}
+        defaults |= {"attn_dropout": 0.1, "proj_dropout": 0.1, "ff_dropout": 0.1}
+        unknown = sorted(set(params) - set(defaults))
         if unknown:
-            raise ValueError(f"transformer_params has {unknown}: its keys are {sorted(gaps)}")
-        return cls(**{**gaps, **given})
+            raise ValueError(f"transformer_params has {unknown}: its keys are {sorted(defaults)}")
+        return cls(**{**defaults, **params})
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The checked arguments of `MoisesLight`, which documents them."""
+    """The arguments of `MoisesLight`, validated; documented there."""
 
     sources: tuple[str, ...]
     architecture: str
@@ -129,10 +133,15 @@ class ModelConfig:
         transformer_params: Mapping[str, Any] | TransformerParams | None,
         **rest: Any,
     ) -> "ModelConfig":
-        """Fill in what the architecture decides."""
-        if isinstance(sources, str):  # a sequence, but of letters
+        """Replace None by the architecture's value.
+
+        Raises:
+            ValueError: as `MoisesLight` does.
+        """
+        if isinstance(sources, str):  # a string is a sequence too, of its letters
             raise ValueError(f"sources is {sources!r}: it must list at least one stem name")
-        variant = ARCHITECTURES.get(architecture, ARCHITECTURES["0.1.5"])  # else refused below
+        # An unknown name gets any values here: check_names refuses it below.
+        variant = ARCHITECTURES.get(architecture, ARCHITECTURES["0.1.5"])
         return cls(
             sources=tuple(sources),
             architecture=architecture,
@@ -150,19 +159,21 @@ class ModelConfig:
         self.check_bands()
 
     def check_names(self) -> None:
+        """Raise ValueError for stem names, architecture, norm or activation that are invalid."""
         if not self.sources:
             raise ValueError(f"sources is {self.sources!r}: it must list at least one stem name")
         if len(set(self.sources)) < len(self.sources):
             raise ValueError(f"sources are {list(self.sources)}: every stem name must be unique")
-        for name, legal in (
+        for name, valid in (
             ("architecture", ARCHITECTURES),
             ("norm_name", NORM_NAMES),
             ("act_name", ACT_NAMES),
         ):
-            if getattr(self, name) not in legal:
-                raise ValueError(f"{name}={getattr(self, name)!r}: it must be one of {[*legal]}")
+            if getattr(self, name) not in valid:
+                raise ValueError(f"{name}={getattr(self, name)!r}: it must be one of {[*valid]}")
 
     def check_ranges(self) -> None:
+        """Raise ValueError for a size that is out of range."""
         for name in ("audio_channels", "n_bands", "G", "n_enc", "n_split_enc", "n_split_dec"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: it must be at least 1")
@@ -182,16 +193,17 @@ class ModelConfig:
         if self.architecture == "0.1.0" and self.edge_kernel_size != 1:
             raise ValueError(
                 f"edge_kernel_size={self.edge_kernel_size} with architecture='0.1.0': its first "
-                f"and last kernels are 1, leave the argument out or choose '0.1.5'"
+                f"and last kernel is always 1, leave the argument out or choose '0.1.5'"
             )
 
     def check_bands(self) -> None:
+        """Raise ValueError unless the bands divide channels and bins evenly."""
         if self.G % self.n_bands:
             below = self.G - self.G % self.n_bands
-            near = [g for g in (below, below + self.n_bands) if g > 0]
+            nearest = [g for g in (below, below + self.n_bands) if g > 0]
             raise ValueError(
                 f"G={self.G} must be divisible by n_bands={self.n_bands}: "
-                f"the nearest valid values of G are {near}"
+                f"the nearest valid values of G are {nearest}"
             )
         bins = self.n_fft // 2 + 1
         if not 1 <= self.freq_dim <= bins or self.freq_dim % self.n_bands:
@@ -207,9 +219,10 @@ class ModelConfig:
 
     @property
     def variant(self) -> Architecture:
+        """The differences that `architecture` selects."""
         return ARCHITECTURES[self.architecture]
 
     @property
     def bins(self) -> int:
-        """Bins of one band."""
+        """Number of bins in one band."""
         return self.freq_dim // self.n_bands

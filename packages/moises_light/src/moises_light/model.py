@@ -1,12 +1,15 @@
-"""Moises-Light: a band-split U-Net over the spectrogram (Hung et al. 2025, arXiv:2510.06785).
+"""Moises-Light: a band-split U-Net on complex spectrograms (Hung et al. 2025, arXiv:2510.06785).
 
-The paper comes without code, and two incompatible readings of it are in use, here called by the
-releases of the package moises-light that introduced them: "0.1.0" and "0.1.5". `ARCHITECTURES` in
-config.py lists their differences. Small blocks come first, the whole model last.
+The paper was published without code, and only its abstract was read first-hand, so no section
+numbers are cited. Docstrings use the paper's terms and name the source of each block: the paper, a
+network it builds on (DTTNet, BS-RoFormer, SCNet), or a choice of the package moises-light.
 
-In shape comments c is the width of a stage, f the bins of one band, t frames. The bands stay side
-by side in the channel axis (band-major: channel = band * channels_per_band + channel), where group
-convolutions keep them apart.
+Two incompatible implementations of the paper are in use, named here after releases of that package:
+"0.1.0" and "0.1.5". `ARCHITECTURES` in config.py lists the differences.
+
+In shape comments c is the number of feature maps of a stage, f the bins of one band and t frames.
+Bands are stacked along the channel axis, band-major (channel = band * channels_per_band + channel),
+so that a group convolution with one group per band keeps them separate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,25 +41,33 @@ ACTIVATIONS = {
 
 
 def make_norm(config: ModelConfig, width: int) -> nn.Module:
+    """The norm that `norm_name` selects, for (batch, width, f, t)."""
     return NORMS[config.norm_name](width)
 
 
 def make_act(config: ModelConfig) -> nn.Module:
+    """The activation that `act_name` selects."""
     return ACTIVATIONS[config.act_name]()
 
 
 def lay_out(x: Tensor) -> Tensor:
-    """Put (batch, c, f, t) into the memory order in which the device convolves fastest.
+    """Put (batch, c, f, t) into the memory format in which convolutions are fastest on its device.
 
-    On a CPU that is channels last (experiments/2026-11-moises-light-speed). Evaluation agrees to
-    rounding; in training torch's batch norm is less exact in this order, by up to 7e-5 there.
+    On a CPU that is channels-last (experiments/2026-11-moises-light-speed). In evaluation the two
+    formats agree to rounding; in training torch's batch norm is less accurate in channels-last, by
+    up to 7e-5 in that experiment.
     """
     cpu = x.device.type == "cpu"
     return x.contiguous(memory_format=torch.channels_last if cpu else torch.contiguous_format)
 
 
 class SplitModule(nn.Module):
-    """Group convolution, norm, activation; a band never sees another (paper: band split)."""
+    """Band split: group convolution, norm and activation, one group per band.
+
+    No band sees another, which is how the paper does without the band-split MLPs of BS-RoFormer.
+
+    Source: paper, band split by group convolution; kernel shapes from the package moises-light.
+    """
 
     def __init__(self, config: ModelConfig, c_in: int, c_out: int, kernel: int) -> None:
         super().__init__()
@@ -72,7 +83,13 @@ class SplitModule(nn.Module):
 
 
 class TDF(nn.Module):
-    """Two linear layers along the bins of a band, shared by channels, bands and frames."""
+    """TDF: a bottleneck of two linear layers over the bins of a band.
+
+    The weights are shared by all channels, bands and frames.
+
+    Source: TDF of DTTNet, the network the paper starts from; `bn_factor` is the package
+    moises-light's choice.
+    """
 
     def __init__(self, config: ModelConfig, width: int) -> None:
         super().__init__()
@@ -92,7 +109,12 @@ class TDF(nn.Module):
 
 
 class SplitAndMerge(nn.Module):
-    """Group convolutions around a TDF, with two residual paths (paper: split and merge)."""
+    """Split-and-Merge: group convolutions before and after a TDF, with two residual connections.
+
+    Takes the place of the TFC-TDF v3 block of DTTNet.
+
+    Source: paper, Split-and-Merge, repeated N_split times on either side of the TDF.
+    """
 
     def __init__(self, config: ModelConfig, width: int, n_split: int) -> None:
         super().__init__()
@@ -114,7 +136,10 @@ class SplitAndMerge(nn.Module):
 
 
 class TimeDownsample(nn.Module):
-    """Halve the frames, widen by G; the bins stay."""
+    """Encoder downsampling: half the frames, G more channels, the same bins.
+
+    Source: package moises-light, which downsamples in time only.
+    """
 
     def __init__(self, config: ModelConfig, c_in: int, c_out: int) -> None:
         super().__init__()
@@ -128,7 +153,10 @@ class TimeDownsample(nn.Module):
 
 
 class TimeUpsample(nn.Module):
-    """Double the frames, narrow by G; the bins stay."""
+    """Decoder upsampling: twice the frames, G fewer channels, the same bins.
+
+    Source: package moises-light, which upsamples in time only.
+    """
 
     def __init__(self, config: ModelConfig, c_in: int, c_out: int) -> None:
         super().__init__()
@@ -142,7 +170,10 @@ class TimeUpsample(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """Scale the last axis to unit root mean square, times a learned gain."""
+    """RMSNorm over the last axis: unit root mean square, times a learned gain.
+
+    Source: BS-RoFormer, whose transformer the paper's RoPE blocks follow.
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -154,9 +185,11 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention with rotary positions and a sigmoid gate per head, normalised first.
+    """Pre-norm multi-head self-attention with RoPE and a sigmoid gate per head.
 
     Runs in the dtype of its input: float32 stays float32 on every device.
+
+    Source: RoPE transformer of BS-RoFormer; sizes from the package moises-light.
     """
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
@@ -165,7 +198,7 @@ class Attention(nn.Module):
         self.heads, self.flash = params.heads, params.flash_attn
         self.attn_dropout = params.attn_dropout
         inner = params.heads * params.dim_head
-        # The frozen frequencies are a parameter: published parameter counts include them.
+        # A frozen parameter rather than a buffer: published parameter counts include it.
         self.rotary_embed = RotaryEmbedding(dim=params.dim_head)
         self.norm = RMSNorm(dim)
         self.to_qkv = nn.Linear(dim, 3 * inner, bias=False)
@@ -187,17 +220,19 @@ class Attention(nn.Module):
         return self.to_out(rearrange(x, "b h n e -> b n (h e)"))
 
     def rotate(self, x: Tensor) -> Tensor:
-        """(sequence, head, position, e) -> the same; adjacent features turn as complex numbers.
+        """Apply RoPE to queries or keys, (sequence, head, position, e) -> the same shape.
 
-        The library that owns the frequencies rotates too, but a demo step then takes 1.2 times as
-        long (experiments/2026-11-moises-light-speed).
+        Adjacent features are the real and imaginary part of a number that is multiplied by
+        exp(i * angle). The library that owns the frequencies can rotate as well, but a training
+        step of the demo then takes 1.2 times as long (experiments/2026-11-moises-light-speed).
         """
-        exact = torch.promote_types(x.dtype, torch.float32)
-        position = torch.arange(x.shape[-2], device=x.device, dtype=exact)
-        angle = torch.outer(position, self.rotary_embed.freqs.to(exact))
-        pairs = torch.view_as_complex(x.to(exact).unflatten(-1, (-1, 2)))
-        turn = torch.view_as_complex(torch.stack([angle.cos(), angle.sin()], dim=-1))
-        return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
+        # bfloat16 cannot represent every integer above 256: positions would coincide.
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        position = torch.arange(x.shape[-2], device=x.device, dtype=dtype)
+        angle = torch.outer(position, self.rotary_embed.freqs.to(dtype))
+        pairs = torch.view_as_complex(x.to(dtype).unflatten(-1, (-1, 2)))
+        rotation = torch.view_as_complex(torch.stack([angle.cos(), angle.sin()], dim=-1))
+        return torch.view_as_real(pairs * rotation).flatten(-2).to(x.dtype)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """softmax(q k^T / sqrt(e)) v, each (sequence, head, position, e)."""
@@ -209,7 +244,10 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with a GELU between, normalised first."""
+    """Pre-norm feed-forward network: two linear layers with a GELU between them.
+
+    Source: RoPE transformer of BS-RoFormer; `ff_mult` from the package moises-light.
+    """
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
         super().__init__()
@@ -230,7 +268,10 @@ class FeedForward(nn.Module):
 
 
 class Transformer(nn.Module):
-    """One layer of attention and feed-forward, both with residuals."""
+    """RoPE transformer of one layer: attention and feed-forward, each with a residual connection.
+
+    Source: paper, RoPE transformer; layer by layer that of BS-RoFormer, without a norm at the end.
+    """
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
         super().__init__()
@@ -246,10 +287,13 @@ class Transformer(nn.Module):
 
 
 class DualPath(nn.Module):
-    """A transformer along the frames of every bin and one along the bins of every frame.
+    """Dual-path block: one RoPE transformer along time, one along frequency.
 
-    All bands share the positions of the frequency axis: they lie in the channels (paper: RoPE
-    transformers in place of the dual-path recurrent network).
+    Positions on the frequency axis count the bins within a band. All bands share them, because
+    bands are stacked in the channels.
+
+    Source: paper, RoPE transformers in place of the dual-path RNN of DTTNet; the order of the two
+    is the package moises-light's.
     """
 
     time_transformer: Transformer
@@ -259,7 +303,7 @@ class DualPath(nn.Module):
         super().__init__()
         self.time_first = config.variant.time_first
         self.outer = config.variant.outer_residual
-        # The order of construction is the order of the published state dictionaries.
+        # Built in the order of the package's state dicts, which the seeded weights depend on too.
         for name in ("time", "freq") if self.time_first else ("freq", "time"):
             self.add_module(f"{name}_transformer", Transformer(config, dim))
 
@@ -270,12 +314,14 @@ class DualPath(nn.Module):
         return self.along_frames(self.along_bins(x))
 
     def along_frames(self, x: Tensor) -> Tensor:
+        """(batch, f, t, c) -> the same; each bin is a sequence of frames."""
         batch = x.shape[0]
         y = self.time_transformer(rearrange(x, "b f t c -> (b f) t c"))
         y = rearrange(y, "(b f) t c -> b f t c", b=batch)
         return x + y if self.outer else y
 
     def along_bins(self, x: Tensor) -> Tensor:
+        """(batch, f, t, c) -> the same; each frame is a sequence of bins."""
         batch = x.shape[0]
         y = self.freq_transformer(rearrange(x, "b f t c -> (b t) f c"))
         y = rearrange(y, "(b t) f c -> b f t c", b=batch)
@@ -283,7 +329,10 @@ class DualPath(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Split and merge at the lowest frame rate, then the dual-path transformers."""
+    """Bottleneck: Split-and-Merge at the lowest frame rate, then N_RoPE dual-path blocks.
+
+    Source: paper, N_RoPE blocks; the RMSNorm at the end is the package moises-light's, from 0.1.4.
+    """
 
     def __init__(self, config: ModelConfig, dim: int) -> None:
         super().__init__()
@@ -299,37 +348,40 @@ class Bottleneck(nn.Module):
 
 
 class MoisesLight(nn.Module):
-    """The whole separator: waveform in, one waveform per stem out.
+    """The band-split U-Net with its STFT: waveform in, one waveform per stem out.
 
     Args:
         sources: names of the stems, in output order.
         architecture: "0.1.0" or "0.1.5", see `ARCHITECTURES`; their weights are incompatible.
         audio_channels: channels of the mixture.
         n_fft, hop_size, win_size: STFT sizes in samples.
-        freq_dim: lowest bins, the ones that are processed; those above come out silent.
-        n_bands: equal bands of freq_dim // n_bands bins; must divide G and freq_dim.
-        G: channels at the first stage; stage i has G * (i + 1).
-        n_enc: encoder stages, each halving the frames.
-        n_dec: decoder stages with a SplitAndMerge; the other n_enc - n_dec only upsample.
-        n_split_enc, n_split_dec: convolutions before and after each TDF.
-        n_rope: dual-path blocks.
-        bn_factor: narrowing of the TDF; None takes the architecture's (4 or 8).
-        edge_kernel_size: odd kernel of the first and last convolution; None takes the
-            architecture's: 3 for 0.1.5, while 0.1.0 knows 1 alone.
+        freq_dim: number of bins processed, from zero up; the output is silent above them.
+        n_bands: number of equal bands (N_band), each of freq_dim // n_bands bins; must divide G and
+            freq_dim.
+        G: channels of the first stage; stage i has G * (i + 1).
+        n_enc: encoder stages (N_enc), each of which halves the frames.
+        n_dec: decoder stages with a Split-and-Merge block (N_dec); the other n_enc - n_dec only
+            upsample.
+        n_split_enc, n_split_dec: convolutions on each side of a TDF (N_split).
+        n_rope: dual-path blocks (N_RoPE).
+        bn_factor: bottleneck factor of the TDF; None takes the architecture's (4 or 8).
+        edge_kernel_size: odd kernel size of the first and last convolution; None takes the
+            architecture's, 3 for 0.1.5. For 0.1.0 it must be 1.
         normalized: scale the STFT by 1 / sqrt(n_fft).
-        use_mask: True multiplies real and imaginary parts of the mixture by separate real factors,
-            False (the paper) generates the spectrogram.
+        use_mask: True multiplies the real and imaginary parts of the mixture by separate real
+            masks; False, as in the paper, generates the spectrogram directly.
         norm_name: "BatchNorm", "InstanceNorm" or "LayerNorm" (over channels, bins and frames).
         act_name: "ReLU", "GELU", "LeakyReLU", "SiLU", "Mish" or "Softplus".
-        transformer_params: None for heads 4, dim_head 32, ff_mult 2 and no dropout; entries missing
-            from a dictionary are heads 8, dim_head 64, ff_mult 4 and dropouts 0.1. With flash_attn
-            (default) attention is torch's fused one, at the precision of its input.
+        transformer_params: None for heads 4, dim_head 32, ff_mult 2 and no dropout. A dictionary is
+            completed from other defaults: heads 8, dim_head 64, ff_mult 4, dropouts 0.1. flash_attn
+            (on by default) selects torch's fused attention, in the precision of its input.
 
     Raises:
-        ValueError: if an argument is out of range or two of them do not fit together.
+        ValueError: if an argument is out of range, or inconsistent with another.
 
-    Source: the network is the paper's; masks, several stems in one network, light decoder stages
-    and transformer sizes are choices of the package moises-light.
+    Source: paper, an asymmetric encoder and decoder after SCNet around a dual-path bottleneck;
+    masks, several stems in one network, light decoder stages and transformer sizes are choices of
+    the package moises-light.
     """
 
     sample_rate = 44_100
@@ -373,6 +425,7 @@ class MoisesLight(nn.Module):
         self._build_decoder(config, parts)
 
     def _build_encoder(self, config: ModelConfig, parts: int) -> None:
+        """Encoder (paper): N_enc times Split-and-Merge and downsampling, then bottleneck."""
         widths = [config.G * (i + 1) for i in range(config.n_enc + 1)]
         steps = list(zip(widths, widths[1:], strict=False))
         self.first_conv = SplitModule(
@@ -385,6 +438,11 @@ class MoisesLight(nn.Module):
         self.bottleneck = Bottleneck(config, widths[-1])
 
     def _build_decoder(self, config: ModelConfig, parts: int) -> None:
+        """Decoder: N_dec heavy stages (paper), then light ones that only upsample.
+
+        Which stages are heavy when N_dec < N_enc is not known; the package moises-light takes the
+        deepest ones.
+        """
         widths = [config.G * (i + 1) for i in range(config.n_enc, -1, -1)]
         steps = list(zip(widths, widths[1:], strict=False))
         heavy, light = steps[: config.n_dec], steps[config.n_dec :]
@@ -422,8 +480,8 @@ class MoisesLight(nn.Module):
 
         Args:
             mixture: audio at 44.1 kHz. The spectrogram is computed in float32 even under autocast.
-            return_auxiliary_outputs: also return an empty dictionary, which some training
-                frameworks expect.
+            return_auxiliary_outputs: also return an empty dictionary, because some training
+                frameworks expect a second output.
 
         Raises:
             ValueError: if the input is not (batch, audio_channels, sample) or is empty.
@@ -436,7 +494,7 @@ class MoisesLight(nn.Module):
         out = self.network(((spec - mean) / (std + 1e-5)).to(self.stft_window.dtype))
         with torch.autocast(spec.device.type, enabled=False):
             if self.config.use_mask:
-                # Masks see the mixture as data: no gradient reaches the input through it.
+                # Detached as in the package: the mixture is data here, not a path for gradients.
                 out = spec.detach().unsqueeze(1) * out
             else:
                 out = out * std.unsqueeze(1) + mean.unsqueeze(1)
@@ -451,10 +509,11 @@ class MoisesLight(nn.Module):
             )
 
     def padded_length(self, samples: int) -> int:
-        """Samples after padding zeros at the end.
+        """Length in samples after zero padding at the end.
 
-        At least one and at most hop_size zeros end the last hop, then whole hops follow until the
-        frames halve n_enc times and the centred STFT can reflect n_fft // 2 samples.
+        The last hop is completed, or a whole one added if it is complete. More hops follow until
+        the number of frames is divisible by 2**n_enc and the audio is longer than the n_fft // 2
+        samples that the centred STFT reflects.
         """
         hop, n_fft = self.config.hop_size, self.config.n_fft
         hops = samples // hop + 1
@@ -463,13 +522,14 @@ class MoisesLight(nn.Module):
         return hops * hop
 
     def window(self) -> Tensor:
-        """The window in float32 at least: a model in half precision still transforms exactly."""
+        """The window in at least float32, so that a model in half precision transforms in it."""
         return self.stft_window.to(torch.promote_types(self.stft_window.dtype, torch.float32))
 
     def stft(self, mixture: Tensor) -> Tensor:
-        """(batch, channel, sample) -> (batch, channel, frame, freq_dim, 2).
+        """STFT (paper: 6144 samples, hop 1024, lowest 2048 bins).
 
-        Frames before bins is how the Fourier transforms lie in memory, here and in istft.
+        (batch, channel, sample) -> (batch, channel, frame, freq_dim, 2); frames before bins, the
+        memory order of torch.stft and torch.istft, so that nothing is copied.
         """
         config = self.config
         with torch.autocast(mixture.device.type, enabled=False):
@@ -494,7 +554,7 @@ class MoisesLight(nn.Module):
         above = above.expand(batch, stems, -1, frames, -1, -1)
         reals = rearrange(torch.cat([spec, above], dim=-2), "b s c t f r -> (b s c) f t r")
         window = self.window()
-        if spec.device.type == "mps":  # which has no inverse STFT
+        if spec.device.type == "mps":  # no inverse STFT on this device
             reals, window = reals.cpu(), window.cpu()
         estimate = torch.istft(
             torch.view_as_complex(reals),
@@ -509,7 +569,10 @@ class MoisesLight(nn.Module):
         return rearrange(estimate, "(b s c) n -> b s c n", b=batch, s=stems)
 
     def network(self, spec: Tensor) -> Tensor:
-        """(batch, channel, t, freq_dim, 2) -> (batch, stem, channel, t, freq_dim, 2)."""
+        """U-Net between band split and band merge: the normalised spectrogram to masks or stems.
+
+        (batch, channel, t, freq_dim, 2) -> (batch, stem, channel, t, freq_dim, 2).
+        """
         bands = self.config.n_bands
         x = rearrange(spec, "b c t (k f) r -> b (k c r) f t", k=bands)
         x = self.decode(*self.encode(self.first_conv(lay_out(x))))
@@ -527,7 +590,7 @@ class MoisesLight(nn.Module):
         return self.bottleneck(x), skips
 
     def decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        """The bottleneck's output and the skips -> (batch, G, f, t); skips multiply."""
+        """The bottleneck's output and the skips, which are multiplied -> (batch, G, f, t)."""
         for upsample, block in zip(self.dec_heavy_us, self.dec_heavy_blocks, strict=True):
             x = block(upsample(x) * skips.pop())
         for upsample in self.dec_light_us:

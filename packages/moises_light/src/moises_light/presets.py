@@ -1,13 +1,13 @@
 """The six published configurations of Moises-Light, in both architectures, as plain dictionaries.
 
-Imports no torch: the command line lists presets without loading the network.
+Imports no torch, so that the command line lists presets without loading the network.
 """
 
 from typing import Any
 
 
 def _preset(architecture: str, G: int, n_bands: int, freq_dim: int, n_rope: int) -> dict[str, Any]:
-    """Complete constructor arguments; every call returns fresh lists and dictionaries."""
+    """Complete constructor arguments; lists and dictionaries are new in every call."""
     return {
         "architecture": architecture,
         "sources": ["vocals", "drums", "bass", "other"],
@@ -41,8 +41,8 @@ def _preset(architecture: str, G: int, n_bands: int, freq_dim: int, n_rope: int)
     }
 
 
-# 2048 of 3073 bins end at 14.7 kHz of 44.1 kHz audio; 3072 leave out the Nyquist bin alone.
-# G / n_bands is the number of channels each band has at the first stage.
+# 2048 of the 3073 bins reach 14.7 kHz at 44.1 kHz; 3072 omit only the Nyquist bin.
+# A band has G / n_bands channels in the first stage.
 _SIZES = {
     "paper_large": {"G": 56, "n_bands": 4, "freq_dim": 2048, "n_rope": 5},
     "paper_small": {"G": 32, "n_bands": 4, "freq_dim": 2048, "n_rope": 6},
@@ -58,6 +58,6 @@ configs: dict[str, dict[str, Any]] = {
 }
 """Constructor arguments by preset name: `MoisesLight(**configs["paper_large"])`.
 
-The plain names are architecture 0.1.0, whose parameter counts were published first; the names
-ending in `_v015` are the same sizes in the corrected architecture 0.1.5.
+Plain names are architecture 0.1.0, whose parameter counts were published first. Names ending in
+`_v015` are the same sizes in the corrected architecture 0.1.5.
 """

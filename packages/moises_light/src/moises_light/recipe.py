@@ -1,4 +1,4 @@
-"""The typed shape of the recipes; the values are in ``recipes/*.yaml``."""
+"""Dataclasses that define the fields of a recipe; the values are in ``recipes/*.yaml``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ class TrainingConfig(LoopConfig):
     """Loss, optimizer and schedule.
 
     Args:
-        waveform_weight: weight of the mean absolute error of samples.
-        spec_weight: weight of that of the complex spectrogram at the model's own resolution.
-        multi_spec_weight: weight of the mean of that at the resolutions below.
-        multi_n_fft: their transform sizes; the hop is a quarter.
+        waveform_weight: weight of the waveform's mean absolute error (MAE).
+        spec_weight: weight of the complex spectrogram's MAE at the model's own resolution.
+        multi_spec_weight: weight of that MAE averaged over the resolutions of ``multi_n_fft``.
+        multi_n_fft: STFT sizes in samples of the multi-resolution loss; the hop is a quarter.
         lr: AdamW's learning rate.
         weight_decay: AdamW's decoupled weight decay.
         schedule: ``plateau`` of the validation loss, or ``cosine`` to zero over all steps.
-        plateau_factor: the learning rate's factor on a plateau.
-        plateau_patience: epochs without gain that make a plateau.
+        plateau_factor: multiplies the learning rate on a plateau.
+        plateau_patience: epochs without improvement before that.
     """
 
     waveform_weight: float
@@ -37,13 +37,13 @@ class TrainingConfig(LoopConfig):
 
 @dataclass(frozen=True)
 class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
-    """One row of a table, complete.
+    """Everything needed to reproduce one row of a results table.
 
     Args:
-        reproduces: the claimed row in ``results/papers.csv``, or null.
-        data: how examples are drawn.
+        reproduces: the row of ``results/papers.csv`` that it reproduces, or null.
+        data: how training examples are drawn.
         model: the keyword arguments of ``MoisesLight``.
-        training: loss, optimizer, loop.
+        training: loss, optimizer, schedule.
         inference: chunks and overlap.
-        evaluation: protocols.
+        evaluation: scoring protocols.
     """

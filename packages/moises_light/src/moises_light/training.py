@@ -14,10 +14,12 @@ from moises_light.recipe import TrainingConfig
 
 
 class Training(pl.LightningModule):
-    """Mean absolute errors of samples and complex spectrograms, AdamW, plateau or cosine.
+    """Complex-spectrogram MAE, multi-resolution MAE and waveform MAE, with AdamW.
 
-    Source: the paper's loss is the complex spectrogram's error plus its multi-resolution form
-    (facts known at second hand, see the model card); the rest is the recipe's.
+    The learning rate follows a plateau of the validation loss, or a cosine.
+
+    Source: paper (second-hand, see the model card) for complex-spectrogram MAE plus
+    multi-resolution complex-spectrogram MAE; everything else is the recipe's.
     """
 
     def __init__(self, model: MoisesLight, config: TrainingConfig) -> None:
@@ -39,13 +41,13 @@ class Training(pl.LightningModule):
         self.log("val/loss", loss, batch_size=len(batch["mixture"]), sync_dist=True)
 
     def loss(self, estimate: Tensor, reference: Tensor) -> Tensor:
-        """(batch, stem, channel, sample) twice -> the weighted sum of the errors."""
-        config, shape = self.config, self.model.config
+        """(batch, stem, channel, sample) each -> the weighted sum of the errors."""
+        config, sizes = self.config, self.model.config
         terms = []
         if config.waveform_weight:
             terms.append(config.waveform_weight * l1_loss(estimate, reference))
         if config.spec_weight:
-            error = spec_error(estimate, reference, shape.n_fft, shape.hop_size)
+            error = spec_error(estimate, reference, sizes.n_fft, sizes.hop_size)
             terms.append(config.spec_weight * error)
         if config.multi_spec_weight:
             errors = [spec_error(estimate, reference, n, n // 4) for n in config.multi_n_fft]
@@ -69,14 +71,17 @@ class Training(pl.LightningModule):
 
 
 def spec_error(estimate: Tensor, reference: Tensor, n_fft: int, hop: int) -> Tensor:
-    """Mean absolute error of real and imaginary parts of the normalised STFT, in float32.
+    """Complex-spectrogram MAE: mean absolute error of real and imaginary parts, in float32.
 
     Args:
-        estimate, reference: (batch, stem, channel, sample).
-        n_fft, hop: samples; periodic Hann window of n_fft.
+        estimate, reference: (batch, stem, channel, sample), longer than n_fft // 2 samples.
+        n_fft, hop: of the STFT in samples; normalised, periodic Hann window of n_fft.
+
+    Source: paper, second-hand.
     """
     with torch.autocast(estimate.device.type, enabled=False):
         window = torch.hann_window(n_fft, device=estimate.device)
+        # The STFT is linear: one transform of the difference instead of two.
         difference = (estimate.float() - reference.float()).flatten(0, 2)
         spec = torch.stft(
             difference, n_fft, hop, window=window, normalized=True, return_complex=True

@@ -1,8 +1,8 @@
 """Open-Unmix (Stöter, Uhlich, Liutkus, Mitsufuji; JOSS 2019, doi 10.21105/joss.01667).
 
 Public names: `OpenUnmix`, the network of one target; `Separator`, all targets with the Wiener
-filter; `umx`, `umxhq`, `umxl`, `umxse`, separators of the published sizes. They load on first use
-(PEP 562), so that importing the package, as the command line does, loads no torch.
+filter; `umx`, `umxhq`, `umxl`, `umxse`, the published separators. They are imported on first use
+(PEP 562), so that the command line starts without loading torch.
 """
 
 from importlib import import_module

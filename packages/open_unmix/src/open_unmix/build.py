@@ -1,4 +1,4 @@
-"""From a recipe to a separator, from per-target separators to one with a filter over all."""
+"""Build a separator from a recipe; join separators of single targets under one Wiener filter."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ EPSILONS = {"pipeline": None, "torch": EPS, "norbert": NORBERT_EPS}
 
 
 def build_separator(**values: Any) -> Separator:
-    """A separator from the fields of `ModelConfig`, freshly initialised.
+    """Build a separator with new weights.
 
-    A single target is not filtered: there is nothing to tell it from.
+    A single target is not filtered, because a Wiener filter needs a second stem.
+
+    Args:
+        values: fields of `ModelConfig`.
+
+    Raises:
+        ValueError: if a target is named twice or a size is out of range.
     """
     config = ModelConfig(**values)
     for target in config.targets:  # which torch makes an attribute of
@@ -52,51 +58,53 @@ def build_separator(**values: Any) -> Separator:
     )
 
 
-def join(models: Sequence[Separator], recipe: Recipe, given: Mapping[str, Any]) -> Any:
-    """All models' networks under one filter.
+def join(models: Sequence[Separator], recipe: Recipe, flags: Mapping[str, Any]) -> Any:
+    """Join the networks of several separators under one Wiener filter.
 
     Args:
-        models: separators of one target or several.
-        recipe: of the first; its filter is used where no flag says otherwise.
-        given: flags of the command line by name: targets, niter, softmask, alpha, residual,
+        models: separators of one or more targets.
+        recipe: of the first model; its filter settings are used where no flag overrides them.
+        flags: of the command line, values by name: targets, niter, softmask, alpha, residual,
             wiener, wiener_win_len, pipeline, eps.
 
     Raises:
-        ValueError: if a stem comes twice, transforms differ, or a flag's target is not there.
+        ValueError: if two models estimate one stem, their transforms differ, or --targets names a
+            stem without a network.
     """
-    networks = _collect(models)
-    wanted = given.get("targets", list(networks))
-    for target in wanted:
+    networks = _collect_networks(models)
+    targets = flags.get("targets", list(networks))
+    for target in targets:
         if target not in networks:
             raise ValueError(f"--targets {target}: the checkpoints have {', '.join(networks)}")
     config, first = recipe.model, models[0]
-    residual = bool(given.get("residual", False))
-    sources = len(wanted) + residual
+    residual = bool(flags.get("residual", False))
+    sources = len(targets) + residual
     return Separator(
-        {target: networks[target] for target in wanted},
-        niter=given.get("niter", config.niter if sources > 1 else 0),
-        softmask=given.get("softmask", config.softmask),
+        {target: networks[target] for target in targets},
+        niter=flags.get("niter", config.niter if sources > 1 else 0),
+        softmask=flags.get("softmask", config.softmask),
         residual=residual,
         sample_rate=first.sample_rate,
         n_fft=first.stft.n_fft,
         n_hop=first.stft.n_hop,
         nb_channels=first.channels,
-        wiener_win_len=given.get("wiener_win_len", config.wiener_win_len),
-        alpha=given.get("alpha", 1.0),
-        eps=EPSILONS[given.get("eps", "pipeline")],
-        pipeline=given.get("pipeline", config.pipeline),
-        wiener=given.get("wiener", "torch"),
+        wiener_win_len=flags.get("wiener_win_len", config.wiener_win_len),
+        alpha=flags.get("alpha", 1.0),
+        eps=EPSILONS[flags.get("eps", "pipeline")],
+        pipeline=flags.get("pipeline", config.pipeline),
+        wiener=flags.get("wiener", "torch"),
     ).eval()
 
 
-def _collect(models: Sequence[Separator]) -> dict[str, OpenUnmix]:
-    """Every model's networks by stem."""
+def _collect_networks(models: Sequence[Separator]) -> dict[str, OpenUnmix]:
+    """The networks of all models by stem."""
     networks: dict[str, OpenUnmix] = {}
     for model in models:
-        if _transform(model) != _transform(models[0]):
+        if _get_transform(model) != _get_transform(models[0]):
             raise ValueError(
                 f"the checkpoints' transforms (n_fft, hop, rate, channels) are "
-                f"{_transform(models[0])} and {_transform(model)}: use networks of one kind"
+                f"{_get_transform(models[0])} and {_get_transform(model)}: use checkpoints "
+                f"that share one"
             )
         for stem, network in zip(model.targets, model.networks(), strict=True):
             if stem in networks:
@@ -105,5 +113,6 @@ def _collect(models: Sequence[Separator]) -> dict[str, OpenUnmix]:
     return networks
 
 
-def _transform(model: Separator) -> tuple[int, int, int, int]:
+def _get_transform(model: Separator) -> tuple[int, int, int, int]:
+    """n_fft, hop, sample rate and channels, which joined models must share."""
     return model.stft.n_fft, model.stft.n_hop, model.sample_rate, model.channels

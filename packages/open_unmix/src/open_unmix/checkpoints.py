@@ -1,7 +1,7 @@
-"""Others' weights: published files of one network, folders of the authors' layout.
+"""Third-party weights: published files of one network, and folders in the authors' layout.
 
 vocals.pth or vocals-b62c91ce.pth    a target's state dict
-vocals.json                          how it was trained; not needed to load it
+vocals.json                          training settings; not needed to load it
 separator.json                       {"nfft", "nhop", "sample_rate", "nb_channels"}
 """
 
@@ -23,8 +23,8 @@ from open_unmix.build import build_separator
 from open_unmix.recipe import ModelConfig, Recipe
 from open_unmix.separator import Separator
 
-LEGACY = ("sample_rate", "stft.window", "transform.0.window")  # of the 2019 files, all constant
-BASE_RECIPE = "umxhq_vocals"  # for what no file says: chunks and protocols
+LEGACY = ("sample_rate", "stft.window", "transform.0.window")  # constants in the files of 2019
+BASE_RECIPE = "umxhq_vocals"  # for chunks and protocols, which no file states
 DIGEST = re.compile(r"[-_][0-9a-f]{8}$")
 SEPARATOR_KEYS = ("nfft", "nhop", "sample_rate", "nb_channels")
 
@@ -32,10 +32,16 @@ SEPARATOR_KEYS = ("nfft", "nhop", "sample_rate", "nb_channels")
 def adapt(
     state: Mapping[str, Tensor], model: Separator, name: str
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Turn the state dict of one network into that of a separator of one target.
+    """Convert the state dict of one network to that of a separator with one target.
 
-    The entries of 2019 that no network has are dropped; anything else that does not fit is left
-    in place, for strict loading to refuse.
+    Args:
+        state: of a network; that of a whole separator is returned as it is.
+        model: the separator to load into.
+        name: of the file, for the notes.
+
+    Returns:
+        The state dict, and notes for the user. The constants in `LEGACY` are dropped; other
+        mismatches are left for strict loading to reject.
     """
     if any(key.startswith("target_models.") for key in state) or len(model.targets) != 1:
         return dict(state), []
@@ -49,30 +55,35 @@ def adapt(
 
 
 def open_folder(folder: Path, recipe_name: str | None) -> list[Checkpoint]:
-    """The networks of a folder in the authors' layout, each as a separator of one target.
+    """Load the networks of a folder in the authors' layout, each as a separator of one target.
 
-    Sizes are read off the weights, direction and layers among them, which the authors' loader
-    does not.
+    All sizes come from the weights. The authors' loader does not restore direction and number of
+    layers.
+
+    Args:
+        folder: with <target>.pth files and separator.json.
+        recipe_name: recipe for chunks and protocols; `BASE_RECIPE` if None.
 
     Raises:
-        FileNotFoundError: if there is no weights file or no separator.json.
-        ValueError: if separator.json lacks a key, or the weights are no network's.
+        FileNotFoundError: if weights or separator.json are missing.
+        ValueError: if separator.json lacks a key, or a weights file is not a network's.
     """
     files = {DIGEST.sub("", path.stem): path for path in sorted(folder.glob("*.pth"))}
     if not files or not (folder / "separator.json").is_file():
         raise FileNotFoundError(
             f"{folder} holds {len(files)} .pth files and "
-            f"{'a' if (folder / 'separator.json').is_file() else 'no'} separator.json: give a run "
-            f"folder, or one with <target>.pth files and separator.json"
+            f"{'a' if (folder / 'separator.json').is_file() else 'no'} separator.json: pass a run "
+            f"folder, or a folder with <target>.pth files and separator.json"
         )
-    about = _read_separator(folder / "separator.json")
+    transform = _read_separator(folder / "separator.json")
     base = load_recipe(Recipe, find_recipe("open_unmix", recipe_name or BASE_RECIPE)).recipe
-    return [_open(path, target, about, base) for target, path in files.items()]
+    return [_open_network(path, target, transform, base) for target, path in files.items()]
 
 
-def _open(path: Path, target: str, about: dict[str, Any], base: Recipe) -> Checkpoint:
+def _open_network(path: Path, target: str, transform: dict[str, Any], base: Recipe) -> Checkpoint:
+    """One weights file as a checkpoint, with a recipe of its sizes."""
     state = read_foreign(path).state
-    config = read_sizes(state, path, target, about)
+    config = read_sizes(state, path, target, transform)
     model = build_separator(**config.__dict__)
     state, notes = adapt(state, model, path.name)
     recipe = replace(base, reproduces=None, model=config)
@@ -81,27 +92,35 @@ def _open(path: Path, target: str, about: dict[str, Any], base: Recipe) -> Check
 
 
 def read_sizes(
-    state: Mapping[str, Tensor], path: Path, target: str, about: Mapping[str, Any]
+    state: Mapping[str, Tensor], path: Path, target: str, transform: Mapping[str, Any]
 ) -> ModelConfig:
-    """The model section that a network's weights and separator.json add up to.
+    """Derive the model section of a recipe from a network's weights and separator.json.
+
+    Args:
+        state: the weights.
+        path: of the weights, for error messages.
+        target: stem that the network estimates.
+        transform: contents of separator.json.
 
     Raises:
-        ValueError: if the weights lack what gives the sizes.
+        ValueError: if the weights lack an entry that sizes are read from.
     """
     try:
         hidden, max_bin = len(state["fc1.weight"]), len(state["input_mean"])
         layers = sum(re.fullmatch(r"lstm\.weight_ih_l\d+", key) is not None for key in state)
         channels = len(state["bn3.weight"]) // len(state["output_mean"])
     except KeyError as error:
-        raise ValueError(f"{path} lacks {error.args[0]}: it is no network of Open-Unmix") from None
-    rate, n_fft = round(about["sample_rate"]), int(about["nfft"])
+        raise ValueError(
+            f"{path} lacks {error.args[0]}: pass the weights of an Open-Unmix network"
+        ) from None
+    rate, n_fft = round(transform["sample_rate"]), int(transform["nfft"])
     return ModelConfig(
         targets=(target,),
         sample_rate=rate,
         nb_channels=channels,
         n_fft=n_fft,
-        n_hop=int(about["nhop"]),
-        bandwidth_hz=(max_bin - 0.5) * rate / n_fft,  # between the last bin and the next
+        n_hop=int(transform["nhop"]),
+        bandwidth_hz=(max_bin - 0.5) * rate / n_fft,  # halfway to the first bin that is cut
         hidden_size=hidden,
         nb_layers=layers,
         unidirectional="lstm.weight_ih_l0_reverse" not in state,
@@ -113,11 +132,14 @@ def read_sizes(
 
 
 def _read_separator(path: Path) -> dict[str, Any]:
+    """The contents of separator.json, or ValueError if they are not JSON or incomplete."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        contents = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON ({error.msg}): mend the file") from None
-    missing = [key for key in SEPARATOR_KEYS if not isinstance(found, dict) or key not in found]
+        raise ValueError(f"{path} is not JSON ({error.msg}): fix the file") from None
+    missing = [
+        key for key in SEPARATOR_KEYS if not isinstance(contents, dict) or key not in contents
+    ]
     if missing:
-        raise ValueError(f"{path} lacks {missing[0]}: give {', '.join(SEPARATOR_KEYS)}")
-    return dict(found)
+        raise ValueError(f"{path} lacks {missing[0]}: it needs {', '.join(SEPARATOR_KEYS)}")
+    return dict(contents)

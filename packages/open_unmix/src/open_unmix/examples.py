@@ -1,4 +1,4 @@
-"""Training data: shared random mixes; validation on whole songs, as the authors' script does."""
+"""Random mixes for training, whole songs for validation, as in the authors' training script."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from open_unmix.separator import Separator
 
 
 class WholeTracks(TorchDataset[Example]):
-    """Every track once, at full length, with its own mixture file."""
+    """Each track at full length, with its own mixture file rather than the sum of its stems."""
 
     def __init__(self, tracks: Sequence[Track], targets: Sequence[str]) -> None:
         self.tracks, self.targets = tuple(tracks), tuple(targets)
@@ -22,15 +22,15 @@ class WholeTracks(TorchDataset[Example]):
     def __len__(self) -> int:
         return len(self.tracks)
 
-    def __getitem__(self, number: int) -> Example:
+    def __getitem__(self, index: int) -> Example:
         """{"mixture": (channel, sample), "stems": (stem, channel, sample)}, float32."""
-        track = self.tracks[number]
+        track = self.tracks[index]
         stems = torch.from_numpy(track.read_stems(self.targets))
         return {"mixture": torch.from_numpy(track.read_mixture()), "stems": stems}
 
 
 def song_examples(default: ExampleSets, dataset: Dataset, model: Separator) -> ExampleSets:
-    """Random mixes for training, whole songs one at a time for validation.
+    """Random mixes for training; for validation whole songs, one per batch since lengths differ.
 
     Args:
         default, dataset, model: as in ``Paper.choose_examples``.

@@ -1,4 +1,4 @@
-"""Networks as files that other programs read: the authors' folder layout, or ONNX."""
+"""Export networks for other programs: in the authors' folder layout, or as ONNX."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mss_shared import console
-from mss_shared.atomic import write_text
+from mss_shared.atomic import replacing, write_text
 from mss_shared.checkpoints.checkpoint import load_checkpoints
 from mss_shared.paper import AnyPaper
 from open_unmix.model import OpenUnmix
@@ -18,11 +18,16 @@ from open_unmix.onnx_graph import write_onnx
 from open_unmix.separator import Separator
 
 
-def export(paper: AnyPaper, given: Mapping[str, Any]) -> None:
-    """The verb ``export``: every network of the checkpoints, one file each."""
-    out = Path(given["out"])
-    kind = given.get("format", "umx")
-    for source in given["checkpoint"]:
+def export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
+    """The verb ``export``: write each network of the checkpoints to a file of its own.
+
+    Args:
+        paper: this package.
+        flags: values of checkpoint, out and format by name.
+    """
+    out = Path(flags["out"])
+    kind = flags.get("format", "umx")
+    for source in flags["checkpoint"]:
         for checkpoint in load_checkpoints(paper, source):
             separator: Separator = checkpoint.model
             for target, network in zip(separator.targets, separator.networks(), strict=True):
@@ -36,14 +41,9 @@ def export(paper: AnyPaper, given: Mapping[str, Any]) -> None:
 
 
 def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> None:
-    """``<target>.pth`` and ``<target>.json``, with the names the authors' loader looks for."""
-    out.mkdir(parents=True, exist_ok=True)
-    beside = out / f".part-{target}.pth"
-    try:
-        torch.save(network.state_dict(), beside)
-        beside.replace(out / f"{target}.pth")
-    finally:
-        beside.unlink(missing_ok=True)
+    """Write ``<target>.pth`` and ``<target>.json``, the names that the authors' loader expects."""
+    with replacing(out / f"{target}.pth") as part:
+        torch.save(network.state_dict(), part)
     arguments = {
         "target": target,
         "nfft": 2 * (network.nb_bins - 1),
@@ -62,11 +62,11 @@ def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> Non
 
 
 def write_separator(separator: Separator, out: Path) -> None:
-    """``separator.json``: the transform all targets share."""
-    about = {
+    """Write ``separator.json``: the transform that all targets share."""
+    transform = {
         "nfft": separator.stft.n_fft,
         "nhop": separator.stft.n_hop,
         "sample_rate": float(separator.sample_rate),
         "nb_channels": separator.channels,
     }
-    write_text(out / "separator.json", json.dumps(about, indent=2) + "\n")
+    write_text(out / "separator.json", json.dumps(transform, indent=2) + "\n")

@@ -1,7 +1,9 @@
-"""One target's network and its transforms (Stöter et al. 2019; paper: "Design choices", model).
+"""The network of one target and its STFT (Stöter et al. 2019).
 
-Arguments carry the names of the authors' code: `nb_bins`, `nb_channels`, `hidden_size`. Axis
-letters in shapes: b batch, s stem, c channel, f bin, t frame.
+One network per target predicts a magnitude spectrogram through a mask; separator.py combines the
+targets with the multichannel Wiener filter of wiener.py. Layers and names of arguments (`nb_bins`,
+`nb_channels`, `hidden_size`) are those of the authors' code, version 1.3.0, which docstrings cite
+by name; section numbers of the paper are not known.
 """
 
 from __future__ import annotations
@@ -13,24 +15,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LSTM_DROPOUT = 0.4  # between the layers, in every published model
-FRAMES_AT_ONCE = 64  # of a song's, where all of them would fill the memory
+LSTM_DROPOUT = 0.4  # between LSTM layers; fixed in the authors' code
+FRAMES_AT_ONCE = 64  # windows summed per step in ISTFT.normalize, to bound its memory
 
 
 def bandwidth_to_max_bin(sample_rate: float, n_fft: int, bandwidth_hz: float) -> int:
-    """How many bins from zero up to a frequency, the bin of that frequency among them."""
+    """Number of bins from zero up to and including a frequency.
+
+    Args:
+        sample_rate: Hz.
+        n_fft: samples.
+        bandwidth_hz: Hz.
+
+    Source: `bandwidth_to_max_bin` of the authors' code.
+    """
     frequencies = torch.linspace(0.0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64)
     return int((frequencies <= bandwidth_hz).sum())
 
 
 class STFT(nn.Module):
-    """Short-time Fourier transform: periodic Hann window as long as the transform, one-sided.
+    """Short-time Fourier transform (STFT), one-sided, with a periodic Hann window of n_fft samples.
 
     Args:
         n_fft: samples per frame.
         n_hop: samples from one frame to the next.
-        center: whether frame 0 is centred on sample 0, with reflected audio before it; training
-            and statistics take only frames that lie inside the audio.
+        center: centre frame 0 on sample 0, with reflection padding, as the Separator does. Training
+            and input statistics only use frames that lie inside the audio.
+
+    Raises:
+        ValueError: if n_fft is odd or the hop is not shorter than a frame.
+
+    Source: authors' code.
     """
 
     window: Tensor
@@ -45,9 +60,9 @@ class STFT(nn.Module):
         self.register_buffer("window", torch.hann_window(n_fft))
 
     def pad(self, audio: Tensor) -> Tensor:
-        """Audio with what a centred transform sees before its start and after its end.
+        """Reflection padding for the centred STFT, (..., sample) -> (..., sample + n_fft).
 
-        Audio too short to be reflected gets silence first, so that one sample is enough.
+        Audio too short to be reflected is padded with zeros first; one sample is enough.
         """
         half = self.n_fft // 2
         audio = F.pad(audio, (0, max(0, half + 1 - audio.shape[-1])))
@@ -64,19 +79,20 @@ class STFT(nn.Module):
             audio = self.pad(audio)
         elif audio.shape[-1] < self.n_fft:
             raise ValueError(
-                f"the audio has {audio.shape[-1]} samples, a frame {self.n_fft}: give longer audio "
+                f"the audio has {audio.shape[-1]} samples, a frame {self.n_fft}: use longer chunks "
                 f"(data.chunk_seconds) or a smaller n_fft"
             )
         return self.frames(audio, 0, self.count(audio.shape[-1]))
 
     def count(self, samples: int) -> int:
-        """Frames that lie inside so many samples of padded audio."""
+        """Number of frames that fit in a number of samples, of padded audio if centred."""
         return 1 + (samples - self.n_fft) // self.n_hop
 
     def frames(self, padded: Tensor, start: int, stop: int) -> Tensor:
-        """Frames ``start`` to ``stop`` of padded audio: a long song needs no spectrogram at once.
+        """Frames ``start`` to ``stop`` of padded audio, (..., bin, frame) complex.
 
-        The memory order is (..., frame, bin), as torch.stft leaves it.
+        Used to read a song in runs, so that its whole spectrogram is never in memory. The memory
+        order is (..., frame, bin), that of torch.stft.
         """
         first = start * self.n_hop
         part = padded[..., first : (stop - 1) * self.n_hop + self.n_fft]
@@ -92,7 +108,13 @@ class STFT(nn.Module):
 
 
 class ISTFT(nn.Module):
-    """Inverse of the centred `STFT`: windowed frames are added and divided by the added windows."""
+    """Inverse of the centred `STFT` by windowed overlap-add.
+
+    torch.istft needs the whole spectrogram; here runs of frames are added to a buffer one after the
+    other: `make_buffer`, `add_frames` for each run, `normalize`.
+
+    Source: authors' code.
+    """
 
     window: Tensor
 
@@ -105,18 +127,18 @@ class ISTFT(nn.Module):
         """(..., bin, frame) complex -> (..., sample).
 
         Args:
-            spec: any leading axes, (batch, stem, channel) for instance.
-            length: samples wanted; all that the frames surely hold if None.
+            spec: with any leading axes, for example (batch, stem, channel).
+            length: samples to return; those between the centres of first and last frame if None.
         """
-        added = self.added(spec.shape[:-2], spec.shape[-1], spec)
-        self.add(added, spec, 0)
-        return self.finish(added, spec.shape[-1], length)
+        buffer = self.make_buffer(spec.shape[:-2], spec.shape[-1], spec)
+        self.add_frames(buffer, spec, 0)
+        return self.normalize(buffer, spec.shape[-1], length)
 
-    def added(self, leading: Sequence[int], frames: int, like: Tensor) -> Tensor:
-        """Zeros (..., hop, sample of hop) that `add` adds to; ``like`` is the spectrogram's kind.
+    def make_buffer(self, leading: Sequence[int], frames: int, like: Tensor) -> Tensor:
+        """Zeros (..., hop, sample of hop), of the precision and device of a spectrogram or audio.
 
-        Frames are cut into hops, the last one filled up with zeros: adding overlapping frames is
-        then adding whole rows.
+        Rows of one hop turn the addition of overlapping frames into additions of whole rows: one
+        per hop of a frame, however many frames there are.
         """
         dtype = like.dtype.to_real()
         rows = frames - 1 + self.hops_per_frame
@@ -124,38 +146,41 @@ class ISTFT(nn.Module):
 
     @property
     def hops_per_frame(self) -> int:
-        """How many hops a frame covers, the last perhaps in part."""
+        """Number of hops that a frame overlaps, rounded up."""
         return -(-self.n_fft // self.n_hop)
 
-    def add(self, added: Tensor, spec: Tensor, start: int) -> None:
-        """Add (..., bin, frame) as frames ``start`` and following."""
+    def add_frames(self, buffer: Tensor, spec: Tensor, start: int) -> None:
+        """Add a run of frames (..., bin, frame) that begins with frame ``start``."""
         samples = torch.fft.irfft(spec.transpose(-1, -2), n=self.n_fft)
-        self._add_rows(added, samples * self.window, start)
+        self._add_rows(buffer, samples * self.window, start)
 
-    def _add_rows(self, added: Tensor, windowed: Tensor, start: int) -> None:
-        """Add (..., frame, sample of frame), hop by hop."""
+    def _add_rows(self, buffer: Tensor, windowed: Tensor, start: int) -> None:
+        """Add (..., frame, sample of frame) to the rows of the buffer."""
         hops = self.hops_per_frame
         rows = F.pad(windowed, (0, hops * self.n_hop - self.n_fft)).unflatten(-1, (hops, -1))
         count = rows.shape[-3]
         for hop in range(hops):
-            added[..., start + hop : start + hop + count, :] += rows[..., hop, :]
+            buffer[..., start + hop : start + hop + count, :] += rows[..., hop, :]
 
-    def finish(self, added: Tensor, frames: int, length: int | None) -> Tensor:
-        """Divide by the added squared windows and cut the half frame before sample 0."""
-        squares = torch.zeros_like(added[(0,) * (added.ndim - 2)])
+    def normalize(self, buffer: Tensor, frames: int, length: int | None) -> Tensor:
+        """Divide by the sum of squared windows and remove the padding, (...) -> (..., sample)."""
+        squares = torch.zeros_like(buffer[(0,) * (buffer.ndim - 2)])
         for start in range(0, frames, FRAMES_AT_ONCE):
             count = min(FRAMES_AT_ONCE, frames - start)
             self._add_rows(squares, self.window.square().expand(count, -1), start)
         half = self.n_fft // 2
         inside = (frames - 1) * self.n_hop + self.n_fft - half
         stop = inside - half if length is None else min(length, inside)
-        audio = added.flatten(-2)[..., half : half + stop]
+        audio = buffer.flatten(-2)[..., half : half + stop]
         audio /= squares.flatten()[half : half + stop]
         return audio if length in (None, stop) else F.pad(audio, (0, length - stop))
 
 
 class ComplexNorm(nn.Module):
-    """Modulus of a spectrogram; of a mono model, its mean over the channels."""
+    """Magnitude of a spectrogram; with ``mono``, its mean over the channels.
+
+    Source: authors' code, `ComplexNorm`: the down-mix is of magnitudes, not of audio.
+    """
 
     def __init__(self, mono: bool = False) -> None:
         super().__init__()
@@ -168,18 +193,27 @@ class ComplexNorm(nn.Module):
 
 
 class OpenUnmix(nn.Module):
-    """The network of one target: magnitudes of the mixture in, magnitudes of the target out.
+    """The network of one target: magnitude spectrogram of the mixture in, that of the target out.
+
+    Input scaling, a linear layer, a three-layer bidirectional LSTM with a skip connection around
+    it, and two linear layers that end in a mask.
 
     Args:
         nb_bins: bins of input and output.
-        nb_channels: 1 or 2, or any number.
+        nb_channels: channels of the audio; 1 or 2 in the published models.
         hidden_size: features between the layers.
-        nb_layers: of the LSTM.
-        unidirectional: an LSTM that sees no future frame.
+        nb_layers: LSTM layers.
+        unidirectional: use an LSTM that does not see future frames.
         input_mean, input_scale: (bin,) mean and standard deviation of the training mixtures;
-            stored negated and inverted.
-        max_bin: bins the network looks at, from zero up; all if None.
-        n_hop: hop for input given as audio; a quarter of the transform if None.
+            stored as -mean and 1 / standard deviation.
+        max_bin: number of input bins, from zero up; all if None.
+        n_hop: hop for input given as audio; a quarter of the frame if None.
+
+    Raises:
+        ValueError: if a size is out of range.
+
+    Source: paper, a mask from a three-layer bidirectional LSTM; layers from the authors' code,
+    `OpenUnmix`.
     """
 
     def __init__(
@@ -220,7 +254,7 @@ class OpenUnmix(nn.Module):
         self.set_statistics(input_mean, input_scale)
 
     def set_statistics(self, mean: Any, scale: Any) -> None:
-        """Store (bin,) mean and standard deviation of the training mixtures; None leaves either."""
+        """Set input scaling from the (bin,) mean and standard deviation; None keeps the old one."""
         with torch.no_grad():
             if mean is not None:
                 self.input_mean.copy_(-torch.as_tensor(mean)[: self.max_bin])
@@ -228,7 +262,7 @@ class OpenUnmix(nn.Module):
                 self.input_scale.copy_(1.0 / torch.as_tensor(scale)[: self.max_bin])
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """Magnitudes (batch, channel, bin, frame) -> the target's magnitudes, alike.
+        """(batch, channel, bin, frame) magnitudes of the mixture -> those of the target.
 
         Audio (batch, channel, sample) is transformed first: centred in evaluation, not in training.
 
@@ -243,23 +277,35 @@ class OpenUnmix(nn.Module):
                 f"the input is {tuple(mixture.shape)}, the network takes (batch, "
                 f"{self.nb_channels}, {self.nb_bins}, frame): check nb_channels and nb_bins"
             )
+        # Detached as in the authors' code: the product with the mask passes no gradient to the
+        # mixture. Frames come first, as the LSTM takes them.
         magnitude = mixture.detach().permute(3, 0, 1, 2)  # (frame, batch, channel, bin)
         mask = self.mask(self.recur(self.embed(mixture.permute(3, 0, 1, 2))))
         return (mask * magnitude).permute(1, 2, 3, 0)
 
     def embed(self, magnitude: Tensor) -> Tensor:
-        """(frame, batch, channel, bin) -> (frame, batch, feature) in [-1, 1], frame by frame."""
+        """Input scaling, fc1, tanh (authors' code).
+
+        (frame, batch, channel, bin) -> (frame, batch, feature) in [-1, 1], each frame by itself.
+        """
         x = (magnitude[..., : self.max_bin] + self.input_mean) * self.input_scale
         frames, batch = x.shape[:2]
         x = self.bn1(self.fc1(x.reshape(frames * batch, -1)))
         return torch.tanh(x.reshape(frames, batch, self.hidden_size))
 
     def recur(self, embedded: Tensor) -> Tensor:
-        """(frame, batch, feature) -> (frame, batch, 2 feature): the input beside the LSTM's."""
+        """Bidirectional LSTM and skip connection (paper; authors' code).
+
+        (frame, batch, feature) -> (frame, batch, 2 feature), the input and the LSTM's output. The
+        only part that needs all frames of a song at once.
+        """
         return torch.cat([embedded, self.lstm(embedded)[0]], dim=-1)
 
     def mask(self, features: Tensor) -> Tensor:
-        """(frame, batch, 2 feature) -> (frame, batch, channel, bin), zero or more, by frames."""
+        """fc2, fc3 and output scaling to the mask (paper; authors' code), each frame by itself.
+
+        (frame, batch, 2 feature) -> (frame, batch, channel, bin), not negative, not bounded above.
+        """
         frames, batch = features.shape[:2]
         x = F.relu(self.bn2(self.fc2(features.reshape(frames * batch, -1))))
         x = self.bn3(self.fc3(x)).reshape(frames, batch, self.nb_channels, self.nb_bins)
@@ -274,6 +320,7 @@ def _check_sizes(
     unidirectional: bool,
     max_bin: int | None,
 ) -> None:
+    """Raise ValueError for a size out of range."""
     if min(nb_bins, nb_channels, hidden_size, nb_layers) < 1:
         raise ValueError(
             f"nb_bins={nb_bins}, nb_channels={nb_channels}, hidden_size={hidden_size}, "
@@ -281,7 +328,7 @@ def _check_sizes(
         )
     if not unidirectional and hidden_size % 2:
         raise ValueError(
-            f"hidden_size={hidden_size}: two directions halve it, choose an even number"
+            f"hidden_size={hidden_size}: two directions share it, choose an even number"
         )
     if max_bin is not None and not 0 <= max_bin <= nb_bins:
         raise ValueError(f"max_bin={max_bin}: choose 1 to {nb_bins}, or None for all bins")

@@ -1,4 +1,7 @@
-"""The authors' library as the Wiener filter: ``wiener="norbert"``, and the oracle of our own."""
+"""The Wiener filter of norbert, the authors' library: ``wiener="norbert"``.
+
+Slower than wiener.py, and the reference it is tested against.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,12 @@ from open_unmix.wiener import Piece, Wiener
 
 
 def norbert_window(pieces: Sequence[Piece], settings: Wiener) -> Tensor:
-    """Filter a window by norbert, in complex128 as the 2019 version did.
+    """Filter a window with norbert, in complex128 as version 1.0.0 of the authors' code does.
+
+    Args:
+        pieces: magnitudes (batch, stem, channel, bin, frame) and mixture (batch, channel, bin,
+            frame) complex, in order; they are concatenated, since norbert has no other interface.
+        settings: of the filter.
 
     Returns:
         (batch, stem, channel, bin, frame) complex.
@@ -24,23 +32,26 @@ def norbert_window(pieces: Sequence[Piece], settings: Wiener) -> Tensor:
     magnitudes = torch.cat([piece[0] for piece in pieces], dim=-1)
     mixture = torch.cat([piece[1] for piece in pieces], dim=-1)
     magnitudes = magnitudes.expand(-1, -1, mixture.shape[1], -1, -1)
-    found = [_one(v, x, settings) for v, x in zip(magnitudes, mixture, strict=True)]
-    return torch.stack(found).to(mixture.device)
+    estimates = [_filter_item(v, x, settings) for v, x in zip(magnitudes, mixture, strict=True)]
+    return torch.stack(estimates).to(mixture.device)
 
 
-def _one(magnitudes: Tensor, mixture: Tensor, settings: Wiener) -> Tensor:
+def _filter_item(magnitudes: Tensor, mixture: Tensor, settings: Wiener) -> Tensor:
     """(stem, channel, bin, frame) and (channel, bin, frame) -> (stem, channel, bin, frame)."""
-    norbert = _norbert()
+    norbert = _import_norbert()
     alpha = settings.alpha if settings.softmask else 1.0
     v = magnitudes.permute(3, 2, 1, 0).cpu().numpy() ** alpha
-    x = mixture.permute(2, 1, 0).cpu().numpy().astype(np.complex128)  # a copy: it is divided
+    x = (
+        mixture.permute(2, 1, 0).cpu().numpy().astype(np.complex128)
+    )  # a copy: norbert scales it in place
     if settings.residual == "magnitude":
         v = norbert.residual_model(v, x, alpha)
     y = norbert.wiener(v, x, settings.niter, use_softmask=settings.softmask, eps=settings.eps)
     return torch.from_numpy(np.asarray(y)).permute(3, 2, 1, 0)
 
 
-def _norbert() -> Any:
+def _import_norbert() -> Any:
+    """The norbert module, or ValueError that says how to install it."""
     try:
         import norbert
     except ImportError:

@@ -1,7 +1,7 @@
-"""A target's network as an ONNX graph, node by node.
+"""The network of one target as an ONNX graph, built node by node.
 
-Torch's exporters trace: the current one fixes the number of frames at the example's, the old one
-is on its way out. The network is a chain of some twenty operators; writing them down is shorter.
+Torch's exporters are not used: the current one fixes the number of frames to that of the example,
+the older one is deprecated. The network is a chain of about twenty operators.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mss_shared.atomic import replacing
 from open_unmix.model import OpenUnmix
 
 OPSET = 17
@@ -22,7 +23,7 @@ Array = NDArray[Any]
 
 
 class _Graph:
-    """Nodes and constants in order; each method appends one operator and names its output."""
+    """Nodes and constants of a graph; methods append one operator and return its output's name."""
 
     def __init__(self, onnx: Any) -> None:
         self.onnx = onnx
@@ -39,9 +40,9 @@ class _Graph:
         return output
 
     def reshape(self, x: str, shape: list[int], output: str) -> str:
-        """To a shape in which 0 keeps an axis and -1 takes what is left."""
-        wanted = self.constant(f"{output}.shape", np.array(shape, dtype=np.int64))
-        return self.node("Reshape", [x, wanted], output)
+        """Reshape; 0 keeps an axis, -1 is inferred."""
+        target = self.constant(f"{output}.shape", np.array(shape, dtype=np.int64))
+        return self.node("Reshape", [x, target], output)
 
     def linear(self, x: str, layer: nn.Linear, name: str) -> str:
         return self.node("MatMul", [x, self.constant(f"{name}.weight", layer.weight.T)], name)
@@ -51,16 +52,17 @@ class _Graph:
         return self.node("Add", [scaled, self.constant(f"{name}.shift", shift)], name)
 
     def norm(self, x: str, layer: nn.BatchNorm1d, name: str) -> str:
-        """Batch norm of evaluation: one factor and one summand per feature."""
+        """Batch norm in evaluation: a scale and a shift per feature, computed here in advance."""
         assert layer.running_mean is not None and layer.running_var is not None
         scale = layer.weight / (layer.running_var + layer.eps).sqrt()
         return self.affine(x, scale, layer.bias - layer.running_mean * scale, name)
 
 
 def write_onnx(network: OpenUnmix, path: Path) -> None:
-    """A network in evaluation mode: ``mixture`` (batch, channel, bin, frame) to ``estimate``.
+    """Write a network in evaluation mode to an ONNX file.
 
-    Transform and filter stay outside; batch and frame are free.
+    The graph maps magnitudes ``mixture`` (batch, channel, bin, frame) to ``estimate`` of the same
+    shape; batch and frame may have any size. STFT and Wiener filter are not part of it.
 
     Raises:
         ValueError: if onnx is not installed.
@@ -82,17 +84,12 @@ def write_onnx(network: OpenUnmix, path: Path) -> None:
         ir_version=8,
     )
     onnx.checker.check_model(model, full_check=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".part-{path.name}")
-    try:
-        onnx.save(model, beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as part:
+        onnx.save(model, part)
 
 
 def _append_network(graph: _Graph, network: OpenUnmix) -> None:
-    """The forward pass in the order of `OpenUnmix.forward`."""
+    """Append the steps of `OpenUnmix.forward`, in its order."""
     magnitude = graph.node("Transpose", ["mixture"], "magnitude", perm=[3, 0, 1, 2])
     bounds = [
         graph.constant(f"band.{name}", np.array([value], dtype=np.int64))
@@ -119,7 +116,7 @@ def _append_network(graph: _Graph, network: OpenUnmix) -> None:
 
 
 def _append_lstm(graph: _Graph, x: str, network: OpenUnmix, layer: int) -> str:
-    """One layer, (frame, batch, feature) -> (frame, batch, feature)."""
+    """Append one LSTM layer, (frame, batch, feature) -> (frame, batch, feature)."""
     lstm = network.lstm
     directions = [""] if network.unidirectional else ["", "_reverse"]
 
@@ -141,7 +138,7 @@ def _append_lstm(graph: _Graph, x: str, network: OpenUnmix, layer: int) -> str:
 
 
 def _reorder(parameter: Tensor) -> Array:
-    """A parameter's four gates in the order of ONNX."""
+    """Reorder the four gates of a parameter from torch's order to that of ONNX."""
     gates = parameter.detach().cpu().numpy().reshape(4, -1, *parameter.shape[1:])
     reordered: Array = gates[list(GATES)].reshape(parameter.shape)
     return reordered

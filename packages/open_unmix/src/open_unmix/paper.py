@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from open_unmix.training import Training
 
 FILTER = (
-    Option("targets", "stems to estimate; all of the checkpoints' if not given", several=True),
+    Option("targets", "stems to estimate; default: all of the checkpoints'", several=True),
     Option("niter", "iterations of the Wiener filter", type=int),
-    Option("softmask", "first estimates by ratio", type=bool),
-    Option("alpha", "exponent of the ratios, with --softmask", type=float),
-    Option("wiener_win_len", "frames filtered together; 0 for the whole song", type=int),
-    Option("eps", "the filter's epsilon", choices=("torch", "norbert")),
-    Option("wiener", "which implementation filters", choices=("torch", "norbert")),
-    Option("pipeline", "of which version of the authors' code", choices=("1.0.0", "1.3.0")),
+    Option("softmask", "start the Wiener filter from ratio masks", type=bool),
+    Option("alpha", "exponent of the ratio masks, with --softmask", type=float),
+    Option("wiener_win_len", "window of the filter in frames; 0 for the whole song", type=int),
+    Option("eps", "epsilon of the filter", choices=("torch", "norbert")),
+    Option("wiener", "implementation of the filter", choices=("torch", "norbert")),
+    Option("pipeline", "version of the authors' code to follow", choices=("1.0.0", "1.3.0")),
 )
-OUTPUT = (Option("residual", "one more stem: what is left of the mixture", type=bool),)
+OUTPUT = (Option("residual", "add a stem with what is left of the mixture", type=bool),)
 
 
 def _export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
@@ -40,13 +40,11 @@ def _export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
 
 EXPORT = Verb(
     "export",
-    "write networks as files that other programs read",
+    "export networks for other programs",
     (
         Option("checkpoint", "as for separate", several=True, required=True),
         Option("out", "folder to write to", required=True),
-        Option(
-            "format", "the authors' layout (umx, if not given) or onnx", choices=("umx", "onnx")
-        ),
+        Option("format", "umx (default), the authors' layout, or onnx", choices=("umx", "onnx")),
     ),
     _export,
 )

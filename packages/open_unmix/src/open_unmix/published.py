@@ -1,7 +1,7 @@
 """Separators of the published sizes: `umx`, `umxhq`, `umxl`, `umxse`.
 
-Constructor arguments follow the authors' functions of these names; weights come through the
-package's checkpoints.yaml.
+Arguments are those of the authors' functions of these names; addresses and digests of the weights
+are in the package's checkpoints.yaml.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SONG = ("vocals", "drums", "bass", "other")
 
 @dataclass(frozen=True)
 class Size:
-    """What the networks of one published model have in common; 16 kHz bandwidth in all."""
+    """Sizes that all networks of one published model share; the bandwidth is 16 kHz in all."""
 
     targets: tuple[str, ...] = SONG
     hidden_size: int = 512
@@ -46,7 +46,7 @@ def umx(
     pretrained: bool = True,
     wiener_win_len: int | None = 300,
 ) -> Separator:
-    """The model trained on MUSDB18, compressed: 16 kHz bandwidth. See `umxhq` for arguments."""
+    """The model trained on MUSDB18, whose compressed files end at 16 kHz. Arguments: `umxhq`."""
     return _separator("umx", targets, residual, niter, device, pretrained, wiener_win_len)
 
 
@@ -62,15 +62,18 @@ def umxhq(
 
     Args:
         targets: stems to estimate; all of the model's if None.
-        residual: add one more stem of what they leave.
+        residual: add a stem with what is left of the mixture.
         niter: iterations of the Wiener filter.
-        device: where to put it.
-        pretrained: load the published weights, downloading them once; else initialise at random.
-        wiener_win_len: frames filtered together; None for the whole song.
+        device: to move the separator to.
+        pretrained: load the published weights, downloaded on first use; False for new weights.
+        wiener_win_len: window of the filter in frames; None for the whole song.
+
+    Returns:
+        A separator in evaluation mode.
 
     Raises:
-        ValueError: for a target the model does not have, or one target to filter.
-        FileNotFoundError: if the weights can't be had, saying where to put them by hand.
+        ValueError: for a target that the model lacks, or niter above 0 with a single stem.
+        FileNotFoundError: if the weights cannot be downloaded; the message says where to put them.
     """
     return _separator("umxhq", targets, residual, niter, device, pretrained, wiener_win_len)
 
@@ -83,7 +86,7 @@ def umxl(
     pretrained: bool = True,
     wiener_win_len: int | None = 300,
 ) -> Separator:
-    """The wider model trained on more, private data; weights not for commerce. See `umxhq`."""
+    """The larger model, trained on private data; non-commercial weights. Arguments: `umxhq`."""
     return _separator("umxl", targets, residual, niter, device, pretrained, wiener_win_len)
 
 
@@ -95,12 +98,12 @@ def umxse(
     pretrained: bool = True,
     wiener_win_len: int | None = 300,
 ) -> Separator:
-    """The model for speech in noise, 16 kHz mono. See `umxhq` for arguments."""
+    """The speech enhancement model, 16 kHz mono. Arguments: `umxhq`."""
     return _separator("umxse", targets, residual, niter, device, pretrained, wiener_win_len)
 
 
 def target_network(size: Size) -> OpenUnmix:
-    """One target's network of a published size, freshly initialised."""
+    """A network of a published size, with new weights."""
     return OpenUnmix(
         nb_bins=size.n_fft // 2 + 1,
         nb_channels=size.nb_channels,
@@ -111,7 +114,7 @@ def target_network(size: Size) -> OpenUnmix:
 
 
 def pretrained_network(name: str, target: str) -> OpenUnmix:
-    """One target's network with its published weights, downloaded once and always checked."""
+    """A network with published weights, downloaded on first use and checked on every use."""
     from mss_shared.checkpoints.checkpoint import load_checkpoints
     from open_unmix.paper import PAPER
 

@@ -1,4 +1,4 @@
-"""The typed shape of the recipes; the values are in ``recipes/*.yaml``."""
+"""Dataclasses that define the fields of a recipe; the values are in ``recipes/*.yaml``."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from mss_shared.recipe_sections import BaseRecipe, DataConfig, LoopConfig
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The networks, their transform, and the filter behind them.
+    """The networks, their STFT, and the Wiener filter after them.
 
     Args:
-        targets: stems with a network, one in the published recipes.
+        targets: stems that have a network; one in the published recipes.
         sample_rate: Hz.
         nb_channels: 1 or 2.
         n_fft: samples per frame.
-        n_hop: samples from frame to frame.
-        bandwidth_hz: up to where the network looks.
+        n_hop: samples from one frame to the next.
+        bandwidth_hz: input bins above this frequency are cut.
         hidden_size: features between the layers.
-        nb_layers: of the LSTM.
-        unidirectional: an LSTM that sees no future.
-        pipeline: ``1.0.0`` (2019, whose scores are published) or ``1.3.0``.
-        niter: iterations of the Wiener filter; without effect on a single target.
-        softmask: first estimates by ratio.
-        wiener_win_len: frames filtered together, or null for the whole song.
+        nb_layers: LSTM layers.
+        unidirectional: use an LSTM that does not see future frames.
+        pipeline: ``1.0.0`` (2019, with which the published scores were made) or ``1.3.0``.
+        niter: iterations of the Wiener filter; ignored for a single target.
+        softmask: start the filter from ratio masks.
+        wiener_win_len: window of the filter in frames, or null for the whole song.
     """
 
     targets: tuple[str, ...]
@@ -44,14 +44,14 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig(LoopConfig):
-    """Optimizer and schedule; the loss has no numbers.
+    """Optimizer and schedule; the loss has no parameters.
 
     Args:
         lr: Adam's learning rate.
-        weight_decay: added to the gradient, not decoupled.
-        plateau_factor: the learning rate's factor on a plateau of the validation loss.
-        plateau_patience: epochs without gain that make a plateau.
-        plateau_cooldown: epochs after a change that do not count.
+        weight_decay: L2 penalty in the gradient, not decoupled.
+        plateau_factor: multiplies the learning rate on a plateau of the validation loss.
+        plateau_patience: epochs without improvement before that.
+        plateau_cooldown: epochs after a change that are not counted.
     """
 
     lr: float
@@ -63,13 +63,13 @@ class TrainingConfig(LoopConfig):
 
 @dataclass(frozen=True)
 class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
-    """One row of a table, complete.
+    """Everything needed to reproduce one row of a results table.
 
     Args:
-        reproduces: the claimed row in ``results/papers.csv``, or null.
-        data: how examples are drawn.
-        model: networks, transform, filter.
+        reproduces: the row of ``results/papers.csv`` that it reproduces, or null.
+        data: how training examples are drawn.
+        model: networks, STFT, filter.
         training: optimizer, schedule, loop.
         inference: chunks and overlap.
-        evaluation: protocols.
+        evaluation: scoring protocols.
     """

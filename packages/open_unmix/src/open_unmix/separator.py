@@ -1,8 +1,9 @@
-"""All targets' networks behind one border: audio in, audio of every stem out.
+"""All targets' networks and the Wiener filter behind one interface: audio in, stems out.
 
-`Separator` transforms the mixture, lets each network estimate its magnitudes, filters them together
-and inverts. Songs pass through in short runs of frames; only the LSTM, which sees the future, is
-run over the whole, on its narrow input.
+`Separator` computes the STFT, each network estimates its target's magnitudes, a multichannel Wiener
+filter combines them, and the inverse STFT returns audio. A song is processed in short runs of
+frames, to bound the memory. Only the LSTM runs over all frames at once, because it sees the future;
+its input and output are narrow.
 """
 
 from __future__ import annotations
@@ -18,32 +19,38 @@ from open_unmix.wiener import EPS, NORBERT_EPS, Piece, Wiener, filter_window
 
 PIPELINES = ("1.0.0", "1.3.0")
 FILTERS = ("torch", "norbert")
-PIECE_FRAMES = 64  # a plane of so many frames of 2049 bins fits a core's cache
-KEEP_FRAMES = 1024  # windows up to this are kept between iterations, longer ones are read again
+PIECE_FRAMES = 64  # frames per run: a float32 plane of 2049 bins then fits in a core's cache
+KEEP_FRAMES = 1024  # longer windows are not kept in memory but computed again per iteration
 
 
 class Separator(nn.Module):
-    """Open-Unmix for several stems; keeps the border of all models here.
+    """Separator: STFT, one network per target, multichannel Wiener filter, inverse STFT.
 
     Args:
-        target_models: stem name to its network, in the order of the output.
+        target_models: network by stem name, in the order of the output.
         niter: iterations of the Wiener filter; 0 for none.
-        softmask: first estimates by ratio.
-        residual: one more stem of what is left: ``residual``, or ``accompaniment`` of one target.
+        softmask: start the filter from ratio masks instead of the networks' magnitudes.
+        residual: add a stem with what is left of the mixture. It is named ``residual``, or
+            ``accompaniment`` if there is only one target.
         sample_rate: Hz.
-        n_fft, n_hop: of the transform, in samples.
-        nb_channels: of the networks; one-channel networks take audio of any channels.
-        wiener_win_len: frames whose statistics are estimated together; None for the whole song.
-        alpha: exponent of the ratios, with softmask only.
+        n_fft, n_hop: of the STFT, in samples.
+        nb_channels: of the networks. Networks with one channel accept audio with any number.
+        wiener_win_len: window of the filter in frames; None for the whole song.
+        alpha: exponent of the ratio masks; unused without softmask.
         eps: of the filter; None for the pipeline's own.
-        pipeline: ``1.3.0``, or ``1.0.0``, the version of 2019 whose scores are published: float64,
-            norbert's epsilon, the whole song in one window, the residual among the filtered
-            magnitudes, and an inverse that ends with the last whole hop (then silence).
-        wiener: ``torch``, or ``norbert``, the authors' library, slower and with the whole window in
-            memory.
+        pipeline: ``1.3.0``, or ``1.0.0``, the version of 2019 that the published scores were made
+            with: float64, norbert's eps, one window for the whole song, a residual of magnitudes
+            that is filtered with the other stems, and output that ends with the last whole hop and
+            is zero after it.
+        wiener: ``torch``, or ``norbert``, the authors' library, which is slower and keeps the whole
+            window in memory.
 
     Raises:
-        ValueError: for one stem to filter, networks of other sizes, an unknown pipeline or filter.
+        ValueError: if there is a single stem to filter, a network has other sizes, or pipeline or
+            filter are unknown.
+
+    Source: paper, one independent network per target and a multichannel Wiener filter; authors'
+    code, `Separator` (1.3.0) and `separate` (1.0.0).
     """
 
     def __init__(
@@ -65,10 +72,11 @@ class Separator(nn.Module):
     ) -> None:
         super().__init__()
         _check(target_models, niter, residual, n_fft, nb_channels)
-        for value, legal in ((pipeline, PIPELINES), (wiener, FILTERS)):
-            if value not in legal:
-                raise ValueError(f"there is no {value!r}: choose {' or '.join(legal)}")
-        # A buffer, for the sake of published weights, under the name of the property below.
+        for name, value, valid in (("pipeline", pipeline, PIPELINES), ("wiener", wiener, FILTERS)):
+            if value not in valid:
+                raise ValueError(f"{name} is {value!r}: choose {' or '.join(valid)}")
+        # A buffer because it is part of the authors' state dict; set directly because
+        # register_buffer refuses the name of the property below.
         self._buffers["sample_rate"] = torch.as_tensor(sample_rate)
         self.stft = STFT(n_fft, n_hop, center=True)
         self.istft = ISTFT(n_fft, n_hop)
@@ -76,39 +84,40 @@ class Separator(nn.Module):
         self.complexnorm = ComplexNorm(mono=nb_channels == 1)
         self.channels, self.pipeline, self.wiener = nb_channels, pipeline, wiener
         self.wiener_win_len = None if pipeline == "1.0.0" else wiener_win_len or None
-        kind = {"1.0.0": "magnitude", "1.3.0": "signal"}[pipeline] if residual else None
+        residual_kind = {"1.0.0": "magnitude", "1.3.0": "signal"}[pipeline] if residual else None
         default_eps = NORBERT_EPS if pipeline == "1.0.0" else EPS
-        self.settings = Wiener(niter, softmask, alpha, kind, default_eps if eps is None else eps)
+        eps = default_eps if eps is None else eps
+        self.settings = Wiener(niter, softmask, alpha, residual_kind, eps)
 
     @property
     def sample_rate(self) -> int:
-        """Hz."""
+        """Sample rate in Hz."""
         rate = self._buffers["sample_rate"]
         assert rate is not None
         return round(rate.item())
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The stems that have a network."""
+        """Names of the stems that have a network."""
         return tuple(self.target_models)
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """The stems of the output, in order."""
+        """Names of the output's stems, in order."""
         if self.settings.residual is None:
             return self.targets
         return (*self.targets, "residual" if len(self.targets) > 1 else "accompaniment")
 
     def freeze(self) -> None:
-        """Evaluation mode, and no gradients from here on."""
+        """Switch to evaluation mode and stop gradients."""
         self.requires_grad_(False)
         self.eval()
 
     def forward(self, audio: Tensor) -> Tensor:
-        """(batch, channel, sample) -> (batch, stem, channel, sample), any length.
+        """(batch, channel, sample) -> (batch, stem, channel, sample), of any length.
 
         Raises:
-            ValueError: if the audio's channels are not the networks'.
+            ValueError: if the audio has another number of channels than the networks.
         """
         if audio.ndim != 3 or self.channels not in (1, audio.shape[1]):
             raise ValueError(
@@ -119,19 +128,27 @@ class Separator(nn.Module):
         frames = self.stft.count(padded.shape[-1])
         features = self._features(padded, frames)
         shape = (len(audio), len(self.stems), audio.shape[1])
-        added = self.istft.added(shape, frames, padded)
+        buffer = self.istft.make_buffer(shape, frames, padded)
         start = 0
-        for spec in self._filtered(padded, features, frames):
-            self.istft.add(added, spec.to(padded.dtype.to_complex()), start)
+        for spec in self._filter_windows(padded, features, frames):
+            self.istft.add_frames(buffer, spec.to(padded.dtype.to_complex()), start)
             start += spec.shape[-1]
-        return self._finish(added, frames, audio.shape[-1])
+        return self._finish(buffer, frames, audio.shape[-1])
 
     def to_dict(
         self, estimates: Tensor, aggregate_dict: Mapping[str, Sequence[str]] | None = None
     ) -> dict[str, Tensor]:
-        """Name the estimates (batch, stem, channel, sample): stem -> (batch, channel, sample).
+        """Estimates by stem name.
 
-        ``aggregate_dict`` maps new names to the stems whose sum they are, and is then all there is.
+        Args:
+            estimates: (batch, stem, channel, sample).
+            aggregate_dict: new names with the stems to sum for each; only the sums are returned.
+
+        Returns:
+            (batch, channel, sample) by name.
+
+        Raises:
+            ValueError: if a sum has no stem, or one that does not exist.
         """
         named = dict(zip(self.stems, estimates.unbind(dim=1), strict=True))
         if aggregate_dict is None:
@@ -143,28 +160,34 @@ class Separator(nn.Module):
         }
 
     def _features(self, padded: Tensor, frames: int) -> list[Tensor]:
-        """What each network's LSTM makes of the mixture, (frame, batch, feature)."""
+        """Input and output of each network's LSTM, (frame, batch, 2 feature)."""
         embedded: list[list[Tensor]] = [[] for _ in self.target_models]
         for start, stop in self._runs(0, frames):
             magnitude = self.complexnorm(self.stft.frames(padded, start, stop)).permute(3, 0, 1, 2)
             for parts, network in zip(embedded, self.networks(), strict=True):
                 parts.append(network.embed(magnitude))
+        # Popped so that each network's list is freed before the next LSTM runs.
         return [network.recur(torch.cat(embedded.pop(0))) for network in self.networks()]
 
     def networks(self) -> Iterator[OpenUnmix]:
-        """The targets' networks, in order."""
+        """The networks in the order of `targets`."""
         for network in self.target_models.values():
             assert isinstance(network, OpenUnmix)
             yield network
 
     def _runs(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """Cut frames into short runs; batch norm in training must see them all at once."""
+        """Split frames into short runs; into one in training, where batch norm needs them all."""
         step = stop - start if self.training else PIECE_FRAMES
         for first in range(start, stop, step):
             yield first, min(first + step, stop)
 
-    def _filtered(self, padded: Tensor, features: list[Tensor], frames: int) -> Iterator[Tensor]:
-        """Spectrograms of all stems, (batch, stem, channel, bin, frame), run after run."""
+    def _filter_windows(
+        self, padded: Tensor, features: list[Tensor], frames: int
+    ) -> Iterator[Tensor]:
+        """Spectrograms of all stems, (batch, stem, channel, bin, frame), one run after the other.
+
+        Windows are independent of each other: each has its own statistics.
+        """
 
         def read(start: int, stop: int) -> Piece:
             mixture = self.stft.frames(padded, start, stop)
@@ -179,9 +202,12 @@ class Separator(nn.Module):
 
         length = self.wiener_win_len or frames
         for start in range(0, frames, length):
-            yield from self._window(read, start, min(start + length, frames))
+            yield from self._filter_window(read, start, min(start + length, frames))
 
-    def _window(self, read: Callable[[int, int], Piece], start: int, stop: int) -> Iterator[Tensor]:
+    def _filter_window(
+        self, read: Callable[[int, int], Piece], start: int, stop: int
+    ) -> Iterator[Tensor]:
+        """One window; a long one is read again for every iteration instead of kept."""
         runs = list(self._runs(start, stop))
         if self.wiener == "norbert":
             from open_unmix.norbert_filter import norbert_window
@@ -193,15 +219,16 @@ class Separator(nn.Module):
         else:
             yield from filter_window(lambda: (read(*run) for run in runs), self.settings)
 
-    def _finish(self, added: Tensor, frames: int, samples: int) -> Tensor:
-        audio = self.istft.finish(added, frames, samples)
-        if self.pipeline == "1.0.0":
+    def _finish(self, buffer: Tensor, frames: int, samples: int) -> Tensor:
+        """Audio of so many samples from the overlap-add buffer."""
+        audio = self.istft.normalize(buffer, frames, samples)
+        if self.pipeline == "1.0.0":  # scipy's inverse dropped the last incomplete hop
             audio[..., samples // self.stft.n_hop * self.stft.n_hop :] = 0.0
         return audio
 
 
 def check_aggregate(sums: Mapping[str, Sequence[str]], stems: Sequence[str]) -> None:
-    """Raise ValueError unless every sum is of one stem or more that there is."""
+    """Raise ValueError if a sum is empty or has an unknown stem."""
     for name, parts in sums.items():
         unknown = [part for part in parts if part not in stems]
         if unknown or not parts:
@@ -214,8 +241,9 @@ def check_aggregate(sums: Mapping[str, Sequence[str]], stems: Sequence[str]) -> 
 def _check(
     target_models: Mapping[str, Any], niter: int, residual: bool, n_fft: int, nb_channels: int
 ) -> None:
+    """Raise ValueError unless there are networks of these sizes, and enough stems to filter."""
     if not target_models:
-        raise ValueError("there are no target models: give one network per stem")
+        raise ValueError("target_models is empty: pass one network per stem")
     if niter < 0 or (niter and len(target_models) == 1 and not residual):
         raise ValueError(
             f"niter={niter} with {len(target_models)} stem: a Wiener filter needs a second stem, "
@@ -226,5 +254,5 @@ def _check(
         if sizes != (n_fft // 2 + 1, nb_channels):
             raise ValueError(
                 f"the network of {stem} has {sizes[0]} bins and {sizes[1]} channels, the separator "
-                f"{n_fft // 2 + 1} and {nb_channels}: choose n_fft and nb_channels alike"
+                f"{n_fft // 2 + 1} and {nb_channels}: n_fft and nb_channels must match the network"
             )

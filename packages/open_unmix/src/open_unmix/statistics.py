@@ -1,4 +1,4 @@
-"""Mean and standard deviation of every bin over the training mixtures, before the first step."""
+"""Input statistics: mean and standard deviation of each bin over the training mixtures."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from open_unmix.recipe import Recipe
 from open_unmix.separator import Separator
 
 FRAMES_AT_ONCE = 1024
-LEAST_SCALE = 1e-4  # of the largest standard deviation
+LEAST_SCALE = 1e-4  # relative to the largest standard deviation
 
 
 def set_statistics(model: Separator, dataset: Dataset, recipe: Recipe) -> None:
-    """Give every network the statistics of the training set, as the authors' script does."""
+    """Set the input scaling of every network before training, as the authors' script does."""
     mean, scale = input_statistics(dataset.split("train"), recipe.model.n_fft, recipe.model.n_hop)
     for network in model.networks():
         network.set_statistics(mean, scale)
 
 
 def input_statistics(tracks: Sequence[Track], n_fft: int, n_hop: int) -> tuple[Tensor, Tensor]:
-    """Statistics of whole mixtures, unaltered.
+    """Mean and standard deviation of magnitudes over whole mixtures, without augmentation.
 
     Args:
         tracks: the training tracks.
-        n_fft, n_hop: of the transform, not centred.
+        n_fft, n_hop: of the STFT in samples; it is not centred.
 
     Returns:
-        (bin,) mean and population standard deviation in float64 of the magnitudes, averaged over
-        channels, every frame of every track counting once. A bin that never varies has 1.0; none
-        is below 1e-4 of the largest.
+        (bin,) mean and population standard deviation, float64, of the magnitudes averaged over
+        channels; each frame of each track has the same weight. The deviation is 1.0 for a constant
+        bin, and at least 1e-4 of the largest, so that scaling does not blow up empty bins.
 
     Raises:
-        ValueError: if no track is as long as a frame.
+        ValueError: if every track is shorter than a frame.
+
+    Source: authors' training script.
     """
     frames = 0
     mean = torch.zeros(n_fft // 2 + 1, dtype=torch.float64)
@@ -44,23 +46,29 @@ def input_statistics(tracks: Sequence[Track], n_fft: int, n_hop: int) -> tuple[T
     stft = STFT(n_fft, n_hop)
     for track in tracks:
         for start in range(0, track.info.samples - n_fft + 1, FRAMES_AT_ONCE * n_hop):
-            wanted = n_fft + (FRAMES_AT_ONCE - 1) * n_hop
-            samples = min(wanted, track.info.samples - start)
+            run = n_fft + (FRAMES_AT_ONCE - 1) * n_hop
+            samples = min(run, track.info.samples - start)
             spec = stft(torch.from_numpy(track.read_mixture(start, samples)))
-            found = spec.abs().mean(dim=0).double()  # (bin, frame)
-            frames, mean, squares = _add(frames, mean, squares, found)
+            magnitudes = spec.abs().mean(dim=0).double()  # (bin, frame)
+            frames, mean, squares = _update(frames, mean, squares, magnitudes)
     if not frames:
-        raise ValueError(f"no training track is as long as a frame of {n_fft}: choose a less n_fft")
+        raise ValueError(f"no training track has n_fft={n_fft} samples: choose a smaller n_fft")
     scale = (squares / frames).sqrt()
     scale = torch.where(scale == 0, 1.0, scale)
     return mean, scale.clamp(min=LEAST_SCALE * scale.max().item())
 
 
-def _add(frames: int, mean: Tensor, squares: Tensor, found: Tensor) -> tuple[int, Tensor, Tensor]:
-    """Count, mean and summed squared deviations with (bin, frame) more values."""
-    count = found.shape[1]
-    own = found.mean(dim=1)
+def _update(
+    frames: int, mean: Tensor, squares: Tensor, magnitudes: Tensor
+) -> tuple[int, Tensor, Tensor]:
+    """Update count, mean and sum of squared deviations with (bin, frame) more values.
+
+    Deviations are taken from each run's own mean and then merged (Chan et al.). A sum of squares
+    minus a squared mean would cancel most digits for bins with little variance.
+    """
+    count = magnitudes.shape[1]
+    run_mean = magnitudes.mean(dim=1)
     total = frames + count
-    apart = own - mean
-    squares = squares + (found - own[:, None]).square().sum(dim=1)
-    return total, mean + apart * count / total, squares + apart.square() * frames * count / total
+    delta = run_mean - mean
+    squares = squares + (magnitudes - run_mean[:, None]).square().sum(dim=1)
+    return total, mean + delta * count / total, squares + delta.square() * frames * count / total

@@ -1,7 +1,7 @@
-"""Loss, optimizer and schedule of Open-Unmix (the authors' training script; the paper states none).
+"""Loss, optimizer and schedule of Open-Unmix, from the authors' training script.
 
-Networks of several targets in one module train side by side: they share no weight, so each sees
-the gradients it would see alone.
+Networks of several targets can be trained in one module. They share no weights, so that each gets
+the gradients it would get alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from open_unmix.separator import Separator
 
 
 class Training(pl.LightningModule):
-    """Mean squared error of magnitudes, Adam, plateau; no Wiener filter is involved."""
+    """Mean squared error of magnitudes, without the Wiener filter; Adam, plateau schedule.
+
+    Source: authors' training script.
+    """
 
     def __init__(self, model: Separator, config: TrainingConfig) -> None:
         super().__init__()
@@ -34,12 +37,12 @@ class Training(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
-        """The same loss on a whole song; songs count alike, whatever their length."""
+        """The same loss on a whole song; all songs have the same weight, whatever their length."""
         loss = self.loss(batch)
         self.log("val/loss", loss, batch_size=len(batch["mixture"]), sync_dist=True)
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """The mean squared error of the target's magnitudes; of several targets, the sum."""
+        """Mean squared error of the target's magnitudes, summed over targets."""
         mixture = self.magnitude(batch["mixture"])
         errors = [
             mse_loss(network(mixture), self.magnitude(stem))
@@ -50,7 +53,7 @@ class Training(pl.LightningModule):
         return torch.stack(errors).sum()
 
     def magnitude(self, audio: Tensor) -> Tensor:
-        """(batch, channel, sample) -> (batch, channel or 1, bin, frame) inside the audio."""
+        """(batch, channel, sample) -> (batch, channel or 1, bin, frame), not centred."""
         magnitude: Tensor = self.model.complexnorm(self.stft(audio))
         return magnitude
 

@@ -1,10 +1,21 @@
-"""Multichannel Wiener filter by expectation maximisation, as fast as the memory it touches allows.
+"""Multichannel Wiener filter, fitted by expectation maximisation (EM).
 
-A window of frames is what statistics are estimated over. It is read as pieces, short runs of
-frames, once per iteration, so that a window may be a whole song. The algorithm is the authors'
-(norbert and its torch version): an estimate has the magnitude of its network and the phase of the
-mixture; spatial covariances R_j(bin) come from the estimates, and every frame is filtered by
-v_j R_j (sum_j v_j R_j)^-1. Real and imaginary parts are kept apart, which a CPU likes better.
+The algorithm and its symbols are those of the authors' `wiener` (versions 1.1 and later) and of
+norbert (version 1.0.0):
+
+    y_j(f, t)  estimate of stem j, at first its network's magnitude with the mixture's phase
+    v_j(f, t)  power spectral density: |y_j|^2, averaged over channels
+    R_j(f)     spatial covariance: sum_t y_j y_j^H / (eps + sum_t v_j)
+    Cxx(f, t)  covariance of the mixture: sqrt(eps) I + sum_j v_j R_j
+    W_j(f, t)  gain: v_j R_j Cxx^-1, and the next y_j is W_j x
+
+A window is the frames that share one R_j: few enough for a stem to keep its position in the stereo
+image, enough to estimate R_j from. The authors' windows of 300 frames also bound the memory of EM,
+which a whole song exhausted. Here a window is read in pieces, short runs of frames, once per
+iteration; only the R_j are kept between iterations, so that a window can be a whole song.
+
+Real and imaginary parts are separate tensors: most factors are real, and a product with a complex
+tensor would move twice the memory.
 
 Axis letters: b batch, s stem, c d channel, f bin, t frame.
 """
@@ -14,33 +25,35 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-EPS = 1e-10  # of the authors' torch version; norbert takes the machine epsilon of float64
-NORBERT_EPS = torch.finfo(torch.float64).eps
-SCALE = 10.0  # above this largest magnitude the mixture counts as scaled down to it
+from open_unmix.estimates import FilteredEstimates, FirstEstimates, Planes, State
+
+EPS = 1e-10  # of the authors' torch version
+NORBERT_EPS = torch.finfo(torch.float64).eps  # of norbert, which filters in float64
+SCALE = 10.0  # the authors scale louder mixtures down to this largest magnitude
 
 Piece = tuple[Tensor, Tensor]  # magnitudes (b s c f t) and complex mixture (b c f t)
 Pieces = Callable[[], Iterable[Piece]]
-Planes = tuple[Tensor, Tensor]  # real and imaginary part
 
 
 @dataclass(frozen=True)
 class Wiener:
-    """How estimates are filtered.
+    """Settings of the Wiener filter.
 
     Attributes:
-        niter: iterations; 0 leaves the first estimates as they are.
-        softmask: first estimates share the mixture out by ratio, instead of taking magnitudes as
-            they come.
-        alpha: exponent of the magnitudes in that ratio; unused without softmask.
-        residual: add what the estimates leave of the mixture as one more stem: None, ``signal``
-            (mixture minus estimates) or ``magnitude`` (the 2019 version: magnitudes are first
-            scaled per channel and bin to fit the mixture's).
-        eps: kept away from divisions by zero.
+        niter: EM iterations; 0 returns the first estimates.
+        softmask: take ratio masks of the mixture as first estimates, instead of the networks'
+            magnitudes.
+        alpha: exponent of the magnitudes in those ratios; unused without softmask.
+        residual: None, or how to add one more stem for what the estimates leave of the mixture:
+            ``signal`` (mixture minus estimates) or ``magnitude`` (version 1.0.0: the magnitudes are
+            first scaled per channel and bin to fit the mixture's).
+        eps: regularises R_j and Cxx, which would be 0/0 and singular in silence.
+
+    Source: arguments of `wiener` and `residual_model` of the authors' code.
     """
 
     niter: int = 1
@@ -54,15 +67,18 @@ def wiener(magnitudes: Tensor, mixture: Tensor, settings: Wiener) -> Tensor:
     """Filter one window.
 
     Args:
-        magnitudes: (batch, stem, channel, bin, frame) real; one channel serves all of the mixture.
-        mixture: (batch, channel, bin, frame) complex; not changed.
-        settings: iterations and the rest.
+        magnitudes: (batch, stem, channel, bin, frame) real; a single channel is used for all
+            channels of the mixture.
+        mixture: (batch, channel, bin, frame) complex; not modified.
+        settings: of the filter.
 
     Returns:
-        (batch, stem, channel, bin, frame) complex, a residual as the last stem.
+        (batch, stem, channel, bin, frame) complex; a residual is the last stem.
 
     Raises:
-        ValueError: for one stem and niter above 0: a filter needs something to leave out.
+        ValueError: for one stem and niter above 0: there is no other stem to separate it from.
+
+    Source: `wiener` of the authors' code.
     """
     return next(filter_window(lambda: [(magnitudes, mixture)], settings))
 
@@ -71,102 +87,45 @@ def filter_window(pieces: Pieces, settings: Wiener) -> Iterator[Tensor]:
     """Filter a window that is read piece by piece.
 
     Args:
-        pieces: gives the window's pieces anew at every call; a list of them is called for once.
-        settings: iterations and the rest.
+        pieces: returns the window's pieces, at every call. It may return a list if the window is
+            small enough to stay in memory, otherwise a generator that computes them again.
+        settings: of the filter.
 
     Yields:
         (batch, stem, channel, bin, frame) complex for each piece.
+
+    Raises:
+        ValueError: as `wiener` does.
     """
-    begin = _beginning(pieces, settings)
-    found = pieces()
-    kept = [begin(*piece) for piece in found] if isinstance(found, list) else None
+    estimate = _first_estimator(pieces, settings)
+    window = pieces()
+    in_memory = [estimate(*piece) for piece in window] if isinstance(window, list) else None
 
-    def states() -> Iterable[State]:
-        return (begin(*piece) for piece in pieces()) if kept is None else kept
+    def first_estimates() -> Iterable[State]:
+        if in_memory is not None:
+            return in_memory
+        return (estimate(*piece) for piece in pieces())
 
-    models: list[Spatial] = []
+    # Each iteration filters the first estimates again with all models so far. niter is small, and
+    # keeping the filtered stems of a whole song would need too much memory.
+    models: list[SpatialModel] = []
     for _ in range(settings.niter):
-        models.append(_fit((_advance(s, models) for s in states()), models, settings.eps))
-    for state in states():
-        yield torch.complex(*_advance(state, models).planes())
-
-
-class State(Protocol):
-    """Estimates of a piece, and the second moments that the filter is fitted to."""
-
-    mixture: Tensor
-    level: Tensor  # magnitudes of the mixture
-
-    def planes(self) -> Planes:
-        """(b s c f t) twice."""
-
-    def power(self) -> Tensor:
-        """Squared magnitudes (b s c f t)."""
-
-    def cross(self, c: int, d: int) -> Planes:
-        """Estimate of channel c times the conjugate of channel d's, (b s f t) twice."""
-
-
-class FirstEstimates:
-    """Magnitudes with the mixture's phase: most of the arithmetic stays real.
-
-    Where the mixture is exactly zero its phase is zero, as a true arctangent has it.
-    """
-
-    def __init__(self, amplitudes: Tensor, mixture: Tensor, level: Tensor) -> None:
-        self.amplitudes, self.mixture, self.level = amplitudes, mixture, level
-        silent = level == 0
-        level = torch.where(silent, 1.0, level)
-        self.phase = (torch.where(silent, 1.0, mixture.real / level), mixture.imag / level)
-
-    def planes(self) -> Planes:
-        """(b s c f t) twice."""
-        real, imaginary = self.phase
-        return self.amplitudes * real[:, None], self.amplitudes * imaginary[:, None]
-
-    def power(self) -> Tensor:
-        """(b s c f t)."""
-        return self.amplitudes.square()
-
-    def cross(self, c: int, d: int) -> Planes:
-        """(b s f t) twice."""
-        real, imaginary = self.phase
-        product = self.amplitudes[:, :, c] * self.amplitudes[:, :, d]
-        turn = real[:, c] * real[:, d] + imaginary[:, c] * imaginary[:, d]
-        twist = imaginary[:, c] * real[:, d] - real[:, c] * imaginary[:, d]
-        return product * turn[:, None], product * twist[:, None]
-
-
-class FilteredEstimates:
-    """What an iteration made of the mixture."""
-
-    def __init__(self, real: Tensor, imaginary: Tensor, before: State) -> None:
-        self.real, self.imaginary = real, imaginary
-        self.mixture, self.level = before.mixture, before.level
-
-    def planes(self) -> Planes:
-        """(b s c f t) twice."""
-        return self.real, self.imaginary
-
-    def power(self) -> Tensor:
-        """(b s c f t)."""
-        return self.real.square() + self.imaginary.square()
-
-    def cross(self, c: int, d: int) -> Planes:
-        """(b s f t) twice."""
-        a, b = self.real[:, :, c], self.imaginary[:, :, c]
-        e, f = self.real[:, :, d], self.imaginary[:, :, d]
-        return a * e + b * f, b * e - a * f
+        states = (_apply_models(state, models) for state in first_estimates())
+        models.append(_fit_model(states, models, settings.eps))
+    for state in first_estimates():
+        yield torch.complex(*_apply_models(state, models).planes())
 
 
 @dataclass(frozen=True)
-class Spatial:
-    """Covariances R_j of one iteration.
+class SpatialModel:
+    """Spatial covariances R_j of one iteration, and the regularisation that goes with them.
 
     Attributes:
-        real, imaginary: (batch, stem, channel, channel, bin).
-        floor: (batch, 1, 1) what the mixture's covariance gets on its diagonal.
-        scale: (batch,) of the window, squared.
+        real, imaginary: R_j, (batch, stem, channel, channel, bin).
+        floor: (batch, 1, 1), what is added to the diagonal of Cxx.
+        scale: (batch,), square of the factor by which the authors divide the window.
+
+    Source: R_j of the authors' code.
     """
 
     real: Tensor
@@ -175,12 +134,15 @@ class Spatial:
     scale: Tensor
 
 
-def _beginning(pieces: Pieces, settings: Wiener) -> Callable[[Tensor, Tensor], State]:
-    """What makes a piece's first estimates; the 2019 residual needs a look at all pieces first."""
+def _first_estimator(pieces: Pieces, settings: Wiener) -> Callable[[Tensor, Tensor], State]:
+    """The function from a piece to its first estimates.
+
+    The residual of version 1.0.0 needs a gain from all pieces, which is computed here once.
+    """
     gain = _residual_gain(pieces(), settings) if settings.residual == "magnitude" else None
 
-    def begin(magnitudes: Tensor, mixture: Tensor) -> State:
-        magnitudes = _raised(magnitudes, settings)
+    def estimate(magnitudes: Tensor, mixture: Tensor) -> State:
+        magnitudes = _raise_to_alpha(magnitudes, settings)
         level = mixture.abs()
         if gain is not None:
             magnitudes = add_residual(magnitudes, level, gain, settings)
@@ -193,177 +155,219 @@ def _beginning(pieces: Pieces, settings: Wiener) -> Callable[[Tensor, Tensor], S
             magnitudes = level[:, None] * (
                 magnitudes / (settings.eps + magnitudes.sum(dim=1, keepdim=True))
             )
+        amplitudes = magnitudes.expand(-1, -1, mixture.shape[1], -1, -1)
         if settings.residual == "signal":
-            rest = level - magnitudes.sum(dim=1)
-            whole = magnitudes.expand(-1, -1, mixture.shape[1], -1, -1)
-            magnitudes = torch.cat([whole, rest[:, None]], dim=1)
-        whole = magnitudes.expand(-1, -1, mixture.shape[1], -1, -1)
-        return FirstEstimates(whole, mixture, level)
+            # x - sum_j y_j. All have the phase of x, so amplitudes can be subtracted. The result is
+            # negative where the networks overshoot, and must not be clamped.
+            remainder = level - magnitudes.sum(dim=1)
+            amplitudes = torch.cat([amplitudes, remainder[:, None]], dim=1)
+        return FirstEstimates(amplitudes, mixture, level)
 
-    return begin
+    return estimate
 
 
-def _raised(values: Tensor, settings: Wiener) -> Tensor:
-    """To the power of alpha, which only ratios know."""
+def _raise_to_alpha(values: Tensor, settings: Wiener) -> Tensor:
+    """Magnitudes to the power of alpha for ratio masks; unchanged without softmask.
+
+    Without a ratio there is nothing to bring powers back to the unit of the mixture.
+    """
     return values**settings.alpha if settings.softmask and settings.alpha != 1.0 else values
 
 
-def _advance(state: State, models: list[Spatial]) -> State:
-    """Filter a piece's first estimates by the models of all iterations so far, in turn."""
+def _apply_models(state: State, models: list[SpatialModel]) -> State:
+    """Filter a piece's first estimates with the models of all iterations so far, in order."""
     for model in models:
-        state = _filter(state, model)
+        state = _filter_piece(state, model)
     return state
 
 
-def _fit(states: Iterable[State], earlier: list[Spatial], eps: float) -> Spatial:
-    """Spatial covariances of a window: sums over its frames.
+def _fit_model(states: Iterable[State], earlier: list[SpatialModel], eps: float) -> SpatialModel:
+    """R_j from sums over all frames of a window (EM).
 
-    Dividing mixture and estimates by a number, as the authors do before they iterate, is the same
-    as multiplying both constants by its square; so nothing is divided here.
+    The authors divide mixture and estimates by a factor m before they iterate and multiply the
+    result by m, because their constants are absolute and would vanish in a loud window. That is the
+    same as multiplying eps and sqrt(eps) by m^2, which takes no pass over the window.
     """
     sums: list[Tensor] = []
     peak: Tensor | None = None
     for state in states:
-        found = _moments(state)
-        sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
-        if not earlier:
-            highest = state.level.amax(dim=(1, 2, 3))
-            peak = highest if peak is None else torch.maximum(peak, highest)
+        moments = _sum_moments(state)
+        sums = [a + b for a, b in zip(sums, moments, strict=True)] if sums else moments
+        if not earlier:  # m depends on the mixture only: later iterations take it from the first
+            piece_peak = state.level.amax(dim=(1, 2, 3))
+            peak = piece_peak if peak is None else torch.maximum(peak, piece_peak)
     real, imaginary = sums
     scale = earlier[0].scale if peak is None else (peak / SCALE).clamp(min=1.0).square()
     channels = real.shape[2]
-    volume = torch.diagonal(real, dim1=2, dim2=3).sum(dim=-1) / channels  # (b s f)
-    weight = 1.0 / (eps * scale[:, None, None] + volume)[:, :, None, None]
+    # Channels' mean of the diagonal: v_j summed over frames, (b s f).
+    total_psd = torch.diagonal(real, dim1=2, dim2=3).sum(dim=-1) / channels
+    # eps, because a stem that is silent all through the window would give 0 / 0.
+    weight = 1.0 / (eps * scale[:, None, None] + total_psd)[:, :, None, None]
+    # sqrt(eps), because Cxx is zero where all estimates are, and singular where they are mono.
     floor = (math.sqrt(eps) * scale)[:, None, None]
-    return Spatial(real * weight, imaginary * weight, floor, scale)
+    return SpatialModel(real * weight, imaginary * weight, floor, scale)
 
 
-def _moments(state: State) -> list[Tensor]:
-    """Sums over frames of y y^H: real and imaginary part, each (b s c d f)."""
+def _sum_moments(state: State) -> list[Tensor]:
+    """Sums over frames of y_j y_j^H: real and imaginary part, each (b s c d f).
+
+    The matrix is Hermitian: only one triangle is computed.
+    """
     power = state.power().sum(dim=-1)  # (b s c f)
     real = torch.diag_embed(power.transpose(2, 3)).permute(0, 1, 3, 4, 2).contiguous()
     imaginary = torch.zeros_like(real)
     channels = real.shape[2]
     for c in range(channels):
         for d in range(c + 1, channels):
-            turn, twist = (part.sum(dim=-1) for part in state.cross(c, d))
-            real[:, :, c, d] = real[:, :, d, c] = turn
-            imaginary[:, :, c, d], imaginary[:, :, d, c] = twist, -twist
+            cross_real, cross_imaginary = (part.sum(dim=-1) for part in state.cross(c, d))
+            real[:, :, c, d] = real[:, :, d, c] = cross_real
+            imaginary[:, :, c, d], imaginary[:, :, d, c] = cross_imaginary, -cross_imaginary
     return [real, imaginary]
 
 
-def _filter(state: State, model: Spatial) -> State:
-    """y_j = v_j R_j C^-1 x, where C is the floor plus the sum of all v_j R_j."""
-    volume = state.power().mean(dim=2)  # (b s f t)
-    white = _whiten(volume, model, state.mixture)
+def _filter_piece(state: State, model: SpatialModel) -> State:
+    """Next estimates (EM): y_j = W_j x with the gain W_j = v_j R_j Cxx^-1.
+
+    Cxx^-1 x is the same for all stems and is computed once; W_j itself is never formed.
+    """
+    psd = state.power().mean(dim=2)  # v_j, (b s f t)
+    solved = _solve_mixture(psd, model, state.mixture)
     channels = state.mixture.shape[1]
     stems = []
-    for s in range(volume.shape[1]):
+    for s in range(psd.shape[1]):
         real, imaginary = model.real[:, s, ..., None], model.imaginary[:, s, ..., None]
-        parts = [_row(real[:, c], imaginary[:, c], white) for c in range(channels)]
-        stems.append([_stack(plane) * volume[:, s, None] for plane in zip(*parts, strict=True)])
+        rows = [_multiply_row(real[:, c], imaginary[:, c], solved) for c in range(channels)]
+        stems.append([_stack(plane) * psd[:, s, None] for plane in zip(*rows, strict=True)])
     real, imaginary = (_stack(plane) for plane in zip(*stems, strict=True))
     return FilteredEstimates(real, imaginary, state)
 
 
 def _stack(parts: Sequence[Tensor]) -> Tensor:
-    """Stacked along a new axis 1, with the bins of a frame beside each other in memory."""
+    """Stack (b ... f t) along a new axis 1.
+
+    The copy keeps the bins of a frame adjacent, as torch.stft leaves them and the inverse FFT reads
+    them; a plain stack would make adjacent frames contiguous.
+    """
     return torch.stack([part.transpose(-1, -2) for part in parts], dim=1).transpose(-1, -2)
 
 
-def _row(real: Tensor, imaginary: Tensor, white: Planes) -> Planes:
-    """One row of R_j (b d f 1) times the whitened mixture (b d f t): (b f t) twice."""
-    u, w = white
-    up, over = real[:, 0] * u[:, 0], real[:, 0] * w[:, 0]
+def _multiply_row(real: Tensor, imaginary: Tensor, vector: Planes) -> Planes:
+    """One row of R_j (b d f 1) times a vector (b d f t): (b f t), real and imaginary part.
+
+    addcmul adds a product in one pass over memory, without a tensor for the product.
+    """
+    vector_real, vector_imaginary = vector
+    out_real = real[:, 0] * vector_real[:, 0]
+    out_imaginary = real[:, 0] * vector_imaginary[:, 0]
     for d in range(real.shape[1]):
         if d:
-            up = torch.addcmul(up, real[:, d], u[:, d])
-            over = torch.addcmul(over, real[:, d], w[:, d])
-        up = torch.addcmul(up, imaginary[:, d], w[:, d], value=-1)
-        over = torch.addcmul(over, imaginary[:, d], u[:, d])
-    return up, over
+            out_real = torch.addcmul(out_real, real[:, d], vector_real[:, d])
+            out_imaginary = torch.addcmul(out_imaginary, real[:, d], vector_imaginary[:, d])
+        out_real = torch.addcmul(out_real, imaginary[:, d], vector_imaginary[:, d], value=-1)
+        out_imaginary = torch.addcmul(out_imaginary, imaginary[:, d], vector_real[:, d])
+    return out_real, out_imaginary
 
 
-def _whiten(volume: Tensor, model: Spatial, mixture: Tensor) -> Planes:
-    """C^-1 x, (b c f t) twice: in closed form for one and two channels."""
+def _solve_mixture(psd: Tensor, model: SpatialModel, mixture: Tensor) -> Planes:
+    """Cxx^-1 x, each part (b c f t); in closed form for one and two channels.
+
+    Elementwise arithmetic over whole planes is much faster than a batched solver, which factorises
+    a tiny matrix for every bin and frame.
+    """
     channels = mixture.shape[1]
     if channels > 2:
-        return _solve(volume, model, mixture)
-    level = _mix(volume, model.real[:, :, 0, 0])
+        return _solve_any(psd, model, mixture)
+    left = _weighted_sum(psd, model.real[:, :, 0, 0])
     if channels == 1:
-        level = (level + model.floor)[:, None]
-        return mixture.real / level, mixture.imag / level
-    other = _mix(volume, model.real[:, :, 1, 1])
-    turn, twist = _mix(volume, model.real[:, :, 0, 1]), _mix(volume, model.imaginary[:, :, 0, 1])
-    return _eliminate(level, other, (turn, twist), model.floor, mixture)
+        left = (left + model.floor)[:, None]
+        return mixture.real / left, mixture.imag / left
+    right = _weighted_sum(psd, model.real[:, :, 1, 1])
+    cross_real = _weighted_sum(psd, model.real[:, :, 0, 1])
+    cross_imaginary = _weighted_sum(psd, model.imaginary[:, :, 0, 1])
+    return _solve_stereo(left, right, (cross_real, cross_imaginary), model.floor, mixture)
 
 
-def _eliminate(level: Tensor, other: Tensor, cross: Planes, floor: Tensor, x: Tensor) -> Planes:
-    """(floor I + [[level, cross], [cross*, other]])^-1 x by Gaussian elimination.
+def _solve_stereo(left: Tensor, right: Tensor, cross: Planes, floor: Tensor, x: Tensor) -> Planes:
+    """(floor I + [[left, cross], [cross*, right]])^-1 x by Gaussian elimination.
 
-    Of two equal channels the sum is singular and the floor below its rounding. An adjugate over
-    the determinant then divides by zero; here both pivots stay at least as large as the floor.
+    Why not the adjugate over the determinant, as the authors do: for channels that differ in level
+    alone the sum of v_j R_j is singular. In float32 the floor is lost when it is added to a large
+    diagonal, so the determinant comes out as zero or as rounding noise of either sign. Here the
+    floor is added after the cancellation, and both pivots are at least as large as it.
     """
-    turn, twist = cross
-    lost = (level * other - turn.square() - twist.square()).clamp(min=0.0)
-    first = 1.0 / (level + floor)
-    second = 1.0 / (floor + (lost + floor * other) * first)
-    turn, twist = turn * first, twist * first
-    (u, v), (w, z) = x.real.unbind(1), x.imag.unbind(1)
-    v = (v - turn * u - twist * w) * second
-    z = (z - turn * w + twist * u) * second
-    u = u * first - turn * v + twist * z
-    w = w * first - turn * z - twist * v
+    cross_real, cross_imaginary = cross
+    # The determinant without floor. That of a covariance is not negative: anything below is noise.
+    determinant = (left * right - cross_real.square() - cross_imaginary.square()).clamp(min=0.0)
+    inverse_pivot = 1.0 / (left + floor)
+    # Second pivot: right + floor - |cross|^2 / (left + floor), rearranged to cancel nothing.
+    inverse_pivot2 = 1.0 / (floor + (determinant + floor * right) * inverse_pivot)
+    cross_real, cross_imaginary = cross_real * inverse_pivot, cross_imaginary * inverse_pivot
+    (u, v), (w, z) = x.real.unbind(1), x.imag.unbind(1)  # left u + iw, right v + iz
+    # Forward elimination of the right channel, then back substitution into the left.
+    v = (v - cross_real * u - cross_imaginary * w) * inverse_pivot2
+    z = (z - cross_real * w + cross_imaginary * u) * inverse_pivot2
+    u = u * inverse_pivot - cross_real * v + cross_imaginary * z
+    w = w * inverse_pivot - cross_real * z - cross_imaginary * v
     return _stack([u, v]), _stack([w, z])
 
 
-def _mix(volume: Tensor, weights: Tensor) -> Tensor:
-    """The sum over stems of (b s f t) times (b s f): (b f t)."""
-    total = volume[:, 0] * weights[:, 0, :, None]
-    for s in range(1, volume.shape[1]):
-        total = torch.addcmul(total, volume[:, s], weights[:, s, :, None])
+def _weighted_sum(psd: Tensor, weights: Tensor) -> Tensor:
+    """Sum over stems of v_j (b s f t) times one entry of R_j (b s f): (b f t)."""
+    total = psd[:, 0] * weights[:, 0, :, None]
+    for s in range(1, psd.shape[1]):
+        total = torch.addcmul(total, psd[:, s], weights[:, s, :, None])
     return total
 
 
-def _solve(volume: Tensor, model: Spatial, mixture: Tensor) -> Planes:
-    """C^-1 x for any number of channels, by factorising every bin of every frame."""
-    covariance = torch.einsum("bsft,bscdf->bftcd", volume.to(mixture.dtype), _complex(model))
+def _solve_any(psd: Tensor, model: SpatialModel, mixture: Tensor) -> Planes:
+    """Cxx^-1 x for any number of channels, by factorising Cxx in every bin and frame."""
+    covariances = torch.complex(model.real, model.imaginary)
+    mixture_covariance = torch.einsum("bsft,bscdf->bftcd", psd.to(mixture.dtype), covariances)
     floor = model.floor[..., None, None] * torch.eye(mixture.shape[1], device=mixture.device)
-    white = torch.linalg.solve(covariance + floor, mixture.permute(0, 2, 3, 1))
-    return white.real.permute(0, 3, 1, 2), white.imag.permute(0, 3, 1, 2)
-
-
-def _complex(model: Spatial) -> Tensor:
-    return torch.complex(model.real, model.imaginary)
+    solved = torch.linalg.solve(mixture_covariance + floor, mixture.permute(0, 2, 3, 1))
+    return solved.real.permute(0, 3, 1, 2), solved.imag.permute(0, 3, 1, 2)
 
 
 def _residual_gain(pieces: Iterable[Piece], settings: Wiener) -> Tensor:
-    """How much the magnitudes must be scaled to fit the mixture's best, (b c f)."""
-    above: Tensor | float = 0.0
-    below: Tensor | float = 0.0
+    """Least-squares gain from the sum of the magnitudes to those of the mixture, (b c f)."""
+    numerator: Tensor | float = 0.0
+    denominator: Tensor | float = 0.0
     eps = 0.0
     for magnitudes, mixture in pieces:
-        magnitudes = _raised(magnitudes, settings)
-        whole, level, eps = _whole_and_level(magnitudes, mixture.abs(), settings)
-        above = above + (level * whole).sum(dim=-1)
-        below = below + whole.square().sum(dim=-1)
-    assert isinstance(above, Tensor)
-    return above / (eps + below)
+        magnitudes = _raise_to_alpha(magnitudes, settings)
+        total, level, eps = _total_and_level(magnitudes, mixture.abs(), settings)
+        numerator = numerator + (level * total).sum(dim=-1)
+        denominator = denominator + total.square().sum(dim=-1)
+    assert isinstance(numerator, Tensor)
+    return numerator / (eps + denominator)
 
 
 def add_residual(magnitudes: Tensor, level: Tensor, gain: Tensor, settings: Wiener) -> Tensor:
-    """The 2019 residual: magnitudes scaled by ``gain``, and what the mixture has left as a stem.
+    """Append the residual of version 1.0.0 as a stem, and scale the other stems by ``gain``.
 
-    What is left is taken from the magnitudes before they are scaled, as the library did it.
+    Args:
+        magnitudes: (batch, stem, channel, bin, frame).
+        level: (batch, channel, bin, frame) magnitudes of the mixture.
+        gain: (batch, channel, bin).
+        settings: of the filter.
+
+    Returns:
+        (batch, stem + 1, channel, bin, frame).
+
+    Source: `residual_model` of norbert, which subtracts the magnitudes as they were before scaling.
+        That looks like an oversight but is what the published scores were made with.
     """
-    whole, level, _ = _whole_and_level(magnitudes, level, settings)
-    rest = (level - whole).clamp(min=0.0)
-    return torch.cat([magnitudes * gain[:, None, ..., None], rest[:, None]], dim=1)
+    total, level, _ = _total_and_level(magnitudes, level, settings)
+    remainder = (level - total).clamp(min=0.0)
+    return torch.cat([magnitudes * gain[:, None, ..., None], remainder[:, None]], dim=1)
 
 
-def _whole_and_level(
+def _total_and_level(
     magnitudes: Tensor, level: Tensor, settings: Wiener
 ) -> tuple[Tensor, Tensor, float]:
-    """The stems' sum, the mixture's magnitude to the power of the stems', and the epsilon."""
+    """Sum of the stems, magnitude of the mixture to the same power, and norbert's eps for both.
+
+    The eps is that of the magnitudes' precision, whatever `settings.eps` is: norbert's.
+    """
     eps = torch.finfo(magnitudes.dtype).eps
-    return magnitudes.sum(dim=1), _raised(level, settings).clamp(min=eps), eps
+    return magnitudes.sum(dim=1), _raise_to_alpha(level, settings).clamp(min=eps), eps

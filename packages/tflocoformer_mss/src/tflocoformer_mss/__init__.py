@@ -1,9 +1,9 @@
-"""TF-Locoformer (Saijo et al., IWAENC 2024) for music, its variants NoPE and BS-Locoformer.
+"""TF-Locoformer (Saijo et al., IWAENC 2024) for music, and its variants NoPE and BS-Locoformer.
 
-Public names: the music model `TFLocoformerMSS`; the separators of spectrograms
+Public names: the music model `TFLocoformerMSS`; the separators on spectrograms
 `TFLocoformerSeparator`, `BSLocoformerSeparator`, `BSLocoformerStack` and `TussModel`; and
-`configs`, the arguments of their presets. They load on first use (PEP 562), so that importing the
-package, as the command line does, loads no torch.
+`configs`, constructor arguments by preset name. They are imported on first use (PEP 562), so that
+the command line starts without loading torch.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Encoder and decoder of BS-Locoformer (Saijo et al., ICASSP 2025): bands of bins to features."""
+"""Band-split encoder and band-wise decoder of BS-Locoformer (TUSS: Saijo et al., ICASSP 2025)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from torch import Tensor, nn
 
 
 class BandSplit(nn.Module):
-    """One vector of features per band and frame, and back; bands share no weights.
+    """Band-split encoder and band-wise decoder; bands do not share weights.
 
-    Two forms are in circulation, whose weights do not fit each other. Form A (the stand-alone
-    code) has one Tanh in the decoder and orders its outputs (real/imaginary, stem, channel, bin);
-    form B (the code of unified separation) has a second Tanh and the order (stem, real/imaginary,
-    bin).
+    The encoder turns each band of a frame into one feature vector, the decoder turns it back into
+    the bins of each stem. The authors published two forms, whose weights are incompatible. Form A
+    (stand-alone TF-Locoformer code) has one Tanh in the decoder and orders its outputs
+    (real/imaginary, stem, channel, bin). Form B (TUSS code) has a second Tanh and the order
+    (stem, real/imaginary, bin).
 
     Args:
-        sizes: bins of every band.
+        sizes: bins of each band.
         channels: of the spectrogram.
-        stems: that the decoder estimates.
+        stems: number of stems that the decoder estimates.
         dim: features (D).
         form: "A" or "B".
+
+    Source: paper (TUSS), BS-Locoformer; both forms, authors' code.
     """
 
     def __init__(
@@ -42,25 +45,26 @@ class BandSplit(nn.Module):
         )
 
     def encode(self, spec: Tensor) -> Tensor:
-        """(b, c, t, f) complex -> (b, t, k, d).
+        """Band-split encoder, (b, c, t, f) complex -> (b, t, k, d).
 
         Raises:
-            ValueError: if the bands do not cover the bins.
+            ValueError: if the spectrogram has another number of bins than the bands.
         """
         if spec.shape[-1] != sum(self.sizes):
             raise ValueError(
                 f"the bands cover {sum(self.sizes)} bins, the spectrogram has {spec.shape[-1]}: "
-                f"sample_rate and stft_size must be its own"
+                f"sample_rate and stft_size must be those of the spectrogram"
             )
         reals = torch.view_as_real(spec).float()
-        # All real parts come first, then all imaginary ones; bins are outermost: a band is a slice.
+        # Within a bin, real parts of all channels, then imaginary parts. Bins are outermost, so
+        # that a band is a slice.
         reals = rearrange(reals, "b c t f r -> b (f r c) t")
         bands = reals.split([2 * self.channels * size for size in self.sizes], dim=1)
         encoded = [e(x) for e, x in zip(self.band_split_module, bands, strict=True)]
         return rearrange(torch.stack(encoded), "k b d t -> b t k d")
 
     def decode(self, x: Tensor) -> Tensor:
-        """(b, t, k, d) -> (b, s, c, t, f) complex."""
+        """Band-wise decoder, (b, t, k, d) -> (b, s, c, t, f) complex."""
         bands = rearrange(x, "b t k d -> k b d t").contiguous()
         decoded = [
             self.arrange(d(band))
@@ -70,7 +74,7 @@ class BandSplit(nn.Module):
         return torch.view_as_complex(reals)
 
     def arrange(self, band: Tensor) -> Tensor:
-        """(b, features out, t) of one band -> (b, s, c, t, bin, r)."""
+        """Separate the axes of one band's output, (b, features, t) -> (b, s, c, t, bin, r)."""
         axes = "r s c f" if self.form == "A" else "s r c f"
         return rearrange(
             band, f"b ({axes}) t -> b s c t f r", r=2, s=self.stems, c=self.channels
@@ -78,9 +82,9 @@ class BandSplit(nn.Module):
 
 
 def decoder(dim: int, width: int, form: str) -> nn.Sequential:
-    """(b, d, t) -> (b, width, t) for one band.
+    """The decoder of one band, (b, d, t) -> (b, width, t).
 
-    There is nothing between the second and the third convolution of form A.
+    In form A no activation stands between the second and the third convolution.
     """
     between = [nn.Tanh()] if form == "B" else []
     return nn.Sequential(

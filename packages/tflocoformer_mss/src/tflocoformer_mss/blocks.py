@@ -1,7 +1,12 @@
-"""The block of TF-Locoformer (Saijo et al., IWAENC 2024): norm, FFN, attention, the two paths.
+"""The TF-Locoformer block (Saijo et al., IWAENC 2024) and its parts, under the paper's names.
 
-All tensors have the features last: (batch, frame, bin, feature) between the blocks, and
-(sequence, place, feature) within a path, whose places are bins (or bands) or frames.
+RMSGroupNorm, ConvSwiGLU, multi-head self-attention (MHSA) with RoPE or NoPE, the macaron-style
+sub-block along one axis, and the TF block of two of them. Section numbers are not cited: the full
+text of the paper was not read, and details are those of the authors' code, release 1.1.0.
+
+All tensors have the features last: (batch, frame, bin, feature) between blocks and
+(sequence, position, feature) within a path, where positions are bins (or bands) or frames.
+Axis letters: n sequence, l position, d feature, h head, b batch, t frame, f bin or band.
 """
 
 from __future__ import annotations
@@ -18,13 +23,17 @@ from torch.utils.checkpoint import checkpoint
 
 from tflocoformer_mss.config import BlockConfig, FFNConfig, PathConfig
 
-# Of the sequences that go through a path together, unless all is kept for the gradient; on a CPU as
-# many as leave what lies between in the cache.
-PLACES_AT_ONCE = {"cpu": 2**13}
+# Positions that go through a path together, all their sequences counted, if the activations are not
+# kept for a gradient. On a CPU, few enough for the activations of a path to stay in the cache.
+POSITIONS_AT_ONCE = {"cpu": 2**13}
+OTHER_DEVICES_AT_ONCE = 2**17
 
 
 class RMSGroupNorm(nn.Module):
-    """Divide each group of features by its root mean square, in float32 (paper, sec. 2.2)."""
+    """RMSGroupNorm: divide each group of features by its root mean square, in float32.
+
+    Source: paper, RMSGroupNorm; where eps is added, authors' code.
+    """
 
     def __init__(self, groups: int, dim: int, eps: float) -> None:
         super().__init__()
@@ -35,15 +44,18 @@ class RMSGroupNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., feature) -> (..., feature) float32."""
         with full_precision(x):
-            parts = x.float().unflatten(-1, (self.groups, -1))
-            norm = torch.linalg.vector_norm(parts, dim=-1, keepdim=True)
-            # eps is added to the root mean square, outside the root.
-            rms = norm * parts.shape[-1] ** -0.5 + self.eps
-            return (parts / rms).flatten(-2) * self.gamma
+            groups = x.float().unflatten(-1, (self.groups, -1))
+            norm = torch.linalg.vector_norm(groups, dim=-1, keepdim=True)
+            # eps is added to the root mean square itself, not to the mean square under the root.
+            rms = norm * groups.shape[-1] ** -0.5 + self.eps
+            return (groups / rms).flatten(-2) * self.gamma
 
 
 class ConvSwiGLU(nn.Module):
-    """SwiGLU with convolutions in place of linear layers (paper, sec. 2.3)."""
+    """ConvSwiGLU: a SwiGLU feed-forward network (FFN) with convolutions instead of linear layers.
+
+    Source: paper, ConvSwiGLU, the local modeling of TF-Locoformer; padding, authors' code.
+    """
 
     def __init__(self, dim: int, config: FFNConfig, dropout: float) -> None:
         super().__init__()
@@ -55,26 +67,29 @@ class ConvSwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, l, d) -> (n, l, d)."""
-        places, lead = x.shape[1], self.kernel - self.shift
-        steps = -(-(places + lead - self.shift) // self.shift)
-        tail = steps * self.shift + self.kernel - places - lead
-        value, gate = convolve(F.pad(x, (0, 0, lead, tail)), self.conv1d).chunk(2, dim=-1)
-        return self.dropout(self.spread(self.dropout(value * F.silu(gate)), places, lead))
+        # Padded so that as many windows cover the first and last positions as any other, and so
+        # that the windows end with the sequence whatever the shift.
+        length, left = x.shape[1], self.kernel - self.shift
+        steps = -(-(length + left - self.shift) // self.shift)
+        right = steps * self.shift + self.kernel - length - left
+        value, gate = convolve(F.pad(x, (0, 0, left, right)), self.conv1d).chunk(2, dim=-1)
+        return self.dropout(self.deconvolve(self.dropout(value * F.silu(gate)), length, left))
 
-    def spread(self, hidden: Tensor, places: int, lead: int) -> Tensor:
-        """(n, steps, h) -> (n, l, d), the transposed convolution without its padding."""
+    def deconvolve(self, hidden: Tensor, length: int, left: int) -> Tensor:
+        """Transposed convolution, cropped to the unpadded positions, (n, steps, h) -> (n, l, d)."""
         weight, bias = self.deconv1d.weight, self.deconv1d.bias
         if self.shift == 1:
-            # Then what is left of it is a convolution with the mirrored kernel, which is faster.
+            # After cropping it equals a convolution with the mirrored kernel, which is faster and
+            # does not compute what is cropped.
             return channels_last_conv(hidden, weight.transpose(0, 1).flip(-1), bias, 1)
-        spread: Tensor = self.deconv1d(hidden.mT).mT
-        return spread[:, lead : lead + places]
+        full: Tensor = self.deconv1d(hidden.mT).mT
+        return full[:, left : left + length]
 
 
 class ConvSiLU(nn.Module):
-    """The FFN without gate or padding, which keeps all places only if kernel and shift agree.
+    """FFN without gate or padding; its output has the input's length only if kernel equals shift.
 
-    ESPnet's form has it; no published configuration uses it.
+    Source: `conv1d` of the authors' code in ESPnet. No published configuration uses it.
     """
 
     def __init__(self, dim: int, config: FFNConfig, dropout: float) -> None:
@@ -92,12 +107,12 @@ class ConvSiLU(nn.Module):
         """(n, l, d) -> (n, l, d).
 
         Raises:
-            ValueError: if the kernel does not fit the sequence a whole number of times.
+            ValueError: if kernel and shift differ, or do not divide the length of the sequence.
         """
         if self.kernel != self.shift or x.shape[1] % self.kernel:
             raise ValueError(
-                f"conv1d_kernel={self.kernel}, conv1d_shift={self.shift} on {x.shape[1]} places: "
-                f"ffn_type conv1d needs them equal and a divisor of the places"
+                f"conv1d_kernel={self.kernel}, conv1d_shift={self.shift} on a sequence of length "
+                f"{x.shape[1]}: ffn_type conv1d needs them equal, and a divisor of the length"
             )
         out: Tensor = self.net(x.mT).mT
         return out
@@ -107,18 +122,24 @@ FFNS: dict[str, Callable[..., nn.Module]] = {"swiglu_conv1d": ConvSwiGLU, "conv1
 
 
 def convolve(x: Tensor, layer: nn.Conv1d) -> Tensor:
-    """(n, l, features in) -> (n, steps, features out) by the layer's weights."""
+    """Apply a convolution layer along l, (n, l, features in) -> (n, steps, features out)."""
     return channels_last_conv(x, layer.weight, layer.bias, layer.stride[0])
 
 
 def channels_last_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
-    """A convolution along l whose features stay last in memory, as the rest of a path has them.
+    """Convolve along l with the features last in memory, as the norms and linear layers have them.
+
+    conv1d would need the features first, and two transposed copies. conv2d with a height of one
+    takes the channels-last memory format, for which no copy is made.
 
     Args:
         x: (n, l, features in).
         weight: (features out, features in, kernel).
         bias: (features out,).
-        stride: in places.
+        stride: in positions.
+
+    Returns:
+        (n, steps, features out).
     """
     weight = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
     out = F.conv2d(rearrange(x, "n l d -> n d 1 l"), weight, bias, stride=(1, stride))
@@ -126,10 +147,12 @@ def channels_last_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: i
 
 
 class Rotary(nn.Module):
-    """Rotary positions of interleaved pairs; positions and angles are float32 in any precision.
+    """RoPE, rotary positional encoding of interleaved pairs, with angles in float32.
 
-    The package whose key `freqs` this keeps counts positions in the precision of the query: under
-    bfloat16, places above 256 share positions.
+    The package that the authors use counts positions in the precision of the query. bfloat16 rounds
+    integers above 256, so that neighbours there would share a position.
+
+    Source: paper, RoPE; the state-dict key `freqs` is that of rotary-embedding-torch.
     """
 
     freqs: Tensor
@@ -140,29 +163,32 @@ class Rotary(nn.Module):
         self.register_buffer("freqs", 1.0 / 10_000**exponents)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Rotary:
-        """Move to another device, but keep the frequencies exact if the model is cast."""
-        exact = self.freqs
+        """Follow the model to another device, but stay in float32 if the model is cast."""
+        freqs = self.freqs
         super()._apply(fn, recurse)
-        self.freqs = exact.to(self.freqs.device)
+        self.freqs = freqs.to(self.freqs.device)
         return self
 
-    def forward(self, places: int) -> Tensor:
-        """(l, feature / 2) complex64: the rotation of each pair at each place."""
+    def forward(self, length: int) -> Tensor:
+        """Rotation of each pair at each position, (length, feature / 2) complex64."""
         with full_precision(self.freqs):
-            positions = torch.arange(places, device=self.freqs.device, dtype=torch.float32)
+            positions = torch.arange(length, device=self.freqs.device, dtype=torch.float32)
             angles = torch.outer(positions, self.freqs)
             return torch.polar(torch.ones_like(angles), angles)
 
 
 def rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """(n, l, h, feature) -> the same, its pairs turned by (l, feature / 2)."""
+    """Apply RoPE: (n, l, h, feature) -> the same shape, pairs multiplied by (l, feature / 2)."""
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    turned = torch.view_as_real(pairs * rotation[:, None]).flatten(-2)
-    return turned.to(x.dtype)
+    rotated = torch.view_as_real(pairs * rotation[:, None]).flatten(-2)
+    return rotated.to(x.dtype)
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention along a path (paper, sec. 2.3)."""
+    """MHSA: multi-head self-attention along one axis, with RoPE, or without positions (NoPE).
+
+    Source: paper, MHSA; NoPE, Saijo and Ogawa, EUSIPCO 2025; projections, authors' code.
+    """
 
     def __init__(self, config: PathConfig) -> None:
         super().__init__()
@@ -185,14 +211,17 @@ class Attention(nn.Module):
             rotation = self.rope(x.shape[1])
             q, k = rotate(q, rotation), rotate(k, rotation)
         dropout = self.dropout if self.training else 0.0
-        q, k, v = (rearrange(part, "n l h a -> n h l a") for part in (q, k, v))
+        q, k, v = (rearrange(each, "n l h a -> n h l a") for each in (q, k, v))
         with self.kernels(q):
             out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
         merged: Tensor = self.aggregate_heads(rearrange(out, "n h l a -> n l (h a)"))
         return merged
 
     def kernels(self, q: Tensor) -> AbstractContextManager[object]:
-        """The kernels that `flash_attention` allows; it acts on CUDA and changes no result."""
+        """Select the attention kernels that `flash_attention` allows, on CUDA only.
+
+        The kernels agree to rounding. Flash attention does not support float32.
+        """
         if q.device.type != "cuda":
             return nullcontext()
         if self.flash and q.dtype != torch.float32:
@@ -201,14 +230,17 @@ class Attention(nn.Module):
 
 
 class Path(nn.Module):
-    """FFN, attention, FFN along one axis, each after a norm and added to its input (paper, fig. 1).
+    """Macaron-style sub-block along one axis: FFN, MHSA, FFN, each pre-norm with a residual.
 
-    The paper halves what the FFNs add; the code and the published weights do not.
+    `freq_path` models frequency, `frame_path` time. The paper multiplies the output of each FFN by
+    1/2; the authors' code and the published weights do not, and neither does this.
+
+    Source: paper, macaron-style FFNs before and after MHSA; authors' code for the missing 1/2.
     """
 
     def __init__(self, config: PathConfig) -> None:
         super().__init__()
-        # Last first, as in the published weights: index 0 follows attention, 1 precedes it.
+        # In reverse, as in the published weights: ffn.0 follows attention, ffn.1 precedes it.
         reversed_ffns = config.ffns[::-1]
         self.ffn_norm = nn.ModuleList(build_norm(config) for _ in reversed_ffns)
         self.ffn = nn.ModuleList(
@@ -227,14 +259,17 @@ class Path(nn.Module):
 
 
 def build_norm(config: PathConfig) -> nn.Module:
-    """The norm before a sub-layer."""
+    """The norm before an FFN or attention, as `norm_type` selects it."""
     if config.norm == "layernorm":
         return nn.LayerNorm(config.dim, config.eps)
     return RMSGroupNorm(config.groups, config.dim, config.eps)
 
 
 class Block(nn.Module):
-    """A path along bins and one along frames (paper, fig. 1)."""
+    """TF-Locoformer block: frequency modeling, then temporal modeling, or the other way round.
+
+    Source: paper, TF-domain dual-path block.
+    """
 
     def __init__(self, config: BlockConfig) -> None:
         super().__init__()
@@ -250,43 +285,43 @@ class Block(nn.Module):
         return x
 
     def along_bins(self, x: Tensor) -> Tensor:
-        """(b, t, f, d) -> (b, t, f, d), every frame for itself."""
+        """Frequency modeling, (b, t, f, d) -> (b, t, f, d); each frame is a sequence of bins."""
         out = self.run(self.freq_path, rearrange(x, "b t f d -> (b t) f d"))
         return rearrange(out, "(b t) f d -> b t f d", b=x.shape[0])
 
     def along_frames(self, x: Tensor) -> Tensor:
-        """(b, t, f, d) -> (b, t, f, d), every bin for itself."""
+        """Temporal modeling, (b, t, f, d) -> (b, t, f, d); each bin is a sequence of frames."""
         out = self.run(self.frame_path, rearrange(x, "b t f d -> (b f) t d"))
         return rearrange(out, "(b f) t d -> b t f d", b=x.shape[0])
 
     def run(self, path: Path, x: Tensor) -> Tensor:
-        """(n, l, d) -> (n, l, d), computed again in the backward pass if memory is to be saved.
+        """Apply a path, (n, l, d) -> (n, l, d).
 
-        Then, and without a gradient, a few sequences at a time: they do not see each other, and
-        what lies between takes many times their memory.
+        With activation checkpointing and without a gradient, a few sequences at a time: sequences
+        are independent, and the activations within a path take many times the memory of its input.
         """
-        again = self.activation_checkpointing and self.training
-        if torch.is_grad_enabled() and not again:
+        recompute = self.activation_checkpointing and self.training
+        if torch.is_grad_enabled() and not recompute:
             return path(x)
-        places = PLACES_AT_ONCE.get(x.device.type, 2**17)
-        parts = x.split(max(1, places // x.shape[1]))
+        positions = POSITIONS_AT_ONCE.get(x.device.type, OTHER_DEVICES_AT_ONCE)
+        parts = x.split(max(1, positions // x.shape[1]))
         if torch.is_grad_enabled():
             return torch.cat([checkpoint(path, part, use_reentrant=False) for part in parts])
         return torch.cat([path(part) for part in parts])
 
 
 def build_blocks(config: BlockConfig, count: int) -> nn.ModuleList:
-    """So many blocks in a row."""
+    """A stack of ``count`` blocks."""
     return nn.ModuleList(Block(config) for _ in range(count))
 
 
 def run_blocks(blocks: Iterable[nn.Module], x: Tensor) -> Tensor:
-    """(b, t, f, d) -> (b, t, f, d)."""
+    """Apply a stack of blocks, (b, t, f, d) -> (b, t, f, d)."""
     for block in blocks:
         x = block(x)
     return x
 
 
 def full_precision(like: Tensor) -> torch.autocast:
-    """Autocast switched off on the tensor's device."""
+    """A context in which autocast is off on the tensor's device."""
     return torch.autocast(like.device.type, enabled=False)

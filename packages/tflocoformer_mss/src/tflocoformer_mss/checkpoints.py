@@ -1,4 +1,4 @@
-"""Weights of others, and what `separate` is asked for."""
+"""Third-party weights, and the options of `separate` that need the model."""
 
 from __future__ import annotations
 
@@ -19,41 +19,54 @@ PREFIX = "separator."
 def adapt(
     state: Mapping[str, Tensor], model: WaveformModel, name: str
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Weights under the model's keys, and a line on what was done to them.
+    """Rename weights to the model's keys.
 
-    ESPnet's files have the prefix already; those of the stand-alone code and of the music model
-    have none. What does not fit is left for strict loading to refuse.
+    ESPnet's files have the prefix `separator.`; those of the stand-alone code and of the music fork
+    do not. Other mismatches are left for strict loading to reject.
+
+    Args:
+        state: the weights.
+        model: to load them into.
+        name: of the file, for the note.
+
+    Returns:
+        The renamed weights, and notes for the user.
     """
-    bare = {key.removeprefix(PREFIX) for key in model.state_dict()}
-    if not set(state) & bare:
+    without_prefix = {key.removeprefix(PREFIX) for key in model.state_dict()}
+    if not set(state) & without_prefix:
         return dict(state), []
     named = {PREFIX + key: value for key, value in state.items()}
     return named, [f"{name}: {len(named)} tensors without prefix, read as {PREFIX}*"]
 
 
-def join(models: Sequence[Any], recipe: Any, given: Mapping[str, Any]) -> Any:
-    """One model of several; a single prompted one is asked for `--prompts`.
+def join(models: Sequence[Any], recipe: Any, flags: Mapping[str, Any]) -> Any:
+    """Join models of single stems to one; `--prompts` are set on a single prompted model.
+
+    Args:
+        models: as the checkpoints hold them.
+        recipe: of the first model.
+        flags: of the command line, values by name.
 
     Raises:
-        ValueError: if there are prompts and several models, or a model that takes none; or if
-            `--config` is no recipe or another model's.
+        ValueError: if prompts come with several models or a model without prompts, or if the
+            recipe of `--config` describes another model.
     """
-    if "config" in given:
-        check_config(given["config"], recipe)
-    if "prompts" in given:
+    if "config" in flags:
+        check_config(flags["config"], recipe)
+    if "prompts" in flags:
         if len(models) != 1:
-            raise ValueError(f"--prompts with {len(models)} checkpoints: give one")
-        models[0].ask(given["prompts"])
+            raise ValueError(f"--prompts with {len(models)} checkpoints: pass a single one")
+        models[0].set_prompts(flags["prompts"])
     return stems_together(models)
 
 
 def check_config(name: str, recipe: Recipe) -> None:
-    """Raise ValueError unless the model of the recipe of that name is the checkpoint's."""
-    asked = load_recipe(Recipe, find_recipe("tflocoformer_mss", name)).recipe.model
-    for field in fields(asked):
-        theirs, ours = getattr(asked, field.name), getattr(recipe.model, field.name)
-        if theirs != ours:
+    """Raise ValueError if the recipe of that name describes another model than the checkpoint's."""
+    config = load_recipe(Recipe, find_recipe("tflocoformer_mss", name)).recipe.model
+    for field in fields(config):
+        value, trained = getattr(config, field.name), getattr(recipe.model, field.name)
+        if value != trained:
             raise ValueError(
-                f"--config {name} has {field.name}={theirs!r}, the checkpoint's recipe {ours!r}: "
-                f"leave --config out, or give the checkpoint's own"
+                f"--config {name} has {field.name}={value!r}, the checkpoint's recipe {trained!r}: "
+                f"omit --config, or pass the checkpoint's own"
             )

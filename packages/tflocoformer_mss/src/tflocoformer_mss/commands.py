@@ -1,4 +1,4 @@
-"""The words of the music fork: its verb `train`, its flags, its configurations."""
+"""Command-line compatibility with the music fork: its verb `train`, flags and configurations."""
 
 from __future__ import annotations
 
@@ -10,62 +10,70 @@ from mss_shared.cli import run
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import shipped_recipes
 
-WORDS = {
+FIT_FLAGS = {
     "config": "--recipe",
     "output_dir": "--out",
     "batch_size": "--recipe.training.batch",
     "num_epochs": "--recipe.training.epochs",
     "gpu": "--devices",
 }
-# Of its scripts that are verbs of all packages; those of `separate` are aliases.
-EVALUATE_WORDS = {"--config": "--recipe", "--output_dir": "--scores"}
+# Flags of the fork's evaluation script; those of its separation script are aliases in __main__.
+EVALUATE_FLAGS = {"--config": "--recipe", "--output_dir": "--scores"}
 RENAMED = {"musdb18_rtx5090_xlarge": "musdb18_xlarge"}
 
 
-def train(paper: AnyPaper, given: Mapping[str, Any]) -> None:
-    """Run `fit` with the flags that were given, so that the run records what it says.
+def train(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
+    """Run `fit` with the corresponding flags, so that the run records them as its own.
+
+    Args:
+        paper: this package.
+        flags: of `train`, values by name.
 
     Raises:
-        ValueError: if another GPU than the first is asked for.
+        ValueError: if --gpu is not 0.
     """
-    words = ["fit"]
-    for name, value in given.items():
+    arguments = ["fit"]
+    for name, value in flags.items():
         if name == "gpu":
-            value = devices(value)
-        words.append(WORDS.get(name, f"--{name}"))
-        words += [] if value is True else [str(value)]
-    run(paper, words)
+            value = count_devices(value)
+        arguments.append(FIT_FLAGS.get(name, f"--{name}"))
+        arguments += [] if value is True else [str(value)]
+    run(paper, arguments)
 
 
-def devices(gpu: int) -> int:
-    """How many devices `--gpu` means: one, the first that can be seen."""
+def count_devices(gpu: int) -> int:
+    """The value of --devices for --gpu: 1, as only the first visible GPU can be chosen."""
     if gpu != 0:
         raise ValueError(
-            f"--gpu {gpu} is not the first: set CUDA_VISIBLE_DEVICES={gpu} and give --gpu 0"
+            f"--gpu {gpu} is not the first GPU: set CUDA_VISIBLE_DEVICES={gpu} and pass --gpu 0"
         )
     return 1
 
 
-def translate(package: str, words: Sequence[str]) -> list[str]:
-    """The command line with the fork's configurations as names of recipes, and `evaluate`'s flags.
+def translate(package: str, arguments: Sequence[str]) -> list[str]:
+    """Replace the fork's configurations by names of recipes, and its flags of `evaluate` by ours.
 
-    `configs/NAME.yaml` is the recipe of that name, unless there is such a file.
+    `configs/NAME.yaml` means the recipe NAME, unless a file of that name exists.
+
+    Args:
+        package: whose recipes to look for.
+        arguments: of the command line.
     """
     shipped = {path.stem for path in shipped_recipes(package)}
-    found: list[str] = []
-    for word in words:
-        name, equals, value = word.partition("=")
-        flag = EVALUATE_WORDS.get(name, name) if words[0] == "evaluate" else name
+    translated: list[str] = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        flag = EVALUATE_FLAGS.get(name, name) if arguments[0] == "evaluate" else name
         if name == "--config" and equals:
-            value = recipe_name(value, shipped)
-        elif found and words[len(found) - 1] == "--config":
-            flag = recipe_name(word, shipped)
+            value = find_recipe_name(value, shipped)
+        elif translated and arguments[len(translated) - 1] == "--config":
+            flag = find_recipe_name(argument, shipped)
             equals = value = ""
-        found.append(f"{flag}{equals}{value}")
-    return found
+        translated.append(f"{flag}{equals}{value}")
+    return translated
 
 
-def recipe_name(config: str, shipped: set[str]) -> str:
-    """The recipe that a configuration of the fork is, or the word as it was."""
+def find_recipe_name(config: str, shipped: set[str]) -> str:
+    """The shipped recipe that corresponds to a configuration of the fork, else the value itself."""
     name = RENAMED.get(Path(config).stem, Path(config).stem)
     return name if name in shipped and not Path(config).expanduser().exists() else config

@@ -1,4 +1,4 @@
-"""What the blocks are built from, what is legal, and the table of bands. Imports no torch."""
+"""Configuration of blocks and models: fields, valid values, table of bands. Imports no torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ KINDS = ("tf", "bs", "stack", "tuss")
 INITS = ("torch", "xavier_uniform")
 STEMS = ("vocals", "drums", "bass", "other")
 
-# Up to which frequency a band has how many bins (BS-Locoformer; code, release 1.1.0).
+# Lower and upper frequency of a range, and bins per band within it (authors' code, release 1.1.0).
 BAND_RANGES_HZ = (
     (0, 1_000, 2),
     (1_000, 2_000, 4),
@@ -20,7 +20,7 @@ BAND_RANGES_HZ = (
     (4_000, 8_000, 24),
     (8_000, 16_000, 48),
 )
-# Of the stand-alone separators, in order; the code misspells its norm_type and cannot be built so.
+# Of the stand-alone separators, in order. The authors' default of norm_type is misspelt and raises.
 DEFAULTS: dict[str, Any] = {
     "emb_dim": 128,
     "norm_type": "rmsgroupnorm",
@@ -41,12 +41,12 @@ DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class FFNConfig:
-    """A feed-forward network of convolutions along the sequence.
+    """One feed-forward network (FFN) with convolutions along the sequence.
 
     Args:
-        kind: "swiglu_conv1d", or "conv1d" without gate and padding.
+        kind: "swiglu_conv1d" (ConvSwiGLU), or "conv1d" without gate and padding.
         hidden: features between the two convolutions (h).
-        kernel: their length (k), in bins, bands or frames.
+        kernel: size of their kernels (k), in bins, bands or frames.
         shift: their stride (s).
     """
 
@@ -56,9 +56,9 @@ class FFNConfig:
     shift: int
 
     def __post_init__(self) -> None:
-        choose("ffn_type", self.kind, FFN_TYPES)
+        check_choice("ffn_type", self.kind, FFN_TYPES)
         for name, value in (("ffn_hidden_dim", self.hidden), ("conv1d_shift", self.shift)):
-            at_least(name, value, 1)
+            check_at_least(name, value, 1)
         if self.kernel < self.shift:
             raise ValueError(
                 f"conv1d_kernel={self.kernel} with conv1d_shift={self.shift}: the kernel must be "
@@ -68,17 +68,17 @@ class FFNConfig:
 
 @dataclass(frozen=True)
 class PathConfig:
-    """One half of a block: attention along bins or along frames, and its feed-forward networks.
+    """One path of a block: attention along bins or along frames, with its FFNs.
 
     Args:
-        dim: features of a bin and frame (D).
+        dim: features per bin and frame (D).
         norm: "rmsgroupnorm" or "layernorm".
-        groups: of the group norm (G).
+        groups: of RMSGroupNorm (G).
         heads: of attention (H).
         attention_dim: features of all heads together (A).
-        flash: on CUDA, the flash kernel alone.
-        positions: "rope" or "nope".
-        ffns: one after attention, or two: before and after.
+        flash: on CUDA, only use the flash attention kernel.
+        positions: positional encoding, "rope" or "nope".
+        ffns: one FFN, after attention, or two, before and after it (macaron style).
         dropout: probability.
         eps: of the norms.
     """
@@ -95,17 +95,17 @@ class PathConfig:
     eps: float
 
     def __post_init__(self) -> None:
-        choose("norm_type", self.norm, NORMS)
-        choose("pos_enc", self.positions, POSITIONS)
+        check_choice("norm_type", self.norm, NORMS)
+        check_choice("pos_enc", self.positions, POSITIONS)
         for name, value in (("emb_dim", self.dim), ("attention_dim", self.attention_dim)):
-            at_least(name, value, 1)
+            check_at_least(name, value, 1)
         for names, whole, part in (
             (("emb_dim", "num_groups"), self.dim, self.groups),
             (("attention_dim", "n_heads"), self.attention_dim, self.heads),
         ):
             if part < 1 or whole % part:
                 raise ValueError(
-                    f"{names[0]}={whole} with {names[1]}={part}: the second must divide the first"
+                    f"{names[0]}={whole} with {names[1]}={part}: {names[1]} must divide {names[0]}"
                 )
         if self.positions == "rope" and self.attention_dim // self.heads % 2:
             raise ValueError(
@@ -115,17 +115,14 @@ class PathConfig:
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout={self.dropout}: it must be at least 0 and below 1")
         if len(self.ffns) not in (1, 2):
-            raise ValueError(f"{len(self.ffns)} feed-forward networks: give one or two")
+            raise ValueError(f"{len(self.ffns)} feed-forward networks: set one or two ffn_type")
 
 
 @dataclass(frozen=True)
 class BlockConfig:
-    """Two paths and which comes first.
+    """The two paths of a TF block and their order.
 
-    Args:
-        freq: along bins or bands.
-        frame: along frames.
-        order: "ft" or "tf".
+    `freq` runs along bins or bands, `frame` along frames; `order` "ft" means frequency first.
     """
 
     freq: PathConfig
@@ -133,38 +130,39 @@ class BlockConfig:
     order: str
 
     def __post_init__(self) -> None:
-        choose("tf_order", self.order, ORDERS)
+        check_choice("tf_order", self.order, ORDERS)
 
 
-def choose(name: str, value: Any, legal: Sequence[str]) -> None:
-    """Raise ValueError unless the value is legal."""
-    if value not in legal:
-        raise ValueError(f"{name}={value!r}: it must be one of {', '.join(legal)}")
+def check_choice(name: str, value: Any, valid: Sequence[str]) -> None:
+    """Raise ValueError if the value is not valid."""
+    if value not in valid:
+        raise ValueError(f"{name}={value!r}: it must be one of {', '.join(valid)}")
 
 
-def at_least(name: str, value: int, bound: int) -> None:
+def check_at_least(name: str, value: int, bound: int) -> None:
     """Raise ValueError if the value is below the bound."""
     if value < bound:
         raise ValueError(f"{name}={value}: it must be at least {bound}")
 
 
-def block_config(given: Mapping[str, Any]) -> BlockConfig:
-    """The block of the stand-alone code's arguments, with `DEFAULTS`: both paths alike.
+def block_config(arguments: Mapping[str, Any]) -> BlockConfig:
+    """Block configuration from arguments of the stand-alone separators; both paths are the same.
+
+    Missing arguments have the values in `DEFAULTS`.
 
     Raises:
-        ValueError: if an argument is unknown, illegal, or two do not fit together.
+        ValueError: if an argument is unknown, invalid, or inconsistent with another.
     """
-    unknown = sorted(set(given) - set(DEFAULTS))
+    unknown = sorted(set(arguments) - set(DEFAULTS))
     if unknown:
-        raise ValueError(f"there is no argument {unknown[0]}: choose from {', '.join(DEFAULTS)}")
-    values = {**DEFAULTS, **given}
+        raise ValueError(f"unknown argument {unknown[0]}: choose from {', '.join(DEFAULTS)}")
+    values = {**DEFAULTS, **arguments}
     kinds, sizes = values["ffn_type"], values["ffn_hidden_dim"]
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     sizes = (sizes,) if isinstance(sizes, int) else tuple(sizes)
     if len(kinds) != len(sizes):
         raise ValueError(
-            f"ffn_type names {len(kinds)} networks and ffn_hidden_dim {len(sizes)}: give as many "
-            f"sizes as types"
+            f"ffn_type has {len(kinds)} entries and ffn_hidden_dim {len(sizes)}: make them equal"
         )
     path = PathConfig(
         dim=values["emb_dim"],
@@ -184,43 +182,43 @@ def block_config(given: Mapping[str, Any]) -> BlockConfig:
     return BlockConfig(freq=path, frame=path, order=values["tf_order"])
 
 
-def by_name(positional: Sequence[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of a block as keywords; those without one are in the order of `DEFAULTS`.
+def merge_arguments(positional: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a block by name, from positional ones in the order of `DEFAULTS` and named ones.
 
     Raises:
-        TypeError: if there are too many, or one comes twice.
+        TypeError: if there are too many positional arguments, or one is also named.
     """
     if len(positional) > len(DEFAULTS):
-        raise TypeError(f"{len(positional)} arguments for the {len(DEFAULTS)} of a block")
-    named = dict(zip(DEFAULTS, positional, strict=False))
-    twice = sorted(set(named) & set(given))
-    if twice:
-        raise TypeError(f"{twice[0]} is given twice, by its place and by its name")
-    return {**named, **given}
+        raise TypeError(f"{len(positional)} positional arguments: a block takes {len(DEFAULTS)}")
+    merged = dict(zip(DEFAULTS, positional, strict=False))
+    repeated = sorted(set(merged) & set(named))
+    if repeated:
+        raise TypeError(f"{repeated[0]} is passed both by position and by name: omit one")
+    return {**merged, **named}
 
 
-def stack_block_config(given: Mapping[str, Any], eps: float) -> BlockConfig:
-    """The block of the unified code's arguments: the paths have their own networks.
+def stack_block_config(arguments: Mapping[str, Any], eps: float) -> BlockConfig:
+    """Block configuration from arguments of the TUSS code, where each path has its own FFNs.
 
     Args:
-        given: emb_dim, num_groups, tf_order, n_heads, flash_attention, attention_dim, and
+        arguments: emb_dim, num_groups, tf_order, n_heads, flash_attention, attention_dim, and
             freq_ffn_config and frame_ffn_config, lists of {"conf": {"dim_inner", "conv1d_kernel",
             "conv1d_shift"}}.
         eps: of the norms.
 
     Raises:
-        ValueError: if a value is illegal or two do not fit together.
+        ValueError: if a value is invalid, or inconsistent with another.
     """
 
     def path(name: str) -> PathConfig:
-        confs = [entry["conf"] for entry in given[name]]
+        confs = [entry["conf"] for entry in arguments[name]]
         return PathConfig(
-            dim=given["emb_dim"],
+            dim=arguments["emb_dim"],
             norm="rmsgroupnorm",
-            groups=given["num_groups"],
-            heads=given["n_heads"],
-            attention_dim=given["attention_dim"],
-            flash=given["flash_attention"],
+            groups=arguments["num_groups"],
+            heads=arguments["n_heads"],
+            attention_dim=arguments["attention_dim"],
+            flash=arguments["flash_attention"],
             positions="rope",
             ffns=tuple(
                 FFNConfig("swiglu_conv1d", c["dim_inner"], c["conv1d_kernel"], c["conv1d_shift"])
@@ -230,21 +228,23 @@ def stack_block_config(given: Mapping[str, Any], eps: float) -> BlockConfig:
             eps=eps,
         )
 
-    return BlockConfig(path("freq_ffn_config"), path("frame_ffn_config"), given["tf_order"])
+    return BlockConfig(path("freq_ffn_config"), path("frame_ffn_config"), arguments["tf_order"])
 
 
 def band_sizes(sample_rate: int, n_fft: int) -> tuple[int, ...]:
-    """Bins of every band, narrow at the bottom (Task-Aware Unified Source Separation; code 1.1.0).
+    """Number of bins of each band of BS-Locoformer; bands are narrower at low frequencies.
 
     Args:
         sample_rate: Hz.
         n_fft: samples.
 
     Raises:
-        ValueError: if the ranges up to 16 kHz leave no bins for the bands above.
+        ValueError: if no bins are left for the bands above 16 kHz.
+
+    Source: authors' code, release 1.1.0; the paper is TUSS.
     """
     bins = n_fft // 2 + 1
-    bin_hz = sample_rate // 2 / bins  # integer division first, as the code does
+    bin_hz = sample_rate // 2 / bins  # integer division first, as in the authors' code
     sizes: list[int] = []
     for low, high, width in BAND_RANGES_HZ:
         sizes += [width] * -int(-(high - low) // (width * bin_hz))
@@ -252,8 +252,8 @@ def band_sizes(sample_rate: int, n_fft: int) -> tuple[int, ...]:
     rest = bins - sum(sizes)
     if rest < parts:
         raise ValueError(
-            f"sample_rate={sample_rate} with n_fft={n_fft} leaves {rest} bins above 16 kHz: the "
-            f"table of bands needs a higher rate or a longer transform"
+            f"sample_rate={sample_rate} with n_fft={n_fft} leaves {rest} bins above 16 kHz, the "
+            f"bands need {parts}: choose a higher rate or a larger n_fft"
         )
     last = rest - (parts - 1) * (rest // parts)
     return (*sizes, *[rest // parts] * (parts - 1), last)
@@ -264,35 +264,33 @@ class ModelConfig:
     """The model section of a recipe.
 
     Args:
-        kind: "tf" (bins), "bs" (bands), "stack" (bands, two stacks) or "tuss" (the same, prompted).
+        kind: "tf" (TF-Locoformer), "bs" (BS-Locoformer), "stack" (that in two stacks) or "tuss".
         stems: names, in output order; for "tuss" each must be one of `prompts`.
         sample_rate: Hz.
-        channels: 1 or 2; "bs" sees both at once, the others one at a time.
-        n_fft, hop_length: of the transform, samples.
+        channels: 1 or 2; "bs" processes both together, the other kinds one at a time.
+        n_fft, hop_length: of the STFT, in samples.
         window: "hann" or "sqrt_hann".
-        padding: of the transform at the ends, "reflect" or "constant" (zeros).
-        normalize_variance: separate at a standard deviation of one.
-        n_layers: blocks; of the first stack, if there are two.
+        padding: of the STFT at both ends, "reflect" or "constant" (zeros).
+        normalize_variance: scale the mixture to unit standard deviation, and the stems back.
+        n_layers: number of blocks, in the first stack if there are two.
         emb_dim: features per bin or band and frame (D).
         norm_type: "rmsgroupnorm" or "layernorm".
-        num_groups: of the group norm (G).
-        tf_order: "ft" or "tf".
+        num_groups: of RMSGroupNorm (G).
+        tf_order: "ft" for frequency first, "tf" for time first.
         n_heads: of attention (H).
-        flash_attention: on CUDA in half precision, the flash kernel alone.
+        flash_attention: on CUDA in half precision, only use the flash attention kernel.
         attention_dim: features of all heads together (A).
-        pos_enc: "rope" or "nope".
-        ffn_type, ffn_hidden_dim: of the FFN before attention and the one after, or of that alone.
-        conv1d_kernel: of the FFNs' convolutions.
-        frame_conv1d_kernel: of those along frames in the first of two stacks; else null.
+        pos_enc: positional encoding, "rope" or "nope".
+        ffn_type, ffn_hidden_dim: of the FFNs before and after attention, or of one after it.
+        conv1d_kernel: kernel size of the FFNs' convolutions.
+        frame_conv1d_kernel: the same along frames, in the first of two stacks; else null.
         conv1d_shift: stride of the FFNs' convolutions.
         dropout: probability.
         eps: of the norms.
-        init: of the weights before training: "torch", each layer's own, or "xavier_uniform", as
-            ESPnet has it.
-        masking: the estimate is a complex mask.
-        n_second_layers, second_attention_dim, second_ffn_hidden_dim: of the second stack; else 0,
-            0 and none.
-        prompts: the stems that "tuss" can be asked for; else none.
+        init: initial weights, "torch" for each layer's default or "xavier_uniform" as in ESPnet.
+        masking: the network estimates complex masks, otherwise spectrograms (mapping).
+        n_second_layers, second_attention_dim, second_ffn_hidden_dim: of the second stack, if any.
+        prompts: the stems that "tuss" has prompts for; else none.
     """
 
     kind: str
@@ -328,37 +326,42 @@ class ModelConfig:
     prompts: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        choose("kind", self.kind, KINDS)
-        choose("init", self.init, INITS)
+        check_choice("kind", self.kind, KINDS)
+        check_choice("init", self.init, INITS)
         if not self.stems:
-            raise ValueError("stems name 0 stems: give one or more")
+            raise ValueError("stems has 0 entries: name one or more")
         if self.channels not in (1, 2) or self.sample_rate < 1:
             raise ValueError(
-                f"channels={self.channels}, sample_rate={self.sample_rate}: give 1 or 2 channels "
-                f"and a positive rate"
+                f"channels={self.channels}, sample_rate={self.sample_rate}: there must be 1 or 2 "
+                f"channels and a positive rate"
             )
         self.check_masking()
         for name, value in self.unused().items():
             if getattr(self, name) != value:
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r} with kind={self.kind!r}: that kind has only "
-                    f"{value!r}"
+                    f"{name}={getattr(self, name)!r} with kind={self.kind!r}: this kind only "
+                    f"supports {value!r}"
                 )
         unknown = sorted(set(self.stems) - set(self.prompts))
         if self.kind == "tuss" and unknown:
             raise ValueError(
-                f"stems ask for {unknown[0]!r}, prompts has {', '.join(self.prompts) or 'none'}: "
-                f"ask for those alone"
+                f"stems has {unknown[0]!r}, prompts has {', '.join(self.prompts) or 'none'}: every "
+                f"stem needs a prompt"
             )
 
     def check_masking(self) -> None:
+        """Raise ValueError if the kind cannot estimate what `masking` says."""
         if self.masking and self.kind == "tf":
-            raise ValueError("masking=True with kind='tf': that kind estimates stems, not masks")
+            raise ValueError(
+                "masking=True with kind='tf': this kind maps to stems, set masking to false"
+            )
         if not self.masking and self.kind in ("stack", "tuss"):
-            raise ValueError(f"masking=False with kind={self.kind!r}: that kind estimates masks")
+            raise ValueError(
+                f"masking=False with kind={self.kind!r}: this kind estimates masks, set it to true"
+            )
 
     def unused(self) -> dict[str, Any]:
-        """The only values of the fields that this kind does not have."""
+        """Fields that this kind does not use, with the value that they must have."""
         if self.kind in ("tf", "bs"):
             second = {"n_second_layers": 0, "second_attention_dim": 0, "second_ffn_hidden_dim": ()}
             return {**second, "frame_conv1d_kernel": None, "prompts": ()}
@@ -367,11 +370,11 @@ class ModelConfig:
         return fixed if self.kind == "tuss" else {**fixed, "prompts": ()}
 
     def single_stack(self) -> dict[str, Any]:
-        """The arguments of a separator of one stack, but for stems and bands."""
+        """Arguments of a separator with one stack, without those for stems and bands."""
         return {"n_layers": self.n_layers, **{name: getattr(self, name) for name in DEFAULTS}}
 
     def two_stacks(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The arguments of the blocks of both stacks, as the unified code has them."""
+        """Arguments of the blocks of both stacks, in the form of the TUSS code."""
         same = ("emb_dim", "num_groups", "tf_order", "n_heads", "flash_attention")
         shared = {name: getattr(self, name) for name in same}
         frame_kernel = self.frame_conv1d_kernel or self.conv1d_kernel

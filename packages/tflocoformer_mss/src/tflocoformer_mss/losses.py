@@ -1,6 +1,7 @@
-"""Losses of the music model, of unified separation and of the speech recipes.
+"""Losses of the music fork, of TUSS and of the speech recipes.
 
-Audio is (batch, stem, channel, sample); each loss is a number per item and stem, lower is better.
+In shapes b is batch, s stem, c channel, n sample. A loss has one value per item and stem; lower is
+better.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SNR_MAX_DB = 30.0
+SNR_MAX_DB = 30.0  # the thresholded SNR saturates there
 TFD_WINDOWS = (256, 512, 768, 1024)
 
 
@@ -20,76 +21,85 @@ def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
     """Scale-invariant signal-to-distortion ratio, dB; higher is better.
 
     Args:
-        estimate, reference: (..., channel, sample); channels and samples count as one signal.
+        estimate, reference: (..., channel, sample); the channels are treated as one signal.
 
     Returns:
-        (...); without meaning where the reference is silent.
+        (...) dB; meaningless where the reference is silent.
 
-    Source: the music model's code.
+    Source: code of the music fork.
     """
-    e, s = centred(estimate), centred(reference)
-    alpha = (e * s).sum(-1, keepdim=True) / (s.square().sum(-1, keepdim=True) + 1e-8)
-    target = alpha * s
-    noise = e - target
+    estimate, reference = remove_mean(estimate), remove_mean(reference)
+    energy = reference.square().sum(-1, keepdim=True)
+    alpha = (estimate * reference).sum(-1, keepdim=True) / (energy + 1e-8)
+    target = alpha * reference
+    noise = estimate - target
     ratio = (target.square().sum(-1) + 1e-8) / (noise.square().sum(-1) + 1e-8)
     return 10.0 * ratio.log10()
 
 
-def centred(audio: Tensor) -> Tensor:
-    """(..., channel, sample) -> (..., channel sample) without its mean."""
+def remove_mean(audio: Tensor) -> Tensor:
+    """(..., channel, sample) -> (..., channel * sample) with zero mean."""
     flat = audio.flatten(-2)
     return flat - flat.mean(-1, keepdim=True)
 
 
 def si_sdr_loss(estimate: Tensor, reference: Tensor) -> Tensor:
-    """(b, s, c, n) each -> (b, s) negative SI-SDR; of silent stems, what `snr_loss` takes there.
+    """Negative SI-SDR, (b, s, c, n) each -> (b, s); silent stems as in `snr_loss`.
 
-    The music model's code takes SI-SDR there too, which then outweighs all else.
+    The SI-SDR of a silent reference is meaningless and large enough to dominate the loss, as it
+    does in the music fork.
     """
     silent = reference.square().sum((-2, -1)) == 0.0
-    return torch.where(silent, leak(estimate, reference), -si_sdr(estimate, reference))
+    silent_loss = silent_stem_loss(estimate, reference)
+    return torch.where(silent, silent_loss, -si_sdr(estimate, reference))
 
 
-def leak(estimate: Tensor, reference: Tensor, snr_max_db: float = SNR_MAX_DB) -> Tensor:
-    """(b, s, c, n) each -> (b, s): level of the estimate, down to a share of the mixture's."""
+def silent_stem_loss(estimate: Tensor, reference: Tensor, snr_max_db: float = SNR_MAX_DB) -> Tensor:
+    """Level of the estimate of a silent stem, (b, s, c, n) each -> (b, s).
+
+    A tenth of its energy in dB; what lies ``snr_max_db`` below the mixture hardly counts.
+
+    Source: paper (TUSS), SNR with zero references.
+    """
     floor = reference.sum(1, keepdim=True).square().sum((-2, -1)) * 10.0 ** (-snr_max_db / 10.0)
     return 0.1 * 10.0 * (estimate.square().sum((-2, -1)) + floor + 1e-7).log10()
 
 
 def snr_loss(estimate: Tensor, reference: Tensor, *, snr_max_db: float = SNR_MAX_DB) -> Tensor:
-    """(b, s, c, n) each -> (b, s) negative signal-to-noise ratio, in dB, that saturates.
+    """Negative thresholded SNR in dB, (b, s, c, n) each -> (b, s).
 
-    Of silent stems, the estimate's own level. Source: Task-Aware Unified Source Separation, whose
-    loss is the mean over stems.
+    It saturates at ``snr_max_db``. For silent stems it is the level of the estimate.
+
+    Source: paper (TUSS), SNR with zero references; the authors take the mean over stems.
     """
     energy = reference.square().sum((-2, -1))
     noise = (estimate - reference).square().sum((-2, -1))
     bounded = noise + energy * 10.0 ** (-snr_max_db / 10.0)
     ratio = 10.0 * (bounded + 1e-7).log10() - 10.0 * (energy + 1e-7).log10()
-    return torch.where(energy > 0.0, ratio, leak(estimate, reference, snr_max_db))
+    return torch.where(energy > 0.0, ratio, silent_stem_loss(estimate, reference, snr_max_db))
 
 
 def l1_loss(estimate: Tensor, reference: Tensor) -> Tensor:
-    """(b, s, c, n) each -> (b, s) mean absolute error."""
+    """Mean absolute error of samples, (b, s, c, n) each -> (b, s)."""
     return (estimate - reference).abs().mean((-2, -1))
 
 
 def l2_loss(estimate: Tensor, reference: Tensor) -> Tensor:
-    """(b, s, c, n) each -> (b, s) mean squared error."""
+    """Mean squared error of samples, (b, s, c, n) each -> (b, s)."""
     return (estimate - reference).square().mean((-2, -1))
 
 
 def spectral_loss(
     estimate: Tensor, reference: Tensor, sizes: Sequence[int] = (2048,), *, log: bool = True
 ) -> Tensor:
-    """(b, s, c, n) each -> (b, s) mean error of magnitudes, or of log(1 + magnitude).
+    """Mean absolute error of magnitudes, or of log(1 + magnitude), (b, s, c, n) each -> (b, s).
 
     Args:
-        estimate, reference: the sound.
-        sizes: of Hann windows, samples; their hop is half of it. Several are averaged.
-        log: compare logarithms.
+        estimate, reference: (b, s, c, n).
+        sizes: STFT sizes in samples, with Hann windows and a hop of half; averaged if several.
+        log: compare log(1 + magnitude).
 
-    Source: the music model's code.
+    Source: code of the music fork.
     """
     errors = []
     for size in sizes:
@@ -101,19 +111,22 @@ def spectral_loss(
 
 
 def magnitude(audio: Tensor, size: int, window: Tensor) -> Tensor:
-    """(..., sample) -> (..., bin, frame)."""
+    """Magnitude of the STFT with a hop of half a window, (..., sample) -> (..., bin, frame)."""
     flat = audio.flatten(0, -2)
-    # Reflection at the ends needs more samples than half a window.
+    # Reflection padding needs more samples than half a window.
     flat = F.pad(flat, (0, max(0, size // 2 + 1 - flat.shape[-1])))
     spec = torch.stft(flat, size, size // 2, window=window, return_complex=True).abs()
     return spec.unflatten(0, audio.shape[:-1])
 
 
 def tfd_loss(estimate: Tensor, reference: Tensor) -> Tensor:
-    """(b, s, c, n) each -> (b, s) absolute errors in time and of magnitudes, at the best gain.
+    """Multi-resolution L1 loss in time and frequency, (b, s, c, n) each -> (b, s).
 
-    Half the sum over samples, half the mean over four rectangular windows of the sum over bins and
-    frames. Source: `mr_l1_tfd` of the DNS recipe.
+    The estimate is first scaled by the gain ⟨estimate, reference⟩ / |estimate|^2. Half of the loss
+    is the sum of absolute errors of samples, the other half the sum of absolute errors of
+    magnitudes, averaged over STFTs with four rectangular windows.
+
+    Source: `mr_l1_tfd` of the authors' DNS recipe.
     """
     energy = estimate.square().sum((-2, -1), keepdim=True)
     gain = (estimate * reference).sum((-2, -1), keepdim=True) / (energy + 1e-8)
@@ -141,18 +154,20 @@ TERMS: dict[str, Term] = {
 def combine(
     estimate: Tensor, reference: Tensor, weights: Mapping[str, float], *, permute: bool = False
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of losses, in float32.
+    """Weighted sum of losses, computed in float32.
 
     Args:
         estimate, reference: (b, s, c, n).
-        weights: of the terms by name, see `TERMS`; those of zero are not computed.
-        permute: of all orders of an item's stems, take the one of least loss (for speakers).
+        weights: of the terms by name, see `TERMS`; terms with weight zero are not computed.
+        permute: permutation invariant training (PIT), for interchangeable stems such as speakers:
+            take the order of an item's stems with the lowest loss.
 
     Returns:
-        Sum over stems, mean over items; and each term as (s,), mean over items, without weight.
+        The total, summed over stems and averaged over items; and each term without its weight,
+        (s,), averaged over items.
 
     Raises:
-        ValueError: if the shapes differ or no weight is above zero.
+        ValueError: if the shapes differ or all weights are zero.
     """
     if estimate.shape != reference.shape:
         raise ValueError(
@@ -161,7 +176,7 @@ def combine(
         )
     used = {name: weight for name, weight in weights.items() if weight}
     if not used:
-        raise ValueError("all 0 of the loss's weights are above zero: give one")
+        raise ValueError("0 of the loss weights are above zero: set at least one")
     estimate, reference = estimate.float(), reference.float()
     if permute:
         estimate = reorder(estimate, reference, used)
@@ -171,7 +186,7 @@ def combine(
 
 
 def reorder(estimate: Tensor, reference: Tensor, weights: Mapping[str, float]) -> Tensor:
-    """The estimates (b, s, c, n) of each item in the order of least loss."""
+    """PIT: the estimates (b, s, c, n), each item's stems in the order with the lowest loss."""
     orders = torch.tensor([*permutations(range(estimate.shape[1]))], device=estimate.device)
     with torch.no_grad():
         losses = [

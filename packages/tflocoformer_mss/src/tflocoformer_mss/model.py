@@ -1,8 +1,9 @@
-"""TF-Locoformer and BS-Locoformer, and the models of sound around them.
+"""TF-Locoformer and BS-Locoformer, and the models from waveform to waveform around them.
 
-Source: Saijo et al., "TF-Locoformer", IWAENC 2024, and its code, release 1.1.0, which also has the
-variants without positions (Saijo and Ogawa, EUSIPCO 2025) and with bands (Saijo et al., ICASSP
-2025).
+Source: Saijo et al., "TF-Locoformer", IWAENC 2024, and its authors' code, release 1.1.0, which also
+has the variants without positional encoding (NoPE: Saijo and Ogawa, EUSIPCO 2025) and with bands
+(BS-Locoformer: Saijo et al., TUSS, ICASSP 2025). Their parts are in blocks.py and bands.py, the
+models of the TUSS code in unified.py.
 """
 
 from __future__ import annotations
@@ -20,38 +21,45 @@ from tflocoformer_mss.blocks import Block, build_blocks, full_precision, run_blo
 from tflocoformer_mss.config import (
     STEMS,
     ModelConfig,
-    at_least,
     band_sizes,
     block_config,
-    by_name,
-    choose,
+    check_at_least,
+    check_choice,
+    merge_arguments,
 )
 from tflocoformer_mss.unified import BSLocoformerStack, TussModel
 
 
 class TFLocoformerSeparator(nn.Module):
-    """TF-Locoformer: the real and imaginary part of each stem from those of the mixture, no masks.
+    """TF-Locoformer: encoder, stack of TF blocks, decoder, from complex to complex spectrograms.
+
+    Complex spectral mapping: the decoder estimates the real and imaginary part of each stem,
+    without masks. Encoder and decoder are 3 x 3 convolutions; a global layer norm (gLN) follows the
+    encoder. Both stay in float32 under autocast.
 
     Args:
-        num_spk: stems.
-        n_layers: blocks.
-        block: by name or in this order, with the values of `DEFAULTS` in config.py if not given:
+        num_spk: number of stems.
+        n_layers: number of blocks.
+        positional, block: the following arguments, in this order or by name; `DEFAULTS` in
+            config.py has their defaults.
         emb_dim: features per bin and frame (D).
         norm_type: "rmsgroupnorm" or "layernorm".
-        num_groups: of the group norm.
-        tf_order: "ft" attends along bins first, "tf" along frames.
-        n_heads: of attention.
-        flash_attention: on CUDA in half precision, the flash kernel alone.
-        attention_dim: features of all heads together; needs not be D.
-        pos_enc: "rope" or "nope".
-        ffn_type, ffn_hidden_dim: a name and a size for one FFN after attention, or two each for
-            one before and one after.
-        conv1d_kernel, conv1d_shift: of the FFNs' convolutions.
+        num_groups: of RMSGroupNorm (G).
+        tf_order: "ft" for frequency modeling first, "tf" for temporal modeling first.
+        n_heads: of attention (H).
+        flash_attention: on CUDA in half precision, only use the flash attention kernel.
+        attention_dim: features of all heads together (A); may differ from emb_dim.
+        pos_enc: positional encoding, "rope" or "nope".
+        ffn_type, ffn_hidden_dim: a name and a size for one FFN after attention, or two of each for
+            FFNs before and after it.
+        conv1d_kernel, conv1d_shift: kernel size and stride of the FFNs' convolutions.
         dropout: probability.
         eps: of the norms.
 
     Raises:
-        ValueError: if a value is illegal or two do not fit together.
+        ValueError: if a value is invalid, or inconsistent with another.
+
+    Source: paper, TF-Locoformer; layers, authors' code.
     """
 
     def __init__(
@@ -62,9 +70,9 @@ class TFLocoformerSeparator(nn.Module):
         **block: Any,
     ) -> None:
         super().__init__()
-        at_least("num_spk", num_spk, 1)
-        at_least("n_layers", n_layers, 1)
-        config = block_config(by_name(positional, block))
+        check_at_least("num_spk", num_spk, 1)
+        check_at_least("n_layers", n_layers, 1)
+        config = block_config(merge_arguments(positional, block))
         dim = config.freq.dim
         self.conv = nn.Sequential(
             nn.Conv2d(2, dim, 3, padding=1), nn.GroupNorm(1, dim, config.freq.eps)
@@ -91,16 +99,20 @@ class TFLocoformerSeparator(nn.Module):
 
 
 class BSLocoformerSeparator(nn.Module):
-    """BS-Locoformer of the stand-alone code: the blocks on bands instead of bins.
+    """BS-Locoformer of the stand-alone code (form A): the TF blocks on bands instead of bins.
 
     Args:
-        sample_rate, stft_size: Hz and samples; they make the bands.
-        masking: multiply the mixture by the estimate, a complex mask; False takes it as it is.
-        stereo: two channels through one network.
+        num_spk: number of stems.
+        n_layers: number of blocks.
+        sample_rate, stft_size: Hz and samples; they determine the bands.
+        masking: estimate complex masks and multiply the mixture by them; False estimates the stems.
+        stereo: process both channels together.
         block: as for `TFLocoformerSeparator`.
 
     Raises:
-        ValueError: if a value is illegal or two do not fit together.
+        ValueError: if a value is invalid, or inconsistent with another.
+
+    Source: paper (TUSS), BS-Locoformer; layers, authors' code.
     """
 
     def __init__(
@@ -114,8 +126,8 @@ class BSLocoformerSeparator(nn.Module):
         **block: Any,
     ) -> None:
         super().__init__()
-        at_least("num_spk", num_spk, 1)
-        at_least("n_layers", n_layers, 1)
+        check_at_least("num_spk", num_spk, 1)
+        check_at_least("n_layers", n_layers, 1)
         config = block_config(block)
         self.masking = masking
         self.stereo = stereo
@@ -140,32 +152,34 @@ class BSLocoformerSeparator(nn.Module):
 
 
 def check_spec(spec: Tensor, axes: int) -> None:
-    """Raise ValueError unless the spectrogram is complex and has so many axes."""
+    """Raise ValueError unless the spectrogram is complex with this number of axes."""
     if spec.ndim != axes or not spec.is_complex():
         names = "(batch, frame, bin)" if axes == 3 else "(batch, 2, frame, bin)"
         raise ValueError(
-            f"the spectrogram is {tuple(spec.shape)} of {spec.dtype}: give {names} complex"
+            f"the spectrogram is {tuple(spec.shape)} of {spec.dtype}: pass a complex {names}"
         )
 
 
 class Transform:
-    """The short-time Fourier transform around a separator, as torch has it.
+    """STFT and inverse STFT around a separator.
 
     Args:
-        n_fft: samples of a frame, and of its window.
-        hop_length: samples from frame to frame; at most half a frame.
-        window: "hann", or "sqrt_hann", its square root (Task-Aware Unified Source Separation).
-        padding: "reflect", or "constant": zeros at both ends, and at the end up to a whole hop.
+        n_fft: samples per frame and window.
+        hop_length: samples from one frame to the next; at most half a frame.
+        window: "hann", or "sqrt_hann", its square root (TUSS).
+        padding: "reflect", or "constant" for zeros, which also complete the last hop.
 
     Raises:
-        ValueError: if a value is illegal.
+        ValueError: if a value is invalid.
+
+    Source: authors' code: centred, one-sided, not normalised.
     """
 
     def __init__(
         self, n_fft: int, hop_length: int, window: str = "hann", padding: str = "reflect"
     ) -> None:
-        choose("window", window, ("hann", "sqrt_hann"))
-        choose("padding", padding, ("reflect", "constant"))
+        check_choice("window", window, ("hann", "sqrt_hann"))
+        check_choice("padding", padding, ("reflect", "constant"))
         if n_fft % 2 or not 1 <= hop_length <= n_fft // 2:
             raise ValueError(
                 f"hop_length={hop_length} with n_fft={n_fft}: n_fft must be even and the hop at "
@@ -179,11 +193,11 @@ class Transform:
     def stft(self, audio: Tensor) -> Tensor:
         """(n, sample) -> (n, frame, bin) complex64."""
         samples = audio.shape[-1]
-        # Reflection needs more samples than half a frame.
+        # Reflection padding needs more samples than half a frame.
         target = max(samples, self.n_fft // 2 + 1)
         if self.padding == "constant" or 4 * self.hop_length > self.n_fft:
-            # With few frames over each sample, the inverse would divide the last ones of a length
-            # that is no multiple of the hop by a window near zero.
+            # With fewer than four frames over each sample, the inverse would divide the samples
+            # after the last whole hop by a window near zero.
             target = -(-target // self.hop_length) * self.hop_length
         audio = F.pad(audio.float(), (0, target - samples))
         spec = torch.stft(
@@ -196,6 +210,7 @@ class Transform:
         return torch.istft(spec.mT, **self.arguments(spec.real), length=samples)
 
     def arguments(self, like: Tensor) -> dict[str, Any]:
+        """Arguments that torch.stft and torch.istft share, on the device of a tensor."""
         window = torch.hann_window(self.n_fft, device=like.device)
         return {
             "n_fft": self.n_fft,
@@ -205,18 +220,20 @@ class Transform:
 
 
 class TFLocoformerMSS(TFLocoformerSeparator):
-    """TF-Locoformer for music: sound in, a dictionary of stems out.
+    """TF-Locoformer for music with its STFT: waveform in, a dictionary of stems out.
 
-    The channels of stereo sound go through the same weights, each for itself.
+    Channels are separated independently, with the same weights.
 
     Args:
-        n_fft, hop_length: of the transform, samples.
-        n_sources: how many stems.
-        stems: their names, if they are not vocals, drums, bass and other.
-        separator: its other arguments, by name or in order, as for `TFLocoformerSeparator`.
+        n_fft, hop_length: of the STFT, in samples.
+        n_sources: number of stems.
+        positional, separator: further arguments of `TFLocoformerSeparator`, in order or by name.
+        stems: their names.
 
     Raises:
-        ValueError: if a value is illegal or two do not fit together.
+        ValueError: if a value is invalid, or inconsistent with another.
+
+    Source: the music fork mss-tf-locoformer.
     """
 
     def __init__(
@@ -230,7 +247,7 @@ class TFLocoformerMSS(TFLocoformerSeparator):
     ) -> None:
         if len(stems) != n_sources:
             raise ValueError(
-                f"n_sources={n_sources} with stems {', '.join(stems)}: name as many stems"
+                f"n_sources={n_sources} with stems {', '.join(stems)}: name n_sources stems"
             )
         super().__init__(n_sources, *positional, **separator)
         self.stems = tuple(stems)
@@ -244,37 +261,40 @@ class TFLocoformerMSS(TFLocoformerSeparator):
             return_time_domain: False returns spectrograms.
 
         Returns:
-            Per stem the mixture's shape, or with (bin, frame) complex in place of its samples.
+            By stem, audio of the mixture's shape, or its complex spectrogram with (bin, frame) in
+            place of the sample axis.
 
         Raises:
-            ValueError: if the mixture has other axes or no sample.
+            ValueError: if the mixture has other axes or is empty.
         """
         if mixture.ndim not in (2, 3) or not mixture.numel():
             raise ValueError(
-                f"the mixture is {tuple(mixture.shape)}: give (batch, sample) or "
+                f"the mixture is {tuple(mixture.shape)}: pass (batch, sample) or "
                 f"(batch, channel, sample) with at least one sample"
             )
         lead, samples = mixture.shape[:-1], mixture.shape[-1]
         estimates = super().forward(self.transform.stft(mixture.reshape(-1, samples)))
-        found = {}
+        by_stem = {}
         for stem, spec in zip(self.stems, estimates.unbind(dim=1), strict=True):
             out = self.transform.istft(spec, samples) if return_time_domain else spec.mT
-            found[stem] = out.reshape(*lead, *out.shape[1:])
-        return found
+            by_stem[stem] = out.reshape(*lead, *out.shape[1:])
+        return by_stem
 
 
 class WaveformModel(nn.Module):
-    """Sound in, stems out, around any of the separators; what recipes build.
+    """Waveform in, stems out: STFT, any of the separators, inverse STFT. What recipes build.
 
-    Weights are named `separator.*`, as those of the published files.
+    State-dict keys are `separator.*`, as in the published files.
 
     Args:
-        separator: of spectrograms: (b, t, f) -> (b, s, t, f), or with a channel axis before t.
-        transform: its transform.
+        separator: network on spectrograms, (b, t, f) -> (b, s, t, f), or with a channel axis
+            before t.
+        transform: its STFT.
         stems: names, in output order.
         sample_rate: Hz.
-        channels: of the sound.
-        normalize: divide the mixture by its standard deviation and multiply the stems by it.
+        channels: of the audio.
+        normalize: divide the mixture by its standard deviation and multiply the stems by it
+            (`normalize_variance` of ESPnet).
     """
 
     def __init__(
@@ -295,49 +315,49 @@ class WaveformModel(nn.Module):
         self.channels = channels
         self.normalize = normalize
 
-    def ask(self, prompts: Sequence[str]) -> None:
-        """Separate these stems from now on; a name that comes again gets a number.
+    def set_prompts(self, prompts: Sequence[str]) -> None:
+        """Choose the stems of a prompted model; repeated names are numbered in `stems`.
 
         Raises:
-            ValueError: if the separator takes no prompts, or has not these.
+            ValueError: if the separator takes no prompts, or lacks one of these.
         """
         if not isinstance(self.separator, TussModel):
             raise ValueError(
-                f"the model separates {', '.join(self.stems)} and takes no prompts: leave "
-                f"--prompts out, or give a checkpoint of a prompted model"
+                f"the model separates {', '.join(self.stems)} and takes no prompts: omit "
+                f"--prompts, or pass a checkpoint of a prompted model"
             )
-        self.separator.look_up([prompts], 1)
+        self.separator.get_prompts([prompts], 1)  # raises for an unknown name
         self.prompts = tuple(prompts)
         self.stems = tuple(
-            f"{name}{prompts[: place + 1].count(name)}" if prompts.count(name) > 1 else name
-            for place, name in enumerate(prompts)
+            f"{name}{prompts[: i + 1].count(name)}" if prompts.count(name) > 1 else name
+            for i, name in enumerate(prompts)
         )
 
-    def freeze_unasked(self) -> None:
-        """Exclude from training the prompts of stems that are not separated, which don't act."""
+    def freeze_unused_prompts(self) -> None:
+        """Exclude prompts of stems that are not separated from training: they get no gradient."""
         if isinstance(self.separator, TussModel):
             for name, prompt in self.separator.prompts.items():
                 prompt.requires_grad_(name in self.prompts)
 
     @property
     def activation_checkpointing(self) -> bool:
-        """Whether paths are computed again in the backward pass."""
-        return any(part.activation_checkpointing for part in self.blocks())
+        """Whether paths are recomputed in the backward pass."""
+        return any(block.activation_checkpointing for block in self.blocks())
 
     @activation_checkpointing.setter
-    def activation_checkpointing(self, wanted: bool) -> None:
-        for part in self.blocks():
-            part.activation_checkpointing = wanted
+    def activation_checkpointing(self, enabled: bool) -> None:
+        for block in self.blocks():
+            block.activation_checkpointing = enabled
 
     def blocks(self) -> list[Block]:
-        """All blocks of the separator."""
-        return [part for part in self.modules() if isinstance(part, Block)]
+        """All TF blocks of the separator."""
+        return [module for module in self.modules() if isinstance(module, Block)]
 
     def forward(self, mixture: Tensor) -> Tensor:
-        """(b, c, n) -> (b, s, c, n).
+        """(batch, channel, sample) -> (batch, stem, channel, sample).
 
         Raises:
-            ValueError: if the mixture has other axes or channels, or no sample.
+            ValueError: if the mixture has other axes or channels, or is empty.
         """
         if mixture.ndim != 3 or mixture.shape[1] != self.channels or not mixture.numel():
             raise ValueError(
@@ -356,11 +376,11 @@ class WaveformModel(nn.Module):
 
     @property
     def sees_both_channels(self) -> bool:
-        """Whether the separator takes stereo sound as one item and not as two."""
+        """Whether the separator processes both channels of stereo together."""
         return isinstance(self.separator, BSLocoformerSeparator) and self.separator.stereo
 
     def level(self, mixture: Tensor) -> Tensor:
-        """(b, c, n) -> (b, c or 1, 1) standard deviation of what the separator takes as an item."""
+        """Standard deviation of each input of the separator, (b, c, n) -> (b, c or 1, 1)."""
         axes = (1, 2) if self.sees_both_channels else (2,)
         samples = mixture[0].numel() // (1 if self.sees_both_channels else self.channels)
         std = mixture.float().std(dim=axes, keepdim=True, correction=min(1, samples - 1))
@@ -369,8 +389,8 @@ class WaveformModel(nn.Module):
     def separate(self, spec: Tensor) -> Tensor:
         """(b, c, t, f) complex -> (b, s, c, t, f) complex."""
         if self.sees_both_channels:
-            both: Tensor = self.separator(spec)
-            return both
+            stereo: Tensor = self.separator(spec)
+            return stereo
         flat = rearrange(spec, "b c t f -> (b c) t f")
         if isinstance(self.separator, TussModel):
             estimate = self.separator(flat, [self.prompts] * len(flat))
@@ -380,13 +400,13 @@ class WaveformModel(nn.Module):
 
 
 def build(**fields: Any) -> WaveformModel:
-    """The model of a recipe.
+    """Build the model of a recipe.
 
     Args:
         fields: of `ModelConfig`.
 
     Raises:
-        ValueError: if a value is illegal or two do not fit together.
+        ValueError: if a value is invalid, or inconsistent with another.
     """
     config = ModelConfig(**fields)
     separator = build_separator(config)
@@ -404,7 +424,7 @@ def build(**fields: Any) -> WaveformModel:
 
 @torch.no_grad()
 def initialize(separator: nn.Module) -> None:
-    """Matrices and kernels Xavier-uniform, biases zero, gains of norms one, as in ESPnet."""
+    """Initialise as ESPnet: Xavier-uniform matrices and kernels, zero biases; gains stay one."""
     for name, parameter in separator.named_parameters():
         if parameter.ndim > 1:
             nn.init.xavier_uniform_(parameter)
@@ -413,7 +433,7 @@ def initialize(separator: nn.Module) -> None:
 
 
 def build_separator(config: ModelConfig) -> nn.Module:
-    """What a recipe calls tf, bs, stack or tuss."""
+    """The separator that a recipe's `kind` selects."""
     if config.kind == "tf":
         return TFLocoformerSeparator(len(config.stems), **config.single_stack())
     bands: dict[str, Any] = {"sample_rate": config.sample_rate, "stft_size": config.n_fft}

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tflocoformer_mss.model import WaveformModel
     from tflocoformer_mss.training import Training
 
-PROMPTS = Option("prompts", "stems to ask a prompted model for", several=True)
-CONFIG = Option("config", "--recipe, which must be the checkpoint's if it has one")
+PROMPTS = Option("prompts", "stems that a prompted model should separate", several=True)
+CONFIG = Option("config", "same as --recipe; must match the recipe of the checkpoint if it has one")
 
 
 def _train(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
@@ -27,23 +27,23 @@ def _train(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
 
 TRAIN = Verb(
     "train",
-    "fit by a recipe, with the music fork's flags",
+    "same as fit, with the flags of the music fork",
     (
         Option("recipe", "name of a shipped recipe, or a YAML file"),
-        Option("config", "the same; configs/NAME.yaml is the recipe NAME"),
+        Option("config", "same as --recipe; configs/NAME.yaml means the recipe NAME"),
         Option("data_root", "demo, or a folder with train/ and test/", required=True),
-        Option("output_dir", "run folder; runs/<recipe> if not given"),
-        Option("batch_size", "examples per step instead of the recipe's", type=int),
-        Option("num_epochs", "epochs instead of the recipe's", type=int),
+        Option("output_dir", "run folder; default: runs/<recipe>"),
+        Option("batch_size", "examples per step; overrides the recipe", type=int),
+        Option("num_epochs", "number of epochs; overrides the recipe", type=int),
         Option("micro_batch", "examples per device and pass", type=int),
-        Option("gpu", "0: one GPU, the first", type=int),
+        Option("gpu", "0 for the first GPU", type=int),
         Option("device", "where to compute", choices=("auto", "cpu", "cuda", "mps")),
-        Option("resume", "go on with the run in the folder", type=bool),
+        Option("resume", "continue the run in the folder", type=bool),
     ),
     _train,
 )
 
-# The flags of the music fork's separate.py, then of the authors'.
+# Flags of the music fork's separation script, then those of the authors' script.
 ALIASES = (
     Alias("--input", ("{}",)),
     Alias("--output_dir", ("--out", "{}")),

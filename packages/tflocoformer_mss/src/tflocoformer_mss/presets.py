@@ -1,8 +1,8 @@
-"""The published configurations and those of the music model, as plain dictionaries.
+"""The published configurations and those of the music fork, as plain dictionaries.
 
-Imports no torch. ``TFLocoformerSeparator(**configs["wsj0_2mix"])``; names with "musdb18" and no
-"conventional" or "tuss" are for ``TFLocoformerMSS``, "conventional" for ``BSLocoformerStack``,
-"tuss" for ``TussModel``.
+Imports no torch. Names with "conventional" hold arguments of ``BSLocoformerStack``, those with
+"tuss" of ``TussModel``, the others with "musdb18" of ``TFLocoformerMSS``, and the rest of
+``TFLocoformerSeparator``: ``TFLocoformerSeparator(**configs["wsj0_2mix"])``.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ MUSIC_PROMPTS = ["drums", "bass", "vocals", "other"]
 
 
 def _single(layers: int, dim: int, hidden: int, kernel: int, **others: Any) -> dict[str, Any]:
-    """One stack of macaron blocks; every call returns fresh lists."""
+    """Arguments for one stack of macaron-style blocks; lists are new in every call."""
     return {
         "n_layers": layers,
         "emb_dim": dim,
@@ -43,7 +43,7 @@ def _music(n_fft: int, hop: int, layers: int, dim: int, hidden: int, **others: A
 
 
 def _blocks(dim: int, heads: int, attention_dim: int, hidden: int, frame_kernel: int) -> Any:
-    """A stack of the unified code, with kernels of 4 along bands."""
+    """Arguments of one stack in the TUSS code, with kernels of 4 along bands."""
 
     def network(kernel: int) -> dict[str, Any]:
         return {"conf": {"dim_inner": hidden, "conv1d_kernel": kernel, "conv1d_shift": 1}}
@@ -61,7 +61,7 @@ def _blocks(dim: int, heads: int, attention_dim: int, hidden: int, frame_kernel:
 
 
 def _stack(first: tuple[int, int, int, int], second: tuple[int, int]) -> dict[str, Any]:
-    """Blocks, D, H and A of the first stack; blocks and A of the second."""
+    """Arguments of two stacks from (blocks, D, H, A) of the first and (blocks, A) of the second."""
     layers, dim, heads, attention_dim = first
     return {
         "num_spk": 4,

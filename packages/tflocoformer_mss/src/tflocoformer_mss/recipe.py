@@ -1,4 +1,4 @@
-"""The typed shape of the recipes; the values are in ``recipes/*.yaml``."""
+"""Dataclasses that define the fields of a recipe; the values are in ``recipes/*.yaml``."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tflocoformer_mss.config import ModelConfig
 
 @dataclass(frozen=True)
 class LossConfig(LoopConfig):
-    """Weights of the terms of the loss, which are summed over stems; 0.0 leaves one out.
+    """Weights of the loss terms, which are summed over stems; 0.0 turns a term off.
 
-    Where the authors take the mean over stems, a recipe's weight is a share of theirs.
+    Where the authors take the mean over stems, the weight is theirs divided by the number of stems.
 
     Args:
         si_sdr_weight: of the negative SI-SDR.
         l1_weight: of the mean absolute error.
         l2_weight: of the mean squared error.
-        spectral_weight: of the error of magnitudes.
+        spectral_weight: of the log-magnitude error.
         snr_weight: of the negative SNR, thresholded at 30 dB.
-        tfd_weight: of the absolute errors in time and of magnitudes at four resolutions.
-        permute: take the order of stems with the least loss, for stems that have no names.
+        tfd_weight: of the multi-resolution L1 loss in time and frequency.
+        permute: permutation invariant training (PIT), for interchangeable stems.
     """
 
     si_sdr_weight: float
@@ -35,25 +35,25 @@ class LossConfig(LoopConfig):
 
 @dataclass(frozen=True)
 class TrainingConfig(LossConfig):
-    """Optimizer, schedule and what computes.
+    """Optimizer, schedule and computation.
 
     Args:
         lr: AdamW's learning rate.
-        weight_decay: decoupled.
+        weight_decay: AdamW's decoupled weight decay.
         betas: AdamW's.
         adam_eps: AdamW's.
-        fused: AdamW's update in one kernel.
-        warmup_steps: of a linear rise of the learning rate; 0 for none.
-        warmup_start_lr: where it starts.
+        fused: use AdamW's fused kernel.
+        warmup_steps: linear warm-up of the learning rate; 0 for none.
+        warmup_start_lr: learning rate at its start.
         schedule: ``plateau`` of the validation loss, or ``cosine`` to zero.
-        plateau_hold_epochs: epochs at the start that make no plateau.
-        plateau_factor: the learning rate's factor on a plateau.
-        plateau_patience: epochs without gain that make a plateau.
-        plateau_cooldown: epochs after a change that do not count.
-        plateau_min_lr: the rate goes no lower.
-        gradient_checkpointing: compute the blocks anew in the backward pass to save memory.
-        tf32: on CUDA, products of float32 with shortened factors.
-        cudnn_benchmark: on CUDA, try kernels and take the fastest.
+        plateau_hold_epochs: initial epochs that are not counted.
+        plateau_factor: multiplies the learning rate on a plateau.
+        plateau_patience: epochs without improvement before that.
+        plateau_cooldown: epochs after a change that are not counted.
+        plateau_min_lr: lowest learning rate of the schedule.
+        gradient_checkpointing: recompute the blocks in the backward pass to save memory.
+        tf32: on CUDA, compute float32 products in TF32.
+        cudnn_benchmark: on CUDA, let cuDNN benchmark kernels and use the fastest.
     """
 
     lr: float
@@ -76,13 +76,13 @@ class TrainingConfig(LossConfig):
 
 @dataclass(frozen=True)
 class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
-    """One row of a table, complete.
+    """Everything needed to reproduce one row of a results table.
 
     Args:
-        reproduces: the claimed row in ``results/papers.csv``, or null.
-        data: how examples are drawn.
-        model: separator and transform.
+        reproduces: the row of ``results/papers.csv`` that it reproduces, or null.
+        data: how training examples are drawn.
+        model: separator and STFT.
         training: loss, optimizer, schedule, loop.
         inference: chunks and overlap.
-        evaluation: protocols.
+        evaluation: scoring protocols.
     """

@@ -16,7 +16,10 @@ from tflocoformer_mss.recipe import TrainingConfig
 
 
 class Training(pl.LightningModule):
-    """The weighted losses, AdamW, a warm-up, then a plateau or a cosine."""
+    """Weighted losses, AdamW, linear warm-up, then a plateau or cosine schedule.
+
+    Source: authors' code and the music fork; each recipe names the source of its values.
+    """
 
     def __init__(self, model: WaveformModel, config: TrainingConfig) -> None:
         super().__init__()
@@ -27,16 +30,16 @@ class Training(pl.LightningModule):
         self.weights = {name: float(getattr(config, f"{name}_weight")) for name in TERMS}
         self.flags: tuple[bool, ...] = ()
         model.activation_checkpointing = config.gradient_checkpointing
-        # Several devices would wait for the gradients of these.
-        model.freeze_unasked()
+        # On several devices, gradient synchronisation would wait for prompts that get no gradient.
+        model.freeze_unused_prompts()
 
     def on_fit_start(self) -> None:
-        """Set what the process computes with."""
+        """Set TF32 and cuDNN benchmarking for this fit."""
         self.flags = cuda_flags()
         set_cuda_flags(self.config.tf32, self.config.tf32, self.config.cudnn_benchmark)
 
     def on_fit_end(self) -> None:
-        """Leave the process as it was."""
+        """Restore the settings from before the fit."""
         set_cuda_flags(*self.flags)
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
@@ -53,17 +56,17 @@ class Training(pl.LightningModule):
         self.log("val/loss", loss, batch_size=len(batch["mixture"]), sync_dist=True)
 
     def losses(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The total, and the mean over stems of each term."""
+        """The total loss, and each term averaged over stems."""
         estimate = self.model(batch["mixture"])
         total, parts = combine(estimate, batch["stems"], self.weights, permute=self.config.permute)
         return total, {name: part.mean().detach() for name, part in parts.items()}
 
-    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, *given: Any) -> None:
-        """One step, at the warm-up's learning rate while there is one."""
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, *others: Any) -> None:
+        """One optimizer step, with the learning rate of the warm-up during it."""
         if self.trainer.global_step < self.config.warmup_steps:
             for group in optimizer.param_groups:
                 group["lr"] = self.warm_lr(self.trainer.global_step)
-        super().optimizer_step(epoch, batch_idx, optimizer, *given)
+        super().optimizer_step(epoch, batch_idx, optimizer, *others)
 
     def configure_gradient_clipping(
         self,
@@ -71,10 +74,11 @@ class Training(pl.LightningModule):
         gradient_clip_val: int | float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the norm of all gradients, of a fused optimizer too.
+        """Clip the norm of all gradients, also with a fused optimizer.
 
-        Lightning refuses that under mixed precision, as such an optimizer may unscale gradients in
-        its step; bfloat16 scales none, and those of float16 are unscaled here first.
+        Lightning rejects that combination under mixed precision, because a fused optimizer may
+        unscale gradients within its step. In bfloat16 gradients are not scaled; those of float16
+        are unscaled here before clipping.
         """
         if not gradient_clip_val:
             return
@@ -84,10 +88,10 @@ class Training(pl.LightningModule):
         torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def warm_lr(self, step: int) -> float:
-        """The learning rate of a step of the warm-up; the last one's is the full rate."""
+        """The learning rate of a step of the warm-up; the last step has the full rate."""
         config = self.config
-        share = (step + 1) / config.warmup_steps
-        return config.warmup_start_lr + share * (config.lr - config.warmup_start_lr)
+        progress = (step + 1) / config.warmup_steps
+        return config.warmup_start_lr + progress * (config.lr - config.warmup_start_lr)
 
     def configure_optimizers(self) -> Any:
         """AdamW and its schedule."""
@@ -109,7 +113,7 @@ class Training(pl.LightningModule):
 
 
 class Plateau(ReduceLROnPlateau):
-    """Lower the learning rate when the validation loss stops falling, not before some epochs."""
+    """ReduceLROnPlateau that ignores the first ``plateau_hold_epochs`` epochs."""
 
     def __init__(self, optimizer: Optimizer, config: TrainingConfig) -> None:
         self.hold_epochs = config.plateau_hold_epochs
@@ -124,7 +128,7 @@ class Plateau(ReduceLROnPlateau):
     def step(  # type: ignore[override]  # as its own base class in torch
         self, metrics: Any, epoch: int | None = None
     ) -> None:
-        """Take an epoch's loss; the first ones are only counted."""
+        """Update with an epoch's validation loss; during the first epochs only count them."""
         if self.last_epoch < self.hold_epochs:
             self.last_epoch += 1
             return
@@ -132,13 +136,13 @@ class Plateau(ReduceLROnPlateau):
 
 
 def cuda_flags() -> tuple[bool, bool, bool]:
-    """TF32 in matrix products, TF32 in convolutions, trying kernels."""
+    """Current settings: TF32 in matrix products, TF32 in convolutions, cuDNN benchmarking."""
     cudnn = torch.backends.cudnn
     return torch.backends.cuda.matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
 
 
 def set_cuda_flags(products: bool, convolutions: bool, benchmark: bool) -> None:
-    """Set what `cuda_flags` reads."""
+    """Set the settings that `cuda_flags` returns."""
     torch.backends.cuda.matmul.allow_tf32 = products
     torch.backends.cudnn.allow_tf32 = convolutions
     torch.backends.cudnn.benchmark = benchmark

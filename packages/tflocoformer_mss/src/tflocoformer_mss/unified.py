@@ -1,4 +1,4 @@
-"""Separators of the code of Task-Aware Unified Source Separation (Saijo et al., ICASSP 2025)."""
+"""Separators of the TUSS code (Task-Aware Unified Source Separation, Saijo et al., ICASSP 2025)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from tflocoformer_mss.config import band_sizes, stack_block_config
 
 
 class BSLocoformerStack(nn.Module):
-    """BS-Locoformer of two stacks of blocks, the paper's conventional model; mono, with masks.
+    """BS-Locoformer (form B) with two stacks of blocks, the conventional model of the TUSS paper.
+
+    Mono; estimates complex masks.
 
     Args:
-        num_spk: stems.
-        n_first_blocks, config_first_block, n_second_blocks, config_second_block: how many blocks
-            of which kind, as for `stack_block_config`.
-        sample_rate, stft_size: Hz and samples; they make the bands.
+        num_spk: number of stems.
+        n_first_blocks, n_second_blocks: number of blocks in each stack.
+        config_first_block, config_second_block: their arguments, as for `stack_block_config`.
+        sample_rate, stft_size: Hz and samples; they determine the bands.
         eps: of the norms.
 
     Raises:
-        ValueError: if a value is illegal or two do not fit together.
+        ValueError: if a value is invalid, or inconsistent with another.
+
+    Source: paper (TUSS), conventional model; layers, authors' code.
     """
 
     def __init__(
@@ -58,19 +62,26 @@ class BSLocoformerStack(nn.Module):
 
 
 class TussModel(nn.Module):
-    """One network for any stems that have a prompt; mono, with masks.
+    """TUSS: one network that separates whichever stems its learnable prompts ask for.
+
+    Prompts and a start-of-sequence (SOS) token precede the frames of the mixture. After the
+    cross-prompt module, the output at each prompt conditions a copy of the frames by
+    multiplication, and the conditional target sound extraction (TSE) module estimates that stem.
+    Mono; estimates complex masks.
 
     Args:
-        prompts: names of the stems that can be asked for.
+        prompts: names of the stems that have a prompt.
         nblocks_cross_prompt_module, conf_cross_prompt_module: blocks that see prompts and frames.
-        nblocks_cond_tse_module, conf_cond_tse_module: blocks that see one stem's frames.
-        sample_rate, stft_size: Hz and samples; they make the bands.
+        nblocks_cond_tse_module, conf_cond_tse_module: blocks that see the frames of one stem.
+        sample_rate, stft_size: Hz and samples; they determine the bands.
         eps: of the norms.
-        prompt_size: places that a prompt takes; 1, as in all published configurations.
-        use_sos_token: a place between prompts and frames.
+        prompt_size: positions per prompt; only 1, as in all published configurations.
+        use_sos_token: put the SOS token between prompts and frames.
 
     Raises:
-        ValueError: if a value is illegal or two do not fit together.
+        ValueError: if a value is invalid, or inconsistent with another.
+
+    Source: paper (TUSS), prompts, cross-prompt and conditional TSE modules; layers, authors' code.
     """
 
     def __init__(
@@ -88,7 +99,7 @@ class TussModel(nn.Module):
     ) -> None:
         super().__init__()
         if prompt_size != 1:
-            raise ValueError(f"prompt_size={prompt_size}: prompts of one place alone are built")
+            raise ValueError(f"prompt_size={prompt_size}: only 1 is supported")
         first = stack_block_config(conf_cross_prompt_module, eps)
         dim = first.freq.dim
         self.prompts = nn.ParameterDict(
@@ -102,37 +113,44 @@ class TussModel(nn.Module):
         )
 
     def forward(self, spec: Tensor, prompts: Sequence[Sequence[str]]) -> Tensor:
-        """(b, t, f) complex, and as many stems' names for each item -> (b, s, t, f) complex.
+        """Separate the stems of the prompts, (b, t, f) complex -> (b, s, t, f) complex.
+
+        Args:
+            spec: of the mixture.
+            prompts: for each item, the names of the stems, as many for all.
 
         Raises:
-            ValueError: if a name has no prompt, or the items have not equally many.
+            ValueError: if a name has no prompt, or items have different numbers of prompts.
         """
-        vectors = self.look_up(prompts, spec.shape[0])
+        vectors = self.get_prompts(prompts, spec.shape[0])
         x = self.band_split_module.encode(spec.unsqueeze(1))
         stems, bands = vectors.shape[1], x.shape[2]
-        places = [repeat(vectors, "b s d -> b s k d", k=bands), x]
+        # Prompts and SOS token are extra positions in front of the frames, the same in all bands.
+        sequence = [repeat(vectors, "b s d -> b s k d", k=bands), x]
         if self.sos_token is not None:
             token = repeat(self.sos_token, "d 1 1 -> b 1 k d", b=x.shape[0], k=bands)
-            places.insert(1, token)
-        seen = run_blocks(self.cross_prompt_module, torch.cat(places, dim=1))
-        asked, frames = seen[:, :stems], seen[:, -x.shape[1] :]
+            sequence.insert(1, token)
+        features = run_blocks(self.cross_prompt_module, torch.cat(sequence, dim=1))
+        conditions, frames = features[:, :stems], features[:, -x.shape[1] :]
         conditioned = rearrange(
-            asked.unsqueeze(2) * frames.unsqueeze(1), "b s t k d -> (b s) t k d"
+            conditions.unsqueeze(2) * frames.unsqueeze(1), "b s t k d -> (b s) t k d"
         )
         masks = self.band_split_module.decode(run_blocks(self.cond_tse_module, conditioned))
         return rearrange(masks, "(b s) 1 1 t f -> b s t f", s=stems) * spec.unsqueeze(1)
 
-    def look_up(self, prompts: Sequence[Sequence[str]], batch: int) -> Tensor:
-        """(batch, stem, feature) of the names."""
+    def get_prompts(self, prompts: Sequence[Sequence[str]], batch: int) -> Tensor:
+        """The learnable prompts of these names, (batch, stem, feature).
+
+        Raises:
+            ValueError: as `forward` does.
+        """
         if len(prompts) != batch or len({len(names) for names in prompts}) > 1:
             raise ValueError(
-                f"prompts name {[len(names) for names in prompts]} stems for {batch} items: give "
-                f"every item as many"
+                f"prompts have {[len(names) for names in prompts]} names for {batch} items: every "
+                f"item needs the same number"
             )
         for name in sorted({name for names in prompts for name in names}):
             if name not in self.prompts:
-                raise ValueError(
-                    f"there is no prompt {name!r}: choose from {', '.join(self.prompts)}"
-                )
+                raise ValueError(f"unknown prompt {name!r}: choose from {', '.join(self.prompts)}")
         rows = [torch.stack([self.prompts[name].flatten() for name in names]) for names in prompts]
         return torch.stack(rows)

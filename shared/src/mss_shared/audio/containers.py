@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from mss_shared.atomic import part_prefix
+from mss_shared.atomic import PART, replacing
 from mss_shared.audio.channel_layout import mask_of_names
 from mss_shared.audio.stem_mp4 import STEMS, add_stem_box
 
@@ -78,30 +77,25 @@ def _decode(av: Any, path: Path, sound: Path, subtype: str | None = None) -> int
     return mask
 
 
-def write_streams(target: Path, parts: Mapping[str, Path]) -> None:
+def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART) -> None:
     """One mp4 with a stream of AAC per sound file, titled by its name, whole or not at all.
 
-    With four streams behind the first it says so, as DJ software expects of a stem file.
+    With four streams behind the first it says so, as DJ software expects of a stem file. The name
+    of the unfinished file begins with ``prefix``.
 
     Raises:
         ImportError: if PyAV is absent.
     """
     av = _import_av(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(".mp4", part_prefix(), target.parent)
-    os.close(handle)
+    _, *stems = parts
     try:
-        with av.open(beside, "w", format="mp4") as container:
-            _encode(av, container, parts)
-        _, *stems = parts
-        if len(stems) == STEMS:
-            add_stem_box(Path(beside), stems)
-        os.chmod(beside, 0o644)
-        os.replace(beside, target)
+        with replacing(target, suffix=".mp4", prefix=prefix) as part:
+            with av.open(part, "w", format="mp4") as container:
+                _encode(av, container, parts)
+            if len(stems) == STEMS:
+                add_stem_box(part, stems)
     except av.FFmpegError as error:
         raise OSError(f"{target} can't be written ({error.strerror}): is the disk full?") from None
-    finally:
-        Path(beside).unlink(missing_ok=True)
 
 
 def _encode(av: Any, container: Any, parts: Mapping[str, Path]) -> None:

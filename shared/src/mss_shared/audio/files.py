@@ -5,9 +5,7 @@ Audio in memory is always ``(channel, sample)`` float32 with full scale at 1.0.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from mss_shared.atomic import replacing
 from mss_shared.audio.flac_length import begin_with_length
 from mss_shared.audio.mp3_frames import frames_of, xing
 from mss_shared.audio.spliced_file import Patched
@@ -150,19 +149,13 @@ def write(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16") -
     if not soundfile.check_format(path.suffix[1:], subtype):
         raise ValueError(f"{path} can't hold {subtype} by its name: name it .wav")
     values = _quantise(path, audio, subtype) if subtype in _PCM_BITS else audio
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(suffix=path.suffix, prefix=".part-", dir=path.parent)
-    os.close(handle)
     try:
-        soundfile.write(beside, values.T, sample_rate, subtype=subtype)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
+        with replacing(path) as part:
+            soundfile.write(part, values.T, sample_rate, subtype=subtype)
     except soundfile.LibsndfileError as error:
         raise OSError(
             f"{path} can't be written ({error.error_string}): is the disk full?"
         ) from None
-    finally:
-        Path(beside).unlink(missing_ok=True)
 
 
 def resample(audio: Audio, from_hz: int, to_hz: int) -> Audio:

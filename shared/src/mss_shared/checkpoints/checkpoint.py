@@ -11,6 +11,7 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from mss_shared.atomic import replacing
 from mss_shared.checkpoints.published import (
     Published,
     fetch,
@@ -55,12 +56,8 @@ class Checkpoint:
 def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:
     """Write weights and header; the file appears whole or not at all."""
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    beside = path.with_name(f".part-{path.name}")
-    try:
-        safetensors.torch.save_file(state, beside, {"format": "pt", **header})
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as part:
+        safetensors.torch.save_file(state, part, {"format": "pt", **header})
 
 
 def load_checkpoint(paper: AnyPaper, source: str, recipe_name: str | None = None) -> Checkpoint:

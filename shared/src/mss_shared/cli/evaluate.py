@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from mss_shared.cli.loading import flagged_inference, given_options, load_words
 from mss_shared.cli.scoring import (
@@ -16,7 +15,7 @@ from mss_shared.cli.scoring import (
     stem_writer,
     varied,
 )
-from mss_shared.datasets import Dataset
+from mss_shared.datasets.tracks import check_fits
 from mss_shared.evaluation.evaluate import (
     model_estimator,
     with_remainder,
@@ -41,7 +40,8 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> No
     if arguments.remainder is not None:
         estimator = with_remainder(estimator, arguments.remainder)
         named["remainder"] = arguments.remainder
-    check_format(dataset, model, estimator.stems)
+    for track in dataset.split("test"):
+        check_fits(track, estimator.stems, model.sample_rate, model.channels)
     protocols = arguments.protocol or first.recipe.evaluation.protocols
     run = arguments.run or f"{first.recipe_name}-seed{seed_of(first)}{run_suffix(named)}"
     keep = stem_writer(arguments.estimates, estimator.stems) if arguments.estimates else None
@@ -67,20 +67,3 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> No
 def own(paper: AnyPaper, verb: Verb, arguments: argparse.Namespace) -> None:
     """A verb that only this paper has."""
     verb.action(paper, given_options(verb.options, arguments))
-
-
-def check_format(dataset: Dataset, model: Any, stems: tuple[str, ...]) -> None:
-    """Raise ValueError unless every test track has the stems, and the model's rate and channels."""
-    for track in dataset.split("test"):
-        rate, channels = track.info.sample_rate, track.info.channels
-        if (rate, channels) != (model.sample_rate, model.channels):
-            raise ValueError(
-                f"track {track.name} has {channels} channels at {rate} Hz, the model takes "
-                f"{model.channels} at {model.sample_rate} Hz: convert the data set"
-            )
-        for stem in stems:
-            if stem not in track.stems:
-                raise ValueError(
-                    f"track {track.name} of {dataset.root} has no {stem}.wav: the estimates are of "
-                    f"{', '.join(stems)}"
-                )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ import numpy as np
 import platformdirs
 
 from mss_shared import audio
+from mss_shared.atomic import making_folder
+from mss_shared.console import Report
 from mss_shared.datasets import folders
 from mss_shared.datasets.tracks import STEMS, Dataset
 
@@ -61,7 +62,7 @@ def holds_stem_files(root: Path) -> bool:
     return any(next((root / split).glob("*.stem.mp4"), None) for split in ("train", "test"))
 
 
-def decode(root: Path, progress: Callable[[str, int, int], None] | None = None) -> Path:
+def decode(root: Path, progress: Report | None = None) -> Path:
     """Decode every ``.stem.mp4`` below ``root`` to wav folders in the user's cache, once.
 
     A track that is complete in the cache is not decoded again; each appears whole or not at all.
@@ -99,10 +100,8 @@ def _open_database(root: Path) -> Any:
 
 
 def _decode_track(track: Any, folder: Path) -> None:
-    beside = folder.with_name(f".part-{folder.name}")
-    shutil.rmtree(beside, ignore_errors=True)
     sources = {"mixture": track.audio, **{stem: track.sources[stem].audio for stem in STEMS}}
-    for stem, samples in sources.items():
-        values = np.ascontiguousarray(samples.T.astype(np.float32))
-        audio.write(beside / f"{stem}.wav", values, int(track.rate))
-    beside.rename(folder)
+    with making_folder(folder) as part:
+        for stem, samples in sources.items():
+            values = np.ascontiguousarray(samples.T.astype(np.float32))
+            audio.write(part / f"{stem}.wav", values, int(track.rate))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +77,21 @@ class Track:
             return audio.read(self.mixture, start, samples)
         total: Audio = self.read_stems(tuple(self.stems), start, samples).sum(axis=0)
         return total
+
+
+def check_fits(track: Track, stems: Sequence[str], sample_rate: int, channels: int) -> None:
+    """Raise ValueError unless a track has some stems, and the rate and channels of a model."""
+    for stem in stems:
+        if stem not in track.stems:
+            raise ValueError(
+                f"track {track.name} has no {stem}.wav, only {', '.join(track.stems)}: the model "
+                f"needs {', '.join(stems)}"
+            )
+    if (track.info.sample_rate, track.info.channels) != (sample_rate, channels):
+        raise ValueError(
+            f"track {track.name} has {track.info.channels} channels at {track.info.sample_rate} "
+            f"Hz, the model takes {channels} at {sample_rate} Hz: convert the data set"
+        )
 
 
 @dataclass(frozen=True)

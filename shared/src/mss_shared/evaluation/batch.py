@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared import atomic, console
+from mss_shared.console import Report
 from mss_shared.evaluation import score_files
 from mss_shared.evaluation.file_signals import FileSignals
 from mss_shared.evaluation.protocols import Protocol, find_protocol
@@ -23,7 +24,6 @@ from mss_shared.evaluation.track_metrics import BSSEVAL_METRICS, Engine, Song
 from mss_shared.metrics.bsseval_signals import cpu_count
 from mss_shared.names import is_file_name, is_name
 
-Report = Callable[[str, int, int], None]
 Found = dict[str, TrackScores]  # by the protocol's label
 
 

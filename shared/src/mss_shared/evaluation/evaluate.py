@@ -14,6 +14,7 @@ import torch
 from mss_shared import provenance
 from mss_shared.audio import Audio
 from mss_shared.checkpoints.checkpoint import Checkpoint
+from mss_shared.console import Report
 from mss_shared.datasets import Dataset, Track
 from mss_shared.evaluation.cost import count_gmac
 from mss_shared.evaluation.protocols import aggregate, find_protocol
@@ -25,7 +26,6 @@ from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.overlap_add import separate
 from mss_shared.separation.separator import Separator, interchangeable
 
-Report = Callable[[str, int, int], None]
 Summary = dict[str, dict[str, dict[str, float]]]
 
 

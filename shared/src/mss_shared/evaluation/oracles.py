@@ -24,17 +24,18 @@ def mixture_as_estimate(track: Track, stems: tuple[str, ...]) -> Audio:
 def ideal_ratio_mask(track: Track, stems: tuple[str, ...]) -> Audio:
     """(stem, channel, sample): the mixture through each stem's share of the power.
 
-    The mask of a bin is a stem's power over the sum of all stems' powers, each channel alone;
-    STFT of 2048 samples, hop 1024, periodic Hann.
+    The mask of a bin is a stem's power over the sum of the powers of all of the track's stems,
+    asked for or not, each channel alone; STFT of 2048 samples, hop 1024, periodic Hann.
 
     Source: IRM2 of the Signal Separation Evaluation Campaign (Stöter et al. 2018), without its
     Wiener step.
     """
     window = get_window("hann", IRM_N_FFT, fftbins=True)
     transform = ShortTimeFFT(window, IRM_HOP, fs=track.info.sample_rate)
-    specs = transform.stft(track.read_stems(stems).astype(np.float64))
-    power = np.abs(specs) ** 2
-    total = power.sum(axis=0)
+    every = (*stems, *(stem for stem in track.stems if stem not in stems))
+    specs = transform.stft(track.read_stems(every).astype(np.float64))
+    powers = np.abs(specs) ** 2
+    total, power = powers.sum(axis=0), powers[: len(stems)]
     mask = np.divide(power, total, out=np.zeros_like(power), where=total > 0)
     mixture = transform.stft(track.read_mixture().astype(np.float64))
     samples = track.info.samples

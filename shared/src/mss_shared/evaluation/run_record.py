@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared import provenance
-from mss_shared.evaluation import score_files
 from mss_shared.evaluation.protocols import Protocol
 from mss_shared.evaluation.score_files import TrackScores
 from mss_shared.evaluation.track_metrics import BSSEVAL_METRICS, OURS, Engine
@@ -51,12 +50,8 @@ def write_record(
         "cost": cost,
         **{name: about[name] for name in METHOD_FIELDS},
         "seed": about["training"]["seed"] if about["training"] else None,
-        "commit": provenance.commit(),
-        "versions": provenance.versions("museval"),
-        "command": command,
-        "machine": provenance.machine(),
     }
-    score_files.write_run(folder, record)
+    provenance.write_record(folder, record, command, "museval")
 
 
 def describe_protocol(

@@ -15,12 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
-from typing import Any
 
 from mss_shared.atomic import write_text
 from mss_shared.names import check_file_name, check_name, inside
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -144,8 +141,3 @@ def write_track(folder: Path, label: str, scores: TrackScores) -> str:
     text = to_json(scores)
     write_text(track_file(folder, label, scores.name), text)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_run(folder: Path, run: Mapping[str, Any]) -> None:
-    """Write ``run.json``, which completes a score folder."""
-    write_text(folder / "run.json", json.dumps({"schema": SCHEMA, **run}, indent=2) + "\n")

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mss_shared.audio.streams import Sliding
+from mss_shared.console import Report
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.chunks import reach
-from mss_shared.separation.overlap_add import Report, separate_blocks
+from mss_shared.separation.overlap_add import separate_blocks
 from mss_shared.separation.separator import Separator
 
 Exact = NDArray[np.float64]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from mss_shared.console import Report
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.chunks import Plan, Reader, plan_chunks
 from mss_shared.separation.permutation import best_order
 from mss_shared.separation.separator import Separator, device_of, interchangeable
-
-Report = Callable[[str, int, int], None]
 
 
 def separate(

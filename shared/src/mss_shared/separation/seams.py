@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from mss_shared.audio.streams import open_song, resampled, resampled_length
+from mss_shared.console import Report
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import to_model
 from mss_shared.separation.chunks import plan_chunks
-from mss_shared.separation.overlap_add import Report, separate
+from mss_shared.separation.overlap_add import separate
 from mss_shared.separation.separator import Separator
 
 WINDOW_SECONDS = 0.1

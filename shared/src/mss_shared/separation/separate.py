@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mss_shared.atomic import PART
 from mss_shared.audio.streams import (
     BLOCK_SAMPLES,
     Sliding,
@@ -22,6 +23,7 @@ from mss_shared.audio.streams import (
     resampled_length,
     song_of_array,
 )
+from mss_shared.console import Report
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import AnyChannels
 from mss_shared.separation.chunks import reach
@@ -40,7 +42,6 @@ from mss_shared.separation.overlap_add import separate_blocks
 from mss_shared.separation.separator import Separator, device_of, interchangeable
 from mss_shared.separation.writer_thread import alongside
 
-Report = Callable[[str, int, int], None]
 Exact = NDArray[np.float64]
 Estimates = NDArray[np.floating]
 
@@ -109,7 +110,9 @@ def separate_file(
             )
         estimates = _estimates(song, model, inference, delivery.lossless, batch, progress)
         shape = (song.sample_rate, song.channels, song.samples)
-        with StemFiles([*plan.targets.values()], plan.first_format, *shape) as files:
+        prefix = PART if guard is None else guard.part_prefix
+        targets = [*plan.targets.values()]
+        with StemFiles(targets, plan.first_format, *shape, prefix) as files:
 
             def write_all(blocks: Iterator[Estimates]) -> None:
                 write = _write_exactly if delivery.lossless else _write_nearly

@@ -27,7 +27,7 @@ from torch import nn
 from mss_shared import atomic, console, provenance
 from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.datasets import Dataset
-from mss_shared.datasets.tracks import track_fingerprint
+from mss_shared.datasets.tracks import check_fits, track_fingerprint
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe, recipe_digest
 from mss_shared.recipe_sections import LoopConfig
@@ -152,13 +152,7 @@ def check_loop(loop: LoopConfig) -> None:
 def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> None:
     """Raise ValueError unless every track has the stems, rate and channels, and none is leaked."""
     for track in (*dataset.split("train"), *dataset.split("valid")):
-        missing = [stem for stem in stems if stem not in track.stems]
-        if missing:
-            raise ValueError(
-                f"track {track.name} of {dataset.root} has no {missing[0]}.wav: the recipe mixes "
-                f"{', '.join(stems)}"
-            )
-        check_format(track.name, track.info.sample_rate, track.info.channels, model)
+        check_fits(track, stems, model.sample_rate, model.channels)
     tests = {track.name for track in dataset.test}
     marks = {track_fingerprint(track) for track in dataset.test}
     for track in dataset.train:
@@ -167,15 +161,6 @@ def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> None:
                 f"training track {track.name} is also a test track of {dataset.root}: remove it "
                 f"from train/"
             )
-
-
-def check_format(name: str, sample_rate: int, channels: int, model: Any) -> None:
-    """Raise ValueError unless a track's rate and channels are the model's."""
-    if (sample_rate, channels) != (model.sample_rate, model.channels):
-        raise ValueError(
-            f"track {name} has {channels} channels at {sample_rate} Hz, the model takes "
-            f"{model.channels} at {model.sample_rate} Hz: convert the data set"
-        )
 
 
 def describe_training(dataset: Dataset, steps: int, seed: int) -> dict[str, Any]:
@@ -341,6 +326,7 @@ def _finish(
     }
     save_model(out / "model.safetensors", model, header)
     record = {
+        "kind": "training",
         "paper": paper.name,
         "recipe": loaded.name,
         "recipe_digest": loaded.digest,
@@ -350,9 +336,5 @@ def _finish(
         "parameters": sum(p.numel() for p in model.parameters()),
         "weights_digest": provenance.weights_digest(model.state_dict()),
         "seconds": round(seconds, 1),
-        "commit": provenance.commit(),
-        "versions": provenance.versions(),
-        "machine": provenance.machine(),
-        "command": command,
     }
-    atomic.write_text(out / "run.json", json.dumps(record, indent=2) + "\n")
+    provenance.write_record(out, record, command)

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny_locks import lock_of_another_host
 
-from mss_shared.atomic import part_prefix
 from mss_shared.separation.batch import locks
-from mss_shared.separation.batch.locks import LOCKS, clear, holds, locked
+from mss_shared.separation.batch.locks import LOCKS, clear, holds, locked, part_prefix
 
 
 @pytest.fixture
@@ -17,39 +17,56 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-@pytest.mark.parametrize(
-    ("content", "alive"),
-    [
-        ("process {pid} on {host}, started {start}", True),
-        ("process {pid} on {host}, started 1", False),  # the number came back
-        ("process 999999999 on {host}, started 1", False),
-        ("process 1 on elsewhere, started 1", True),  # can't be asked
-        ("garbage", False),
-    ],
-)
-def test_whose_lock_counts(content: str, alive: bool, out: Path) -> None:
-    _, pid, _, host, _, start = locks.identity(os.getpid()).split()
+def own_lock(out: Path) -> dict[str, str]:
+    """What a lock of this process says."""
     with locked(out, "one"):
         [lock] = (out / LOCKS).iterdir()
-    lock.write_text(content.format(pid=pid, host=host.rstrip(","), start=start))
+        lines = lock.read_text().splitlines()[1:]
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("changes", "alive"),
+    [
+        ({}, True),
+        ({"start": 1}, False),  # the number came back
+        ({"pid": 999_999_999}, False),
+        ({"host": "elsewhere"}, True),  # can't be asked
+        # A container of this host name, in whose namespace the number means another process.
+        ({"host": "{host}x", "pid": 999_999_999}, True),
+        ({"host": "{host}?pidns-f0000001", "pid": 999_999_999}, True),
+    ],
+)
+def test_whose_lock_counts(changes: dict[str, object], alive: bool, out: Path) -> None:
+    own = own_lock(out)
+    values = {"host": own["host"], "pid": int(own["pid"]), "start": int(own["start"])}
+    host = str(changes.get("host", "{host}")).format(host=own["host"].partition("?")[0])
+    values |= {**changes, "host": host if "host" in changes else own["host"]}
+    lock = lock_of_another_host(out, "one", **values)  # type: ignore[arg-type]
     with locked(out, "one") as holder:
         assert (holder is not None) == alive
     assert lock.exists() == alive
 
 
-def test_an_empty_lock_is_a_dead_one(out: Path) -> None:
+@pytest.mark.parametrize("content", ["", "garbage", "process 1 on elsewhere, started 1"])
+def test_a_lock_that_says_nothing_is_taken_after_a_while(
+    content: str, out: Path, short_leases: None
+) -> None:
     with locked(out, "one"):
         [lock] = (out / LOCKS).iterdir()
-    lock.touch()
+    lock.write_text(content)
     with locked(out, "one") as holder:
-        assert holder is None
+        assert holder is not None and holder.process == "another process"
+    if content:  # filelock's word for one whose holder has not said anything yet is: held
+        locks.LEASE_SECONDS = 3.0  # more than it gives half a record
+        with locked(out, "one", patient=True) as holder:
+            assert holder is None
 
 
 @pytest.mark.parametrize("attempt", range(8))
 def test_of_many_that_find_a_dead_lock_one_has_it_at_a_time(attempt: int, out: Path) -> None:
-    with locked(out, "one"):
-        [lock] = (out / LOCKS).iterdir()
-    lock.write_text("process 999999999 on nobody")
+    own = own_lock(out)
+    lock_of_another_host(out, "one", own["host"], 999_999_999)
     together, inside, alone = threading.Barrier(4), threading.Lock(), []
 
     def take() -> None:
@@ -68,28 +85,6 @@ def test_of_many_that_find_a_dead_lock_one_has_it_at_a_time(attempt: int, out: P
     assert alone and all(alone)
 
 
-def lock_of_another_host(out: Path) -> Path:
-    lock = locks._lock(out, "one")
-    lock.parent.mkdir(parents=True)
-    lock.write_text("process 1 on elsewhere, started 1")
-    return lock
-
-
-def test_a_lock_of_another_host_counts_as_long_as_it_is_touched(out: Path) -> None:
-    lock = lock_of_another_host(out)
-    now = lock.stat().st_mtime
-    for silent, doubtful in ((1.0, False), (100.0, True)):
-        os.utime(lock, (now - silent, now - silent))
-        with locked(out, "one") as holder:
-            assert holder is not None and holder.lock == lock
-            assert holder.silent_seconds == pytest.approx(silent, abs=5.0)
-            assert holder.is_doubtful == doubtful
-    os.utime(lock, (now - 130.0, now - 130.0))
-    with locked(out, "one") as holder:
-        assert holder is None
-    assert not lock.exists()
-
-
 def test_a_holder_touches_its_lock(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "BEAT_SECONDS", 0.01)
     with locked(out, "one"):
@@ -105,20 +100,28 @@ def test_a_lock_that_was_taken_over_is_left_to_the_other(out: Path) -> None:
     with locked(out, "one"):
         assert holds(out, "one")
         [lock] = (out / LOCKS).iterdir()
-        lock.write_text("process 1 on elsewhere, started 1")
+        lock.unlink()
+        lock_of_another_host(out, "one")
         assert not holds(out, "one")
     assert lock.exists()
 
 
 def test_what_a_dead_process_began_is_removed_wherever_it_is(out: Path) -> None:
-    dead = "process 999999999 on nobody, started 1"
+    own = own_lock(out)
+    lock_of_another_host(out, "one", own["host"], 999_999_999)
     for place in ("a", "live/a"):
         (out / place).mkdir(parents=True)
-        (out / place / f"{locks._prefix(dead)}x.wav").touch()
-    kept = out / "a" / f"{part_prefix()}y.wav"
+        (out / place / f"{part_prefix(out, 'one')}x.wav").touch()
+    kept = out / "a" / f"{part_prefix(out, 'other')}y.wav"
     kept.touch()
-    lock = lock_of_another_host(out)
-    lock.write_text(dead)
-    os.utime(lock, (1, 1))
     clear(out)
     assert [path for path in out.rglob("*") if path.is_file()] == [kept]
+
+
+def test_who_takes_a_song_over_removes_what_was_begun_of_it(out: Path) -> None:
+    own = own_lock(out)
+    lock_of_another_host(out, "one", own["host"], 999_999_999)
+    part = out / f"{part_prefix(out, 'one')}x.wav"
+    part.touch()
+    with locked(out, "one") as holder:
+        assert holder is None and not part.exists()

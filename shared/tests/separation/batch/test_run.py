@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_locks import lock_of_another_host
 
-from mss_shared.separation.batch import locks
 from mss_shared.separation.batch.inputs import SongFile
 from mss_shared.separation.batch.locks import LOCKS
 from mss_shared.separation.batch.manifest import MANIFEST, Manifest
@@ -272,9 +273,7 @@ def test_a_run_that_was_killed_while_files_got_their_names_is_done_again(
 def test_a_song_that_another_process_finishes_meanwhile_is_not_left(
     songs: list[SongFile], out: Path
 ) -> None:
-    lock = locks._lock(out, "one")
-    lock.parent.mkdir(parents=True)
-    lock.write_text("process 1 on elsewhere, started 1")
+    lock = lock_of_another_host(out, "one")
     writer = Writer(out)
 
     def separate(song: SongFile, guard: Guard) -> Separated:
@@ -287,19 +286,35 @@ def test_a_song_that_another_process_finishes_meanwhile_is_not_left(
     assert states(found) == ["done", "done"] and [r["song"] for r in told] == ["live/two", "one"]
 
 
-def test_a_song_left_to_a_process_that_may_be_dead_is_an_error(
-    songs: list[SongFile], out: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_song_is_taken_from_another_host_that_falls_silent(
+    songs: list[SongFile], out: Path, short_leases: None
 ) -> None:
-    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
-    lock = locks._lock(out, "one")
-    lock.parent.mkdir(parents=True)
-    lock.write_text("process 1 on elsewhere, started 1")
-    first, second = run_batch(songs, out, SETTINGS, Writer(out))
-    assert (first["state"], first["cause"], second["state"]) == ("elsewhere", "user", "done")
-    said = f"was left to process 1 on elsewhere, started 1, which has not touched {lock} for 0 s: "
-    assert said in first["error"]
-    os.utime(lock, (1, 1))
-    assert states(run_batch(songs, out, SETTINGS, Writer(out))) == ["done", "skipped"]
+    lock = lock_of_another_host(out, "one")
+    assert states(run_batch(songs, out, SETTINGS, Writer(out))) == ["done", "done"]
+    assert not lock.exists()
+
+
+def test_a_song_is_left_to_another_host_that_beats(
+    songs: list[SongFile], out: Path, short_leases: None
+) -> None:
+    lock = lock_of_another_host(out, "one")
+    beating, ended = threading.Event(), threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(0.02):
+            os.utime(lock)
+            beating.set()
+
+    heart = threading.Thread(target=beat)
+    heart.start()
+    try:
+        assert beating.wait(5.0)
+        first, second = run_batch(songs, out, SETTINGS, Writer(out))
+    finally:
+        ended.set()
+        heart.join()
+    assert (first["state"], second["state"]) == ("elsewhere", "done")
+    assert first["holder"] == "process 1 on elsewhere" and first["lock"] == str(lock)
 
 
 def test_a_failed_batch_leaves_no_folder_of_its_own(songs: list[SongFile], out: Path) -> None:

@@ -201,6 +201,8 @@ def test_a_guard_is_asked_before_files_are_made_and_told_before_they_are_named(
     out, seen = tmp_path / "out", []
 
     class Guard:
+        part_prefix = ".part-"
+
         def check(self, paths: Mapping[str, Path]) -> None:
             seen.append((dict(paths), out.exists()))
 

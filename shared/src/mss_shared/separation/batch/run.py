@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from mss_shared import console
 from mss_shared.separation.batch.inputs import SongFile
-from mss_shared.separation.batch.locks import LOCKS, Holder, await_beat, clear, holds, locked
+from mss_shared.separation.batch.locks import LOCKS, clear, holds, locked, part_prefix
 from mss_shared.separation.batch.manifest import Manifest, Record, describe_input
 from mss_shared.separation.output.options import Guard, Separated
 from mss_shared.separation.output.stem_files import missing_folders, remove_empty
@@ -57,8 +57,8 @@ def run_batch(
 
     Returns:
         A record per song. Its ``state`` is ``done``; ``skipped``, finished before; ``elsewhere``,
-        another process is at it; or ``failed``. It has an ``error``, and whether the ``cause`` is
-        the ``user`` or the ``program``, if it failed, or if the other process may be dead.
+        another process is at it; or ``failed``. If it failed it has an ``error``, and whether the
+        ``cause`` is the ``user`` or the ``program``.
     """
     made = missing_folders(out)
     clear(out)
@@ -128,17 +128,16 @@ class _Batch:
             return found
         if not song.path.is_file():
             raise FileNotFoundError(f"there is no file {song.path}: check its name")
-        with locked(self.out, song.name) as holder:
+        with locked(self.out, song.name, patient=patient) as holder:
             if holder is None:
                 # Another process may have finished it since the first look.
                 return self._finished(song) or self._separated(song)
-        if not patient:
-            return _elsewhere(song, holder)
-        await_beat(holder)
-        with locked(self.out, song.name) as holder:
-            if holder is None:
-                return self._finished(song) or self._separated(song)
-        return _elsewhere(song, holder)
+        return {
+            "song": song.name,
+            "state": "elsewhere",
+            "holder": holder.process,
+            "lock": str(holder.lock),
+        }
 
     def _finished(self, song: SongFile) -> Record | None:
         if self.overwrite:
@@ -169,6 +168,11 @@ class _Watch:
     batch: _Batch
     song: SongFile
     origin: Record
+
+    @property
+    def part_prefix(self) -> str:
+        """Who holds the song after this process may remove what it left."""
+        return part_prefix(self.batch.out, self.song.name)
 
     def check(self, paths: Mapping[str, Path]) -> None:
         """Refuse a song that would be written over an input, another song, or others' files."""
@@ -258,18 +262,6 @@ def _describe_outputs(done: Separated, manifest: Manifest) -> Record:
         "joint_gain_db": done.joint_gain_db,
         "notes": list(done.notes),
     }
-
-
-def _elsewhere(song: SongFile, holder: Holder) -> Record:
-    found = {"holder": holder.process, "lock": str(holder.lock)}
-    record = {"song": song.name, "state": "elsewhere", **found}
-    if holder.is_doubtful:
-        record["cause"] = "user"
-        record["error"] = (
-            f"{song.path} was left to {holder.process}, which has not touched {holder.lock} for "
-            f"{holder.silent_seconds:.0f} s: run again in two minutes, or remove that file"
-        )
-    return record
 
 
 def _failed(song: SongFile, cause: str, error: str) -> Record:

@@ -89,7 +89,14 @@ class Separated:
 
 
 class Guard(Protocol):
-    """Watches over the files of a song; both methods are given final paths by name."""
+    """Watches over the files of a song; both methods are given final paths by name.
+
+    Attributes:
+        part_prefix: how the names of unfinished files begin.
+    """
+
+    @property
+    def part_prefix(self) -> str: ...
 
     def check(self, paths: Mapping[str, Path]) -> None:
         """Called before any file is made.

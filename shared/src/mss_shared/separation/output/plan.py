@@ -74,7 +74,8 @@ class FilePlan:
         from mss_shared.audio.containers import write_streams
 
         target = next(iter(self.paths.values()))
-        write_streams(target, {n: f.part for n, f in zip(self.targets, files.files, strict=True)})
+        parts = {n: f.part for n, f in zip(self.targets, files.files, strict=True)}
+        write_streams(target, parts, prefix=files.prefix)
 
 
 def plan_files(song: Song, model: Separator, delivery: Delivery, out: Path, name: str) -> FilePlan:

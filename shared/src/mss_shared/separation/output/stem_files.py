@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mss_shared.atomic import part_prefix
+from mss_shared.atomic import PART, make_part
 from mss_shared.audio.channel_layout import set_mask
 from mss_shared.audio.peak_chunk import remove_time
 from mss_shared.separation.output.exact_sums import PCM_BITS, limits
@@ -44,8 +43,11 @@ SPOOL = Format("WAV", "FLOAT")
 class StemFile:
     """A file that is written beside its final name, in a folder that is there."""
 
-    def __init__(self, target: Path, form: Format, rate: int, channels: int, samples: int) -> None:
+    def __init__(
+        self, target: Path, form: Format, rate: int, channels: int, samples: int, prefix: str
+    ) -> None:
         self.target = target
+        self.prefix = prefix
         self.form = form
         self.rate = rate
         self.channels = channels
@@ -100,7 +102,6 @@ class StemFile:
         remove_time(self.part)
         if self.channels > 2:
             set_mask(self.part, mask)
-        os.chmod(self.part, 0o644)
         os.replace(self.part, self.target)
 
     def discard(self) -> None:
@@ -117,9 +118,7 @@ class StemFile:
 
     def _part(self, form: Format | None = None) -> Path:
         suffix = SUFFIXES[(form or self.form).container]
-        handle, name = tempfile.mkstemp(suffix, part_prefix(), self.target.parent)
-        os.close(handle)
-        return Path(name)
+        return make_part(self.target, suffix=suffix, prefix=self.prefix)
 
     def _open(self, path: Path) -> soundfile.SoundFile:
         container, subtype = self.form.container, self.form.subtype
@@ -154,8 +153,15 @@ class StemFiles:
     """
 
     def __init__(
-        self, targets: Sequence[Path], form: Format, rate: int, channels: int, samples: int
+        self,
+        targets: Sequence[Path],
+        form: Format,
+        rate: int,
+        channels: int,
+        samples: int,
+        prefix: str = PART,
     ) -> None:
+        self.prefix = prefix
         self.files: list[StemFile] = []
         self.made: list[Path] = []
         self.peak = 0.0
@@ -163,8 +169,7 @@ class StemFiles:
         try:
             for target in targets:
                 self.made = missing_folders(target.parent) + self.made
-                target.parent.mkdir(parents=True, exist_ok=True)
-                self.files.append(StemFile(target, form, rate, channels, samples))
+                self.files.append(StemFile(target, form, rate, channels, samples, prefix))
         except BaseException:
             self.discard()
             raise

@@ -1,0 +1,61 @@
+"""Every block is found by searching the model code for the paper's term.
+
+No section numbers are known (only the abstract was read first-hand), so a docstring names the
+source instead: the paper, a network it builds on, or the package that filled in what it leaves out.
+"""
+
+import inspect
+from typing import Any
+
+import pytest
+from torch import nn
+
+from moises_light import model
+from moises_light.training import Training, spec_error
+
+# term, the block whose docstring has it, the source which that docstring names
+TERMS: list[tuple[str, Any, str]] = [
+    ("band split", model.SplitModule, "paper, band split by group convolution"),
+    ("TDF", model.TDF, "TDF of DTTNet"),
+    ("Split-and-Merge", model.SplitAndMerge, "paper, Split-and-Merge"),
+    ("N_split", model.SplitAndMerge, "paper"),
+    ("downsampling", model.TimeDownsample, "package moises-light"),
+    ("upsampling", model.TimeUpsample, "package moises-light"),
+    ("RMSNorm", model.RMSNorm, "BS-RoFormer"),
+    ("RoPE", model.Attention, "BS-RoFormer"),
+    ("self-attention", model.Attention, "BS-RoFormer"),
+    ("feed-forward", model.FeedForward, "BS-RoFormer"),
+    ("RoPE transformer", model.Transformer, "paper, RoPE transformer"),
+    ("Dual-path", model.DualPath, "paper"),
+    ("Bottleneck", model.Bottleneck, "paper"),
+    ("N_RoPE", model.Bottleneck, "paper"),
+    ("U-Net", model.MoisesLight, "paper"),
+    ("asymmetric encoder and decoder", model.MoisesLight, "paper"),
+    ("N_band", model.MoisesLight, "paper"),
+    ("N_enc", model.MoisesLight._build_encoder, "paper"),
+    ("N_dec", model.MoisesLight._build_decoder, "paper"),
+    ("STFT", model.MoisesLight.stft, "paper"),
+    ("multi-resolution MAE", Training, "paper"),
+    ("complex-spectrogram MAE", spec_error, "paper"),
+]
+
+
+@pytest.mark.parametrize(("term", "block", "source"), TERMS)
+def test_a_term_of_the_paper_finds_its_block_and_its_source(
+    term: str, block: Any, source: str
+) -> None:
+    text = " ".join((inspect.getdoc(block) or "").split())
+    assert term.lower() in text.lower()
+    assert source in text
+
+
+def test_every_block_of_the_model_has_a_term() -> None:
+    blocks = {
+        item
+        for item in vars(model).values()
+        if inspect.isclass(item)
+        and issubclass(item, nn.Module)
+        and item.__module__ == model.__name__
+    }
+    assert len(blocks) == 12
+    assert blocks <= {block for _, block, _ in TERMS}

@@ -1,0 +1,50 @@
+"""Whole or not at all, under the user's own umask."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tiny_paper.paper import PAPER
+from tiny_songs import demo_recipe, noise
+
+from mss_shared import audio
+from mss_shared.atomic import making_folder, replacing, write_text
+from mss_shared.checkpoints.checkpoint import save_model
+
+
+@pytest.fixture(params=[0o022, 0o077, 0o002], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def test_a_files_mode_is_the_umasks(umask: int, tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "x")
+    audio.write(tmp_path / "a.wav", noise(0, samples=10), 8_000)
+    save_model(tmp_path / "a.safetensors", PAPER.build_model(demo_recipe().recipe), {})
+    for name in ("a.txt", "a.wav", "a.safetensors"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_what_fails_leaves_the_file_as_it_was_and_nothing_beside(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.txt"
+    write_text(path, "before")
+    with pytest.raises(ZeroDivisionError), replacing(path) as part:
+        part.write_text("half")
+        assert part.parent == path.parent and part.suffix == ".txt"
+        raise ZeroDivisionError
+    assert path.read_text() == "before"
+    assert [each.name for each in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_appears_whole_and_the_first_one_stays(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "song"
+    for text in ("first", "second"):
+        with making_folder(path) as part:
+            (part / "a.txt").write_text(text)
+    with pytest.raises(ZeroDivisionError), making_folder(tmp_path / "other"):
+        raise ZeroDivisionError
+    assert (path / "a.txt").read_text() == "first"
+    assert [each.name for each in tmp_path.rglob("*")] == ["deep", "song", "a.txt"]
