@@ -125,7 +125,7 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
         super().__init_subclass__()
         for name in vars(cls):
             if not name.startswith("_") and not hasattr(Paper, name):
-                known = ", ".join(known for known in vars(Paper) if not known.startswith("_"))
+                known = ", ".join(part for part in vars(Paper) if not part.startswith("_"))
                 raise TypeError(
                     f"{cls.__qualname__}.{name} is no part of a Paper: choose from {known}, or "
                     f"begin the name with an underscore"
