@@ -58,16 +58,16 @@ def load(name: str) -> tuple[Any, InferenceConfig]:
         return Elsewhere(), TOY_INFERENCE
     package, _, wanted = name.partition(":")
     if wanted:
-        paper = import_module(f"{package}.__main__").PAPER
+        paper = import_module(f"{package}.paper").PAPER
         recipes = [
-            load_recipe(paper.recipe, find_recipe(package, name)).recipe
+            load_recipe(paper.recipe_type, find_recipe(package, name)).recipe
             for name in wanted.split("+")
         ]
         torch.manual_seed(0)
         models = [paper.build_model(recipe).eval() for recipe in recipes]
         return paper.join_models(models, recipes[0], {}), recipes[0].inference
     folder = Path(name) if "/" in name else RUNS / name
-    paper = import_module(f"{folder.name.split('-')[0]}.__main__").PAPER
+    paper = import_module(f"{folder.name.split('-')[0]}.paper").PAPER
     [checkpoint] = load_checkpoints(paper, str(folder))
     model = paper.join_models([checkpoint.model], checkpoint.recipe, {})
     return model, checkpoint.recipe.inference

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER
 from tiny_songs import RATE, demo_recipe, noise, write_track
 
 from mss_shared import audio
@@ -336,5 +336,5 @@ def test_a_link_does_not_lead_out(fence: Fence) -> None:
 
 def test_a_recipe_in_weights_is_the_one_of_its_file() -> None:
     loaded = demo_recipe()
-    read = recipe_from_text(PAPER.recipe, to_yaml(loaded.recipe), "demo")
+    read = recipe_from_text(PAPER.recipe_type, to_yaml(loaded.recipe), "demo")
     assert recipe_digest(read) == loaded.digest

@@ -2,13 +2,13 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_paper.recipe import Recipe
+from tiny_paper.recipe import ModelConfig, Recipe, TrainingConfig
 
 from mss_shared.recipe import (
     LoadedRecipe,
@@ -21,6 +21,7 @@ from mss_shared.recipe import (
     shipped_recipes,
     to_yaml,
 )
+from mss_shared.recipe_sections import BaseRecipe, DataConfig
 
 DEMO = find_recipe("tiny_paper", "demo")
 TEXT = DEMO.read_text(encoding="utf-8")
@@ -47,6 +48,25 @@ def test_a_recipe_gives_typed_values(tmp_path: Path) -> None:
     assert (loaded.name, loaded.text, loaded.verbatim) == ("row", TEXT, True)
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipe.training.lr = 1.0  # type: ignore[misc]
+
+
+def test_a_recipe_has_its_papers_own_sections_in_the_shared_order() -> None:
+    names = ["reproduces", "data", "model", "training", "inference", "evaluation"]
+    assert [field.name for field in dataclasses.fields(Recipe)] == names
+    sections = [get_type_hints(Recipe)[name] for name in names[1:4]]
+    assert sections == [DataConfig, ModelConfig, TrainingConfig]
+
+
+def test_a_recipe_that_names_no_sections_is_refused_as_it_is_written() -> None:
+    with pytest.raises(TypeError, match=r"Plain names no sections: write class Plain\(Base"):
+        type("Plain", (BaseRecipe,), {})
+
+    @dataclasses.dataclass(frozen=True)
+    class Longer(Recipe):
+        note: str
+
+    assert dataclasses.fields(Longer)[-1].name == "note"
+    assert get_type_hints(Longer, localns={})["model"] is ModelConfig
 
 
 @pytest.mark.parametrize(

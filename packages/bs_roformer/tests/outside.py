@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from bs_roformer.__main__ import PAPER
+from bs_roformer.paper import PAPER
 from mss_shared.testing import check_outside
 
 if __name__ == "__main__":

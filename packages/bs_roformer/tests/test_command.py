@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from bs_roformer import community, configured
-from bs_roformer.__main__ import PAPER
 from bs_roformer.community import ZEROED
 from bs_roformer.model import Roformer, build
+from bs_roformer.paper import PAPER
 from mss_shared import audio
 from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.checkpoints.published import Published

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from bs_roformer.__main__ import PAPER
+from bs_roformer.paper import PAPER
 from mss_shared.testing import check_package
 
 STEPS = {"schedule": "step", "lr_factor": 0.5, "decay_steps": 1, "activation_checkpointing": True}

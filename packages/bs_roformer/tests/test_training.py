@@ -5,16 +5,16 @@ from typing import Any
 import pytest
 import torch
 
-from bs_roformer.__main__ import PAPER
 from bs_roformer.data import Mixes
 from bs_roformer.model import BSRoformer
+from bs_roformer.paper import PAPER
 from bs_roformer.recipe import Recipe
 from bs_roformer.training import Training
 from mss_shared.datasets import Track, open_dataset
-from mss_shared.paper import find
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.recipe_sections import PoolConfig
 from mss_shared.testing import make_dataset
+from mss_shared.training.random_mixes import default_examples
 
 BINS = 65
 
@@ -212,6 +212,8 @@ def test_a_pool_gives_the_examples(songs: list[Track]) -> None:
 def test_a_fit_draws_from_these_mixes(songs: list[Track]) -> None:
     recipe = load_recipe(Recipe, find_recipe("bs_roformer", "paper_bs_l6_bass")).recipe
     dataset = SimpleNamespace(train=songs, valid=songs)
-    examples = find(PAPER.examples)(dataset, recipe.data, recipe.training, ["bass"], 0, None)
-    assert isinstance(examples.train_set, Mixes)
-    assert examples.train_set.pool.pool == recipe.data.pool
+    model = SimpleNamespace(stems=["bass"])
+    default = default_examples(dataset, recipe.data, model.stems, 0)
+    examples = PAPER.choose_examples(default, dataset, recipe, model, 0)
+    assert isinstance(examples.train, Mixes) and examples.valid is default.valid
+    assert examples.train.pool is not None and examples.train.pool.pool == recipe.data.pool

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bs_roformer.__main__ import PAPER
 from bs_roformer.model import Roformer, build
+from bs_roformer.paper import PAPER
 from bs_roformer.weights import load_network, read_weights, recognise
 from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.recipe import find_recipe, load_recipe
@@ -362,7 +362,7 @@ def test_a_file_of_weights_loads_through_the_command_lines_own_way(tmp_path: Pat
     )
     recipe = tmp_path / "public.yaml"
     recipe.write_text(text)
-    loaded = load_recipe(PAPER.recipe, recipe)
+    loaded = load_recipe(PAPER.recipe_type, recipe)
     state = PAPER.build_model(loaded.recipe).state_dict()
     averaged = {f"ema_model.module.{key}": value for key, value in state.items()}
     torch.save({"state": averaged}, tmp_path / "theirs.ckpt")

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from lasaft.__main__ import PAPER
+from lasaft.paper import PAPER
 from mss_shared.testing import check_outside
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from lasaft.__main__ import PAPER
+from lasaft.paper import PAPER
 from mss_shared.testing import check_package
 
 PLATEAU = {

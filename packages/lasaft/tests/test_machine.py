@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lasaft.__main__ import PAPER
+from lasaft.paper import PAPER
 from mss_shared.cli import run
 from mss_shared.testing import make_dataset
 from mss_shared.training.fit import accumulation

@@ -11,15 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lasaft.__main__ import PAPER
-from lasaft.data import ConditionedExamples, ConditionedMixes, PaddedChunks, windows_per_epoch
+from lasaft.data import ConditionedMixes, PaddedChunks, windows_per_epoch
 from lasaft.model import Separator
+from lasaft.paper import PAPER
 from lasaft.recipe import Recipe
 from lasaft.training import Training
 from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe
 from mss_shared.testing import make_dataset
 from mss_shared.training.fit import Machine, fit
+from mss_shared.training.random_mixes import default_examples
 
 STEPS = [
     f"train_CUNET_TFC_{tail}_small" for tail in ("GPoCM_LaSAFT", "FiLM_TDF", "GPoCM_LightSAFT")
@@ -143,12 +144,13 @@ def test_a_target_is_drawn_evenly_and_its_mixture_holds_it(dataset: Dataset) -> 
 
 
 def test_an_epoch_holds_every_window_once_per_stem(dataset: Dataset) -> None:
-    config = dataclasses.replace(demo().recipe.data, examples_per_epoch=0)
+    recipe = demo(data={"examples_per_epoch": 0}, training={"batch": 5}).recipe
     windows = 88_200 // 31_744 * len(dataset.train)
-    assert windows_per_epoch(dataset.train, config) == 4 * windows
-    loop = dataclasses.replace(demo().recipe.training, batch=5)
-    examples = ConditionedExamples(dataset, config, loop, STEMS, 0, 0)
-    assert examples.examples_per_epoch == 4 * windows // 5 * 5
+    assert windows_per_epoch(dataset.train, recipe.data) == 4 * windows
+    model = PAPER.build_model(recipe)
+    default = default_examples(dataset, recipe.data, STEMS, 0)
+    examples = PAPER.choose_examples(default, dataset, recipe, model, 0)
+    assert examples.per_epoch == 4 * windows // 5 * 5
 
 
 def test_validation_windows_have_zeros_around_consecutive_chunks(dataset: Dataset) -> None:

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lasaft import Separator, read_weights
-from lasaft.__main__ import PAPER
 from lasaft.lightning_file import read_lightning
+from lasaft.paper import PAPER
 from lasaft.recipe import Recipe
 from lasaft.variants import DEFAULTS, PRESETS, SYNONYMS, VARIANTS, read_arguments
 from lasaft.weights import UNSEEN, adapt, recognise

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from moises_light.__main__ import PAPER
+from moises_light.paper import PAPER
 from mss_shared.testing import check_package
 
 SPECTRAL_PLATEAU = {

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from moises_light.__main__ import PAPER
+from moises_light.paper import PAPER
 from moises_light.recipe import Recipe
 from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from moises_light.__main__ import PAPER
+from moises_light.paper import PAPER
 from moises_light.recipe import Recipe
 from moises_light.training import Training, spec_error
 from mss_shared.recipe import find_recipe, load_recipe

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from mss_shared.testing import check_outside
-from open_unmix.__main__ import PAPER
+from open_unmix.paper import PAPER
 
 
 def main() -> None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mss_shared.recipe import find_recipe, load_recipe
-from open_unmix.__main__ import FILTER, OUTPUT
 from open_unmix.build import build_separator, join
+from open_unmix.paper import FILTER, OUTPUT
 from open_unmix.recipe import Recipe
 from open_unmix.separator import Separator
 

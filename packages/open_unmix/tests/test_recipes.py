@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe
-from open_unmix.__main__ import PAPER
+from open_unmix.paper import PAPER
 from open_unmix.recipe import Recipe
 
 SONG = ("vocals", "drums", "bass", "other")

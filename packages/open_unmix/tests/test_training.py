@@ -2,6 +2,7 @@ import copy
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,10 @@ from mss_shared.datasets.folders import read_track
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation.channels import to_model
 from mss_shared.training.callbacks import EarlyStop
-from mss_shared.training.random_mixes import augment
-from open_unmix.__main__ import PAPER
-from open_unmix.examples import SongExamples, WholeTracks
+from mss_shared.training.random_mixes import RandomMixes, augment, default_examples
+from open_unmix.examples import WholeTracks
 from open_unmix.model import OpenUnmix
+from open_unmix.paper import PAPER
 from open_unmix.recipe import Recipe
 from open_unmix.separator import Separator
 from open_unmix.statistics import input_statistics, set_statistics
@@ -243,5 +244,8 @@ def test_validation_hears_whole_songs_and_their_own_mixture_files(tmp_path: Path
     assert song["mixture"].shape == (2, 5000) and song["stems"].shape == (1, 2, 5000)
     mixture = torch.from_numpy(audio.read(tmp_path / "valid" / "c" / "mixture.wav"))
     assert torch.equal(song["mixture"], mixture)  # noise of its own, no sum
-    examples = SongExamples(data, recipe().data, recipe().training, ("bass",), 0, None)
-    assert len(examples.songs) == 1 and len(examples.train_set.tracks) == 2
+    model: Any = SimpleNamespace(stems=("bass",))
+    default = default_examples(data, recipe().data, model.stems, 0)
+    examples = PAPER.choose_examples(default, data, recipe(), model, 0)
+    assert len(examples.valid) == 1 and examples.valid_batch == 1
+    assert isinstance(examples.train, RandomMixes) and len(examples.train.tracks) == 2

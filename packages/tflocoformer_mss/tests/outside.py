@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from mss_shared.testing import check_outside
-from tflocoformer_mss.__main__ import PAPER
+from tflocoformer_mss.paper import PAPER
 
 if __name__ == "__main__":
     separate = ["separate", "SONG", "--checkpoint", "run", "--duration", "1", "--out", "stems"]

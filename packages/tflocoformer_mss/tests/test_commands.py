@@ -12,8 +12,9 @@ from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.cli import run
 from mss_shared.recipe import find_recipe, load_recipe
 from tflocoformer_mss import TFLocoformerSeparator, configs
-from tflocoformer_mss.__main__ import PAPER, main
+from tflocoformer_mss.__main__ import main
 from tflocoformer_mss.commands import translate
+from tflocoformer_mss.paper import PAPER
 from tflocoformer_mss.recipe import Recipe
 
 

@@ -12,9 +12,9 @@ from tflocoformer_mss import (
     TussModel,
     configs,
 )
-from tflocoformer_mss.__main__ import PAPER
 from tflocoformer_mss.config import ModelConfig
 from tflocoformer_mss.losses import TERMS, combine
+from tflocoformer_mss.paper import PAPER
 from tflocoformer_mss.recipe import Recipe
 
 MUSIC = ("musdb18_small", "musdb18", "musdb18_xlarge")

@@ -20,8 +20,8 @@ from mss_shared.datasets import open_dataset
 from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe, shipped_recipes, to_yaml
 from mss_shared.testing import make_dataset
 from mss_shared.training.fit import Machine, fit
-from tflocoformer_mss.__main__ import PAPER
 from tflocoformer_mss.blocks import Block
+from tflocoformer_mss.paper import PAPER
 from tflocoformer_mss.recipe import Recipe
 from tflocoformer_mss.training import Training, cuda_flags, set_cuda_flags
 

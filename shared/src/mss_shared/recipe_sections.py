@@ -1,4 +1,4 @@
-"""The sections of a recipe that all papers have.
+"""The sections of a recipe that all papers have, and the recipe that they make.
 
 No dataclass here or in a paper has a default: a value lives in the recipe or nowhere.
 """
@@ -6,6 +6,7 @@ No dataclass here or in a paper has a default: a value lives in the recipe or no
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 
 @dataclass(frozen=True)
@@ -113,3 +114,51 @@ class EvaluationConfig:
     """
 
     protocols: tuple[str, ...]
+
+
+DataType = TypeVar("DataType", bound=DataConfig)
+ModelConfigType = TypeVar("ModelConfigType")
+TrainingType = TypeVar("TrainingType", bound=LoopConfig)
+_PARAMETERS = ("data", "model", "training")
+
+
+@dataclass(frozen=True)
+class BaseRecipe(Generic[DataType, ModelConfigType, TrainingType]):
+    """One row of a table, complete.
+
+    A paper's ``Recipe`` names its own sections:
+    ``class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig])``.
+
+    Args:
+        reproduces: the claimed row in ``results/papers.csv``, or null.
+        data: how examples are drawn.
+        model: what the model is built from.
+        training: loss, optimizer, schedule, loop.
+        inference: how a song is cut for the model.
+        evaluation: how the test songs are scored.
+    """
+
+    reproduces: str | None
+    data: DataType
+    model: ModelConfigType
+    training: TrainingType
+    inference: InferenceConfig
+    evaluation: EvaluationConfig
+
+    def __init_subclass__(cls) -> None:
+        """Annotate the three sections with the classes named, as YAML is parsed by annotations.
+
+        Raises:
+            TypeError: if they are not named.
+        """
+        super().__init_subclass__()
+        if BaseRecipe not in cls.__bases__:
+            return  # one with more fields than another, whose sections it has
+        bases: tuple[Any, ...] = vars(cls).get("__orig_bases__", ())
+        sections = [get_args(base) for base in bases if get_origin(base) is BaseRecipe]
+        if not sections:
+            raise TypeError(
+                f"{cls.__qualname__} names no sections: write "
+                f"class {cls.__name__}(BaseRecipe[DataConfig, ModelConfig, TrainingConfig])"
+            )
+        cls.__annotations__ |= dict(zip(_PARAMETERS, sections[0], strict=True))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +19,7 @@ from mss_shared import audio
 from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.datasets import open_dataset
 from mss_shared.evaluation.evaluate import evaluate, model_estimator
-from mss_shared.paper import Paper
+from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LEAF_SOURCES as SOURCES
 from mss_shared.recipe import LoadedRecipe, leaf_lines, load_recipe, shipped_recipes, to_yaml
 from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
@@ -30,17 +31,19 @@ ODD_SAMPLES = (1, 1_023, 30_011)
 Changes = Mapping[str, Any]
 
 
-def check_package(paper: Paper, folder: Path, variants: Sequence[Changes] = ()) -> None:
+def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = ()) -> None:
     """Assert what every package promises; uses only small data made in ``folder``.
 
     ``variants`` are changes of the demo recipe's training section, one short fit for each, that
     exercise what the demo recipe leaves off.
 
-    Recipes parse and there is one for the demo; every leaf names its source; models take any
-    length and give it back; gradients reach every trainable parameter; a short fit reads every
-    field of its recipe, and a second one with the same seed writes the same bytes; the weights
-    load again and are scored; ``--help`` works without loading torch.
+    ``<package>/paper.py`` holds it; recipes parse and there is one for the demo; every leaf names
+    its source; models take any length and give it back; gradients reach every trainable parameter;
+    a short fit reads every field of its recipe, and a second one with the same seed writes the same
+    bytes; the weights load again and are scored; ``--help`` of every verb works without loading
+    torch.
     """
+    assert import_module(f"{paper.name}.paper").PAPER is paper
     recipes = check_recipes(paper)
     demo = recipes["demo"]
     check_border(paper, demo.recipe)
@@ -49,13 +52,13 @@ def check_package(paper: Paper, folder: Path, variants: Sequence[Changes] = ()) 
     check_help(paper)
 
 
-def check_recipes(paper: Paper) -> dict[str, LoadedRecipe[Any]]:
+def check_recipes(paper: AnyPaper) -> dict[str, LoadedRecipe[Any]]:
     """Every shipped recipe parses, builds its model, and sources every leaf."""
     paths = shipped_recipes(paper.name)
     assert "demo" in {path.stem for path in paths}, f"{paper.name} ships no demo recipe"
     loaded = {}
     for path in paths:
-        found = load_recipe(paper.recipe, path)
+        found = load_recipe(paper.recipe_type, path)
         lines = list(leaf_lines(path.read_text(encoding="utf-8")))
         assert len(lines) == _count_leaves(found.recipe), f"{path.name}: one leaf per line"
         for line, comment in lines:
@@ -64,7 +67,7 @@ def check_recipes(paper: Paper) -> dict[str, LoadedRecipe[Any]]:
     return loaded
 
 
-def check_border(paper: Paper, recipe: Any) -> None:
+def check_border(paper: AnyPaper, recipe: Any) -> None:
     """(batch, channel, sample) -> (batch, stem, channel, sample) at odd lengths, all finite."""
     model = paper.build_model(recipe).eval()
     assert model.stems and model.sample_rate > 0 and model.channels > 0
@@ -75,7 +78,7 @@ def check_border(paper: Paper, recipe: Any) -> None:
         assert estimate.dtype == torch.float32 and bool(estimate.isfinite().all())
 
 
-def check_gradients(paper: Paper, recipe: Any) -> None:
+def check_gradients(paper: AnyPaper, recipe: Any) -> None:
     """Every trainable parameter gets a gradient that is not zero."""
     model = paper.build_model(recipe).train()
     samples = round(recipe.data.chunk_seconds * model.sample_rate)
@@ -87,7 +90,7 @@ def check_gradients(paper: Paper, recipe: Any) -> None:
 
 
 def check_short_fits(
-    paper: Paper, demo: LoadedRecipe[Any], folder: Path, variants: Sequence[Changes]
+    paper: AnyPaper, demo: LoadedRecipe[Any], folder: Path, variants: Sequence[Changes]
 ) -> None:
     """Two short fits agree to the byte and read all of the recipe; the result can be scored."""
     from mss_shared.training.fit import Machine, fit
@@ -115,17 +118,22 @@ def check_short_fits(
     assert estimate.shape == (len(model.stems), *mixture.shape)
 
 
-def check_help(paper: Paper) -> None:
-    """``python -m <package> --help`` answers and loads no torch."""
+def check_help(paper: AnyPaper) -> None:
+    """``python -m <package> --help``, and that of every verb, answers and loads no torch."""
+    own = [verb.name for verb in paper.verbs]
     code = (
-        f"import runpy, sys; sys.argv = [{paper.command!r}, '--help']\n"
-        f"try: runpy.run_module({paper.name!r}, run_name='__main__')\n"
-        f"except SystemExit as end: assert end.code in (0, None)\n"
-        f"assert 'torch' not in sys.modules, 'torch was loaded'"
+        f"import runpy, sys; from mss_shared.cli.main import VERBS\n"
+        f"for words in [], *([verb] for verb in (*VERBS, *{own})):\n"
+        f"    sys.argv = [{paper.command!r}, *words, '--help']\n"
+        f"    try: runpy.run_module({paper.name!r}, run_name='__main__')\n"
+        f"    except SystemExit as end: assert end.code in (0, None), words\n"
+        f"    assert 'torch' not in sys.modules, f'torch was loaded for {{words}}'"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "demo" in done.stdout and "evaluate" in done.stdout
+    for verb in ("demo", "evaluate", "separate", *own):
+        assert f"usage: {paper.command} {verb}" in done.stdout, verb
 
 
 def make_dataset(
@@ -171,7 +179,7 @@ def recorded_reads() -> Iterator[set[tuple[str, str]]]:
         yield reads
 
 
-def _format(paper: Paper, recipe: Any) -> tuple[int, int]:
+def _format(paper: AnyPaper, recipe: Any) -> tuple[int, int]:
     model = paper.build_model(recipe)
     return model.sample_rate, model.channels
 
@@ -215,7 +223,7 @@ def _count_leaves(value: Any) -> int:
     return 1
 
 
-def check_outside(paper: Paper, folder: Path, *more: Sequence[str]) -> None:
+def check_outside(paper: AnyPaper, folder: Path, *more: Sequence[str]) -> None:
     """The installed package works by name, away from the repository, in an empty folder.
 
     Args:

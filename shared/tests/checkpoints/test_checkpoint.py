@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER
 from tiny_songs import demo_recipe
 
 from mss_shared.checkpoints.checkpoint import load_checkpoint, read_foreign, save_model

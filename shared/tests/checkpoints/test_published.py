@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import pytest
 import torch
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER
 from tiny_songs import demo_recipe
 
 from mss_shared.checkpoints import published
@@ -274,3 +274,27 @@ def test_a_name_loads_all_its_files_and_a_known_file_needs_no_recipe(
     torch.save({**state, "more": torch.ones(1)}, tmp_path / "vocals.pth")
     with pytest.raises(ValueError, match="does not say which recipe"):
         load_checkpoint(PAPER, str(tmp_path / "vocals.pth"))
+
+
+def test_a_name_of_one_file_is_one_checkpoint_and_a_name_of_several_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(PAPER.build_model(demo_recipe().recipe).state_dict(), tmp_path / "vocals.pth")
+    one = entry((tmp_path / "vocals.pth").read_bytes())
+    published = {"one": (one,), "two": (one, one)}
+    fetched: list[Published] = []
+
+    def fetch(wanted: Published) -> Path:
+        fetched.append(wanted)
+        return tmp_path / wanted.file_name
+
+    module = "mss_shared.checkpoints.checkpoint"
+    monkeypatch.setattr(f"{module}.read_published", lambda package: published)
+    monkeypatch.setattr(f"{module}.find_published", lambda _, name: published.get(name, ()))
+    monkeypatch.setattr(f"{module}.fetch", fetch)
+    assert load_checkpoint(PAPER, "one").recipe_name == "demo" and fetched == [one]
+    with pytest.raises(ValueError, match="two stands for 2 files of weights, not for one: open"):
+        load_checkpoint(PAPER, "two")
+    assert fetched == [one]  # nothing was downloaded in vain
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint three: .*one of one, two"):
+        load_checkpoint(PAPER, "three")

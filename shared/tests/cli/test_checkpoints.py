@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 import safetensors
 import torch
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER, TinyPaper
 from tiny_songs import RATE, demo_recipe, noise
 
 from mss_shared import audio
 from mss_shared.checkpoints import checkpoint
-from mss_shared.checkpoints.checkpoint import load_checkpoint
+from mss_shared.checkpoints.checkpoint import Checkpoint, load_checkpoint
 from mss_shared.checkpoints.published import Published
 from mss_shared.cli import checkpoints, run
 from mss_shared.cli.checkpoints import key_map
+from mss_shared.paper import override
 
 MODEL = PAPER.build_model(demo_recipe().recipe)
 STATE = MODEL.state_dict()
@@ -75,6 +76,12 @@ def test_all_files_of_a_name_are_fetched(published: Any, monkeypatch: Any, capsy
     )
 
 
+class Configured(TinyPaper):
+    @override
+    def open_configured(self, source: str, config_path: Path) -> Checkpoint:
+        raise AssertionError("nothing needs it")
+
+
 @pytest.mark.parametrize("configured", [False, True])
 def test_a_name_without_a_recipe_is_refused_before_it_is_downloaded(
     configured: bool, published: Any, tmp_path: Path, monkeypatch: Any, capsys: Any
@@ -83,7 +90,7 @@ def test_a_name_without_a_recipe_is_refused_before_it_is_downloaded(
     monkeypatch.setattr(checkpoint, "find_published", lambda name, word: published.get(word, ()))
     monkeypatch.setattr(checkpoint, "fetch", fetched.append)
     audio.write(tmp_path / "song.wav", noise(0), RATE)
-    paper = replace(PAPER, open_configured="nothing:needed") if configured else PAPER
+    paper = Configured() if configured else PAPER
     with pytest.raises(SystemExit):
         run(paper, ["separate", str(tmp_path / "song.wav"), "--checkpoint", "two"])
     said = capsys.readouterr().err

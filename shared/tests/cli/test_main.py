@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER
 from tiny_songs import RATE, STEMS, noise, tone
 
 from mss_shared import audio
@@ -287,7 +287,7 @@ def test_a_stem_beyond_full_scale_is_written_in_float(
 
 HELP = """
 import sys
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER
 from mss_shared.cli import run
 from mss_shared.cli.main import VERBS
 for words in (["--help"], *([verb, "--help"] for verb in VERBS)):

@@ -1,24 +1,26 @@
 """What a paper may add to the shared command line: flags, verbs, data, preparation, joining."""
 
 import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
-from tiny_paper.__main__ import PAPER
+from tiny_paper.model import TinyMask
+from tiny_paper.paper import PAPER, TinyPaper
+from tiny_paper.recipe import Recipe
 from tiny_songs import RATE, STEMS, demo_recipe, noise
 
 from mss_shared import audio
-from mss_shared.checkpoints.checkpoint import Checkpoint, load_checkpoints
+from mss_shared.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_checkpoints
 from mss_shared.cli import run
-from mss_shared.paper import Option, Verb
+from mss_shared.datasets import Dataset
+from mss_shared.paper import AnyPaper, Option, Paper, Verb, override
+from mss_shared.separation.separator import interchangeable
 from mss_shared.testing import make_dataset
-from mss_shared.training.data import Examples
+from mss_shared.training.random_mixes import ExampleSets, RandomMixes
 
 
 class Halved(torch.nn.Module):
@@ -34,7 +36,7 @@ class Halved(torch.nn.Module):
         return result
 
 
-class Counted(Examples):
+class Counted(RandomMixes):
     """Training data that is counted as it is built."""
 
     built = 0
@@ -47,54 +49,71 @@ class Counted(Examples):
 seen: list[Any] = []
 
 
-def join(models: Sequence[Any], recipe: Any, given: Mapping[str, Any]) -> Any:
-    seen.append(dict(given))
-    return Halved(models[0], given.get("level", 1.0)).eval()
+def act(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
+    seen.append((paper.name, dict(flags)))
 
 
-def prepare(model: Any, dataset: Any, recipe: Any) -> None:
-    seen.append((len(dataset.train), recipe.model.bins if hasattr(recipe.model, "bins") else None))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.fill_(0.125)
+class OwnPaper(TinyPaper):
+    """The tiny paper with every hook."""
+
+    options = (
+        Option("level", "of all estimates", type=float),
+        Option("loud", "a word", type=bool),
+    )
+    separate_options = (Option("names", "several words", several=True),)
+    verbs = (Verb("act", "do it", (Option("how", "a way", required=True),), act),)
+    demo_variants = ({"level": 0.5},)
+    checkpoint_flags = ("--checkpoint", "--weights")
+
+    @override
+    def join_models(
+        self, models: Sequence[TinyMask], recipe: Recipe, flags: Mapping[str, Any]
+    ) -> Any:
+        seen.append(dict(flags))
+        return Halved(models[0], flags.get("level", 1.0)).eval()
+
+    @override
+    def choose_examples(
+        self, default: ExampleSets, dataset: Dataset, recipe: Recipe, model: TinyMask, seed: int
+    ) -> ExampleSets:
+        return replace(default, train=Counted(dataset.train, recipe.data, model.stems, seed))
+
+    @override
+    def prepare(self, model: TinyMask, dataset: Dataset, recipe: Recipe) -> None:
+        seen.append((len(dataset.train), recipe.model.width))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(0.125)
+
+    @override
+    def is_interchangeable(self, recipe: Recipe) -> bool:
+        return recipe.model.stems == ("a", "b")
+
+    @override
+    def adapt(
+        self, state: Mapping[str, torch.Tensor], model: TinyMask, file_name: str
+    ) -> tuple[dict[str, torch.Tensor], list[str]]:
+        named = {key.removeprefix("old."): value for key, value in state.items()}
+        return named, [f"{file_name}: renamed"]
+
+    @override
+    def read_pickled(self, path: Path, default: Callable[[Path], Any]) -> Any:
+        seen.append(path.name)
+        return default(path)
+
+    @override
+    def open_folder(self, folder: Path, recipe_name: str | None) -> list[Checkpoint]:
+        loaded = demo_recipe()
+        model = PAPER.build_model(loaded.recipe).eval()
+        one = Checkpoint(model, loaded.recipe, folder.name, None, None, None, ("opened",))
+        return [one] * (2 if recipe_name == "two" else 1)
 
 
-def act(paper: Any, given: Mapping[str, Any]) -> None:
-    seen.append((paper.name, dict(given)))
-
-
-def adapt(state: Any, model: Any, name: str) -> Any:
-    return {key.removeprefix("old."): value for key, value in state.items()}, [f"{name}: renamed"]
-
-
-def open_folder(folder: Path, recipe_name: str | None) -> list[Checkpoint]:
-    loaded = demo_recipe()
-    model = PAPER.build_model(loaded.recipe).eval()
-    return [Checkpoint(model, loaded.recipe, folder.name, None, None, None, ("opened",))]
-
-
-OWN = replace(
-    PAPER,
-    options=(Option("level", "of all estimates", type=float), Option("loud", "a word", type=bool)),
-    separate_options=(Option("names", "several words", several=True),),
-    join="own_hooks:join",
-    examples="own_hooks:Counted",
-    prepare="own_hooks:prepare",
-    adapt="own_hooks:adapt",
-    open_folder="own_hooks:open_folder",
-    verbs=(Verb("act", "do it", (Option("how", "a way", required=True),), "own_hooks:act"),),
-    demo_variants=({"level": 0.5},),
-    checkpoint_flags=("--checkpoint", "--weights"),
-)
+OWN = OwnPaper()
 
 
 @pytest.fixture(autouse=True)
-def hooks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This module by a name that can be imported."""
-    module = ModuleType("own_hooks")
-    for found in (Counted, join, prepare, act, adapt, open_folder):
-        setattr(module, found.__name__, found)
-    monkeypatch.setitem(sys.modules, "own_hooks", module)
+def nothing_seen() -> None:
     seen.clear()
 
 
@@ -155,7 +174,7 @@ def test_a_paper_prepares_its_model_once_and_draws_its_own_examples(
     words = ["fit", "--recipe", "demo", "--data_root", str(songs), "--out", str(tmp_path / "run")]
     before = Counted.built
     run(OWN, [*words, "--recipe.training.lr", "0.0"])
-    assert len(seen) == 1 and Counted.built == before + 1
+    assert seen == [(2, demo_recipe().recipe.model.width)] and Counted.built == before + 1
     [checkpoint] = load_checkpoints(PAPER, str(tmp_path / "run"))
     assert all(bool((p == 0.125).all()) for p in checkpoint.model.parameters())
     run(OWN, [*words, "--recipe.training.lr", "0.0", "--resume"])
@@ -187,7 +206,7 @@ def test_weights_of_other_names_are_adapted_and_it_is_said(tmp_path: Path) -> No
     state = PAPER.build_model(demo_recipe().recipe).state_dict()
     torch.save({f"old.{key}": value for key, value in state.items()}, tmp_path / "x.pth")
     [found] = load_checkpoints(OWN, str(tmp_path / "x.pth"), "demo")
-    assert "x.pth: renamed" in found.notes
+    assert "x.pth: renamed" in found.notes and seen == ["x.pth"]
     for key, value in found.model.state_dict().items():
         assert torch.equal(value, state[key])
 
@@ -195,5 +214,36 @@ def test_weights_of_other_names_are_adapted_and_it_is_said(tmp_path: Path) -> No
 def test_a_folder_without_weights_of_ours_is_the_papers_to_open(tmp_path: Path) -> None:
     [found] = load_checkpoints(OWN, str(tmp_path))
     assert found.notes == ("opened",) and found.recipe_name == tmp_path.name
+    assert load_checkpoint(OWN, str(tmp_path)).notes == ("opened",)
+    with pytest.raises(ValueError, match="2 files of weights, not for one: open them with load_c"):
+        load_checkpoint(OWN, str(tmp_path), "two")
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         load_checkpoints(PAPER, str(tmp_path))
+
+
+def test_a_model_says_that_its_stems_are_interchangeable() -> None:
+    named = demo_recipe().recipe
+    unnamed = demo_recipe(model={"stems": ("a", "b")}).recipe
+    assert [interchangeable(OWN.build_model(recipe)) for recipe in (named, unnamed)] == [0, 1]
+    assert not interchangeable(PAPER.build_model(unnamed))
+
+
+@pytest.mark.parametrize("name", ["adopt", "alises", "verb", "build_modell"])
+def test_a_misspelt_hook_is_an_error_as_the_paper_is_written(name: str) -> None:
+    with pytest.raises(TypeError, match=f"Misspelt.{name} is no part of a Paper: choose from opt"):
+        type("Misspelt", (TinyPaper,), {name: None})
+    type("Private", (TinyPaper,), {f"_{name}": None})
+
+
+@pytest.mark.parametrize("name", ["name", "recipe_type", "make_model", "build_training"])
+def test_a_paper_without_what_it_must_have_cannot_be_made(name: str) -> None:
+    parts = {part: value for part, value in vars(TinyPaper).items() if part != name}
+    lacking = type("Lacking", (Paper,), parts)
+    with pytest.raises(TypeError, match=f"abstract (method|class).*{name}"):
+        lacking()
+
+
+def test_a_paper_that_reads_no_configurations_says_so() -> None:
+    assert not PAPER.opens_configured
+    with pytest.raises(ValueError, match="tiny_paper reads no configuration files: leave --conf"):
+        PAPER.open_configured("x.ckpt", Path("x.yaml"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER
 from tiny_songs import RATE, demo_recipe, noise
 
 from mss_shared import audio

@@ -9,15 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_paper.__main__ import PAPER
 from tiny_paper.model import TinyMask
+from tiny_paper.paper import PAPER, TinyPaper
 from tiny_songs import RATE, demo_recipe, noise
 
 from mss_shared import audio
@@ -165,15 +164,15 @@ def test_lists_come_from_a_file_or_from_stdin(
 def test_without_a_verb_files_folders_and_flags_are_to_separate(
     weights: Path, album: Path, tmp_path: Path
 ) -> None:
-    old = replace(
-        PAPER,
-        default_checkpoint=str(weights),
-        aliases=(
+    class OldFlags(TinyPaper):
+        default_checkpoint = str(weights)
+        aliases = (
             Alias("--input_folder", ("{}",)),
             Alias("--output_folder", ("--out", "{}")),
             Alias("--short", ("--duration", "0.5")),
-        ),
-    )
+        )
+
+    old = OldFlags()
     outs = [tmp_path / name for name in "1234"]
     run(old, [str(album / "a.wav"), "--out", str(outs[0])])
     run(old, [str(album), "--out", str(outs[1])])
@@ -403,7 +402,7 @@ def test_pieces_too_long_for_the_memory_are_halved_and_it_is_said(
 
 SLOW = """
 import sys, time
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER
 from tiny_paper.model import TinyMask
 from mss_shared.cli import run
 plain = TinyMask.forward

@@ -1,26 +1,27 @@
 """Words of the command line, old and new, as argparse takes them; sums of stems."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import TinyPaper
 
 from mss_shared.cli import run
 from mss_shared.cli.separate_flags import check_sums, device_name, read_sums, rewrite
 from mss_shared.paper import Alias
 
-OLD = replace(
-    PAPER,
-    aliases=(
+
+class OldFlags(TinyPaper):
+    aliases = (
         Alias("--input_folder", ("{}",)),
         Alias("--output_folder", ("--out", "{}")),
         Alias("--gpu", ("--device", "cuda:{}")),
         Alias("--use_tta", ("--tta",)),
         Alias("--kind", (), choices=("a", "b")),
         Alias("--no-lossless", ()),
-    ),
-)
+    )
+
+
+OLD = OldFlags()
 
 
 @pytest.mark.parametrize(

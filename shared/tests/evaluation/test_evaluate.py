@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER
 from tiny_songs import RATE, STEMS, demo_recipe, make_track, noise, tone, write_track
 
 from mss_shared.audio import Audio

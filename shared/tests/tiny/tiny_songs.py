@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER
 
 from mss_shared import audio
 from mss_shared.audio import Audio
@@ -55,7 +55,7 @@ def write_set(root: Path, tracks: Mapping[str, int], stems: Sequence[str] = STEM
 
 def demo_recipe(**sections: Mapping[str, Any]) -> LoadedRecipe[Any]:
     """The tiny paper's recipe with some values of some sections changed."""
-    loaded = load_recipe(PAPER.recipe, find_recipe(PAPER.name, "demo"))
+    loaded = load_recipe(PAPER.recipe_type, find_recipe(PAPER.name, "demo"))
     recipe = loaded.recipe
     for name, changes in sections.items():
         section = dataclasses.replace(getattr(recipe, name), **changes)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER
 from tiny_paper.training import Training
 from tiny_places import TESTS
 from tiny_songs import RATE, STEMS, demo_recipe

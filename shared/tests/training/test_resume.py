@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from lightning.pytorch.callbacks import Callback
-from tiny_paper.__main__ import PAPER
+from tiny_paper.paper import PAPER
 from tiny_songs import RATE, STEMS, demo_recipe
 
 from mss_shared.datasets import Dataset, open_dataset

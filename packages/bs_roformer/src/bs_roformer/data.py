@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from bs_roformer.recipe import DataConfig
+from bs_roformer.model import Roformer
+from bs_roformer.recipe import DataConfig, Recipe
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track
-from mss_shared.recipe_sections import LoopConfig
-from mss_shared.training import data
 from mss_shared.training.augmentation import affect
-from mss_shared.training.random_mixes import RandomMixes
+from mss_shared.training.random_mixes import ExampleSets, RandomMixes
 from mss_shared.training.segment_pool import SegmentPool
 
 
@@ -47,17 +47,12 @@ class Mixes(RandomMixes):
         return np.stack([affect(stem, n, self.effects, rate, rng) for n, stem in enumerate(stems)])
 
 
-class Examples(data.Examples):
-    """Data of the training loop: ``Mixes`` to train, every track unaltered to validate."""
+def mixed_examples(
+    default: ExampleSets, dataset: Dataset, recipe: Recipe, model: Roformer, seed: int
+) -> ExampleSets:
+    """``Mixes`` to train, every track unaltered to validate.
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        config: DataConfig,
-        loop: LoopConfig,
-        targets: Sequence[str],
-        seed: int,
-        workers: int | None,
-    ) -> None:
-        super().__init__(dataset, config, loop, targets, seed, workers)
-        self.train_set = Mixes(dataset.train, config, targets, seed)
+    Args:
+        default, dataset, recipe, model, seed: as in ``Paper.choose_examples``.
+    """
+    return replace(default, train=Mixes(dataset.train, recipe.data, model.stems, seed))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bs_roformer.config import ModelConfig
 from mss_shared import recipe_sections
-from mss_shared.recipe_sections import EvaluationConfig, InferenceConfig, LoopConfig, PoolConfig
+from mss_shared.recipe_sections import BaseRecipe, LoopConfig, PoolConfig
 from mss_shared.training.augmentation import EffectsConfig, Range
 
 
@@ -49,7 +49,7 @@ class TrainingConfig(LoopConfig):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
     """Everything that one row of a table needs.
 
     Args:
@@ -60,10 +60,3 @@ class Recipe:
         inference: chunks and overlap.
         evaluation: protocols.
     """
-
-    reproduces: str | None
-    data: DataConfig
-    model: ModelConfig
-    training: TrainingConfig
-    inference: InferenceConfig
-    evaluation: EvaluationConfig

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from lasaft.model import Separator
+from lasaft.recipe import Recipe
 from mss_shared.datasets import Dataset, Track
-from mss_shared.recipe_sections import DataConfig, LoopConfig
-from mss_shared.training.data import Examples
-from mss_shared.training.random_mixes import ConsecutiveChunks, Example, RandomMixes
+from mss_shared.recipe_sections import DataConfig
+from mss_shared.training.random_mixes import ConsecutiveChunks, Example, ExampleSets, RandomMixes
 
 
 class ConditionedMixes(TorchDataset[Example]):
@@ -87,71 +86,45 @@ class PaddedChunks(TorchDataset[Example]):
         return pad(audio, (self.trim, self.trim))
 
 
-class ConditionedExamples(Examples):
-    """Conditioned training batches and padded validation windows.
+def conditioned_examples(
+    default: ExampleSets, dataset: Dataset, recipe: Recipe, model: Separator, seed: int
+) -> ExampleSets:
+    """Conditioned training examples and padded validation windows.
 
     With ``examples_per_epoch: 0`` an epoch has one example for every window of the tracks and
     every stem, in whole batches.
+
+    Args:
+        default, dataset, recipe, model, seed: as in ``Paper.choose_examples``.
+
+    Raises:
+        ValueError: if examples are not as long as the model's window, or trimming leaves nothing
+            of it.
     """
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        config: DataConfig,
-        loop: LoopConfig,
-        targets: Sequence[str],
-        seed: int,
-        workers: int | None,
-    ) -> None:
-        count = config.examples_per_epoch or windows_per_epoch(dataset.train, config)
-        if not config.examples_per_epoch:  # whole batches
-            count = max(loop.batch, count // loop.batch * loop.batch)
-        config = replace(config, examples_per_epoch=count)
-        super().__init__(dataset, config, loop, targets, seed, workers)
-        self.train_set: Any = ConditionedMixes(dataset.train, config, targets, seed)
-        self.dataset, self.config, self.targets = dataset, config, targets
-
-    def train_dataloader(self) -> DataLoader[Example]:
-        """This rank's share of the current epoch's batches.
-
-        Raises:
-            ValueError: if examples are not as long as the model's window.
-        """
-        model = self._model()
-        samples = round(self.config.chunk_seconds * model.sample_rate)
-        if samples != model.config.window_samples:
-            raise ValueError(
-                f"chunk_seconds is {self.config.chunk_seconds}, {samples} samples, the model's "
-                f"window has {model.config.window_samples}: set data.chunk_seconds to "
-                f"{model.config.window_samples / model.sample_rate:.8f}"
-            )
-        return super().train_dataloader()
-
-    def val_dataloader(self) -> DataLoader[Example]:
-        """This rank's share of the validation tracks' chunks, each with all stems.
-
-        Raises:
-            ValueError: if trimming leaves nothing of the model's window.
-        """
-        model = self._model()
-        if model.config.useful_samples < 1:
-            raise ValueError(
-                f"a window of {model.config.window_samples} samples keeps none after trimming "
-                f"{model.config.trim_samples} at each end: raise model.num_frame"
-            )
-        chunks = PaddedChunks(
-            self.dataset.valid,
-            self.config,
-            self.targets,
-            model.config.useful_samples / model.sample_rate,
-            model.config.trim_samples,
+    config, window = recipe.data, model.config
+    samples = round(config.chunk_seconds * model.sample_rate)
+    if samples != window.window_samples:
+        raise ValueError(
+            f"chunk_seconds is {config.chunk_seconds}, {samples} samples, the model's "
+            f"window has {window.window_samples}: set data.chunk_seconds to "
+            f"{window.window_samples / model.sample_rate:.8f}"
         )
-        rank, world = self._rank()
-        return self._loader(chunks, range(rank, len(chunks), world))
-
-    def _model(self) -> Any:
-        module: Any = self._attached().lightning_module
-        return module.model
+    if window.useful_samples < 1:
+        raise ValueError(
+            f"a window of {window.window_samples} samples keeps none after trimming "
+            f"{window.trim_samples} at each end: raise model.num_frame"
+        )
+    count = config.examples_per_epoch
+    if not count:  # whole batches
+        batch = recipe.training.batch
+        count = max(batch, windows_per_epoch(dataset.train, config) // batch * batch)
+    useful_seconds = window.useful_samples / model.sample_rate
+    return replace(
+        default,
+        train=ConditionedMixes(dataset.train, config, model.stems, seed),
+        valid=PaddedChunks(dataset.valid, config, model.stems, useful_seconds, window.trim_samples),
+        per_epoch=count,
+    )
 
 
 def windows_per_epoch(tracks: Sequence[Track], config: DataConfig) -> int:

@@ -26,4 +26,4 @@ def join(models: Sequence[Separator], recipe: Recipe, given: Mapping[str, Any]) 
         raise ValueError(f"--window_overlap {overlap}: give 0 to 0.5")
     for model in models:
         model.window_overlap = overlap
-    return stems_together(models, recipe, given)
+    return stems_together(models)

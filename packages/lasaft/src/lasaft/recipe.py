@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lasaft.config import ModelConfig
-from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
+from mss_shared.recipe_sections import BaseRecipe, DataConfig, LoopConfig
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TrainingConfig(LoopConfig):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
     """Everything that one row of a table needs.
 
     Args:
@@ -48,10 +48,3 @@ class Recipe:
         inference: how a song is cut into chunks; the model cuts these into windows itself.
         evaluation: protocols.
     """
-
-    reproduces: str | None
-    data: DataConfig
-    model: ModelConfig
-    training: TrainingConfig
-    inference: InferenceConfig
-    evaluation: EvaluationConfig

@@ -1,15 +1,7 @@
 """``moises-light`` and ``python -m moises_light``."""
 
-from moises_light.recipe import Recipe
+from moises_light.paper import PAPER
 from mss_shared.cli import run
-from mss_shared.paper import Paper
-
-PAPER = Paper(
-    name="moises_light",
-    recipe=Recipe,
-    model="moises_light.model:MoisesLight",
-    training="moises_light.training:Training",
-)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moises_light.config import ModelConfig
-from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
+from mss_shared.recipe_sections import BaseRecipe, DataConfig, LoopConfig
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TrainingConfig(LoopConfig):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
     """Everything needed to reproduce one row of a results table.
 
     Args:
@@ -47,10 +47,3 @@ class Recipe:
         inference: chunks and overlap.
         evaluation: scoring protocols.
     """
-
-    reproduces: str | None
-    data: DataConfig
-    model: ModelConfig
-    training: TrainingConfig
-    inference: InferenceConfig
-    evaluation: EvaluationConfig

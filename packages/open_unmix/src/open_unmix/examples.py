@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from mss_shared.datasets import Dataset, Track
-from mss_shared.recipe_sections import DataConfig, LoopConfig
-from mss_shared.training.data import Examples
-from mss_shared.training.random_mixes import Example
+from mss_shared.training.random_mixes import Example, ExampleSets
+from open_unmix.separator import Separator
 
 
 class WholeTracks(TorchDataset[Example]):
@@ -30,22 +29,10 @@ class WholeTracks(TorchDataset[Example]):
         return {"mixture": torch.from_numpy(track.read_mixture()), "stems": stems}
 
 
-class SongExamples(Examples):
-    """Random mixes for training; for validation whole songs, one per batch since lengths differ."""
+def song_examples(default: ExampleSets, dataset: Dataset, model: Separator) -> ExampleSets:
+    """Random mixes for training; for validation whole songs, one per batch since lengths differ.
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        config: DataConfig,
-        loop: LoopConfig,
-        targets: Sequence[str],
-        seed: int,
-        workers: int | None,
-    ) -> None:
-        super().__init__(dataset, config, loop, targets, seed, workers)
-        self.songs = WholeTracks(dataset.valid, targets)
-
-    def val_dataloader(self) -> DataLoader[Example]:
-        """This rank's share of the validation songs."""
-        rank, world = self._rank()
-        return self._loader(self.songs, range(rank, len(self.songs), world), batch=1)
+    Args:
+        default, dataset, model: as in ``Paper.choose_examples``.
+    """
+    return replace(default, valid=WholeTracks(dataset.valid, model.stems), valid_batch=1)

@@ -12,13 +12,13 @@ import torch
 from mss_shared import console
 from mss_shared.atomic import replacing, write_text
 from mss_shared.checkpoints.checkpoint import load_checkpoints
-from mss_shared.paper import Paper
+from mss_shared.paper import AnyPaper
 from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx
 from open_unmix.separator import Separator
 
 
-def export(paper: Paper, flags: Mapping[str, Any]) -> None:
+def export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
     """The verb ``export``: write each network of the checkpoints to a file of its own.
 
     Args:

@@ -57,7 +57,7 @@ def join(models: Sequence[Any], recipe: Any, flags: Mapping[str, Any]) -> Any:
         if len(models) != 1:
             raise ValueError(f"--prompts with {len(models)} checkpoints: pass a single one")
         models[0].set_prompts(flags["prompts"])
-    return stems_together(models, recipe, flags)
+    return stems_together(models)
 
 
 def check_config(name: str, recipe: Recipe) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared.cli import run
-from mss_shared.paper import Paper
+from mss_shared.paper import AnyPaper
 from mss_shared.recipe import shipped_recipes
 
 FIT_FLAGS = {
@@ -22,7 +22,7 @@ EVALUATE_FLAGS = {"--config": "--recipe", "--output_dir": "--scores"}
 RENAMED = {"musdb18_rtx5090_xlarge": "musdb18_xlarge"}
 
 
-def train(paper: Paper, flags: Mapping[str, Any]) -> None:
+def train(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
     """Run `fit` with the corresponding flags, so that the run records them as its own.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
+from mss_shared.recipe_sections import BaseRecipe, DataConfig, LoopConfig
 from tflocoformer_mss.config import ModelConfig
 
 
@@ -75,7 +75,7 @@ class TrainingConfig(LossConfig):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
     """Everything needed to reproduce one row of a results table.
 
     Args:
@@ -86,10 +86,3 @@ class Recipe:
         inference: chunks and overlap.
         evaluation: scoring protocols.
     """
-
-    reproduces: str | None
-    data: DataConfig
-    model: ModelConfig
-    training: TrainingConfig
-    inference: InferenceConfig
-    evaluation: EvaluationConfig

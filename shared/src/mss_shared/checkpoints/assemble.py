@@ -11,7 +11,7 @@ import torch
 from mss_shared import console
 from mss_shared.checkpoints.checkpoint import Checkpoint
 from mss_shared.checkpoints.digest import weights_digest
-from mss_shared.paper import Paper
+from mss_shared.paper import AnyPaper
 from mss_shared.separation.device import BackOff, prepare
 from mss_shared.separation.ensembles import Ensemble, Mirrored, Shifted, group_by_stems
 from mss_shared.separation.passes import Passes
@@ -33,7 +33,7 @@ class Loaded:
 
 
 def assemble(
-    paper: Paper,
+    paper: AnyPaper,
     checkpoints: Sequence[Checkpoint],
     given: Mapping[str, Any],
     ensemble: str | None = None,

@@ -21,7 +21,7 @@ from mss_shared.checkpoints.published import (
 )
 from mss_shared.checkpoints.third_party import PICKLED, Foreign, read_foreign, strip_prefixes
 from mss_shared.names import check_file_name, check_name, is_name, shorten
-from mss_shared.paper import Paper, find
+from mss_shared.paper import AnyPaper
 from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
 
 
@@ -60,20 +60,59 @@ def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:
         safetensors.torch.save_file(state, part, {"format": "pt", **header})
 
 
-def load_checkpoint(paper: Paper, source: str, recipe_name: str | None = None) -> Checkpoint:
-    """Load weights, strictly.
+def load_checkpoint(paper: AnyPaper, source: str, recipe_name: str | None = None) -> Checkpoint:
+    """Load the weights of one model, strictly.
 
     Args:
         paper: whose model it is.
+        source: what ``load_checkpoints`` takes, if it stands for one file.
+        recipe_name: as in ``load_checkpoints``.
+
+    Raises:
+        FileNotFoundError: if there is no such file, or it can't be downloaded.
+        ValueError: if it can't be read, lacks a recipe, its keys are not the model's, or
+            ``source`` stands for several files.
+    """
+    files = len(_find_entries(paper, source, recipe_name))
+    checkpoints = load_checkpoints(paper, source, recipe_name) if files < 2 else []
+    if len(checkpoints) != 1:
+        raise ValueError(
+            f"{source} stands for {files or len(checkpoints)} files of weights, not for one: open "
+            f"them with load_checkpoints"
+        )
+    return checkpoints[0]
+
+
+def load_checkpoints(
+    paper: AnyPaper, source: str, recipe_name: str | None = None
+) -> list[Checkpoint]:
+    """Load all the weights that a word of ``--checkpoint`` stands for, strictly.
+
+    Args:
+        paper: whose models they are.
         source: a run folder, a ``.safetensors`` of ours, or a ``.pth``, ``.pt``, ``.ckpt`` or
-            ``.th`` file of others, which is opened without executing what it holds.
+            ``.th`` file of others, which is opened without executing what it holds; a name, or a
+            recipe's name, of the package's checkpoints.yaml; or a folder that the paper knows to
+            open.
         recipe_name: for files that do not carry their recipe, the recipe they belong to.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it can't be read, lacks a recipe, or its keys are not the model's.
+        FileNotFoundError: if there is no such file, or it can't be downloaded.
+        ValueError: if one can't be read, lacks a recipe, or its keys are not the model's.
     """
+    entries = _find_entries(paper, source, recipe_name)
+    if entries:
+        return [_load_file(paper, fetch(e), recipe_name or e.recipe) for e in entries]
     path = Path(source).expanduser()
+    if path.is_dir() and not (path / "model.safetensors").is_file():
+        checkpoints = paper.open_folder(path, recipe_name)
+        if checkpoints is not None:
+            return checkpoints
+    return [_load_file(paper, path, recipe_name)]
+
+
+def _load_file(paper: AnyPaper, path: Path, recipe_name: str | None) -> Checkpoint:
+    """The weights of a file or run folder."""
     path = path / "model.safetensors" if path.is_dir() else path
     if not path.is_file():
         names = ", ".join(read_published(paper.name))
@@ -81,7 +120,7 @@ def load_checkpoint(paper: Paper, source: str, recipe_name: str | None = None) -
             f"there is no checkpoint {path}: give a run folder, a .safetensors file, or a "
             f"published {'/'.join(PICKLED)} file" + (f", or one of {names}" if names else "")
         )
-    found = read_foreign(path, None if paper.read is None else find(paper.read))
+    found = read_foreign(path, paper.read_pickled)
     if "recipe" in found.header:
         return _from_header(paper, path, found)
     recipe_name = recipe_name or recipe_of_published(paper, path)
@@ -90,39 +129,25 @@ def load_checkpoint(paper: Paper, source: str, recipe_name: str | None = None) -
     return from_recipe(paper, path, found, recipe_name)
 
 
-def load_checkpoints(paper: Paper, source: str, recipe_name: str | None = None) -> list[Checkpoint]:
-    """Load all the weights that a word of ``--checkpoint`` stands for.
-
-    Args:
-        paper: whose models they are.
-        source: what ``load_checkpoint`` takes; a name, or a recipe's name, of the package's
-            checkpoints.yaml; or a folder that the paper knows to open.
-        recipe_name: as in ``load_checkpoint``.
+def _find_entries(paper: AnyPaper, source: str, recipe_name: str | None) -> tuple[Published, ...]:
+    """The published files that a word stands for; none if it is a path.
 
     Raises:
-        FileNotFoundError, ValueError: as ``load_checkpoint``, or if a download failed.
+        ValueError: before a download, if one needs a recipe or a configuration that is not given.
     """
-    path = Path(source).expanduser()
-    if not path.exists():
-        entries = find_published(paper.name, source)
-        for entry in entries if recipe_name is None else ():
-            _check_recipe(paper, source, entry)
-        if entries:
-            return [
-                load_checkpoint(paper, str(fetch(entry)), recipe_name or entry.recipe)
-                for entry in entries
-            ]
-    if path.is_dir() and not (path / "model.safetensors").is_file() and paper.open_folder:
-        found: list[Checkpoint] = find(paper.open_folder)(path, recipe_name)
-        return found
-    return [load_checkpoint(paper, source, recipe_name)]
+    if Path(source).expanduser().exists():
+        return ()
+    entries = find_published(paper.name, source)
+    for entry in entries if recipe_name is None else ():
+        _check_recipe(paper, source, entry)
+    return entries
 
 
-def _check_recipe(paper: Paper, name: str, entry: Published) -> None:
+def _check_recipe(paper: AnyPaper, name: str, entry: Published) -> None:
     """Raise ValueError, before a download, if an entry fits no recipe of the package."""
     if entry.recipe is not None:
         return
-    if paper.open_configured is None:
+    if not paper.opens_configured:
         raise ValueError(f"{name} does not say which recipe made it: name it with --recipe")
     where = f", from {entry.config_url}" if entry.config_url else ""
     raise ValueError(
@@ -131,7 +156,7 @@ def _check_recipe(paper: Paper, name: str, entry: Published) -> None:
     )
 
 
-def recipe_of_published(paper: Paper, path: Path) -> str | None:
+def recipe_of_published(paper: AnyPaper, path: Path) -> str | None:
     """The recipe of a published file under its own name and with its own digest."""
     for entries in read_published(paper.name).values():
         for entry in entries:
@@ -141,9 +166,9 @@ def recipe_of_published(paper: Paper, path: Path) -> str | None:
     return None
 
 
-def _from_header(paper: Paper, path: Path, found: Foreign) -> Checkpoint:
+def _from_header(paper: AnyPaper, path: Path, found: Foreign) -> Checkpoint:
     header = read_header(paper.name, path, found)
-    recipe = recipe_from_text(paper.recipe, header.recipe, header.recipe_name)
+    recipe = recipe_from_text(paper.recipe_type, header.recipe, header.recipe_name)
     return Checkpoint(
         model=fill(paper.build_model(recipe), found.state, path),
         recipe=recipe,
@@ -218,13 +243,13 @@ def _odd_field(path: Path, key: str, value: object, wanted: str) -> ValueError:
     return ValueError(f"the field {key} of {path} is {shorten(value)}: it must be {wanted}")
 
 
-def from_recipe(paper: Paper, path: Path, found: Foreign, name: str) -> Checkpoint:
+def from_recipe(paper: AnyPaper, path: Path, found: Foreign, name: str) -> Checkpoint:
     """A file of others as the model of a recipe.
 
     Raises:
         ValueError: if there is no such recipe or its model does not fit.
     """
-    loaded = load_recipe(paper.recipe, find_recipe(paper.name, name))
+    loaded = load_recipe(paper.recipe_type, find_recipe(paper.name, name))
     model = paper.build_model(loaded.recipe)
     state, notes = adapted(paper, path, found, model)
     notes.insert(0, f"{path}: {len(found.state)} tensors, read as recipe {loaded.name}")
@@ -234,7 +259,7 @@ def from_recipe(paper: Paper, path: Path, found: Foreign, name: str) -> Checkpoi
 
 
 def adapted(
-    paper: Paper, path: Path, found: Foreign, model: Any
+    paper: AnyPaper, path: Path, found: Foreign, model: Any
 ) -> tuple[dict[str, Tensor], list[str]]:
     """A file's weights under the names of a model, and all that was done to them.
 
@@ -243,10 +268,8 @@ def adapted(
     """
     state, stripped = strip_prefixes(found.state, model.state_dict())
     notes = [*found.notes, *stripped]
-    if paper.adapt is not None:
-        state, changes = find(paper.adapt)(state, model, path.name)
-        notes += changes
-    return state, notes
+    state, changes = paper.adapt(state, model, path.name)
+    return state, [*notes, *changes]
 
 
 def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:

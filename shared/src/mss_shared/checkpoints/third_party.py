@@ -33,12 +33,15 @@ class Foreign:
     header: dict[str, str]
 
 
-def read_foreign(path: Path, unpickle: Callable[[Path], Any] | None = None) -> Foreign:
+def read_foreign(
+    path: Path, read_pickled: Callable[[Path, Callable[[Path], Any]], Any] | None = None
+) -> Foreign:
     """Read a file of weights.
 
     Args:
         path: ``.safetensors``, or a pickled file.
-        unpickle: opens the latter; None for ``torch.load`` with ``weights_only=True``.
+        read_pickled: opens the latter, called with it and the default; None for the default,
+            ``torch.load`` with ``weights_only=True``.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -51,7 +54,8 @@ def read_foreign(path: Path, unpickle: Callable[[Path], Any] | None = None) -> F
     if path.suffix == ".safetensors":
         found, header = _read_safetensors(path)
     else:
-        found, header = (unpickle or _unpickle)(path), {}
+        found = _unpickle(path) if read_pickled is None else read_pickled(path, _unpickle)
+        header = {}
     state, notes = unwrap(found, str(path))
     return Foreign(state, tuple(notes), header)
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mss_shared.paper import Paper
+    from mss_shared.paper import AnyPaper
 
 __all__ = ["run"]
 
 
-def run(paper: Paper, words: Sequence[str] | None = None) -> None:
+def run(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
     """Run a paper's command line; exit code 2 for what the user got wrong.
 
     Without a verb, files, folders and flags are for ``separate``, as in

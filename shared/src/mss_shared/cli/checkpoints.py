@@ -29,11 +29,11 @@ from mss_shared.checkpoints.published import (
     read_published,
 )
 from mss_shared.checkpoints.third_party import Foreign, read_foreign
-from mss_shared.paper import Paper, find
+from mss_shared.paper import AnyPaper
 from mss_shared.recipe import load_recipe, shipped_recipes, to_yaml
 
 
-def checkpoints(paper: Paper, arguments: argparse.Namespace) -> None:
+def checkpoints(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     """List the published weights of a package, or fetch some."""
     known = read_published(paper.name)
     action, *names = arguments.words or ["list"]
@@ -53,10 +53,10 @@ def checkpoints(paper: Paper, arguments: argparse.Namespace) -> None:
         _print(chosen)
 
 
-def import_weights(paper: Paper, arguments: argparse.Namespace) -> None:
+def import_weights(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     """Recognise others' weights and write them as a file that says what it is."""
     path: Path = arguments.file.expanduser()
-    found = read_foreign(path, None if paper.read is None else find(paper.read))
+    found = read_foreign(path, paper.read_pickled)
     if "recipe" in found.header:
         raise ValueError(
             f"{path} says already that it is {found.header.get('paper')} by the recipe "
@@ -69,8 +69,7 @@ def import_weights(paper: Paper, arguments: argparse.Namespace) -> None:
         raise ValueError(f"{out} is there already: name another file with --out, or remove it")
     config = getattr(arguments, "config_path", None)
     if config is not None:
-        assert paper.open_configured is not None
-        checkpoint: Checkpoint = find(paper.open_configured)(str(path), config)
+        checkpoint = paper.open_configured(str(path), config)
     else:
         name = arguments.recipe or recipe_of_published(paper, path)
         checkpoint = from_recipe(paper, path, found, name or _only_fitting(paper, path, found))
@@ -80,11 +79,11 @@ def import_weights(paper: Paper, arguments: argparse.Namespace) -> None:
     console.say(f"written, loaded strictly: {out}")
 
 
-def fitting_recipes(paper: Paper, path: Path, found: Foreign) -> list[str]:
+def fitting_recipes(paper: AnyPaper, path: Path, found: Foreign) -> list[str]:
     """The recipes whose models have just the names and shapes of a file's weights."""
     names = []
     for recipe_path in shipped_recipes(paper.name):
-        recipe = load_recipe(paper.recipe, recipe_path).recipe
+        recipe = load_recipe(paper.recipe_type, recipe_path).recipe
         model = _skeleton(paper, recipe)
         try:
             state, _ = adapted(paper, path, found, model)
@@ -95,7 +94,7 @@ def fitting_recipes(paper: Paper, path: Path, found: Foreign) -> list[str]:
     return names
 
 
-def _skeleton(paper: Paper, recipe: Any) -> Any:
+def _skeleton(paper: AnyPaper, recipe: Any) -> Any:
     """A recipe's model for its names and shapes, without weights where it can be built so."""
     try:
         with torch.device("meta"):
@@ -123,7 +122,7 @@ def key_map(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[st
     return lines
 
 
-def _entries(paper: Paper, name: str) -> tuple[Published, ...]:
+def _entries(paper: AnyPaper, name: str) -> tuple[Published, ...]:
     entries = find_published(paper.name, name)
     if not entries:
         names = ", ".join(read_published(paper.name)) or "none"
@@ -161,12 +160,12 @@ def _print(chosen: Mapping[str, Iterable[Published]]) -> None:
                 console.say(f"    its YAML, for --config_path: {entry.config_url}")
 
 
-def _only_fitting(paper: Paper, path: Path, found: Foreign) -> str:
+def _only_fitting(paper: AnyPaper, path: Path, found: Foreign) -> str:
     names = fitting_recipes(paper, path, found)
     if len(names) != 1:
         raise ValueError(
             f"the shapes of {path} fit {', '.join(names) or 'no recipe'}: name the recipe with "
-            f"--recipe" + (" or the YAML with --config_path" if paper.open_configured else "")
+            f"--recipe" + (" or the YAML with --config_path" if paper.opens_configured else "")
         )
     console.say(
         f"taken as {names[0]}, the only recipe whose shapes fit; hop and stems can't be told from "
@@ -175,7 +174,7 @@ def _only_fitting(paper: Paper, path: Path, found: Foreign) -> str:
     return names[0]
 
 
-def _header(paper: Paper, path: Path, checkpoint: Checkpoint) -> dict[str, str]:
+def _header(paper: AnyPaper, path: Path, checkpoint: Checkpoint) -> dict[str, str]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {

@@ -21,11 +21,11 @@ from mss_shared.evaluation.evaluate import (
     with_remainder,
 )
 from mss_shared.evaluation.track_metrics import Engine
-from mss_shared.paper import Paper, Verb, find
+from mss_shared.paper import AnyPaper, Verb
 from mss_shared.separation.device import pick_device
 
 
-def evaluate(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
+def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     """Score a checkpoint, or per-stem checkpoints together, on the test tracks."""
     checkpoints = load_words(paper, arguments)
     given = given_options(paper.options, arguments)
@@ -64,6 +64,6 @@ def evaluate(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
     print_tables(tables)
 
 
-def own(paper: Paper, verb: Verb, arguments: argparse.Namespace) -> None:
+def own(paper: AnyPaper, verb: Verb, arguments: argparse.Namespace) -> None:
     """A verb that only this paper has."""
-    find(verb.action)(paper, given_options(verb.options, arguments))
+    verb.action(paper, given_options(verb.options, arguments))

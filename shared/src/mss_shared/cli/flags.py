@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared.cli import separate_flags
-from mss_shared.paper import Option, Paper
+from mss_shared.paper import AnyPaper, Option
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _DEVICE_HELP = "where to compute"
@@ -58,7 +58,7 @@ def add_fit_flags(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def add_separate_flags(verb: argparse.ArgumentParser, paper: Paper) -> None:
+def add_separate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     separate_flags.add_input_flags(verb)
     separate_flags.add_output_flags(verb, paper.filename)
     _add_model_flags(verb, paper, paper.default_checkpoint)
@@ -68,7 +68,7 @@ def add_separate_flags(verb: argparse.ArgumentParser, paper: Paper) -> None:
     verb.epilog = separate_flags.describe_aliases(paper.aliases)
 
 
-def add_seams_flags(verb: argparse.ArgumentParser, paper: Paper) -> None:
+def add_seams_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     verb.add_argument("inputs", nargs="+", type=Path, help="sound files")
     verb.add_argument(
         "--contexts",
@@ -94,19 +94,19 @@ def add_checkpoints_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="print JSON alone")
 
 
-def add_import_flags(verb: argparse.ArgumentParser, paper: Paper) -> None:
+def add_import_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     verb.add_argument("file", type=Path, help="a weights file of others")
     verb.add_argument("--recipe", help="the recipe it belongs to; found by its shapes if not given")
     _add_config_flag(verb, paper)
     verb.add_argument("--out", type=Path, help="a .safetensors file; beside the other if not given")
 
 
-def _add_config_flag(verb: argparse.ArgumentParser, paper: Paper) -> None:
-    if paper.open_configured is not None:
+def _add_config_flag(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
+    if paper.opens_configured:
         verb.add_argument("--config_path", type=Path, help="others' YAML of the weights")
 
 
-def add_evaluate_flags(verb: argparse.ArgumentParser, paper: Paper) -> None:
+def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     verb.add_argument("--data_root", required=True, help="demo, or a folder with test/")
     verb.add_argument("--scores", type=Path, default=Path("results/scores"))
     verb.add_argument("--run", help="name of the score folder; the recipe's and seed if not given")
@@ -138,7 +138,7 @@ def add_own_flags(verb: argparse.ArgumentParser, options: Sequence[Option]) -> N
         verb.add_argument(f"--{option.name}", **settings)
 
 
-def _add_model_flags(verb: argparse.ArgumentParser, paper: Paper, default: str | None) -> None:
+def _add_model_flags(verb: argparse.ArgumentParser, paper: AnyPaper, default: str | None) -> None:
     verb.add_argument(
         *paper.checkpoint_flags,
         required=default is None,

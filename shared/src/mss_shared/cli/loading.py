@@ -9,11 +9,11 @@ from typing import Any
 
 from mss_shared import console
 from mss_shared.checkpoints.checkpoint import Checkpoint, load_checkpoints
-from mss_shared.paper import Option, Paper, find
+from mss_shared.paper import AnyPaper, Option
 from mss_shared.recipe_sections import InferenceConfig
 
 
-def load_words(paper: Paper, arguments: argparse.Namespace) -> list[Checkpoint]:
+def load_words(paper: AnyPaper, arguments: argparse.Namespace) -> list[Checkpoint]:
     """All checkpoints that the words of ``--checkpoint`` stand for; says how they were read.
 
     Raises:
@@ -23,8 +23,7 @@ def load_words(paper: Paper, arguments: argparse.Namespace) -> list[Checkpoint]:
     checkpoints: list[Checkpoint] = []
     for source in arguments.checkpoint:
         if config is not None:
-            assert paper.open_configured is not None
-            checkpoints.append(find(paper.open_configured)(source, config))
+            checkpoints.append(paper.open_configured(source, config))
         else:
             checkpoints += load_checkpoints(paper, source, arguments.recipe)
     for checkpoint in checkpoints:

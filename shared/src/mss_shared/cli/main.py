@@ -21,13 +21,13 @@ from mss_shared.cli.flags import (
     add_seams_flags,
     add_separate_flags,
 )
-from mss_shared.paper import Paper, Verb
+from mss_shared.paper import AnyPaper, Verb
 from mss_shared.recipe import shipped_recipes
 
 VERBS = ("demo", "fit", "separate", "evaluate", "seams", "checkpoints", "import-weights")
 
 
-def run_words(paper: Paper, words: Sequence[str] | None = None) -> None:
+def run_words(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
     """What `mss_shared.cli.run` does."""
     words = list(sys.argv[1:] if words is None else words)
     own = {verb.name: verb for verb in paper.verbs}
@@ -50,7 +50,7 @@ def _is_input(word: str) -> bool:
 
 
 def _act(
-    paper: Paper,
+    paper: AnyPaper,
     own: dict[str, Verb],
     arguments: argparse.Namespace,
     overrides: list[str],
@@ -76,7 +76,7 @@ def _act(
         evaluate.own(paper, own[arguments.verb], arguments)
 
 
-def _overrides(paper: Paper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
+def _overrides(paper: AnyPaper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
     """The ``--recipe.*`` words of ``fit``, each as ``--key=value``; anything else is an error."""
     overrides = []
     words = iter(rest)
@@ -101,7 +101,7 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def _parser(paper: Paper) -> _Parser:
+def _parser(paper: AnyPaper) -> _Parser:
     parser = _Parser(
         prog=paper.command,
         allow_abbrev=False,

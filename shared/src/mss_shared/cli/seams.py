@@ -12,13 +12,13 @@ from pathlib import Path
 from mss_shared import console
 from mss_shared.checkpoints.assemble import assemble, with_passes
 from mss_shared.cli import loading
-from mss_shared.paper import Paper
+from mss_shared.paper import AnyPaper
 from mss_shared.separation.device import pick_device
 from mss_shared.separation.passes import Passes
 from mss_shared.separation.seams import Seam, seams
 
 
-def compare(paper: Paper, arguments: argparse.Namespace) -> None:
+def compare(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     """Print a line per song and context: worst and median window, those at borders, the cost."""
     with console.json_alone(arguments.json) as results:
         given = loading.given_options(paper.options, arguments)

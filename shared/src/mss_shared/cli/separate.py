@@ -18,7 +18,7 @@ from mss_shared import audio, console
 from mss_shared.checkpoints.assemble import Loaded, assemble, with_passes
 from mss_shared.cli import loading
 from mss_shared.cli.separate_flags import check_sums, read_sums
-from mss_shared.paper import Paper
+from mss_shared.paper import AnyPaper
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs, read_list
 from mss_shared.separation.batch.manifest import Manifest, Record
@@ -32,7 +32,7 @@ LEAST_SECONDS = 1.0  # of a piece, when the memory does not hold longer ones
 FORMAT = 1  # of the settings in a manifest: raised when the same settings write other files
 
 
-def separate(paper: Paper, arguments: argparse.Namespace) -> None:
+def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     """Split songs into stems; one bad file does not stop the others."""
     arguments.out = expanded(arguments.out)
     with _output(arguments) as results:
@@ -168,7 +168,9 @@ def read_passes(arguments: argparse.Namespace) -> Passes:
     )
 
 
-def describe(paper: Paper, loaded: Loaded, given: dict[str, Any], passes: Passes) -> dict[str, Any]:
+def describe(
+    paper: AnyPaper, loaded: Loaded, given: dict[str, Any], passes: Passes
+) -> dict[str, Any]:
     """What of model and passes changes the files written."""
     return {
         "format": FORMAT,
@@ -246,7 +248,7 @@ def _describe(record: Record, out: Path) -> str:
     return where
 
 
-def _end(paper: Paper, records: list[Record]) -> None:
+def _end(paper: AnyPaper, records: list[Record]) -> None:
     """Exit code 1 if a mistake of the program cost a song, 2 if all were the user's, else 0.
 
     Songs left to another process count if that may be dead.

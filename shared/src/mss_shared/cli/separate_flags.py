@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from mss_shared.paper import Alias, Paper
+from mss_shared.paper import Alias, AnyPaper
 from mss_shared.separation.batch.inputs import SUFFIXES
 from mss_shared.separation.output.options import CONTAINERS, LOSSLESS, SUBTYPES
 from mss_shared.separation.passes import ENSEMBLES, MIRRORS, PRECISIONS
@@ -130,7 +130,7 @@ def _words(alias: Alias) -> str:
     return words or ("not needed, the weights tell" if alias.has_value else "what is done anyway")
 
 
-def rewrite(words: Sequence[str], paper: Paper) -> list[str]:
+def rewrite(words: Sequence[str], paper: AnyPaper) -> list[str]:
     """The words after ``separate`` as argparse takes them.
 
     Flags of earlier programs become ours, optional values are written out, and sound files, and

@@ -22,18 +22,18 @@ from mss_shared.cli.scoring import (
 )
 from mss_shared.datasets import plugins
 from mss_shared.evaluation.evaluate import model_estimator
-from mss_shared.paper import Paper
+from mss_shared.paper import AnyPaper
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation.device import pick_device
 
 
-def demo(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
+def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     """Demo set, training, separation, scores, table: the whole path in one go."""
     check_installed(arguments.data_root)
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
 
-    loaded = load_recipe(paper.recipe, find_recipe(paper.name, "demo"))
+    loaded = load_recipe(paper.recipe_type, find_recipe(paper.name, "demo"))
     dataset = open_data(arguments.data_root)
     out: Path = arguments.out
     _clear_run(out)
@@ -63,7 +63,7 @@ def demo(paper: Paper, arguments: argparse.Namespace, command: str) -> None:
 
 
 def fit(
-    paper: Paper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
+    paper: AnyPaper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
 ) -> None:
     """Train by a recipe, or by several in turn, each in a run folder of its own."""
     check_installed(arguments.data_root)
@@ -71,7 +71,7 @@ def fit(
     from mss_shared.training.fit import fit as train
 
     recipes = [
-        load_recipe(paper.recipe, find_recipe(paper.name, name), overrides)
+        load_recipe(paper.recipe_type, find_recipe(paper.name, name), overrides)
         for name in arguments.recipe
     ]
     folders = _run_folders([loaded.name for loaded in recipes], arguments.out)

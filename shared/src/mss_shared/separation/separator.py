@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -78,6 +78,10 @@ class StemsTogether(nn.Module):
         return torch.cat([model(mixture) for model in self.models], dim=1)
 
 
-def stems_together(models: Sequence[Any], recipe: Any, given: Mapping[str, Any]) -> Any:
-    """One model for all stems: the only one, or all side by side; recipe and flags play no part."""
+def stems_together(models: Sequence[Any]) -> Any:
+    """One model for all stems: the only one, or all side by side, in evaluation mode.
+
+    Raises:
+        ValueError: if two models have the same stem, or they differ in rate or channels.
+    """
     return models[0] if len(models) == 1 else StemsTogether(models).eval()

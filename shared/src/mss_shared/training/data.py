@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from mss_shared.datasets import Dataset
-from mss_shared.recipe_sections import DataConfig, LoopConfig
-from mss_shared.training.random_mixes import ConsecutiveChunks, Example, RandomMixes
+from mss_shared.training.random_mixes import Example, ExampleSets
 
 
 class EpochNumbers(Sampler[int]):
@@ -35,38 +33,38 @@ class EpochNumbers(Sampler[int]):
 
 
 class Examples(pl.LightningDataModule):
-    """Random mixes for training, whole validation tracks in chunks."""
+    """A paper's examples in batches, this rank's share of them.
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        config: DataConfig,
-        loop: LoopConfig,
-        targets: Sequence[str],
-        seed: int,
-        workers: int | None,
-    ) -> None:
+    Args:
+        sets: what is drawn.
+        batch: examples per optimizer step, over all devices.
+        workers: processes that read; None for 0 on the CPU, up to 8 per device elsewhere.
+
+    Raises:
+        ValueError: if an epoch is not a whole number of batches.
+    """
+
+    def __init__(self, sets: ExampleSets, batch: int, workers: int | None) -> None:
         super().__init__()
-        if config.examples_per_epoch % loop.batch:
+        if sets.per_epoch % batch:
             raise ValueError(
-                f"examples_per_epoch is {config.examples_per_epoch} and batch {loop.batch}: an "
+                f"examples_per_epoch is {sets.per_epoch} and batch {batch}: an "
                 f"epoch must be a whole number of batches"
             )
-        self.train_set = RandomMixes(dataset.train, config, targets, seed)
-        self.valid_set = ConsecutiveChunks(dataset.valid, config, targets)
-        self.examples_per_epoch = config.examples_per_epoch
-        self.batch = loop.batch
+        self.sets = sets
+        self.batch = batch
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader[Example]:
         """Batches of the current epoch, this rank's share."""
-        numbers = EpochNumbers(self.examples_per_epoch, *self._rank())
-        return self._loader(self.train_set, numbers)
+        numbers = EpochNumbers(self.sets.per_epoch, *self._rank())
+        return self._loader(self.sets.train, numbers)
 
     def val_dataloader(self) -> DataLoader[Example]:
-        """All validation chunks, this rank's share."""
+        """All validation examples, this rank's share."""
         rank, world = self._rank()
-        return self._loader(self.valid_set, range(rank, len(self.valid_set), world))
+        valid = self.sets.valid
+        return self._loader(valid, range(rank, len(valid), world), self.sets.valid_batch)
 
     def _rank(self) -> tuple[int, int]:
         trainer = self._attached()

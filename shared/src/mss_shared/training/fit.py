@@ -29,10 +29,12 @@ from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.datasets import Dataset
 from mss_shared.datasets.tracks import check_fits, track_fingerprint
-from mss_shared.paper import Paper, find
+from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe, recipe_digest
 from mss_shared.recipe_sections import LoopConfig
 from mss_shared.training.callbacks import Checkpoints, EarlyStop, MetricsFile, Progress, SeedEpoch
+from mss_shared.training.data import Examples
+from mss_shared.training.random_mixes import default_examples
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -66,7 +68,7 @@ class Machine:
 
 
 def fit(
-    paper: Paper,
+    paper: AnyPaper,
     loaded: LoadedRecipe[Any],
     dataset: Dataset,
     out: Path,
@@ -105,14 +107,16 @@ def fit(
     model = paper.build_model(recipe)
     check_dataset(dataset, recipe.data.stems, model)
     last = out / "last.ckpt"
-    if paper.prepare is not None and not (resume and last.is_file()):
-        find(paper.prepare)(model, dataset, recipe)
+    if not (resume and last.is_file()):
+        paper.prepare(model, dataset, recipe)
     module = paper.build_training(model, recipe)
     atomic.write_text(out / "recipe.digest", _identity(recipe, dataset, seed))
     atomic.write_text(out / "recipe.yaml", loaded.text)
     began = time.monotonic()
     trainer = _trainer(out, loop, machine, model, seed)
-    examples = find(paper.examples)(dataset, recipe.data, loop, model.stems, seed, machine.workers)
+    sets = default_examples(dataset, recipe.data, model.stems, seed)
+    sets = paper.choose_examples(sets, dataset, recipe, model, seed)
+    examples = Examples(sets, loop.batch, machine.workers)
     _run(trainer, module, examples, last if resume and last.is_file() else None)
     if trainer.is_global_zero:
         _take_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
@@ -304,7 +308,7 @@ def _take_weights(module: nn.Module, path: Path) -> None:
 
 def _finish(
     out: Path,
-    paper: Paper,
+    paper: AnyPaper,
     loaded: LoadedRecipe[Any],
     model: Any,
     training: dict[str, Any],

@@ -7,6 +7,8 @@ the number of machines change who draws it, not what it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from mss_shared import audio
 from mss_shared.audio import Audio
-from mss_shared.datasets import Track
+from mss_shared.datasets import Dataset, Track
 from mss_shared.recipe_sections import DataConfig
 
 Example = dict[str, Tensor]
@@ -87,6 +89,52 @@ class ConsecutiveChunks(TorchDataset[Example]):
             np.stack([_read(track, stem, start, size) for stem in self.config.stems])
         )
         return {"mixture": stems.sum(dim=0), "stems": stems[self.targets]}
+
+
+class SizedExamples(Protocol):
+    """Examples that can be counted."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Example: ...
+
+
+@dataclass(frozen=True)
+class ExampleSets:
+    """What is drawn in a training run.
+
+    Attributes:
+        train: examples by number, without end.
+        valid: all that a validation sees.
+        per_epoch: training examples between two validations.
+        valid_batch: validation examples at a time; None for as many as in training.
+    """
+
+    train: TorchDataset[Example]
+    valid: SizedExamples
+    per_epoch: int
+    valid_batch: int | None = None
+
+
+def default_examples(
+    dataset: Dataset, config: DataConfig, targets: Sequence[str], seed: int
+) -> ExampleSets:
+    """Random mixes of the training tracks, the validation tracks in chunks.
+
+    Args:
+        dataset: training and validation tracks.
+        config: the recipe's data section.
+        targets: the stems that the model estimates, in its order.
+        seed: of the mixes.
+
+    Raises:
+        ValueError: if a target is none of the recipe's stems.
+    """
+    return ExampleSets(
+        RandomMixes(dataset.train, config, targets, seed),
+        ConsecutiveChunks(dataset.valid, config, targets),
+        config.examples_per_epoch,
+    )
 
 
 def draw_stems(tracks: Sequence[Track], config: DataConfig, rng: np.random.Generator) -> Audio:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
+from mss_shared.recipe_sections import BaseRecipe, DataConfig, LoopConfig
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,5 @@ class TrainingConfig(LoopConfig):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
     """One row of a table, complete."""
-
-    reproduces: str | None
-    data: DataConfig
-    model: ModelConfig
-    training: TrainingConfig
-    inference: InferenceConfig
-    evaluation: EvaluationConfig

@@ -1,0 +1,106 @@
+"""What the shared library needs to know of this package. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from mss_shared.paper import Alias, AnyPaper, Option, Paper, Verb, override
+from tflocoformer_mss.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tflocoformer_mss.model import WaveformModel
+    from tflocoformer_mss.training import Training
+
+PROMPTS = Option("prompts", "stems that a prompted model should separate", several=True)
+CONFIG = Option("config", "same as --recipe; must match the recipe of the checkpoint if it has one")
+
+
+def _train(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
+    from tflocoformer_mss.commands import train
+
+    train(paper, flags)
+
+
+TRAIN = Verb(
+    "train",
+    "same as fit, with the flags of the music fork",
+    (
+        Option("recipe", "name of a shipped recipe, or a YAML file"),
+        Option("config", "same as --recipe; configs/NAME.yaml means the recipe NAME"),
+        Option("data_root", "demo, or a folder with train/ and test/", required=True),
+        Option("output_dir", "run folder; default: runs/<recipe>"),
+        Option("batch_size", "examples per step; overrides the recipe", type=int),
+        Option("num_epochs", "number of epochs; overrides the recipe", type=int),
+        Option("micro_batch", "examples per device and pass", type=int),
+        Option("gpu", "0 for the first GPU", type=int),
+        Option("device", "where to compute", choices=("auto", "cpu", "cuda", "mps")),
+        Option("resume", "continue the run in the folder", type=bool),
+    ),
+    _train,
+)
+
+# Flags of the music fork's separation script, then those of the authors' script.
+ALIASES = (
+    Alias("--input", ("{}",)),
+    Alias("--output_dir", ("--out", "{}")),
+    Alias("--config", ("--recipe", "{}", "--config={}")),
+    Alias("--audio_path", ("{}",)),
+    Alias("--audio_output_dir", ("--out", "{}")),
+    Alias("--model_path", ("--checkpoint", "{}")),
+)
+
+
+class TFLocoformerPaper(Paper[Recipe, "WaveformModel"]):
+    """TF-Locoformer and its relatives: prompts, and the flags of the music fork."""
+
+    name = "tflocoformer_mss"
+    recipe_type = Recipe
+    separate_options = (PROMPTS, CONFIG)
+    filename = "{song}_{stem}"
+    checkpoint_flags = ("--checkpoint", "--preset")
+    aliases = ALIASES
+    verbs = (TRAIN,)
+
+    @override
+    def make_model(self, recipe: Recipe) -> WaveformModel:
+        """The separator of ``recipe.model`` and its transform."""
+        from tflocoformer_mss.model import build
+
+        return build(**asdict(recipe.model))
+
+    @override
+    def build_training(self, model: WaveformModel, recipe: Recipe) -> Training:
+        """The weighted losses and AdamW."""
+        from tflocoformer_mss.training import Training
+
+        return Training(model, recipe.training)
+
+    @override
+    def is_interchangeable(self, recipe: Recipe) -> bool:
+        """Whether the loss takes any order of stems."""
+        return recipe.training.permute
+
+    @override
+    def join_models(
+        self, models: Sequence[WaveformModel], recipe: Recipe, flags: Mapping[str, Any]
+    ) -> Any:
+        """The models side by side; a single prompted one is asked for stems."""
+        from tflocoformer_mss.checkpoints import join
+
+        return join(models, recipe, flags)
+
+    @override
+    def adapt(
+        self, state: Mapping[str, Tensor], model: WaveformModel, file_name: str
+    ) -> tuple[dict[str, Tensor], list[str]]:
+        """The authors' weights under the model's keys."""
+        from tflocoformer_mss.checkpoints import adapt
+
+        return adapt(state, model, file_name)
+
+
+PAPER = TFLocoformerPaper()
