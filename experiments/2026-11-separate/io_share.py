@@ -20,9 +20,7 @@ from memory import RATE, write_song
 from models import load
 from torch import Tensor, nn
 
-from mss_shared.separation import separate
-from mss_shared.separation.output.options import Delivery
-from mss_shared.separation.separate import separate_file
+from mss_shared.separation import Delivery, separate, separate_file
 
 
 class Timed(nn.Module):

@@ -45,8 +45,7 @@ def model_alone(name: str, queue: multiprocessing.Queue) -> None:
 def separate(name: str, song: str, lossless: str, queue: multiprocessing.Queue) -> None:
     from models import load
 
-    from mss_shared.separation.output.options import Delivery
-    from mss_shared.separation.separate import separate_file
+    from mss_shared.separation import Delivery, separate_file
 
     model, inference = load(name)
     delivery = Delivery(lossless=None if lossless == "none" else lossless)

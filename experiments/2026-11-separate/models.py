@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mss_shared.checkpoints.checkpoint import load_checkpoints
+from mss_shared.checkpoints import load_checkpoints
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.recipe_sections import InferenceConfig
 

@@ -12,8 +12,7 @@ import soundfile
 from models import load
 
 from mss_shared.audio.streams import open_song
-from mss_shared.separation.output.options import Delivery
-from mss_shared.separation.separate import separate_file
+from mss_shared.separation import Delivery, separate_file
 
 FORMATS = ("PCM_16", "PCM_24", "FLOAT")
 

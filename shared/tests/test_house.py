@@ -4,6 +4,7 @@ import configparser
 import csv
 import re
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,22 @@ def test_no_property_test_measures_time() -> None:
     assert settings.default.deadline is None
     for path in tracked("*/tests/*.py"):
         assert not re.search(r"\bdeadline\s*=\s*[^=]", path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_papers_import_rooms_by_their_public_names(paper: str) -> None:
+    sources = tracked(f"packages/{paper}/src/*.py")
+    assert sources
+    deep = re.compile(r"^\s*(?:from|import) mss_shared\.\w+\.\w+.*", re.MULTILINE)
+    for path in sources:
+        assert not deep.findall(path.read_text(encoding="utf-8")), path.relative_to(ROOT)
+
+
+@pytest.mark.parametrize("room", ["audio", "checkpoints", "datasets", "separation", "training"])
+def test_a_rooms_public_names_are_there(room: str) -> None:
+    module = import_module(f"mss_shared.{room}")
+    assert module.__all__
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="nonesuch"):
+        module.nonesuch  # noqa: B018

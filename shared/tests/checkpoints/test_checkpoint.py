@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from tiny_paper.paper import PAPER
 from tiny_songs import demo_recipe
 
-from mss_shared.checkpoints.checkpoint import load_checkpoint, read_foreign, save_model
+from mss_shared.checkpoints.checkpoint import load_checkpoint, read_weights_file, save_model
 from mss_shared.recipe import to_yaml
 from mss_shared.separation.separator import StemsTogether
 
 STATE = PAPER.build_model(demo_recipe().recipe).state_dict()
 
 
-def save_foreign(path: Path, found: Any) -> str:
+def save_third_party(path: Path, found: Any) -> str:
     torch.save(found, path)
     return str(path)
 
@@ -61,7 +61,7 @@ def test_our_file_brings_its_recipe_and_gives_the_same_output(tmp_path: Path) ->
     ids=["plain", "wrapped", "parallel", "lightning", "both"],
 )
 def test_others_files_load_strictly_by_a_named_recipe(found: Any, tmp_path: Path) -> None:
-    checkpoint = load_checkpoint(PAPER, save_foreign(tmp_path / "x.ckpt", found), "demo")
+    checkpoint = load_checkpoint(PAPER, save_third_party(tmp_path / "x.ckpt", found), "demo")
     for key, value in checkpoint.model.state_dict().items():
         assert torch.equal(value, STATE[key])
     assert checkpoint.verbatim is None and checkpoint.training is None
@@ -108,12 +108,12 @@ def changed(**entries: Any) -> dict[str, Any]:
 )
 def test_weights_that_do_not_fit_are_refused(found: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
-        load_checkpoint(PAPER, save_foreign(tmp_path / "x.th", found), "demo")
+        load_checkpoint(PAPER, save_third_party(tmp_path / "x.th", found), "demo")
 
 
 def test_a_foreign_file_needs_a_recipe(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not say which recipe made it: name it"):
-        load_checkpoint(PAPER, save_foreign(tmp_path / "x.pt", STATE))
+        load_checkpoint(PAPER, save_third_party(tmp_path / "x.pt", STATE))
 
 
 def test_another_papers_file_is_refused_by_its_name(tmp_path: Path) -> None:
@@ -154,4 +154,4 @@ def test_a_file_of_any_bytes_is_refused_in_one_sentence(tmp_path: Path, content:
     path = tmp_path / "theirs.ckpt"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"can't be read as plain weights|holds no state dict"):
-        read_foreign(path)
+        read_weights_file(path)

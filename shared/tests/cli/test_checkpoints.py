@@ -160,7 +160,7 @@ def test_a_model_that_looks_at_values_while_it_is_built_is_built_in_full(
         plain(self, **values)
 
     monkeypatch.setattr(TinyMask, "__init__", looks)
-    found = checkpoints.Foreign(STATE, (), {})
+    found = checkpoints.WeightsFile(STATE, (), {})
     assert checkpoints.fitting_recipes(PAPER, tmp_path / "x.pth", found) == ["demo"]
 
 

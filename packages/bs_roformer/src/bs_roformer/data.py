@@ -11,9 +11,7 @@ from bs_roformer.model import Roformer
 from bs_roformer.recipe import DataConfig, Recipe
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track
-from mss_shared.training.augmentation import affect
-from mss_shared.training.random_mixes import ExampleSets, RandomMixes
-from mss_shared.training.segment_pool import SegmentPool
+from mss_shared.training import ExampleSets, RandomMixes, SegmentPool, affect
 
 
 class Mixes(RandomMixes):

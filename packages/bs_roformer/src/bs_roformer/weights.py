@@ -17,8 +17,7 @@ from torch import Tensor
 from bs_roformer.community import differences
 from bs_roformer.mel_bands import mel_bands
 from bs_roformer.model import Roformer, build
-from mss_shared.checkpoints.checkpoint import fill
-from mss_shared.checkpoints.third_party import read_foreign, strip_prefixes, unwrap
+from mss_shared.checkpoints import fill, read_weights_file, strip_prefixes, unwrap
 
 # Variants of these networks that do not fit them, by patterns that only their keys match.
 FOREIGN = {
@@ -67,7 +66,7 @@ def read_weights(path: Path) -> Recognised:
         FileNotFoundError: if there is no such file.
         ValueError: if it cannot be read as plain weights, or as for ``recognise``.
     """
-    foreign = read_foreign(path)
+    foreign = read_weights_file(path)
     recognised = recognise(foreign.state)
     return replace(recognised, notes=(*foreign.notes, *recognised.notes))
 

@@ -19,7 +19,7 @@ from lasaft.model import Separator
 from lasaft.recipe import Recipe
 from mss_shared.datasets import Dataset, Track
 from mss_shared.recipe_sections import DataConfig
-from mss_shared.training.random_mixes import ConsecutiveChunks, Example, ExampleSets, RandomMixes
+from mss_shared.training import ConsecutiveChunks, Example, ExampleSets, RandomMixes
 
 
 class ConditionedMixes(TorchDataset[Example]):

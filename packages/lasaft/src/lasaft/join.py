@@ -7,7 +7,7 @@ from typing import Any
 
 from lasaft.model import Separator
 from lasaft.recipe import Recipe
-from mss_shared.separation.separator import stems_together
+from mss_shared.separation import stems_together
 
 
 def join(models: Sequence[Separator], recipe: Recipe, given: Mapping[str, Any]) -> Any:

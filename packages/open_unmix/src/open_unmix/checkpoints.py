@@ -16,8 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mss_shared.checkpoints.checkpoint import Checkpoint, fill
-from mss_shared.checkpoints.third_party import read_foreign
+from mss_shared.checkpoints import Checkpoint, fill, read_weights_file
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.build import build_separator
 from open_unmix.recipe import ModelConfig, Recipe
@@ -82,7 +81,7 @@ def open_folder(folder: Path, recipe_name: str | None) -> list[Checkpoint]:
 
 def _open_network(path: Path, target: str, transform: dict[str, Any], base: Recipe) -> Checkpoint:
     """One weights file as a checkpoint, with a recipe of its sizes."""
-    state = read_foreign(path).state
+    state = read_weights_file(path).state
     config = read_sizes(state, path, target, transform)
     model = build_separator(**config.__dict__)
     state, notes = adapt(state, model, path.name)

@@ -11,7 +11,7 @@ import torch
 
 from mss_shared import console
 from mss_shared.atomic import replacing, write_text
-from mss_shared.checkpoints.checkpoint import load_checkpoints
+from mss_shared.checkpoints import load_checkpoints
 from mss_shared.paper import AnyPaper
 from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx

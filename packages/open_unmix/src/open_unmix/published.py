@@ -115,7 +115,7 @@ def target_network(size: Size) -> OpenUnmix:
 
 def pretrained_network(name: str, target: str) -> OpenUnmix:
     """A network with published weights, downloaded on first use and checked on every use."""
-    from mss_shared.checkpoints.checkpoint import load_checkpoints
+    from mss_shared.checkpoints import load_checkpoints
     from open_unmix.paper import PAPER
 
     [checkpoint] = load_checkpoints(PAPER, f"{name}_{target}")

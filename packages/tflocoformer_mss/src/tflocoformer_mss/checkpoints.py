@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from mss_shared.recipe import find_recipe, load_recipe
-from mss_shared.separation.separator import stems_together
+from mss_shared.separation import stems_together
 from tflocoformer_mss.model import WaveformModel
 from tflocoformer_mss.recipe import Recipe
 

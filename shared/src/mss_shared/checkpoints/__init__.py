@@ -1,1 +1,65 @@
-"""Weights in and out: our own files, published ones by name, third-party ones."""
+"""Weights in and out: our own files, published ones by name, third-party ones.
+
+Its public names are loaded when they are asked for: ``--help`` shows flags without torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mss_shared.checkpoints.checkpoint import (
+        Checkpoint,
+        fill,
+        load_checkpoint,
+        load_checkpoints,
+        read_header,
+        save_model,
+    )
+    from mss_shared.checkpoints.published import Published, fetch, find_published
+    from mss_shared.checkpoints.third_party import (
+        WeightsFile,
+        read_weights_file,
+        strip_prefixes,
+        unwrap,
+    )
+
+__all__ = [
+    "Checkpoint",
+    "Published",
+    "WeightsFile",
+    "fetch",
+    "fill",
+    "find_published",
+    "load_checkpoint",
+    "load_checkpoints",
+    "read_header",
+    "read_weights_file",
+    "save_model",
+    "strip_prefixes",
+    "unwrap",
+]
+
+_MODULES = {
+    "Checkpoint": "checkpoint",
+    "Published": "published",
+    "WeightsFile": "third_party",
+    "fetch": "published",
+    "fill": "checkpoint",
+    "find_published": "published",
+    "load_checkpoint": "checkpoint",
+    "load_checkpoints": "checkpoint",
+    "read_header": "checkpoint",
+    "read_weights_file": "third_party",
+    "save_model": "checkpoint",
+    "strip_prefixes": "third_party",
+    "unwrap": "third_party",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__} has no attribute {name}")
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

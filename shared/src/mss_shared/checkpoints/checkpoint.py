@@ -19,7 +19,12 @@ from mss_shared.checkpoints.published import (
     matches,
     read_published,
 )
-from mss_shared.checkpoints.third_party import PICKLED, Foreign, read_foreign, strip_prefixes
+from mss_shared.checkpoints.third_party import (
+    PICKLED,
+    WeightsFile,
+    read_weights_file,
+    strip_prefixes,
+)
 from mss_shared.names import check_file_name, check_name, is_name, shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
@@ -120,7 +125,7 @@ def _load_file(paper: AnyPaper, path: Path, recipe_name: str | None) -> Checkpoi
             f"there is no checkpoint {path}: give a run folder, a .safetensors file, or a "
             f"published {'/'.join(PICKLED)} file" + (f", or one of {names}" if names else "")
         )
-    found = read_foreign(path, paper.read_pickled)
+    found = read_weights_file(path, paper.read_pickled)
     if "recipe" in found.header:
         return _from_header(paper, path, found)
     recipe_name = recipe_name or recipe_of_published(paper, path)
@@ -166,7 +171,7 @@ def recipe_of_published(paper: AnyPaper, path: Path) -> str | None:
     return None
 
 
-def _from_header(paper: AnyPaper, path: Path, found: Foreign) -> Checkpoint:
+def _from_header(paper: AnyPaper, path: Path, found: WeightsFile) -> Checkpoint:
     header = read_header(paper.name, path, found)
     recipe = recipe_from_text(paper.recipe_type, header.recipe, header.recipe_name)
     return Checkpoint(
@@ -196,7 +201,7 @@ class Header:
     training: dict[str, Any] | None
 
 
-def read_header(paper: str, path: Path, found: Foreign) -> Header:
+def read_header(paper: str, path: Path, found: WeightsFile) -> Header:
     """The header of a weights file of the package ``paper``.
 
     Raises:
@@ -243,7 +248,7 @@ def _odd_field(path: Path, key: str, value: object, wanted: str) -> ValueError:
     return ValueError(f"the field {key} of {path} is {shorten(value)}: it must be {wanted}")
 
 
-def from_recipe(paper: AnyPaper, path: Path, found: Foreign, name: str) -> Checkpoint:
+def from_recipe(paper: AnyPaper, path: Path, found: WeightsFile, name: str) -> Checkpoint:
     """A file of others as the model of a recipe.
 
     Raises:
@@ -259,7 +264,7 @@ def from_recipe(paper: AnyPaper, path: Path, found: Foreign, name: str) -> Check
 
 
 def adapted(
-    paper: AnyPaper, path: Path, found: Foreign, model: Any
+    paper: AnyPaper, path: Path, found: WeightsFile, model: Any
 ) -> tuple[dict[str, Tensor], list[str]]:
     """A file's weights under the names of a model, and all that was done to them.
 

@@ -19,7 +19,7 @@ COUNTERS = ("n_averaged", "num_updates", "initted", "step")  # of averaged copie
 
 
 @dataclass(frozen=True)
-class Foreign:
+class WeightsFile:
     """What a weights file holds.
 
     Attributes:
@@ -33,9 +33,9 @@ class Foreign:
     header: dict[str, str]
 
 
-def read_foreign(
+def read_weights_file(
     path: Path, read_pickled: Callable[[Path, Callable[[Path], Any]], Any] | None = None
-) -> Foreign:
+) -> WeightsFile:
     """Read a file of weights.
 
     Args:
@@ -57,7 +57,7 @@ def read_foreign(
         found = _unpickle(path) if read_pickled is None else read_pickled(path, _unpickle)
         header = {}
     state, notes = unwrap(found, str(path))
-    return Foreign(state, tuple(notes), header)
+    return WeightsFile(state, tuple(notes), header)
 
 
 def unwrap(found: Any, name: str = "the file") -> tuple[dict[str, Tensor], list[str]]:

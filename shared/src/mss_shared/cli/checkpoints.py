@@ -28,7 +28,7 @@ from mss_shared.checkpoints.published import (
     find_published,
     read_published,
 )
-from mss_shared.checkpoints.third_party import Foreign, read_foreign
+from mss_shared.checkpoints.third_party import WeightsFile, read_weights_file
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import load_recipe, shipped_recipes, to_yaml
 
@@ -56,7 +56,7 @@ def checkpoints(paper: AnyPaper, arguments: argparse.Namespace) -> None:
 def import_weights(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     """Recognise others' weights and write them as a file that says what it is."""
     path: Path = arguments.file.expanduser()
-    found = read_foreign(path, paper.read_pickled)
+    found = read_weights_file(path, paper.read_pickled)
     if "recipe" in found.header:
         raise ValueError(
             f"{path} says already that it is {found.header.get('paper')} by the recipe "
@@ -79,7 +79,7 @@ def import_weights(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     console.say(f"written, loaded strictly: {out}")
 
 
-def fitting_recipes(paper: AnyPaper, path: Path, found: Foreign) -> list[str]:
+def fitting_recipes(paper: AnyPaper, path: Path, found: WeightsFile) -> list[str]:
     """The recipes whose models have just the names and shapes of a file's weights."""
     names = []
     for recipe_path in shipped_recipes(paper.name):
@@ -160,7 +160,7 @@ def _print(chosen: Mapping[str, Iterable[Published]]) -> None:
                 console.say(f"    its YAML, for --config_path: {entry.config_url}")
 
 
-def _only_fitting(paper: AnyPaper, path: Path, found: Foreign) -> str:
+def _only_fitting(paper: AnyPaper, path: Path, found: WeightsFile) -> str:
     names = fitting_recipes(paper, path, found)
     if len(names) != 1:
         raise ValueError(

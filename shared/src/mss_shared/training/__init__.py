@@ -1,1 +1,48 @@
-"""The training loop and its data; the only place that imports Lightning."""
+"""The training loop and its data; the only place that imports Lightning.
+
+Its public names are loaded when they are asked for: ``--help`` shows flags without torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mss_shared.training.augmentation import EffectsConfig, Range, affect
+    from mss_shared.training.random_mixes import (
+        ConsecutiveChunks,
+        Example,
+        ExampleSets,
+        RandomMixes,
+    )
+    from mss_shared.training.segment_pool import SegmentPool
+
+__all__ = [
+    "ConsecutiveChunks",
+    "EffectsConfig",
+    "Example",
+    "ExampleSets",
+    "RandomMixes",
+    "Range",
+    "SegmentPool",
+    "affect",
+]
+
+_MODULES = {
+    "ConsecutiveChunks": "random_mixes",
+    "EffectsConfig": "augmentation",
+    "Example": "random_mixes",
+    "ExampleSets": "random_mixes",
+    "RandomMixes": "random_mixes",
+    "Range": "augmentation",
+    "SegmentPool": "segment_pool",
+    "affect": "augmentation",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__} has no attribute {name}")
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
