@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_paper.recipe import ModelConfig, Recipe, TrainingConfig
+from tiny_songs import demo_recipe
 
 from mss_shared.recipe import (
     LoadedRecipe,
@@ -294,3 +295,14 @@ def test_any_text_ends_in_a_recipe_or_one_sentence(
         assert isinstance(load(folder, data).recipe, Recipe)
     except ValueError as error:
         assert "row" in str(error)
+
+
+def test_a_header_of_old_weights_with_odds_still_loads(tmp_path: Path) -> None:
+    recipe = demo_recipe().recipe
+    old = to_yaml(recipe).replace("_prob:", "_odds:")
+    assert old.count("_odds:") == 6
+    assert recipe_from_text(Recipe, old, "demo") == recipe
+    path = tmp_path / "mine.yaml"
+    path.write_text(old)
+    with pytest.raises(ValueError, match="unknown key data.random_mix_odds: it is called random_m"):
+        load_recipe(Recipe, path)

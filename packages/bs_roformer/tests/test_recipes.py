@@ -53,7 +53,7 @@ def test_the_papers_training_is_that_of_its_text() -> None:
     assert (training.batch, training.lr, training.ema_decay) == (128, 5e-4, 0.999)
     assert (training.schedule, training.lr_factor, training.decay_steps) == ("step", 0.9, 40_000)
     assert training.activation_checkpointing
-    assert found.data.silent_stem_odds == 0.1
+    assert found.data.silent_stem_prob == 0.1
     assert found.data.gain_range_db == (-3.0, 3.0)
     assert found.data.pool == PoolConfig(512, -50.0)
     assert recipe("paper_bs_l6_drums").recipe.training.batch == 64
@@ -122,7 +122,7 @@ def sources(name: str) -> dict[str, str]:
 def test_the_communitys_effects_are_those_of_its_yaml() -> None:
     effects = recipe("community_4stem").recipe.data.effects
     assert effects is not None
-    assert effects.distortion_odds == (0.1, 0.1, 0.0, 0.1)
+    assert effects.distortion_prob == (0.1, 0.1, 0.0, 0.1)
     found = sources("community_4stem")
     stated = [name for name in asdict(effects) if found[name].startswith("code")]
     assert len(stated) == len(asdict(effects)) - 1

@@ -152,7 +152,7 @@ def test_gradients_of_a_recipes_loss_reach_the_model(name: str) -> None:
 
 def mixes(songs: list[Track], **changes: Any) -> Mixes:
     recipe = load_recipe(Recipe, find_recipe("bs_roformer", "demo")).recipe
-    plain = {"pool": None, "gain_range_db": (0.0, 0.0), "silent_stem_odds": 0.0}
+    plain = {"pool": None, "gain_range_db": (0.0, 0.0), "silent_stem_prob": 0.0}
     return Mixes(songs, replace(recipe.data, **{**plain, **changes}), ["bass"], 0)
 
 
@@ -194,8 +194,8 @@ def test_the_mixture_is_the_sum_of_the_stems_after_gains_and_effects(songs: list
 def test_effects_act_on_their_own_stem(songs: list[Track]) -> None:
     found = load_recipe(Recipe, find_recipe("bs_roformer", "community_4stem")).recipe.data.effects
     assert found is not None
-    off = {name: (0.0,) * 4 for name, value in vars(found).items() if name.endswith("_odds")}
-    noisy = replace(found, **{**off, "reversal_odds": 0.0, "noise_odds": (0.0, 0.0, 1.0, 0.0)})
+    off = {name: (0.0,) * 4 for name, value in vars(found).items() if name.endswith("_prob")}
+    noisy = replace(found, **{**off, "reversal_prob": 0.0, "noise_prob": (0.0, 0.0, 1.0, 0.0)})
     plain, changed = mixes(songs), mixes(songs, effects=noisy)
     plain.targets = changed.targets = [0, 1, 2, 3]
     same = [torch.equal(*pair) for pair in zip(plain[5]["stems"], changed[5]["stems"], strict=True)]

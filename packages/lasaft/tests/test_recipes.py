@@ -50,7 +50,7 @@ def test_examples_are_as_long_as_the_window() -> None:
     for name in names:
         found = recipe(name)
         assert round(found.data.chunk_seconds * 44_100) == found.model.window_samples
-        assert found.data.random_mix_odds == 1.0 and found.data.gain_range == (1.0, 1.0)
+        assert found.data.random_mix_prob == 1.0 and found.data.gain_range == (1.0, 1.0)
 
 
 def test_the_papers_window_and_trims_are_those_of_the_sizes() -> None:

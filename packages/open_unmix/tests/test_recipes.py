@@ -46,8 +46,8 @@ def test_an_epoch_is_64_samples_of_each_of_86_tracks_in_344_batches() -> None:
 def test_stems_are_mixed_at_random_at_gains_and_channels_of_their_own() -> None:
     for row in ROWS:
         data = recipe(f"{row}_other").recipe.data
-        assert data.random_mix_odds == 1.0
-        assert (data.gain_range, data.channel_swap_odds) == ((0.25, 1.25), 0.5)
+        assert data.random_mix_prob == 1.0
+        assert (data.gain_range, data.channel_swap_prob) == ((0.25, 1.25), 0.5)
 
 
 def test_the_rows_of_2019_are_filtered_as_they_were_scored() -> None:

@@ -129,13 +129,13 @@ class Drawn:
     """A generator that returns what it was given."""
 
     def __init__(self, gain: float, swap: float) -> None:
-        self.gain, self.odds = gain, iter([1.0, 1.0, swap])  # polarity, silence, swap
+        self.gain, self.draws = gain, iter([1.0, 1.0, swap])  # polarity, silence, swap
 
     def uniform(self, low: float, high: float) -> float:
         return low + self.gain * (high - low)
 
     def random(self) -> float:
-        return next(self.odds)
+        return next(self.draws)
 
 
 def augmented(signal: Any, gain: float, swap: float, **changes: Any) -> torch.Tensor:
@@ -150,7 +150,7 @@ def test_gain_and_channel_swap_are_the_authors(seed: int, golden: Any) -> None:
     none: dict[str, Any] = {"gain_range": (1.0, 1.0)}
     torch.manual_seed(seed)
     first, second = torch.rand(2).tolist()
-    gained = augmented(found["input"], first, 1.0, channel_swap_odds=0.0)
+    gained = augmented(found["input"], first, 1.0, channel_swap_prob=0.0)
     assert_close(gained, found[f"gain.seed{seed}"], rtol=1e-6, atol=1e-7)
     swapped = augmented(found["input"], 0.0, first, **none)
     assert torch.equal(swapped, found[f"channelswap.seed{seed}"])

@@ -102,8 +102,12 @@ def test_the_music_recipes_have_the_values_of_their_configurations(name: str) ->
     assert weights == WEIGHTS[name]
     assert (training.clip_norm, training.precision) == (5.0, "bf16-mixed")
     assert found.data.gain_range == (0.7, 1.3)
-    odds = (found.data.channel_swap_odds, found.data.polarity_odds, found.data.random_mix_odds)
-    assert odds == (0.5, 0.1, 0.0)
+    augmentation = (
+        found.data.channel_swap_prob,
+        found.data.polarity_prob,
+        found.data.random_mix_prob,
+    )
+    assert augmentation == (0.5, 0.1, 0.0)
     assert found.model.channels == 2 and not found.model.masking
 
 
@@ -151,7 +155,7 @@ def test_the_unified_recipes_have_the_training_of_their_paper(name: str) -> None
     assert found.data.examples_per_epoch == 2500 * training.batch
     assert (training.warmup_steps, training.plateau_hold_epochs) == (10_000, 75)
     assert training.clip_norm == 5.0
-    assert found.data.random_mix_odds == 1.0 and found.data.chunk_seconds == 6.0
+    assert found.data.random_mix_prob == 1.0 and found.data.chunk_seconds == 6.0
     assert (found.inference.chunk_seconds, found.inference.overlap) == (6.0, 0.0)
     assert found.data.gain_range == pytest.approx((10 ** (-10 / 20), 1.0), abs=1e-4)
     assert (found.model.window, found.model.padding) == ("sqrt_hann", "constant")

@@ -104,10 +104,22 @@ def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> Rec
     """
     where = Path(f"{check_name(name, 'the name of a recipe')}.yaml")  # for messages alone
     values = _parse_yaml(text, where)
+    values = _renamed(values)
     if isinstance(values, dict) and isinstance(values.get("inference"), dict):
         values["inference"] = _INFERENCE_BEFORE | values["inference"]
     _check_keys(recipe_type, values, where)
     return _instantiate(recipe_type, values, name, ())
+
+
+def _renamed(values: Any) -> Any:
+    """The same with today's names of keys: probabilities were called odds."""
+    if not isinstance(values, dict):
+        return values
+    return {_new_name(key): _renamed(value) for key, value in values.items()}
+
+
+def _new_name(key: Any) -> Any:
+    return re.sub(r"_odds$", "_prob", key) if isinstance(key, str) else key
 
 
 def find_recipe(package: str, name: str) -> Path:
@@ -187,9 +199,9 @@ def _parse_yaml(text: str, path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         what = getattr(error, "problem", None) or "a character YAML forbids"
-        raise ValueError(f"{path} is not YAML{where} ({what}): mend the file") from None
+        raise ValueError(f"{path} is not YAML{where} ({what}): fix the file") from None
     except (ValueError, RecursionError) as error:  # a date that does not exist, endless brackets
-        raise ValueError(f"{path} is not YAML ({error}): mend the file") from None
+        raise ValueError(f"{path} is not YAML ({error}): fix the file") from None
 
 
 def _check_override(recipe_type: Any, word: str) -> None:
@@ -222,9 +234,10 @@ def _check_keys(kind: Any, values: Any, path: Path, prefix: str = "") -> None:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in values:
         if key not in fields:
-            raise ValueError(
-                f"{path} has the unknown key {prefix}{key}: choose from {', '.join(fields)}"
-            )
+            advice = f"choose from {', '.join(fields)}"
+            if _new_name(key) in fields:
+                advice = f"it is called {_new_name(key)} now"
+            raise ValueError(f"{path} has the unknown key {prefix}{key}: {advice}")
     hints = _type_hints(kind)
     for name in fields:
         if name not in values:

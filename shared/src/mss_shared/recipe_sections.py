@@ -18,14 +18,15 @@ class DataConfig:
         chunk_seconds: length of an example.
         chunk_grid_seconds: examples start at multiples of this; 0.0 for any sample.
         examples_per_epoch: examples between two validations.
-        random_mix_odds: how often the stems of an example come from different tracks and places.
+        random_mix_prob: probability that the stems of an example come from different tracks and
+            positions.
         time_shift_seconds: each stem starts up to this much earlier or later than the others.
-        mixup_odds: odds of adding a second, third, ... excerpt to a stem.
+        mixup_prob: probabilities of adding a second, third, ... excerpt to a stem.
         gain_range: least and greatest linear gain, drawn per stem.
-        channel_swap_odds: how often a stem's channels change places.
-        polarity_odds: how often a stem is inverted.
-        silent_stem_odds: how often a stem is silenced.
-        pitch_shift_odds: how often a stem is played faster or slower.
+        channel_swap_prob: probability that a stem's channels are swapped.
+        polarity_prob: probability that a stem's polarity is inverted.
+        silent_stem_prob: probability that a stem is silenced.
+        pitch_shift_prob: probability that a stem is played faster or slower.
         pitch_shift_semitones: by at most this much, up or down.
     """
 
@@ -33,14 +34,14 @@ class DataConfig:
     chunk_seconds: float
     chunk_grid_seconds: float
     examples_per_epoch: int
-    random_mix_odds: float
+    random_mix_prob: float
     time_shift_seconds: float
-    mixup_odds: tuple[float, ...]
+    mixup_prob: tuple[float, ...]
     gain_range: tuple[float, float]
-    channel_swap_odds: float
-    polarity_odds: float
-    silent_stem_odds: float
-    pitch_shift_odds: float
+    channel_swap_prob: float
+    polarity_prob: float
+    silent_stem_prob: float
+    pitch_shift_prob: float
     pitch_shift_semitones: float
 
 

@@ -186,13 +186,13 @@ def _format(paper: AnyPaper, recipe: Any) -> tuple[int, int]:
 
 def _shorten(demo: LoadedRecipe[Any]) -> LoadedRecipe[Any]:
     """Two epochs of one step in which every shared field has an effect."""
-    odds: dict[str, Any] = {
-        f.name: 0.5 for f in dataclasses.fields(DataConfig) if f.name.endswith("_odds")
+    probabilities: dict[str, Any] = {
+        f.name: 0.5 for f in dataclasses.fields(DataConfig) if f.name.endswith("_prob")
     }
-    odds |= {"mixup_odds": (0.5,)}
+    probabilities |= {"mixup_prob": (0.5,)}
     return _change(
         demo,
-        data={**odds, "examples_per_epoch": demo.recipe.training.batch},
+        data={**probabilities, "examples_per_epoch": demo.recipe.training.batch},
         training={"epochs": 2, "ema_decay": 0.5, "early_stop_epochs": 5, "clip_norm": 1.0},
     )
 

@@ -69,7 +69,7 @@ def test_files_of_stem_folders_are_put_together_by_length(tmp_path: Path) -> Non
     assert found == [(450, "1.wav", "0.wav"), (350, "2.wav", "1.wav"), (300, "0.wav", "0.wav")]
     assert dataset.train[0].read_stems(("speech", "noise")).shape == (2, 2, 450)
     assert dataset.train[0].read_mixture().shape == (2, 450)
-    config = plain_data(stems=("speech", "noise"), chunk_seconds=0.02, random_mix_odds=1.0)
+    config = plain_data(stems=("speech", "noise"), chunk_seconds=0.02, random_mix_prob=1.0)
     example = RandomMixes(dataset.train, config, ("speech",), 0)[3]
     assert example["stems"].shape == (1, 2, 160)
 

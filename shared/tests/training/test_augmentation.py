@@ -1,4 +1,4 @@
-"""Effects: what each does to a tone or to noise, known by arithmetic; lengths; odds."""
+"""Effects: what each does to a tone or to noise, known by arithmetic; lengths; probabilities."""
 
 from dataclasses import replace
 
@@ -13,18 +13,18 @@ from mss_shared.training.augmentation import EffectsConfig, affect
 
 RATE = 44_100
 OFF = EffectsConfig(
-    reversal_odds=0.0,
-    pitch_odds=(0.0,),
+    reversal_prob=0.0,
+    pitch_prob=(0.0,),
     pitch_semitones=(0.0,),
-    equalizer_odds=(0.0,),
+    equalizer_prob=(0.0,),
     equalizer_gain_db=((0.0, 0.0),),
-    distortion_odds=(0.0,),
+    distortion_prob=(0.0,),
     distortion_amount=((0.5, 0.5),),
-    noise_odds=(0.0,),
+    noise_prob=(0.0,),
     noise_level=((0.0, 0.0),),
-    stretch_odds=(0.0,),
+    stretch_prob=(0.0,),
     stretch_rate=((1.0, 1.0),),
-    mp3_odds=(0.0,),
+    mp3_prob=(0.0,),
     mp3_quality=((0.5, 0.5),),
 )
 
@@ -49,12 +49,12 @@ def drawn(stem: Audio, config: EffectsConfig, seed: int = 0) -> Audio:
     return affect(stem, 0, config, RATE, np.random.default_rng(seed))
 
 
-def test_without_odds_nothing_changes() -> None:
+def test_at_probability_zero_nothing_changes() -> None:
     assert np.array_equal(drawn(noise(), OFF), noise())
 
 
 def test_reversal_plays_backwards() -> None:
-    assert np.array_equal(drawn(noise(), replace(OFF, reversal_odds=1.0)), noise()[:, ::-1])
+    assert np.array_equal(drawn(noise(), replace(OFF, reversal_prob=1.0)), noise()[:, ::-1])
 
 
 @pytest.mark.parametrize("semitones", [-5.0, -0.5, 3.0, 12.0])
@@ -131,7 +131,7 @@ def test_distortion_keeps_the_level_and_flattens_peaks() -> None:
 
 
 def test_noise_has_its_level() -> None:
-    loud = replace(OFF, noise_odds=(1.0,), noise_level=((0.01, 0.01),))
+    loud = replace(OFF, noise_prob=(1.0,), noise_level=((0.01, 0.01),))
     added = drawn(noise(), loud) - noise()
     assert added.std() == pytest.approx(0.01, rel=0.02)
 
@@ -153,28 +153,28 @@ def test_mp3_keeps_what_exceeds_full_scale() -> None:
 
 
 def test_mp3_of_a_rate_it_lacks_says_what_to_change() -> None:
-    with pytest.raises(ValueError, match="96000 Hz can't be encoded .* data.effects.mp3_odds"):
+    with pytest.raises(ValueError, match="96000 Hz can't be encoded .* data.effects.mp3_prob"):
         augmentation.mp3(noise(), 96_000, 0.5)
 
 
 def test_an_entry_too_few_is_refused_with_the_stems() -> None:
-    with pytest.raises(ValueError, match="pitch_odds has 1 entries for 2 stems: .* vocals, bass"):
-        replace(OFF, reversal_odds=0.5).check(("vocals", "bass"))
+    with pytest.raises(ValueError, match="pitch_prob has 1 entries for 2 stems: .* vocals, bass"):
+        replace(OFF, reversal_prob=0.5).check(("vocals", "bass"))
 
 
 EVERYTHING = EffectsConfig(
-    reversal_odds=0.5,
-    pitch_odds=(0.5,),
+    reversal_prob=0.5,
+    pitch_prob=(0.5,),
     pitch_semitones=(5.0,),
-    equalizer_odds=(0.5,),
+    equalizer_prob=(0.5,),
     equalizer_gain_db=((-9.0, 9.0),),
-    distortion_odds=(0.5,),
+    distortion_prob=(0.5,),
     distortion_amount=((0.1, 0.7),),
-    noise_odds=(0.5,),
+    noise_prob=(0.5,),
     noise_level=((0.001, 0.015),),
-    stretch_odds=(0.5,),
+    stretch_prob=(0.5,),
     stretch_rate=((0.8, 1.25),),
-    mp3_odds=(0.5,),
+    mp3_prob=(0.5,),
     mp3_quality=((0.0, 1.0),),
 )
 

@@ -15,14 +15,14 @@ from mss_shared.training.random_mixes import ConsecutiveChunks, RandomMixes
 
 SIZE = RATE // 10
 EVERYTHING = {
-    "random_mix_odds": 0.5,
+    "random_mix_prob": 0.5,
     "time_shift_seconds": 0.05,
-    "mixup_odds": (0.5, 0.5),
+    "mixup_prob": (0.5, 0.5),
     "gain_range": (0.25, 1.25),
-    "channel_swap_odds": 0.5,
-    "polarity_odds": 0.5,
-    "silent_stem_odds": 0.2,
-    "pitch_shift_odds": 0.5,
+    "channel_swap_prob": 0.5,
+    "polarity_prob": 0.5,
+    "silent_stem_prob": 0.2,
+    "pitch_shift_prob": 0.5,
     "pitch_shift_semitones": 2.0,
 }
 
@@ -128,7 +128,7 @@ def songs_of(example: dict[str, torch.Tensor]) -> list[float]:
 
 
 def test_a_random_mix_takes_its_stems_from_different_songs(levels: list[Track]) -> None:
-    mixes = RandomMixes(levels, plain_data(random_mix_odds=1.0), STEMS, 0)
+    mixes = RandomMixes(levels, plain_data(random_mix_prob=1.0), STEMS, 0)
     different = sum(len(set(songs_of(mixes[n]))) == 2 for n in range(200))
     assert 150 <= different <= 195  # seven of eight times
 
@@ -144,7 +144,7 @@ def test_without_random_mixing_all_stems_come_from_one_place_of_one_song(
 
 
 def test_a_random_mix_takes_its_stems_from_different_places(ramps: list[Track]) -> None:
-    mixes = RandomMixes(ramps, plain_data(random_mix_odds=1.0), STEMS, 0)
+    mixes = RandomMixes(ramps, plain_data(random_mix_prob=1.0), STEMS, 0)
     assert all(one != other for one, other in (starts(mixes[n]) for n in range(20)))
 
 
@@ -190,13 +190,13 @@ def test_gains_fill_their_range_and_do_not_leave_it(levels: list[Track]) -> None
     ("changes", "expected"),
     [
         ({}, 1.0),
-        ({"polarity_odds": 1.0}, -1.0),
-        ({"silent_stem_odds": 1.0}, 0.0),
+        ({"polarity_prob": 1.0}, -1.0),
+        ({"silent_stem_prob": 1.0}, 0.0),
         ({"gain_range": (0.5, 0.5)}, 0.5),
-        ({"gain_range": (0.5, 0.5), "polarity_odds": 1.0}, -0.5),
+        ({"gain_range": (0.5, 0.5), "polarity_prob": 1.0}, -0.5),
     ],
 )
-def test_odds_of_one_always_act_and_odds_of_zero_never(
+def test_a_probability_of_one_always_acts_and_of_zero_never(
     ramps: list[Track], changes: dict[str, object], expected: float
 ) -> None:
     plain = RandomMixes(ramps, plain_data(), STEMS, 0)
@@ -209,23 +209,23 @@ def test_a_channel_swap_turns_the_channels_round_and_changes_nothing_else(
     ramps: list[Track],
 ) -> None:
     plain = RandomMixes(ramps, plain_data(), STEMS, 0)
-    swapped = RandomMixes(ramps, plain_data(channel_swap_odds=1.0), STEMS, 0)
+    swapped = RandomMixes(ramps, plain_data(channel_swap_prob=1.0), STEMS, 0)
     for number in range(20):
         assert torch.equal(swapped[number]["stems"], plain[number]["stems"].flip(-2))
 
 
-def test_odds_of_one_half_act_on_about_half_of_the_stems(levels: list[Track]) -> None:
-    mixes = RandomMixes(levels, plain_data(silent_stem_odds=0.5), STEMS, 0)
+def test_a_probability_of_one_half_acts_on_about_half_of_the_stems(levels: list[Track]) -> None:
+    mixes = RandomMixes(levels, plain_data(silent_stem_prob=0.5), STEMS, 0)
     silent = sum(not bool(stem.any()) for n in range(100) for stem in mixes[n]["stems"])
     assert 75 <= silent <= 125
 
 
 def test_mixup_adds_excerpts_of_the_same_stem(levels: list[Track]) -> None:
-    data = plain_data(mixup_odds=(1.0, 1.0))
+    data = plain_data(mixup_prob=(1.0, 1.0))
     mixes = RandomMixes(levels[:1], data, STEMS, 0)
     for index, stem in enumerate(mixes[0]["stems"]):
         assert torch.equal(stem, torch.full((2, SIZE), 3 * (1 / 32 + index / 512)))
-    some = RandomMixes(levels[:1], plain_data(mixup_odds=(0.5,)), STEMS, 0)
+    some = RandomMixes(levels[:1], plain_data(mixup_prob=(0.5,)), STEMS, 0)
     counts = [round(float(some[n]["stems"][0, 0, 0]) * 32) for n in range(100)]
     assert set(counts) == {1, 2} and 35 <= counts.count(2) <= 65
 
@@ -241,7 +241,7 @@ def test_a_pitch_shift_moves_a_tone_within_its_semitones_and_keeps_the_length(
 ) -> None:
     track = make_track(tmp_path / "song", {"vocals": tone(440.0)})
     data = plain_data(
-        stems=("vocals",), chunk_seconds=0.5, pitch_shift_odds=1.0, pitch_shift_semitones=3.0
+        stems=("vocals",), chunk_seconds=0.5, pitch_shift_prob=1.0, pitch_shift_semitones=3.0
     )
     mixes = RandomMixes([track], data, ("vocals",), 0)
     moved = [mixes[n]["stems"][0] for n in range(40)]

@@ -31,7 +31,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
 def pool(
     songs: list[Track], size: int = 64, floor_db: float = -50.0, **changes: object
 ) -> SegmentPool:
-    data = plain_data(stems=STEMS, **{"random_mix_odds": 1.0, **changes})
+    data = plain_data(stems=STEMS, **{"random_mix_prob": 1.0, **changes})
     return SegmentPool(songs, data, PoolConfig(size, floor_db), seed=3)
 
 
@@ -92,7 +92,7 @@ def test_augmentation_is_drawn_per_example_not_per_segment(songs: list[Track]) -
 
 
 def test_without_random_mixing_stems_come_from_one_place_of_one_song(songs: list[Track]) -> None:
-    source = pool(songs, random_mix_odds=0.0)
+    source = pool(songs, random_mix_prob=0.0)
     for number in range(20):
         vocals, drums = source.draw(number, np.random.default_rng(number))[:, 0, -1]
         assert not drums or vocals == pytest.approx(2 * drums - 1 / 16, abs=1e-6)
@@ -100,7 +100,7 @@ def test_without_random_mixing_stems_come_from_one_place_of_one_song(songs: list
 
 def test_mixup_adds_another_segment(songs: list[Track]) -> None:
     once = pool(songs, size=1).draw(0, np.random.default_rng(0))
-    twice = pool(songs, size=1, mixup_odds=(1.0,)).draw(0, np.random.default_rng(0))
+    twice = pool(songs, size=1, mixup_prob=(1.0,)).draw(0, np.random.default_rng(0))
     assert twice == pytest.approx(2 * once)
 
 

@@ -15,7 +15,7 @@ from lasaft.model import Separator
 from lasaft.recipe import Recipe
 from lasaft.variants import STEMS, SYNONYMS, read_arguments
 from mss_shared.checkpoints import fill, read_header, read_weights_file, strip_prefixes
-from mss_shared.recipe import load_recipe, recipe_from_text
+from mss_shared.recipe import recipe_from_text
 
 OLD_PREFIX, PREFIX = "conditional_spec2spec.", "spec2spec."  # until 28 January 2021, and since
 KINDS = (  # keys that tell the first encoder's kind of block, from the most specific on
@@ -103,8 +103,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], Recipe | None]
     state, hyper = read_lightning(path)
     state, stripped = strip_prefixes(state)
     beside = path.with_name("recipe.yaml")
-    ours = bool(stripped) and beside.is_file()
-    return state, hyper, load_recipe(Recipe, beside).recipe if ours else None
+    if not stripped or not beside.is_file():
+        return state, hyper, None
+    # The recipe of a run of any age, as in the header of its weights.
+    text = beside.read_text(encoding="utf-8")
+    return state, hyper, recipe_from_text(Recipe, text, beside.stem)
 
 
 def _check_keys(state: Mapping[str, Tensor], model: Separator, path: Path) -> None:

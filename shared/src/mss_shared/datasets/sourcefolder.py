@@ -7,7 +7,7 @@
 
 Files are sorted by length and put together, the longest of each stem, the second longest, and so
 on; a stem with fewer files starts over. Such a track ends with its shortest file. A recipe with
-``random_mix_odds: 1.0`` draws every stem from a track of its own.
+``random_mix_prob: 1.0`` draws every stem from a track of its own.
 """
 
 from __future__ import annotations

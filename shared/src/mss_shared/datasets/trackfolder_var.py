@@ -7,7 +7,7 @@
 
 The stem is the one that the most training tracks have; where it is missing it is silent, and all
 other files together are the stem ``rest``. A mixture file is not read: the mixture is the sum. A
-recipe's ``data.stems`` is ``[<stem>, rest]``; ``random_mix_odds`` is how often the rest comes from
+recipe's ``data.stems`` is ``[<stem>, rest]``; ``random_mix_prob`` is how often the rest comes from
 another track.
 """
 

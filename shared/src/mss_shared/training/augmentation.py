@@ -40,33 +40,33 @@ class EffectsConfig:
     """Odds and strengths; all but the first hold one entry per stem of ``data.stems``, in order.
 
     Args:
-        reversal_odds: how often a stem is played backwards, for every stem.
-        pitch_odds: how often its pitch is shifted, tempo kept.
+        reversal_prob: how often a stem is played backwards, for every stem.
+        pitch_prob: how often its pitch is shifted, tempo kept.
         pitch_semitones: by at most so much, up or down.
-        equalizer_odds: how often seven bands are raised or lowered.
+        equalizer_prob: how often seven bands are raised or lowered.
         equalizer_gain_db: least and greatest gain of a band.
-        distortion_odds: how often it is distorted by a tanh.
+        distortion_prob: how often it is distorted by a tanh.
         distortion_amount: least and greatest share of the samples driven into saturation.
-        noise_odds: how often white noise is added.
+        noise_prob: how often white noise is added.
         noise_level: least and greatest standard deviation of that noise.
-        stretch_odds: how often its tempo changes, pitch kept.
+        stretch_prob: how often its tempo changes, pitch kept.
         stretch_rate: least and greatest rate, above 1 is faster.
-        mp3_odds: how often it is encoded and decoded.
+        mp3_prob: how often it is encoded and decoded.
         mp3_quality: least and greatest quality, from 0 (smallest file) to 1.
     """
 
-    reversal_odds: float
-    pitch_odds: tuple[float, ...]
+    reversal_prob: float
+    pitch_prob: tuple[float, ...]
     pitch_semitones: tuple[float, ...]
-    equalizer_odds: tuple[float, ...]
+    equalizer_prob: tuple[float, ...]
     equalizer_gain_db: tuple[Range, ...]
-    distortion_odds: tuple[float, ...]
+    distortion_prob: tuple[float, ...]
     distortion_amount: tuple[Range, ...]
-    noise_odds: tuple[float, ...]
+    noise_prob: tuple[float, ...]
     noise_level: tuple[Range, ...]
-    stretch_odds: tuple[float, ...]
+    stretch_prob: tuple[float, ...]
     stretch_rate: tuple[Range, ...]
-    mp3_odds: tuple[float, ...]
+    mp3_prob: tuple[float, ...]
     mp3_quality: tuple[Range, ...]
 
     def check(self, stems: Sequence[str]) -> None:
@@ -83,22 +83,22 @@ def affect(
     stem: Audio, index: int, config: EffectsConfig, sample_rate: int, rng: np.random.Generator
 ) -> Audio:
     """Draw and apply the effects of stem number ``index``; (channel, sample) in and out."""
-    if rng.random() < config.reversal_odds:
+    if rng.random() < config.reversal_prob:
         stem = stem[:, ::-1]
-    if rng.random() < config.pitch_odds[index]:
+    if rng.random() < config.pitch_prob[index]:
         most = config.pitch_semitones[index]
         stem = shift_pitch(stem, rng.uniform(-most, most))
-    if rng.random() < config.equalizer_odds[index]:
+    if rng.random() < config.equalizer_prob[index]:
         stem = equalize(stem, config.equalizer_gain_db[index], sample_rate, rng)
-    if rng.random() < config.distortion_odds[index]:
+    if rng.random() < config.distortion_prob[index]:
         stem = distort(stem, rng.uniform(*config.distortion_amount[index]))
-    if rng.random() < config.noise_odds[index]:
+    if rng.random() < config.noise_prob[index]:
         level = rng.uniform(*config.noise_level[index])
         stem = stem + np.float32(level) * rng.standard_normal(stem.shape, dtype=np.float32)
-    if rng.random() < config.stretch_odds[index]:
+    if rng.random() < config.stretch_prob[index]:
         rate = rng.uniform(*config.stretch_rate[index])
         stem = audio.fit_length(stretch(stem, rate), stem.shape[1])
-    if rng.random() < config.mp3_odds[index]:
+    if rng.random() < config.mp3_prob[index]:
         stem = mp3(stem, sample_rate, rng.uniform(*config.mp3_quality[index]))
     return np.ascontiguousarray(stem, dtype=np.float32)
 
@@ -234,6 +234,6 @@ def mp3(stem: Audio, sample_rate: int, quality: float) -> Audio:
     except soundfile.LibsndfileError as error:
         raise ValueError(
             f"{sample_rate} Hz can't be encoded as mp3 ({error.error_string}): set "
-            f"data.effects.mp3_odds to zeros"
+            f"data.effects.mp3_prob to zeros"
         ) from None
     return audio.fit_length(decoded, stem.shape[1])

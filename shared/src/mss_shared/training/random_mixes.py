@@ -142,19 +142,19 @@ def draw_stems(tracks: Sequence[Track], config: DataConfig, rng: np.random.Gener
 
     Returns:
         (stem, channel, sample) float32 in the order of ``config.stems``. With
-        ``random_mix_odds`` the stems come from tracks and places of their own, else from one
+        ``random_mix_prob`` the stems come from tracks and places of their own, else from one
         place of one track, up to ``time_shift_seconds``.
     """
     home = any_of(tracks, rng)
     place = rng.random()
-    scattered = rng.random() < config.random_mix_odds
+    scattered = rng.random() < config.random_mix_prob
     stems = []
     for stem in config.stems:
         if scattered:
             home, place = any_of(tracks, rng), rng.random()
         excerpt = augment(draw_excerpt(home, stem, place, config, rng), config, rng)
-        for odds in config.mixup_odds:
-            if rng.random() < odds:
+        for probability in config.mixup_prob:
+            if rng.random() < probability:
                 other = any_of(tracks, rng)
                 more = draw_excerpt(other, stem, rng.random(), config, rng)
                 excerpt = excerpt + augment(more, config, rng)
@@ -171,7 +171,7 @@ def draw_excerpt(
     """
     size = _chunk_samples(track, config)
     ratio = 1.0
-    if rng.random() < config.pitch_shift_odds:
+    if rng.random() < config.pitch_shift_prob:
         ratio = 2.0 ** (rng.uniform(-1.0, 1.0) * config.pitch_shift_semitones / 12.0)
     count = round(size * ratio)
     start = _start(track, place, count, config)
@@ -187,11 +187,11 @@ def augment(excerpt: Audio, config: DataConfig, rng: np.random.Generator) -> Aud
     """Gain, channel swap, polarity, silence: each drawn for this stem alone."""
     low, high = config.gain_range
     gain = rng.uniform(low, high)
-    if rng.random() < config.polarity_odds:
+    if rng.random() < config.polarity_prob:
         gain = -gain
-    if rng.random() < config.silent_stem_odds:
+    if rng.random() < config.silent_stem_prob:
         gain = 0.0
-    if rng.random() < config.channel_swap_odds:
+    if rng.random() < config.channel_swap_prob:
         excerpt = excerpt[::-1]
     return (excerpt * np.float32(gain)).astype(np.float32)
 

@@ -42,16 +42,16 @@ class SegmentPool:
             raise ValueError(f"data.pool.size is {pool.size}: give at least 1")
         self.tracks = tuple(tracks)
         self.config = config
-        self.together = replace(config, random_mix_odds=0.0)
+        self.together = replace(config, random_mix_prob=0.0)
         self.pool = pool
         self.seed = seed
 
     def draw(self, number: int, rng: np.random.Generator) -> Audio:
-        """Example ``number``'s (stem, channel, sample), augmented by the recipe's odds.
+        """Example ``number``'s (stem, channel, sample), augmented with the recipe's probabilities.
 
-        With ``random_mix_odds`` from the pool, else from one place of one track.
+        With ``random_mix_prob`` from the pool, else from one place of one track.
         """
-        if rng.random() >= self.config.random_mix_odds:
+        if rng.random() >= self.config.random_mix_prob:
             return draw_stems(self.tracks, self.together, rng)
         return np.stack([self._stem(index, number, rng) for index in range(len(self.config.stems))])
 
@@ -75,8 +75,8 @@ class SegmentPool:
     def _stem(self, index: int, number: int, rng: np.random.Generator) -> Audio:
         size = self.pool.size
         excerpt = augment(self.segment(index, number + int(rng.integers(size))), self.config, rng)
-        for odds in self.config.mixup_odds:
-            if rng.random() < odds:
+        for probability in self.config.mixup_prob:
+            if rng.random() < probability:
                 more = self.segment(index, number + int(rng.integers(size)))
                 excerpt = excerpt + augment(more, self.config, rng)
         return excerpt
