@@ -1,1 +1,1 @@
-"""From a song to its stems: chunks, streams, sums, files, many songs."""
+"""Separating songs into stems: chunking, overlap-add, ensembles, output files, batches."""
