@@ -329,10 +329,10 @@ def _move_excess(plan: FilePlan, signals: Integers, subtype: str) -> tuple[Integ
     low, high = integer_range(subtype)
     clipped = rows.clip(low, high)
     if (clipped == rows).all():
-        return clipped, "the excess of stems beyond full scale was moved to other stems"
+        return clipped, "what exceeds full scale in a stem was moved to other stems"
     return (
         clipped,
-        "the excess of stems beyond full scale was moved to other stems; other files were clipped",
+        "what exceeds full scale was moved to other stems, or cut off where none makes up for it",
     )
 
 
