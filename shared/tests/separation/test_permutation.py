@@ -1,4 +1,4 @@
-"""Stems without an order of their own: one order over channels, chunks, passes, and in scores."""
+"""Interchangeable stems: one order over channels, chunks and passes, and in scores."""
 
 from pathlib import Path
 from typing import Any

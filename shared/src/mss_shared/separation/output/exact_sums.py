@@ -33,7 +33,7 @@ _FINEST_EXPONENT = 51
 
 @dataclass(frozen=True)
 class Grid:
-    """Multiples of ``2**-exponent``; a sample is stored as value / step, an integer."""
+    """Multiples of the step ``2**-exponent``; samples are counted in steps, as integers."""
 
     exponent: int
 
