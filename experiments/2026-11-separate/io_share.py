@@ -106,7 +106,7 @@ def main() -> None:
     words = parser.parse_args()
     if words.writing:  # what ``separate_file`` goes by
         taken_for = torch.device("meta" if words.writing == "beside" else "cpu")
-        separate.device_of = lambda model: taken_for
+        separate.get_device = lambda model: taken_for
     print(f"{words.seconds:g} s of {RATE} Hz stereo, {torch.get_num_threads()} threads; seconds\n")
     print(
         "| model | lossless | all | in the model | in files | all around it | chunks in memory "

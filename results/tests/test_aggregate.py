@@ -74,9 +74,9 @@ def test_there_is_no_average_over_three_stems():
 
 def test_two_protocol_ids_in_one_aggregation_are_refused():
     tracks = [track("a", vocals=[1.0]), track("b", protocol="bsseval_v4@2", vocals=[1.0])]
-    with pytest.raises(ValueError, match=r"'b' holds bsseval_v4@2 .* bsseval_v4@1"):
+    with pytest.raises(ValueError, match=r"'b' has scores under bsseval_v4@2 .* bsseval_v4@1"):
         aggregate(MEDIANS, tracks, "run")
-    with pytest.raises(ValueError, match="one aggregation takes one protocol id"):
+    with pytest.raises(ValueError, match="aggregate one protocol id at a time"):
         track_values(MEDIANS, tracks)
 
 

@@ -56,8 +56,8 @@ def same_protocol_twice(repo, folders):
 
 WHOLE = museval_json(four_stems(1.0), "SDR")
 CASES = {
-    "truncated track": (track(WHOLE[:-9]), r"test/a\.json: no valid JSON"),
-    "empty track": (track(b""), r"test/a\.json: no valid JSON"),
+    "truncated track": (track(WHOLE[:-9]), r"test/a\.json: invalid JSON"),
+    "empty track": (track(b""), r"test/a\.json: invalid JSON"),
     "a list for an object": (track(b"[]"), r"test/a\.json: the top level is \[\]"),
     "a text for a number": (
         track(WHOLE.replace(b'"SDR": 1.0', b'"SDR": "1.0"')),
@@ -79,7 +79,7 @@ CASES = {
         track(museval_json({"vocals": [1.0]}, "SDR")),
         r"a\.json: field targets lacks the stem 'bass'",
     ),
-    "one id, two ways": (mixed_ways, r"means/run\.json: protocol bsseval_v4@1 takes the mean of"),
+    "one id, two ways": (mixed_ways, r"means/run\.json: protocol bsseval_v4@1 takes the mean over"),
     "one id twice in a run": (same_protocol_twice, r"bsseval_v4\.id is 'bsseval_v4@1' twice"),
     "a claim without a source": (
         claim("Net,,musdb18,bsseval_v4@1,no,vocals,SDR,6,,,"),

@@ -68,7 +68,9 @@ def test_a_run_that_reproduces_what_nobody_claims_is_refused(folders, papers):
 def test_one_protocol_id_has_one_definition(folders, papers):
     folders.write({"a": four_stems(1.0)})
     folders.write({"a": four_stems(1.0)}, run="seed1", ways=("median", "mean"))
-    with pytest.raises(ValueError, match=r"seed1/run.json: protocol bsseval_v4@1 takes .* mean of"):
+    with pytest.raises(
+        ValueError, match=r"seed1/run.json: protocol bsseval_v4@1 takes .* the mean"
+    ):
         boards_of(folders, papers)
 
 

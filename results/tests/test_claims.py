@@ -48,7 +48,7 @@ def test_a_missing_table_is_named(tmp_path):
         ("note\n", "remark\n", "line 1 has the columns method,.*,remark: use method,.*,note"),
         ("ours,ours/small", "ours,ours/large", "line 4 claims 'ours' average SDR again .line 3."),
         ("ours,ours/small", "mine,ours/large", "'ours/large' stands for 'ours' .* and 'mine'"),
-        ('"A paper', '"A "paper', "line 2 is no CSV"),
+        ('"A paper', '"A "paper', "line 2 is invalid CSV"),
     ],
 )
 def test_a_malformed_claim_is_named_with_line_and_column(papers, old, new, message):

@@ -85,7 +85,7 @@ def test_verify_accepts_what_build_wrote(repo, capsys):
     capsys.readouterr()
     assert main(["verify", "--repo", str(repo)]) == 0
     assert capsys.readouterr().out == (
-        "12 files are what the inputs give; 15 cells recomputed from JSON\n"
+        "12 files match the inputs; 15 cells match a recomputation from the JSON\n"
     )
 
 
@@ -173,7 +173,7 @@ def test_verify_sees_line_ends_missing_files_and_files_too_many(repo, capsys):
     [
         ("results/papers.csv", "method\n", "papers.csv: line 1 has the columns"),
         ("README.md", "<!-- results:begin demo_small--bsseval_v4@1 -->\n", "line 1 begins a board"),
-        ("results/scores/demo_small/ours/seed0/run.json", "{", "run.json: no valid JSON"),
+        ("results/scores/demo_small/ours/seed0/run.json", "{", "run.json: invalid JSON"),
         ("results/scores/demo_small/ours/seed0/bsseval_v4/test/a.json", "{", "its SHA-256 is"),
     ],
 )

@@ -149,7 +149,7 @@ def change(folder, old, new):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"museval_version": "0.4.1"\n}', "", r"Song 1\.json: no valid JSON"),
+        ('"museval_version": "0.4.1"\n}', "", r"Song 1\.json: invalid JSON"),
         ('"name": "drums"', '"name": "guitar"', r"Song 1\.json: field targets\[0\]\.name names .*"),
         ('"name": "drums"', '"name": "linear_mixture"', "the unknown stem 'linear_mixture'"),
         ('"name": "drums"', '"name": "bass"', r"field targets\[1\]\.name is 'bass' twice"),
@@ -227,4 +227,4 @@ def test_imported_rows_are_ranked_and_said_to_be_unchecked(tmp_path, capsys):
     assert main(["verify", "--repo", str(repo)]) == 0
     text = (repo / "results" / "tables" / "musdb18--bsseval_v4@1.md").read_text()
     assert "| =1 | TAK2 |" in text
-    assert "- training tracks not known, so not checked against the test tracks: " in text
+    assert "- training tracks unknown, hence not checked against the test tracks: " in text

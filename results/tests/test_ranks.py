@@ -17,34 +17,34 @@ def candidate(id, values, fingerprint="f", tracks=TRACKS):
     return Candidate(id, {KEY: cell}, fingerprint, tracks)
 
 
-def places(*candidates):
+def ranks_of(*candidates):
     return {id: found.get(KEY) for id, found in rank(candidates).items()}
 
 
 def test_a_planted_tie_is_a_tie_and_a_planted_difference_is_none():
     noise = np.random.RandomState(4).normal(0, 0.5, 50)
-    found = places(
+    found = ranks_of(
         candidate("mine", SONGS),
         candidate("noisy", SONGS + noise - np.median(noise)),
         candidate("copy", SONGS),
         candidate("better", SONGS + 0.2),
     )
     assert found["better"] == Rank(1, ())
-    assert {found[id].place for id in ("mine", "noisy", "copy")} == {2}
+    assert {found[id].position for id in ("mine", "noisy", "copy")} == {2}
     assert set(found["mine"].tied) == {"noisy", "copy"}
 
 
 def test_the_row_below_a_group_of_three_has_rank_four():
-    found = places(
+    found = ranks_of(
         *(candidate(f"top{index}", SONGS + 5) for index in range(3)), candidate("low", SONGS)
     )
-    assert (found["top0"].place, found["low"].place) == (1, 4)
+    assert (found["top0"].position, found["low"].position) == (1, 4)
 
 
 def test_a_median_above_is_no_win_if_the_row_below_wins_on_most_tracks():
     upper = np.concatenate([np.full(24, 1.0), np.full(26, 6.0)])  # median 6
     lower = np.concatenate([np.full(24, 5.5), np.full(26, 5.9)])  # median 5.9, far ahead on 24
-    found = places(candidate("upper", upper), candidate("lower", lower))
+    found = ranks_of(candidate("upper", upper), candidate("lower", lower))
     assert found == {"upper": Rank(1, ("lower",)), "lower": Rank(1, ("upper",))}
 
 
@@ -52,12 +52,12 @@ def test_holms_correction_counts_the_neighbours():
     six = TRACKS[:6]
     ladder = [candidate(f"m{step}", np.arange(6.0) + step, tracks=six) for step in range(3)]
     # p = 2/64 per pair: below 0.05 alone, above it when two pairs are tested.
-    assert places(*ladder[:2])["m0"].place == 2
-    assert {each.place for each in places(*ladder).values()} == {1}
+    assert ranks_of(*ladder[:2])["m0"].position == 2
+    assert {each.position for each in ranks_of(*ladder).values()} == {1}
 
 
 def test_rows_on_other_data_or_tracks_are_never_compared():
-    found = places(
+    found = ranks_of(
         candidate("a", SONGS, "f"),
         candidate("b", SONGS + 1, "g"),
         candidate("c", SONGS[:9], "f", TRACKS[:9]),
@@ -75,5 +75,5 @@ def test_rows_of_unknown_data_join_a_single_known_one(prints, sizes):
 
 def test_a_row_without_a_score_in_a_column_has_no_rank_there():
     silent = Candidate("silent", {KEY: Cell(math.nan, 0, "", None, {})}, "f", TRACKS)
-    found = places(candidate("a", SONGS), candidate("b", SONGS - 1), silent)
-    assert (found["silent"], found["a"].place, found["b"].place) == (None, 1, 2)
+    found = ranks_of(candidate("a", SONGS), candidate("b", SONGS - 1), silent)
+    assert (found["silent"], found["a"].position, found["b"].position) == (None, 1, 2)

@@ -51,7 +51,7 @@ def test_a_sample_has_the_size_asked_for_and_another_seed_draws_others(built, fo
 
 def test_a_negative_number_of_cells_is_refused(repo, built, capsys):
     assert main(["verify", "--repo", str(repo), "--cells", "-1"]) == 2
-    assert "--cells is -1: draw 0 cells or more" in capsys.readouterr().err
+    assert "--cells is -1: give 0 or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

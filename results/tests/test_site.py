@@ -7,7 +7,7 @@ import pytest
 from score_folders import PAPERS, four_stems
 
 from mss_results.__main__ import main
-from mss_results.site import Site
+from mss_results.site import SitePaths
 
 
 def build(repo, *more):
@@ -104,5 +104,5 @@ def test_estimates_are_linked_where_they_are(repo, tmp_path, capsys):
 
 
 def test_an_address_is_relative_to_the_page(tmp_path):
-    place = Site(tmp_path / "results" / "site", None)
-    assert place.href(tmp_path / "results" / "scores" / "a #1.json") == "../scores/a%20%231.json"
+    paths = SitePaths(tmp_path / "results" / "site", None)
+    assert paths.href(tmp_path / "results" / "scores" / "a #1.json") == "../scores/a%20%231.json"

@@ -58,7 +58,7 @@ def test_text_without_markers_stays_as_it_is(text):
     [
         (f"a\n{BEGIN}\n", "README.md: line 2 begins a board that never ends"),
         (f"{BEGIN}\n{BEGIN}\n{END}\n", "line 2 begins a board inside that of line 1"),
-        (f"a\n{END}\n", "line 2 ends what no marker began"),
+        (f"a\n{END}\n", "line 2 ends a board that never began"),
         ("<!-- results:begin -->\n", "line 1 is '<!-- results:begin -->': write"),
         ("<!-- results:start x -->\n", "line 1 is '<!-- results:start x -->': write"),
         (f"{BEGIN[:-4]} metric=SIR -->\n{END}\n", "line 1 asks for the metric 'SIR': .* uSDR"),

@@ -8,7 +8,7 @@ import pytest
 from score_folders import PAPERS, four_stems
 
 from mss_results.board import build_boards
-from mss_results.build import Places, plan
+from mss_results.build import Paths, plan
 from mss_results.claims import read_claims
 from mss_results.markdown import markdown, page, terminal
 from mss_results.read import read_runs
@@ -197,7 +197,7 @@ def test_ranks_and_intervals_stand_in_every_table(folders, papers):
     text = markdown(board)
     assert "| 1 | ours | demo | measured | best |" in text
     assert "| =2 | ours | demo | measured | good |" in text
-    assert "- rank: = marks a group" in text and "95% bootstrap interval" in text
+    assert "- rank: = marks a tie" in text and "95% bootstrap interval" in text
     lines = [
         line
         for line in records(leaderboard_csv([board]))
@@ -217,7 +217,7 @@ def test_text_from_outside_cannot_break_a_table(folders, papers):
 def test_ours_leaves_are_counted_and_explained(repo):
     text = markdown(boards_of(repo)["demo_small--bsseval_v4@1"])
     assert "| 7 |" in text
-    assert "- ours: how many values of the recipe" in text
+    assert "- ours: number of recipe values" in text
 
 
 def test_the_terminal_shows_the_numbers_of_the_table(repo):
@@ -229,8 +229,8 @@ def test_the_terminal_shows_the_numbers_of_the_table(repo):
 def test_shuffled_files_and_lines_give_the_same_bytes(repo, folders, papers, monkeypatch):
     for seed in range(5):
         folders.write({"b": four_stems(seed), "a": four_stems(1.0)}, run=f"run{seed}")
-    places = Places((folders.root,), papers, repo / "results", (repo / "README.md",))
-    expected = plan(places)
+    paths = Paths((folders.root,), papers, repo / "results", (repo / "README.md",))
+    expected = plan(paths)
     assert len(expected) == 1 + 2 * 3 + 1 + 1 + 8
     shuffler = random.Random(1)
     header, *lines = PAPERS.splitlines(keepends=True)
@@ -260,4 +260,4 @@ def test_shuffled_files_and_lines_give_the_same_bytes(repo, folders, papers, mon
     for _ in range(5):
         shuffler.shuffle(lines)
         papers.write_text(header + "".join(lines))
-        assert plan(places) == expected
+        assert plan(paths) == expected

@@ -1,1 +1,1 @@
-"""Score folders and published claims in, leaderboard tables out."""
+"""Turns score folders and published claims into leaderboards."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mss_results.build import Places, plan, read_boards, write
+from mss_results.build import Paths, plan, read_boards, write
 from mss_results.markdown import terminal
 from mss_results.museval_import import Origin, import_museval
 from mss_results.read import KINDS
@@ -16,15 +16,15 @@ from mss_results.verify import verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; 0 if all is well, 2 with one sentence on stderr for what the user got wrong."""
+    """Run one verb; returns 0, or 2 after a one-sentence message on stderr about invalid input."""
     chosen = _parser().parse_args(arguments)
     try:
         if chosen.verb == "import-museval":
             _import(chosen, arguments)
         else:
-            _run(chosen, _places(chosen))
+            _run(chosen, _find_paths(chosen))
     except BrokenPipeError:
-        # The reader (head, less) has seen enough; the interpreter must not flush again.
+        # The reader (head, less) has closed the pipe; the interpreter must not flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
         print(f"mss-results: {_sentence(error)}", file=sys.stderr)
@@ -32,15 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(chosen: argparse.Namespace, places: Places) -> None:
+def _run(chosen: argparse.Namespace, paths: Paths) -> None:
     if chosen.verb == "build":
-        _build(places)
+        _build(paths)
     elif chosen.verb == "verify":
-        files = verify(places)
-        cells = recheck(places.leaderboard, places.scores, chosen.cells, chosen.seed)
-        print(f"{files} files are what the inputs give; {cells} cells recomputed from JSON")
+        files = verify(paths)
+        cells = recheck(paths.leaderboard, paths.scores, chosen.cells, chosen.seed)
+        print(f"{files} files match the inputs; {cells} cells match a recomputation from the JSON")
     else:
-        _show(places, chosen.dataset, chosen.protocol)
+        _show(paths, chosen.dataset, chosen.protocol)
 
 
 def _import(chosen: argparse.Namespace, arguments: Sequence[str] | None) -> None:
@@ -64,15 +64,15 @@ def _sentence(error: Exception) -> str:
     return str(error)
 
 
-def _build(places: Places) -> None:
-    contents = plan(places)
-    for file in write(places, contents):
+def _build(paths: Paths) -> None:
+    contents = plan(paths)
+    for file in write(paths, contents):
         print(f"{'wrote' if file in contents else 'removed'} {file}")
     print(f"{len(contents)} files are up to date")
 
 
-def _show(places: Places, dataset: str | None, protocol: str | None) -> None:
-    boards = read_boards(places)
+def _show(paths: Paths, dataset: str | None, protocol: str | None) -> None:
+    boards = read_boards(paths)
     wanted = [
         board
         for board in boards
@@ -87,7 +87,7 @@ def _show(places: Places, dataset: str | None, protocol: str | None) -> None:
     sys.stdout.flush()
 
 
-def _places(chosen: argparse.Namespace) -> Places:
+def _find_paths(chosen: argparse.Namespace) -> Paths:
     results = chosen.repo / "results"
     if not results.is_dir() and None in (chosen.scores, chosen.papers):
         raise FileNotFoundError(
@@ -95,13 +95,13 @@ def _places(chosen: argparse.Namespace) -> Places:
         )
     scores = chosen.scores
     if scores is None:
-        # Before the first evaluate there is nothing but claims.
+        # Before the first evaluation there are only claims.
         scores = [results / "scores"] if (results / "scores").is_dir() else []
     readmes = chosen.splice
     if readmes is None:
         known = [chosen.repo / "README.md", *sorted(chosen.repo.glob("packages/*/README.md"))]
         readmes = [readme for readme in known if readme.is_file()]
-    return Places(
+    return Paths(
         scores=tuple(scores),
         papers=chosen.papers or results / "papers.csv",
         out=chosen.out or results,
@@ -115,8 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mss-results", description=__doc__, allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True)
     for name, text in (
-        ("build", "write leaderboard.csv, tables/ and the boards in READMEs"),
-        ("verify", "fail if a committed output is not what the inputs give"),
+        ("build", "write leaderboard.csv, tables/, site/ and the boards in READMEs"),
+        ("verify", "fail if a committed output does not match the inputs"),
         ("show", "print boards"),
     ):
         verb = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
@@ -131,27 +131,29 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument(
                 "--cells", type=int, default=200, help="measured cells to recompute (200)"
             )
-            verb.add_argument("--seed", type=int, default=0, help="which cells: another draw (0)")
+            verb.add_argument("--seed", type=int, default=0, help="seed for choosing cells (0)")
     _add_import(verbs)
     return parser
 
 
 def _add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    text = "copy museval's score files of any origin into the score folders"
+    text = "import museval score files of any origin into the score folders"
     verb = verbs.add_parser("import-museval", help=text, description=text, allow_abbrev=False)
     verb.add_argument("folder", type=Path, metavar="DIR", help="DIR/test/*.json or DIR/*.json")
-    verb.add_argument("--method", required=True, help="who made the estimates")
+    verb.add_argument("--method", required=True, help="method that made the estimates")
     verb.add_argument("--dataset", required=True, help="musdb18, musdb18hq, ...")
     verb.add_argument(
         "--protocol", required=True, help="bsseval_v4@1, sisec18@1, bsseval_v3@1 with any stems"
     )
-    verb.add_argument("--extra-data", action="store_true", help="trained on more than the data set")
+    verb.add_argument("--extra-data", action="store_true", help="trained on additional data")
     verb.add_argument(
-        "--kind", choices=KINDS, default="model", help="blind: a method that was never trained"
+        "--kind", choices=KINDS, default="model", help="blind: a method without training"
     )
-    verb.add_argument("--run", help="name of the run (the protocol's, without its version)")
+    verb.add_argument("--run", help="name of the run (the protocol id without its version)")
     verb.add_argument("--repo", type=Path, default=Path("."), help="folder with results/ (.)")
-    verb.add_argument("--scores", type=Path, metavar="DIR", help="(REPO/results/scores)")
+    verb.add_argument(
+        "--scores", type=Path, metavar="DIR", help="score folder (REPO/results/scores)"
+    )
 
 
 def _add_inputs(verb: argparse.ArgumentParser) -> None:
@@ -159,16 +161,22 @@ def _add_inputs(verb: argparse.ArgumentParser) -> None:
         "--repo", type=Path, default=Path("."), help="folder with results/ and packages/ (.)"
     )
     verb.add_argument(
-        "--scores", type=Path, nargs="+", metavar="DIR", help="(REPO/results/scores if there)"
+        "--scores",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="score folders (REPO/results/scores if it exists)",
     )
-    verb.add_argument("--papers", type=Path, metavar="FILE", help="(REPO/results/papers.csv)")
     verb.add_argument(
-        "--cache", type=Path, metavar="DIR", help="parsed scores by content (REPO/results/.cache)"
+        "--papers", type=Path, metavar="FILE", help="table of claims (REPO/results/papers.csv)"
+    )
+    verb.add_argument(
+        "--cache", type=Path, metavar="DIR", help="cache of parsed scores (REPO/results/.cache)"
     )
 
 
 def _add_outputs(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--out", type=Path, metavar="DIR", help="(REPO/results)")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="output folder (REPO/results)")
     verb.add_argument(
         "--splice",
         type=Path,

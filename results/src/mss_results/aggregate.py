@@ -1,4 +1,4 @@
-"""Frames to tracks to one value, as the protocol says; NaN skipped, protocols never mixed."""
+"""Aggregates frames to tracks and tracks to one value, as the protocol defines; skips NaN."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ from mss_results.track_file import AVERAGE, STEMS, Protocol, TrackScores
 
 @dataclass(frozen=True)
 class Cell:
-    """One value (NaN if no track has a score) and what is behind it.
+    """One value, NaN if no track has a score, and what it was computed from.
 
     `tracks` counts the tracks with a score, None for a claim; `interval` is the 95 % bootstrap
-    interval over tracks; `by_track` holds the scores of the tracks, NaN where there is none.
+    interval over tracks; `by_track` holds the score of each track, NaN where there is none.
     """
 
     value: float
@@ -45,7 +45,7 @@ def combine(values: Sequence[float] | Values, how: str) -> float:
 def track_values(
     protocol: Protocol, tracks: Sequence[TrackScores]
 ) -> dict[tuple[str, str], dict[str, float]]:
-    """One value per track: (stem, metric) -> track -> dB, NaN where no frame has a score.
+    """One value per track: (stem, metric) -> track -> value, NaN where no frame has a score.
 
     Raises:
         ValueError: if a track was scored under another protocol id.
@@ -54,8 +54,8 @@ def track_values(
     for scores in tracks:
         if scores.protocol != protocol.id:
             raise ValueError(
-                f"track {scores.track!r} holds {scores.protocol} scores among those of "
-                f"{protocol.id}: one aggregation takes one protocol id"
+                f"track {scores.track!r} has scores under {scores.protocol} among scores under "
+                f"{protocol.id}: aggregate one protocol id at a time"
             )
         for key, frames in scores.frames.items():
             values.setdefault(key, {})[scores.track] = combine(frames, protocol.frames)
@@ -65,24 +65,24 @@ def track_values(
 def aggregate(
     protocol: Protocol, tracks: Sequence[TrackScores], source: str
 ) -> dict[tuple[str, str], Cell]:
-    """One cell per (stem, metric), and the average of the four stems if all are there."""
+    """One cell per (stem, metric), and the average of the four stems if all are present."""
     cells: dict[tuple[str, str], Cell] = {}
     resamples: dict[tuple[str, str], Values] = {}
     for key, by_track in track_values(protocol, tracks).items():
         values = list(by_track.values())
-        counted = sum(not math.isnan(value) for value in values)
+        scored = sum(not math.isnan(value) for value in values)
         resamples[key] = resample(values, protocol.tracks)
         cells[key] = Cell(
             combine(values, protocol.tracks),
-            counted,
+            scored,
             source,
-            interval(resamples[key], counted),
+            interval(resamples[key], scored),
             by_track,
         )
     for metric in protocol.metrics:
         average = average_cell(cells, metric, source)
         if average is not None:
-            # Every stem was resampled on the same tracks, so their mean is the average's resample.
+            # All stems were resampled on the same tracks, so averaging resamples is valid.
             stems = np.mean([resamples[stem, metric] for stem in STEMS], axis=0)
             assert average.tracks is not None
             cells[AVERAGE, metric] = replace(average, interval=interval(stems, average.tracks))

@@ -1,4 +1,4 @@
-"""Boards: all rows of one data set under one protocol, measured beside claimed, ranked."""
+"""Boards: all rows of one data set and protocol, measured next to claimed, ranked."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from mss_results.ranks import Candidate, Rank, rank
 from mss_results.read import Cost, Run, ScoreSet
 from mss_results.track_file import AVERAGE, KNOWN_STEMS, STEMS, Protocol
 
-# A score over fewer tracks is not the number a paper prints.
+# Papers report scores over the whole test set; fewer tracks are not comparable.
 TEST_TRACKS = {"musdb18": 50, "musdb18hq": 50}
 _METRIC_ORDER = ("SDR", "ISR", "SIR", "SAR", "uSDR", "cSDR", "SI-SDR")
 _COMPUTED = "; mean of the four stems computed here"
@@ -24,8 +24,8 @@ def is_whole_test_set(dataset: str, tracks: Sequence[str]) -> bool:
 class Row:
     """One line of a board: a claimed table row, or one run.
 
-    `cells`, `claimed` and `ranks` are keyed by (stem, metric). `contaminated` names the test tracks
-    the model was trained on; None where the training tracks are not known. `made_by` and `scores`
+    `cells`, `claimed` and `ranks` are keyed by (stem, metric). `contaminated` lists the test tracks
+    that the model was trained on; None if the training tracks are not known. `made_by` and `scores`
     are what a measured row was computed from.
     """
 
@@ -57,18 +57,18 @@ class Row:
 
     @property
     def id(self) -> str:
-        """Names a run among those of its board."""
+        """Identifies a run within its board."""
         return f"{self.method}/{self.run}"
 
     def is_ranked_on(self, dataset: str) -> bool:
-        """Measured by us on all test tracks, verbatim, and trained on none of them."""
+        """Measured on all test tracks, not a variant, and trained on none of the test tracks."""
         clean = self.kind == "measured" and not self.is_variant and not self.contaminated
         return clean and is_whole_test_set(dataset, self.tracks)
 
 
 @dataclass(frozen=True)
 class Board:
-    """The rows of one data set and protocol id, best first; oracles and baselines at the end."""
+    """The rows of one data set and protocol id, best first; oracles and baselines last."""
 
     dataset: str
     protocol: str
@@ -82,7 +82,7 @@ class Board:
         return f"{self.dataset}--{self.protocol}"
 
     def lead(self, metric: str) -> tuple[str, str]:
-        """The column a board is read by: the average, or the first stem if no row has one."""
+        """The main column: the average, or the first stem if no row has an average."""
         scored = {key for row in self.rows for key in row.cells}
         return next((stem, metric) for stem in (AVERAGE, *self.stems) if (stem, metric) in scored)
 
@@ -91,8 +91,8 @@ def build_boards(runs: Sequence[Run], claims: Sequence[Claim]) -> tuple[Board, .
     """Sort runs and claims into boards, ordered by data set and protocol.
 
     Raises:
-        ValueError: if a run reproduces a row nobody claims, or two runs aggregate one protocol id
-            in different ways.
+        ValueError: if a run reproduces a row that is not claimed, or two runs aggregate the same
+            protocol id differently.
     """
     _check_reproduced(runs, claims)
     rows: dict[tuple[str, str], list[Row]] = {}
@@ -124,9 +124,9 @@ def _define(known: dict[Protocol, str], protocol: Protocol, run: Run) -> None:
     for other, where in known.items():
         if (other.frames, other.tracks) != (protocol.frames, protocol.tracks):
             raise ValueError(
-                f"{run.id}/run.json: protocol {protocol.id} takes the {protocol.frames} of frames "
-                f"and the {protocol.tracks} of tracks, in {where} {other.frames} and "
-                f"{other.tracks}: another definition needs another protocol id"
+                f"{run.id}/run.json: protocol {protocol.id} takes the {protocol.frames} over "
+                f"frames and the {protocol.tracks} over tracks, but in {where} the {other.frames} "
+                f"and the {other.tracks}: use another protocol id for another definition"
             )
     known.setdefault(protocol, run.id)
 
@@ -221,7 +221,7 @@ def _contaminated(run: Run) -> tuple[str, ...] | None:
 
 
 def _songs(dataset: str) -> str:
-    """Data sets that give the same song the same name share one value."""
+    """A key for data sets in which the same name means the same song."""
     if dataset.startswith("demo"):
         return "demo"
     return "musdb18" if dataset == "musdb18hq" else dataset
@@ -233,11 +233,11 @@ def _board(
     keys = {key for row in rows for key in row.cells}
     metrics = tuple(sorted({metric for _, metric in keys}, key=_metric_rank))
     shown = {stem for stem, _ in keys} | set(STEMS)
-    ranked = _ranked(dataset, _beside(dataset, rows))
+    ranked = _ranked(dataset, _match_claims(dataset, rows))
     return Board(
         dataset=dataset,
         protocol=protocol,
-        definitions=tuple(sorted(definitions, key=lambda one: (one.silence, one.metrics))),
+        definitions=tuple(sorted(definitions, key=lambda each: (each.silence, each.metrics))),
         metrics=metrics,
         stems=(*(stem for stem in KNOWN_STEMS if stem in shown), AVERAGE),
         rows=tuple(sorted(ranked, key=lambda row: _order(row, metrics[0]))),
@@ -249,23 +249,23 @@ def _metric_rank(metric: str) -> tuple[int, str]:
     return (_METRIC_ORDER.index(metric) if known else len(_METRIC_ORDER), metric)
 
 
-def _beside(dataset: str, rows: Sequence[Row]) -> list[Row]:
-    """Put claimed values into the rows that reproduce them, and mark claims without a run."""
+def _match_claims(dataset: str, rows: Sequence[Row]) -> list[Row]:
+    """Copy claimed values into the rows that reproduce them, and mark claims without a run."""
     claims = {row.recipe: row for row in rows if row.kind == "claimed" and row.recipe}
-    run = {row.reproduces for row in rows if _reproduces(row, dataset)}
-    beside: list[Row] = []
+    reproduced = {row.reproduces for row in rows if _reproduces(row, dataset)}
+    matched: list[Row] = []
     for row in rows:
         if row.kind == "claimed":
-            row = replace(row, not_run=bool(row.recipe) and row.recipe not in run)
+            row = replace(row, not_run=bool(row.recipe) and row.recipe not in reproduced)
         elif row.reproduces in claims and _reproduces(row, dataset):
             claimed = claims[row.reproduces].cells
             row = replace(row, claimed={key: claimed[key].value for key in claimed})
-        beside.append(row)
-    return beside
+        matched.append(row)
+    return matched
 
 
 def _reproduces(row: Row, dataset: str) -> bool:
-    """A variant, or a run over fewer tracks than the paper's, is no reproduction."""
+    """Whether a run reproduces a claim; variants and runs on a part of the test set do not."""
     full = is_whole_test_set(dataset, row.tracks)
     return bool(row.reproduces) and not row.is_variant and full
 
@@ -285,9 +285,9 @@ def _ranked(dataset: str, rows: Sequence[Row]) -> list[Row]:
 
 
 def _order(row: Row, metric: str) -> tuple[object, ...]:
-    """Best average first; rows without one follow, by their stems; names break ties.
+    """Sort key: best average first, then rows without one, by their stems; names break ties.
 
-    Contaminated rows stand below, then oracles, then baselines.
+    Contaminated rows come after all others, then oracles, then baselines.
     """
     values: list[tuple[bool, float]] = []
     for stem in (AVERAGE, *KNOWN_STEMS):

@@ -1,4 +1,4 @@
-"""How far a score depends on which tracks were in the test set: seeded percentile bootstrap."""
+"""Confidence intervals for the choice of test tracks: a seeded percentile bootstrap."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 RESAMPLES = 4000
 LEVEL = 0.95
 _SEED = 2018
-_MIN_TRACKS = 2  # of one track every resample is the same
+_MIN_TRACKS = 2  # with a single track all resamples are equal
 
 Values = NDArray[np.float64]
 
 
 def resample(by_track: Sequence[float], how: str) -> Values:
-    """The protocol's aggregate over tracks, on RESAMPLES sets of tracks drawn with replacement.
+    """Aggregate over tracks as the protocol does, for RESAMPLES sets drawn with replacement.
 
     Args:
-        by_track: (track) scores, NaN where a track has none; the order is that of the run's tracks.
+        by_track: (track) scores in the order of the run's tracks, NaN where a track has none.
         how: `median` or `mean`; NaN is skipped, as in the score itself.
 
     Returns:
-        (resample) values, NaN where no drawn track has a score. Two calls with equally many tracks
-        draw the same, so stems of a run may be averaged resample by resample.
+        (resample) values, NaN where no drawn track has a score. Calls with the same number of
+        tracks draw the same sets, so the stems of a run can be averaged resample by resample.
     """
     values = np.asarray(by_track, dtype=np.float64)
     if not len(values):
@@ -48,7 +48,7 @@ def interval(resamples: Values, tracks: int) -> tuple[float, float] | None:
 
 @lru_cache(maxsize=8)
 def _draws(tracks: int) -> NDArray[np.int64]:
-    """(resample, track) indexes; legacy RandomState, since its stream never changes with numpy."""
+    """(resample, track) indices; RandomState, whose stream is frozen across numpy versions."""
     return np.random.RandomState(_SEED).randint(0, tracks, (RESAMPLES, tracks), dtype=np.int64)
 
 

@@ -1,4 +1,4 @@
-"""All outputs, computed in memory first, then written at once."""
+"""Compute all outputs in memory, then write them together."""
 
 import os
 import shutil
@@ -12,14 +12,14 @@ from mss_results.claims import read_claims
 from mss_results.latex import latex
 from mss_results.markdown import page
 from mss_results.read import read_runs
-from mss_results.site import Site, site
+from mss_results.site import SitePaths, site
 from mss_results.splice import splice
 from mss_results.tables import leaderboard_csv, wide_csv
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where inputs are read, what was read before is kept, and outputs belong."""
+class Paths:
+    """Paths of inputs, cache and outputs."""
 
     scores: tuple[Path, ...]
     papers: Path
@@ -33,59 +33,59 @@ class Places:
         return self.out / "leaderboard.csv"
 
 
-def read_boards(places: Places) -> tuple[Board, ...]:
+def read_boards(paths: Paths) -> tuple[Board, ...]:
     """Read all inputs into boards; errors as in read_runs, read_claims and build_boards."""
-    runs = read_runs(places.scores, Cache(places.cache))
-    return build_boards(runs, read_claims(places.papers))
+    runs = read_runs(paths.scores, Cache(paths.cache))
+    return build_boards(runs, read_claims(paths.papers))
 
 
-def plan(places: Places) -> dict[Path, bytes]:
-    """The content of every output file: leaderboard, tables, page, READMEs with their boards.
+def plan(paths: Paths) -> dict[Path, bytes]:
+    """The content of every output file: leaderboard, tables, page, and READMEs with boards.
 
     Raises:
         FileNotFoundError, ValueError: as the readers and splice do.
     """
-    boards = read_boards(places)
-    texts = {places.leaderboard: leaderboard_csv(boards)}
+    boards = read_boards(paths)
+    texts = {paths.leaderboard: leaderboard_csv(boards)}
     for board in boards:
-        texts[places.out / "tables" / f"{board.name}.csv"] = wide_csv(board)
-        texts[places.out / "tables" / f"{board.name}.md"] = page(board)
-        texts[places.out / "tables" / f"{board.name}.tex"] = latex(board)
-    texts |= site(boards, Site(places.out / "site", places.audio))
+        texts[paths.out / "tables" / f"{board.name}.csv"] = wide_csv(board)
+        texts[paths.out / "tables" / f"{board.name}.md"] = page(board)
+        texts[paths.out / "tables" / f"{board.name}.tex"] = latex(board)
+    texts |= site(boards, SitePaths(paths.out / "site", paths.audio))
     by_name = {board.name: board for board in boards}
-    for readme in places.readmes:
+    for readme in paths.readmes:
         texts[readme] = splice(_read(readme), readme, by_name)
     return {file: text.encode("utf-8") for file, text in texts.items()}
 
 
-def stale(places: Places, contents: Mapping[Path, bytes]) -> list[Path]:
-    """Files among the generated ones that the inputs no longer give."""
-    folders = [places.out / name for name in ("tables", "site", "site/runs")]
+def stale(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
+    """Files in the generated folders that the inputs no longer produce."""
+    folders = [paths.out / name for name in ("tables", "site", "site/runs")]
     present = [file for each in folders if each.is_dir() for file in sorted(each.iterdir())]
     return [file for file in present if file.is_file() and file not in contents]
 
 
-def write(places: Places, contents: Mapping[Path, bytes]) -> list[Path]:
-    """Write what differs and remove what is stale; return both. All or, on error, nothing."""
+def write(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
+    """Write files that differ, remove stale ones, and return both; on error, change nothing."""
     changed = [file for file, content in contents.items() if _bytes(file) != content]
     partial: dict[Path, Path] = {}
     try:
         for file in changed:
-            target = file.resolve()  # a linked README stays a link
+            target = file.resolve()  # replace the target of a symlink, not the link
             target.parent.mkdir(parents=True, exist_ok=True)
             partial[target] = target.with_name(f".{target.name}.{os.getpid()}.partial")
             partial[target].write_bytes(contents[file])
             if target.exists():
                 shutil.copymode(target, partial[target])
-        for target, beside in partial.items():
-            os.replace(beside, target)
+        for target, temporary in partial.items():
+            os.replace(temporary, target)
     finally:
-        for beside in partial.values():
-            beside.unlink(missing_ok=True)
-    gone = stale(places, contents)
-    for file in gone:
+        for temporary in partial.values():
+            temporary.unlink(missing_ok=True)
+    removed = stale(paths, contents)
+    for file in removed:
         file.unlink()
-    return changed + gone
+    return changed + removed
 
 
 def _read(readme: Path) -> str:

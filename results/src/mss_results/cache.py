@@ -1,4 +1,4 @@
-"""Parsed frames kept by content: the key is the digests of the files and what was read of them."""
+"""A cache of parsed frames, keyed by the content of the files and by what was read from them."""
 
 import hashlib
 import json
@@ -12,14 +12,14 @@ import numpy as np
 
 from mss_results.track_file import Protocol, TrackScores
 
-_LAYOUT = 1  # a change of what an entry holds
+_LAYOUT = 1  # version of the format of an entry
 
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder of entries, one per run and protocol; without a folder nothing is kept.
+    """A folder with one entry per run and protocol; without a folder nothing is cached.
 
-    An entry that cannot be read is no entry: it is computed and written again.
+    An entry that can't be read counts as absent: it is computed and written again.
     """
 
     folder: Path | None
@@ -30,7 +30,7 @@ class Cache:
         digests: Mapping[str, str],
         absent: Mapping[str, Sequence[str]],
     ) -> str:
-        """Name of an entry: protocol, track to SHA-256 of its file, and what files may lack."""
+        """Digest of the protocol, the files' digests by track, and the targets they may lack."""
         parts = (
             *(_LAYOUT, protocol.id, protocol.metrics, protocol.targets),
             sorted(digests.items()),
@@ -43,7 +43,7 @@ class Cache:
         if self.folder is None:
             return None
         try:
-            # Opened here, because np.load leaves a damaged file open.
+            # Opened here, because np.load does not close a damaged file.
             with (
                 (self.folder / f"{key}.npz").open("rb") as file,
                 np.load(file, allow_pickle=False) as entry,
@@ -53,14 +53,14 @@ class Cache:
             return None
 
     def store(self, key: str, protocol: Protocol, tracks: Sequence[TrackScores]) -> None:
-        """Write an entry, whole or not at all."""
+        """Write an entry atomically."""
         if self.folder is None:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             _write(self.folder / f"{key}.npz", _pack(protocol, tracks))
         except OSError:
-            return  # a folder that cannot be written to costs time, not results
+            return  # an unwritable folder costs time, not results
 
 
 def _write(file: Path, entry: Mapping[str, np.ndarray]) -> None:
@@ -90,7 +90,7 @@ def _unpack(protocol: Protocol, entry: Mapping[str, np.ndarray]) -> tuple[TrackS
     columns = _columns(protocol)
     ends = np.cumsum(entry["lengths"])
     if len(ends) != len(columns) * len(entry["tracks"]) or ends[-1] != len(entry["values"]):
-        raise ValueError("the parts of the entry do not fit")
+        raise ValueError("the arrays of the entry are inconsistent")
     pieces = np.split(entry["values"], ends[:-1])
     return tuple(
         TrackScores(

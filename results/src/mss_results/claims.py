@@ -1,4 +1,4 @@
-"""papers.csv: what papers, READMEs and challenge boards claim, each value with its source."""
+"""Reads papers.csv: values published by papers, READMEs and challenges, each with its source."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ EXTRA_DATA = ("no", "yes", "blind", "oracle")
 
 @dataclass(frozen=True)
 class Claim:
-    """One published value in dB; `recipe` is the claimed row's id, empty for others' methods."""
+    """One published value in dB; `recipe` is the row's id, empty if no recipe of ours covers it."""
 
     method: str
     recipe: str
@@ -45,7 +45,7 @@ class Claim:
 
     @property
     def row(self) -> tuple[str, str, str, str, str]:
-        """What the stems of one table row have in common."""
+        """The table row that the claim belongs to."""
         return (self.dataset, self.protocol, self.method, self.recipe, self.extra_data)
 
 
@@ -69,7 +69,7 @@ def read_claims(file: Path) -> tuple[Claim, ...]:
         if key in seen:
             raise ValueError(
                 f"{file}: line {line} claims {claim.method!r} {claim.stem} {claim.metric} again "
-                f"(line {seen[key]}): keep one, or tell the rows apart by method"
+                f"(line {seen[key]}): keep one, or give the rows different methods"
             )
         seen[key] = line
         claims.append(claim)
@@ -81,7 +81,7 @@ def _order(claim: Claim) -> tuple[object, ...]:
 
 
 def _check_row(claim: Claim, rows: dict[tuple[str, ...], Claim], where: str) -> None:
-    """The stems of a row agree on its parameters, and a recipe is one row of a board."""
+    """Check that the stems of a row agree on parameters, and that a recipe is a single row."""
     first = rows.setdefault(claim.row, claim)
     if first.parameters != claim.parameters:
         raise ValueError(
@@ -119,7 +119,8 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
             yield reader.line_num, dict(zip(COLUMNS, row, strict=True))
     except csv.Error as error:
         raise ValueError(
-            f"{file}: line {reader.line_num} is no CSV ({error}): quote texts with double quotes"
+            f"{file}: line {reader.line_num} is invalid CSV ({error}): quote text with double "
+            f"quotes"
         ) from None
 
 
@@ -161,5 +162,5 @@ def _parameters(text: str, where: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise ValueError(f"{where} is {text!r}: it must be a whole count below 1e18, or empty")
+        raise ValueError(f"{where} is {text!r}: it must be an integer below 1e18, or empty")
     return int(text)

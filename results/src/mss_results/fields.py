@@ -1,4 +1,4 @@
-"""Typed access to parsed JSON: every error names the file and the field."""
+"""Typed access to parsed JSON, with errors that name file and field."""
 
 import json
 import math
@@ -13,10 +13,10 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]*")
 
 
 def check_name(name: str, where: str) -> str:
-    """Return a name that may stand in file names and markers.
+    """Return the name if it can be used in file names and markers.
 
     Raises:
-        ValueError: if it holds other characters, or the "--" that joins data set and protocol.
+        ValueError: if it has unsafe characters, or the "--" that joins data set and protocol.
     """
     if not _SAFE_NAME.fullmatch(name) or "--" in name:
         raise ValueError(
@@ -28,20 +28,20 @@ def check_name(name: str, where: str) -> str:
 
 @dataclass(frozen=True)
 class Fields:
-    """A JSON object that remembers its file and its place in it."""
+    """A JSON object that knows its file and its path in it, such as `dataset.`."""
 
     file: Path
-    place: str
+    path: str
     values: Mapping[str, object]
 
     def where(self, name: str) -> str:
-        return f"{self.file}: field {self.place}{name}"
+        return f"{self.file}: field {self.path}{name}"
 
     def _take(self, name: str, kinds: tuple[type, ...], wanted: str) -> object:
         if name not in self.values:
             raise ValueError(f"{self.where(name)} is missing: it must be {wanted}")
         value = self.values[name]
-        # bool is a subclass of int, yet true is no count.
+        # bool is a subclass of int, but true is not a count.
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             raise ValueError(f"{self.where(name)} is {_short(value)}: it must be {wanted}")
         return value
@@ -50,17 +50,20 @@ class Fields:
         return name in self.values and self.values[name] is None
 
     def text(self, name: str) -> str:
-        """A string that is not empty and holds no control characters."""
-        value = str(self._take(name, (str,), "a text"))
+        """A non-empty string without control characters."""
+        value = str(self._take(name, (str,), "a string"))
         if not _is_text(value):
-            raise ValueError(f"{self.where(name)} is {_short(value)}: it must be a plain text")
+            raise ValueError(
+                f"{self.where(name)} is {_short(value)}: it must be a non-empty string without "
+                f"control characters"
+            )
         return value
 
     def text_or_none(self, name: str) -> str | None:
         return None if self._is_null(name) else self.text(name)
 
     def choice(self, name: str, legal: tuple[str, ...]) -> str:
-        """One of the legal texts."""
+        """One of the legal strings."""
         value = self.text(name)
         if value not in legal:
             raise ValueError(f"{self.where(name)} is {value!r}: it must be {_one_of(legal)}")
@@ -72,7 +75,7 @@ class Fields:
         assert isinstance(value, int)
         if not 0 <= value <= MAX_NUMBER:
             raise ValueError(
-                f"{self.where(name)} is {_short(value)}: it must lie in 0...{MAX_NUMBER}"
+                f"{self.where(name)} is {_short(value)}: it must be between 0 and {MAX_NUMBER}"
             )
         return value
 
@@ -80,7 +83,7 @@ class Fields:
         return None if self._is_null(name) else self.count(name)
 
     def number(self, name: str) -> float:
-        """A number in JSON's sense, or the bare token NaN."""
+        """A JSON number, or the bare token NaN."""
         value = self._take(name, (int, float), "a number or NaN")
         assert isinstance(value, int | float)
         if math.isnan(value) or abs(value) <= MAX_NUMBER:
@@ -99,13 +102,15 @@ class Fields:
         return None if self._is_null(name) else self.flag(name)
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of different texts, at least one."""
-        values = self._take(name, (list,), "a list of texts")
+        """A non-empty list of distinct strings."""
+        values = self._take(name, (list,), "a list of strings")
         assert isinstance(values, list)
         if not values or not all(isinstance(value, str) and _is_text(value) for value in values):
-            raise ValueError(f"{self.where(name)} is {_short(values)}: it must be a list of texts")
+            raise ValueError(
+                f"{self.where(name)} is {_short(values)}: it must be a list of strings"
+            )
         if len(set(values)) != len(values):
-            raise ValueError(f"{self.where(name)} names an entry twice: list each entry once")
+            raise ValueError(f"{self.where(name)} has a duplicate entry: list each entry once")
         return tuple(values)
 
     def texts_or_none(self, name: str) -> tuple[str, ...] | None:
@@ -115,7 +120,7 @@ class Fields:
         """The JSON object under a name."""
         values = self._take(name, (dict,), "a JSON object")
         assert isinstance(values, dict)
-        return Fields(self.file, f"{self.place}{name}.", values)
+        return Fields(self.file, f"{self.path}{name}.", values)
 
     def inner_or_none(self, name: str) -> "Fields | None":
         return None if self._is_null(name) else self.inner(name)
@@ -131,21 +136,21 @@ class Fields:
                     f"{self.where(name)}[{index}] is {_short(value)}: it must be a JSON object"
                 )
         return tuple(
-            Fields(self.file, f"{self.place}{name}[{index}].", value)
+            Fields(self.file, f"{self.path}{name}[{index}].", value)
             for index, value in enumerate(values)
         )
 
 
 def parse_object(content: bytes, file: Path) -> Fields:
-    """Parse a JSON object; the bare token NaN is a number, as museval writes it.
+    """Parse a JSON object; accepts the bare token NaN, which museval writes.
 
     Raises:
-        ValueError: if the content is not JSON in UTF-8, or its top level is not an object.
+        ValueError: if the content is not UTF-8 encoded JSON, or its top level is not an object.
     """
     try:
         values = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: no valid JSON ({error}): replace it by a whole file") from None
+        raise ValueError(f"{file}: invalid JSON ({error}): replace the file") from None
     if not isinstance(values, dict):
         raise ValueError(f"{file}: the top level is {_short(values)}: it must be a JSON object")
     return Fields(file, "", values)

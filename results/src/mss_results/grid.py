@@ -1,4 +1,4 @@
-"""What a table of text shows: its cells, its parts, the sentences above it."""
+"""The content of text tables: cells, parts, and the sentences above them."""
 
 from collections.abc import Sequence
 
@@ -7,19 +7,19 @@ from mss_results.tables import difference, fixed, run_cell, whole
 
 DEMO = "Generated demo set: not comparable with MUSDB18-HQ."
 AS_LISTED = (
-    "The sources do not define the SDR they list: "
-    "not comparable with the boards of a defined protocol."
+    "The sources do not define the SDR they report: "
+    "not comparable with boards whose protocol is defined."
 )
 
 
 def unit(board: Board) -> str:
-    """How the values' unit reads behind the metric's name."""
+    """The unit, as it reads after the metric's name."""
     unit = board.definitions[0].unit if board.definitions else "dB"
     return "in dB" if unit == "dB" else unit
 
 
 def parts(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    """The main table, and the variants apart from it."""
+    """Title and rows of the main table and of the variants, without empty ones."""
     main = [row for row in rows if not row.is_variant]
     variants = [row for row in rows if row.is_variant]
     title = "Variants (a recipe with overrides, verbatim: false), "
@@ -27,23 +27,23 @@ def parts(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
 
 
 def number_sources(rows: Sequence[Row]) -> dict[str, int]:
-    """Number the sources of claimed rows in the order of the table; a run is its own source."""
+    """Number the sources of claimed rows in the order of the table; runs need no source."""
     ordered = [row for _, part in parts(rows) for row in part if row.kind == "claimed"]
     distinct = dict.fromkeys(source for row in ordered for source in row.sources)
     return {source: number for number, source in enumerate(distinct, start=1)}
 
 
 def about(board: Board) -> list[str]:
-    """What has to be known before reading the board."""
+    """What a reader must know before reading the board."""
     lines = [DEMO] if board.dataset.startswith("demo") else []
     if board.protocol.endswith("_as_listed"):
         lines.append(AS_LISTED)
     if board.definitions:
-        one = board.definitions[0]
+        first = board.definitions[0]
         silence = "; ".join(dict.fromkeys(each.silence for each in board.definitions))
         lines.append(
-            f"Protocol {board.protocol}: {one.frames} over frames, then {one.tracks} over tracks; "
-            f"silence: {silence}."
+            f"Protocol {board.protocol}: {first.frames} over frames, then {first.tracks} over "
+            f"tracks; silence: {silence}."
         )
     return lines
 
@@ -51,14 +51,14 @@ def about(board: Board) -> list[str]:
 def grid(
     board: Board, rows: Sequence[Row], metric: str, sources: dict[str, int]
 ) -> list[list[str]]:
-    """Header and one line of cells per row; columns without any content are left out."""
+    """Header and one line of cells per row, without empty columns."""
     header = ["rank", "method", "recipe", "kind", "run", "extra data", *board.stems]
     lines = [[*header, "tracks", "parameters", "ours", "source"]]
     lead = board.lead(metric)
     for row in rows:
         cells = [_cell(row, (stem, metric), (stem, metric) == lead) for stem in board.stems]
         marked = row.method + (" (contaminated)" if row.contaminated else "")
-        numbers = ", ".join(str(sources[one]) for one in row.sources if one in sources)
+        numbers = ", ".join(str(sources[each]) for each in row.sources if each in sources)
         lines.append(
             [rank_text(row, lead), marked, row.recipe, row.kind, run_cell(row), row.extra_data]
             + [*cells, _tracks(board, row), _millions(row.parameters)]
@@ -74,9 +74,9 @@ def _without_empty_columns(grid: list[list[str]], keep: Sequence[str]) -> list[l
 
 
 def rank_text(row: Row, key: tuple[str, str]) -> str:
-    """The rank, with = in front if it is shared; empty for unranked rows."""
+    """The rank, prefixed with = if it is shared; empty for unranked rows."""
     rank = row.ranks.get(key)
-    return "" if rank is None else f"{'=' if rank.tied else ''}{rank.place}"
+    return "" if rank is None else f"{'=' if rank.tied else ''}{rank.position}"
 
 
 def _cell(row: Row, key: tuple[str, str], with_interval: bool) -> str:

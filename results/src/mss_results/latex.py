@@ -22,8 +22,8 @@ _NUMBERS = re.compile(r"=?-?[0-9.]+( \[.*| \(claimed.*| of \d+| M|(, \d+)*)?")
 def latex(board: Board) -> str:
     r"""The board's tables; the document needs \usepackage{booktabs}.
 
-    A rule parts oracles and baselines from the methods. What a reader must know stands below each
-    table in small print, the rest and the sources as comments.
+    A rule separates oracles and baselines from the methods. Essential notes follow each table in
+    small print; other notes and the sources are comments.
     """
     sources = number_sources(board.rows)
     lines = [f"% {board.name}: written by mss-results build; needs \\usepackage{{booktabs}}"]
@@ -44,14 +44,14 @@ def _tabular(board: Board, rows: Sequence[Row], metric: str, sources: dict[str, 
     align = "".join("r" if _is_numeric(column) else "l" for column in columns)
     lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", _line(header), r"\midrule"]
     for index, (row, cells) in enumerate(zip(rows, body, strict=True)):
-        if index and _is_mark(row) and not _is_mark(rows[index - 1]):
+        if index and _is_bound(row) and not _is_bound(rows[index - 1]):
             lines.append(r"\midrule")
         lines.append(_line(cells))
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
-def _is_mark(row: Row) -> bool:
-    """Oracles and baselines say what can be reached, not who is better."""
+def _is_bound(row: Row) -> bool:
+    """Oracles and baselines are upper and lower bounds, not competing methods."""
     return row.kind in ("oracle", "baseline") or row.extra_data == "oracle"
 
 
@@ -60,10 +60,10 @@ def _is_numeric(column: Sequence[str]) -> bool:
 
 
 def _line(cells: Sequence[str]) -> str:
-    # Braces: a first cell that begins with [ would be read as the argument of the line before.
+    # Braces, or a first cell that starts with [ would be read as an argument of the previous \\.
     return "{}" + " & ".join(escape(cell) for cell in cells) + r" \\"
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX prints as it stands."""
+    """Escape text so that LaTeX prints it literally."""
     return "".join(_SPECIAL.get(sign, sign) for sign in " ".join(text.split()))

@@ -9,9 +9,12 @@ from mss_results.notes import sentences
 
 
 def markdown(board: Board, method: str | None = None, metric: str | None = None) -> str:
-    """The board without a heading; with a method, its rows and the oracle and baseline rows.
+    """The board without a heading.
 
-    With a metric, its table alone.
+    Args:
+        board: the board.
+        method: show only this method's rows, and oracles and baselines.
+        metric: show only this metric's table.
     """
     rows = _chosen(board, method)
     sources = number_sources(rows)
@@ -31,12 +34,12 @@ def markdown(board: Board, method: str | None = None, metric: str | None = None)
 
 
 def page(board: Board) -> str:
-    """The Markdown file of a board: a heading, then the board."""
+    """The Markdown file of a board."""
     return f"# {board.dataset}, {board.protocol}\n\n{markdown(board)}"
 
 
 def terminal(board: Board) -> str:
-    """The board in aligned columns, for reading in a terminal."""
+    """The board in aligned columns, for a terminal."""
     sources = number_sources(board.rows)
     lines = [f"{board.dataset}, {board.protocol}", *about(board)]
     for title, part in parts(board.rows):
@@ -59,7 +62,7 @@ def _chosen(board: Board, method: str | None) -> tuple[Row, ...]:
 
 
 def _escape(text: str) -> str:
-    """Text that Markdown shows as it stands; a source may hold any character."""
+    """Escape text so that Markdown shows it literally; sources may contain any character."""
     return re.sub(r"([\\|*<>\[\]`])", r"\\\1", " ".join(text.split()))
 
 

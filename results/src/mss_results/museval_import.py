@@ -1,4 +1,4 @@
-"""Score files of other people, in museval's format, as a score folder of ours."""
+"""Imports third-party score files in museval's format as a score folder."""
 
 import hashlib
 import json
@@ -21,9 +21,9 @@ _SILENCE = "a frame in which a stem's reference or estimate is silent is NaN for
 
 @dataclass(frozen=True)
 class Origin:
-    """What the files do not say: whose they are, on which data, under which protocol id.
+    """What the files do not say: their method, data set, and protocol id.
 
-    extra_data: whether more than the data set's training songs was used; `kind` is one of KINDS.
+    extra_data: whether the method was trained on additional data; `kind` is one of KINDS.
     """
 
     method: str
@@ -36,24 +36,24 @@ class Origin:
 
 
 def import_museval(folder: Path, origin: Origin, scores: Path) -> Path:
-    """Copy track files, byte for byte, into a new run with its run.json; return its folder.
+    """Copy track files, byte for byte, into a new run with a run.json; return its folder.
 
     Args:
-        folder: holds test/**/*.json, as museval's stores read it, or *.json without a test folder.
-        origin: what the run is called, and what its numbers are.
-        scores: the score folder that gets the run.
+        folder: holds test/**/*.json, as museval's stores do, or *.json if there is no test folder.
+        origin: name and properties of the run.
+        scores: the score folder to add the run to.
 
     Raises:
         FileNotFoundError: if there are no score files.
-        ValueError: naming file and field, if a file is malformed or has other stems or frames than
-            the protocol; if the run exists. Nothing is left behind.
+        ValueError: with file and field, if a file is malformed or does not have the protocol's
+            stems or frames; if the run exists. In all cases nothing is written.
     """
     for name in ("method", "dataset", "run"):
         check_name(getattr(origin, name), f"--{name}")
     protocol = _named_protocol(origin.protocol)
-    place = scores / origin.dataset / origin.method / origin.run
-    if place.exists():
-        raise ValueError(f"{place} exists: choose another --run, or --method if it is another's")
+    run_folder = scores / origin.dataset / origin.method / origin.run
+    if run_folder.exists():
+        raise ValueError(f"{run_folder} exists: choose another --run or --method")
     files = find_files(folder)
     contents = {track: file.read_bytes() for track, file in files.items()}
     tracks = {track: _read(contents[track], file, track) for track, file in files.items()}
@@ -61,20 +61,20 @@ def import_museval(folder: Path, origin: Origin, scores: Path) -> Path:
     _check_targets(folder, origin.protocol, targets)
     label = origin.protocol.split("@")[0]
     record = _record(origin, label, targets, protocol, tracks, contents)
-    _write(place, label, record, contents)
-    return place
+    _write(run_folder, label, record, contents)
+    return run_folder
 
 
 def find_files(folder: Path) -> dict[str, Path]:
-    """Track -> file, sorted; a track is named like its file."""
-    inside = folder / "test"
-    found = sorted(inside.rglob("*.json") if inside.is_dir() else folder.glob("*.json"))
-    if not found:
+    """Track -> file, sorted; a track is named after its file."""
+    test = folder / "test"
+    paths = sorted(test.rglob("*.json") if test.is_dir() else folder.glob("*.json"))
+    if not paths:
         raise FileNotFoundError(
             f"no score files in {folder}: it must hold test/<track>.json or <track>.json"
         )
     files: dict[str, Path] = {}
-    for file in found:
+    for file in paths:
         if file.stem in files:
             raise ValueError(
                 f"{file}: track {file.stem!r} is also in {files[file.stem]}: keep one of them"
@@ -94,7 +94,7 @@ def _named_protocol(id: str) -> str:
 
 
 def _read(content: bytes, file: Path, track: str) -> TrackScores:
-    """The track's scores; every target may be absent, none may be unknown."""
+    """The track's scores; any known target may be absent, unknown ones are rejected."""
     anything = Protocol("", METRICS, "dB", KNOWN_STEMS, "median", "median", _SILENCE)
     scores = parse_track(content, file, track, anything, absent=KNOWN_STEMS)
     for target in parse_object(content, file).items("targets"):
@@ -107,8 +107,8 @@ def _read(content: bytes, file: Path, track: str) -> TrackScores:
 def _check_frame(frame: Fields, name: str, seconds: float) -> None:
     if abs(frame.number(name) - seconds) > 1e-6:
         raise ValueError(
-            f"{frame.where(name)} is {frame.number(name):g}, not {seconds:g}: the protocols of "
-            f"museval's campaigns have frames of 1 s, one every second"
+            f"{frame.where(name)} is {frame.number(name):g}, not {seconds:g}: museval's protocols "
+            f"have frames of 1 s, one every second"
         )
 
 
@@ -117,12 +117,12 @@ def _present(scores: TrackScores) -> list[str]:
 
 
 def _targets(tracks: Mapping[str, TrackScores]) -> tuple[str, ...]:
-    found = {stem for scores in tracks.values() for stem in _present(scores)}
-    return tuple(stem for stem in KNOWN_STEMS if stem in found)
+    present = {stem for scores in tracks.values() for stem in _present(scores)}
+    return tuple(stem for stem in KNOWN_STEMS if stem in present)
 
 
 def _check_targets(folder: Path, id: str, targets: Sequence[str]) -> None:
-    """Which stems were scored together is part of what a number means."""
+    """Check that the files have the protocol's stems: BSSEval depends on all stems together."""
     match = _ID.fullmatch(id)
     assert match is not None
     if match["sisec"]:
@@ -147,7 +147,7 @@ def _record(
     tracks: Mapping[str, TrackScores],
     contents: Mapping[str, bytes],
 ) -> dict[str, object]:
-    """run.json: null wherever the files leave open what was done."""
+    """run.json, with null for everything the files do not say."""
     versions = sorted({_version(content) for content in contents.values()} - {""})
     return {
         "schema": SCHEMA,
@@ -218,17 +218,17 @@ def _entry(
 
 
 def _write(
-    place: Path, label: str, record: Mapping[str, object], contents: Mapping[str, bytes]
+    run_folder: Path, label: str, record: Mapping[str, object], contents: Mapping[str, bytes]
 ) -> None:
-    """Write beside, then rename: the run is there whole or not at all."""
-    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
-    inside = partial / label / "test"
+    """Write to a temporary folder, then rename it, so that the run is complete or absent."""
+    partial = run_folder.with_name(f".{run_folder.name}.{os.getpid()}.partial")
+    tracks = partial / label / "test"
     try:
-        inside.mkdir(parents=True)
+        tracks.mkdir(parents=True)
         for track, content in contents.items():
-            (inside / f"{track}.json").write_bytes(content)
+            (tracks / f"{track}.json").write_bytes(content)
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         (partial / "run.json").write_text(text, encoding="utf-8")
-        os.rename(partial, place)
+        os.rename(partial, run_folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The sentences below a board: what its marks mean, what was trained on what, notes."""
+"""The sentences below a board: legend, training data, notes."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,16 @@ from mss_results.board import Row
 from mss_results.bootstrap import LEVEL
 
 RANKS = (
-    "rank: = marks a group within which no neighbours differ (paired Wilcoxon test over tracks, "
-    "Holm correction, 0.05); claims, variants, contaminated rows, oracles, baselines, parts of a "
-    "test set and rows without a rival on the same data are not ranked."
+    "rank: = marks a tie, a group in which no neighbouring rows differ significantly (paired "
+    "Wilcoxon test over tracks, Holm correction, 0.05); claims, variants, contaminated rows, "
+    "oracles, baselines, partial test sets and rows with no other row on the same data are not "
+    "ranked."
 )
 _LISTED_TRACKS = 5
 
 
 def sentences(rows: Sequence[Row]) -> list[str]:
-    """What has to be known to read the rows."""
+    """What a reader must know to interpret the rows."""
     return [
         *_legend(rows),
         *_missing(rows),
@@ -28,27 +29,27 @@ def _legend(rows: Sequence[Row]) -> list[str]:
     lines: list[str] = []
     if any(row.kind == "claimed" for row in rows):
         lines.append(
-            "claimed: published by others; an average that the source does not list is the mean "
-            "of its four stems."
+            "claimed: published values; where the source gives no average, it is the mean of the "
+            "four stems."
         )
     if any(row.not_run for row in rows):
-        lines.append("not run: a row that a recipe of ours stands for, without a score of ours.")
+        lines.append("not run: one of our recipes reproduces the row, but has no score yet.")
     if any(cell.interval for row in rows for cell in row.cells.values()):
         lines.append(
-            f"in square brackets: {LEVEL:.0%} bootstrap interval over tracks; those of the other "
-            f"columns are in the CSV table."
+            f"in square brackets: {LEVEL:.0%} bootstrap interval over tracks; the CSV table has "
+            f"those of the other columns."
         )
     if any(row.ranks for row in rows):
         lines.append(RANKS)
     if any(key in row.cells for row in rows for key in row.claimed):
-        lines.append("in round brackets: the claimed value, and measured minus claimed.")
+        lines.append("in parentheses: the claimed value, and measured minus claimed.")
     if any(row.ours_leaves for row in rows):
-        lines.append("ours: how many values of the recipe neither paper nor code states.")
+        lines.append("ours: number of recipe values that neither the paper nor its code states.")
     return lines
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
-    """A score says little without the best and the cheapest one possible beside it."""
+    """A score says little without an upper and a lower bound."""
     kinds = {row.kind for row in rows}
     if "measured" not in kinds:
         return []
@@ -71,7 +72,7 @@ def _contamination(rows: Sequence[Row]) -> list[str]:
     unknown = [f"{row.method} {row.run}" for row in rows if row.run and row.contaminated is None]
     if unknown:
         lines.append(
-            f"training tracks not known, so not checked against the test tracks: "
+            f"training tracks unknown, hence not checked against the test tracks: "
             f"{', '.join(unknown)}."
         )
     return lines
@@ -86,7 +87,7 @@ def _data_versions(rows: Sequence[Row]) -> list[str]:
     if len(versions) < 2:
         return []
     return [
-        f"scored on different data, compare within one line only: {len(tracks)} tracks, "
+        f"scored on different data, compare only within this line: {len(tracks)} tracks, "
         f"fingerprint {fingerprint[:8]}: {', '.join(sorted(versions[fingerprint, tracks]))}."
         for fingerprint, tracks in sorted(versions)
     ]

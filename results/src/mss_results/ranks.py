@@ -1,4 +1,4 @@
-"""Ranks as groups: rows that the test tracks do not tell apart share one."""
+"""Ranks: rows that do not differ significantly on the test tracks share one."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row that may be ranked: its id, its cells, its data (empty if not known), its tracks."""
+    """A row eligible for ranking; `fingerprint` is that of its data, empty if unknown."""
 
     id: str
     cells: Mapping[Key, Cell]
@@ -22,83 +22,85 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Rank:
-    """One more than the number of rows in better groups, and who else is in the group."""
+    """One more than the number of rows in better groups, and the other rows of the group."""
 
-    place: int
+    position: int
     tied: tuple[str, ...]
 
 
 def rank(candidates: Sequence[Candidate]) -> dict[str, dict[Key, Rank]]:
     """Id -> (stem, metric) -> rank, for rows that share their tracks with at least one other.
 
-    Within one column the rows are sorted by value, and each is compared with the next by a paired
-    Wilcoxon test; Holm's correction is over those pairs. A group ends where the better row wins at
-    0.05; the ends of a long group may differ although no two neighbours do.
+    Within a column, rows are sorted by value, and each is compared with the next by a paired
+    Wilcoxon test, with Holm's correction over these pairs. A group ends where the better row wins
+    at 0.05; the two ends of a long group may differ although no two neighbours do.
     """
-    ranks: dict[str, dict[Key, Rank]] = {one.id: {} for one in candidates}
+    ranks: dict[str, dict[Key, Rank]] = {each.id: {} for each in candidates}
     for pool in pools(candidates):
-        for key in sorted({key for one in pool for key in one.cells}):
-            for id, place in _rank_column(pool, key):
-                ranks[id][key] = place
+        for key in sorted({key for each in pool for key in each.cells}):
+            for id, column_rank in _rank_column(pool, key):
+                ranks[id][key] = column_rank
     return ranks
 
 
 def pools(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Rows that were scored on the same data and tracks.
+    """Group rows that were scored on the same data and tracks.
 
-    Rows of unknown data join those of the same tracks if these have one fingerprint, not several.
+    Rows of unknown data join those with the same tracks if the latter share a fingerprint.
     """
     known: dict[tuple[str, ...], set[str]] = {}
-    for one in candidates:
-        known.setdefault(one.tracks, set()).add(one.fingerprint)
-    found: dict[tuple[str, tuple[str, ...]], list[Candidate]] = {}
-    for one in candidates:
-        prints = known[one.tracks] - {""}
-        only = next(iter(prints)) if len(prints) == 1 else one.fingerprint
-        found.setdefault((only, one.tracks), []).append(one)
-    return [found[key] for key in sorted(found)]
+    for each in candidates:
+        known.setdefault(each.tracks, set()).add(each.fingerprint)
+    by_data: dict[tuple[str, tuple[str, ...]], list[Candidate]] = {}
+    for each in candidates:
+        prints = known[each.tracks] - {""}
+        fingerprint = next(iter(prints)) if len(prints) == 1 else each.fingerprint
+        by_data.setdefault((fingerprint, each.tracks), []).append(each)
+    return [by_data[key] for key in sorted(by_data)]
 
 
 def compare_all(
     candidates: Sequence[Candidate], key: Key
 ) -> list[tuple[str, str, Comparison, float]]:
-    """Every pair of rows on the same tracks: ids, comparison, p after Holm over all pairs."""
+    """All pairs of rows on the same tracks: ids, comparison, p Holm-corrected over all pairs."""
     pairs = [
-        (one, two, compare(one.cells[key].by_track, two.cells[key].by_track))
+        (first, second, compare(first.cells[key].by_track, second.cells[key].by_track))
         for pool in pools(candidates)
-        for one, two in combinations([one for one in pool if _has(one, key)], 2)
+        for first, second in combinations([each for each in pool if _is_scored(each, key)], 2)
     ]
     corrected = holm([comparison.p for _, _, comparison in pairs])
     return [
-        (one.id, two.id, comparison, p)
-        for (one, two, comparison), p in zip(pairs, corrected, strict=True)
+        (first.id, second.id, comparison, p)
+        for (first, second, comparison), p in zip(pairs, corrected, strict=True)
     ]
 
 
-def _has(one: Candidate, key: Key) -> bool:
-    return key in one.cells and one.cells[key].is_scored
+def _is_scored(candidate: Candidate, key: Key) -> bool:
+    return key in candidate.cells and candidate.cells[key].is_scored
 
 
 def _rank_column(pool: Sequence[Candidate], key: Key) -> Iterator[tuple[str, Rank]]:
-    scored = [one for one in pool if _has(one, key)]
-    scored.sort(key=lambda one: (-one.cells[key].value, one.id))
+    scored = [each for each in pool if _is_scored(each, key)]
+    scored.sort(key=lambda each: (-each.cells[key].value, each.id))
     if len(scored) < 2:
         return
-    place = 1
+    position = 1
     for group in _groups(scored, key):
-        ids = [one.id for one in group]
+        ids = [each.id for each in group]
         for id in ids:
-            yield id, Rank(place, tuple(other for other in ids if other != id))
-        place += len(group)
+            yield id, Rank(position, tuple(other for other in ids if other != id))
+        position += len(group)
 
 
 def _groups(scored: Sequence[Candidate], key: Key) -> list[list[Candidate]]:
     pairs = list(zip(scored, scored[1:], strict=False))
-    found = [compare(one.cells[key].by_track, two.cells[key].by_track) for one, two in pairs]
+    comparisons = [
+        compare(above.cells[key].by_track, below.cells[key].by_track) for above, below in pairs
+    ]
     groups = [[scored[0]]]
-    corrected = holm([each.p for each in found])
-    for (_, below), comparison, p in zip(pairs, found, corrected, strict=True):
-        # Ordered by medians, a row may stand above one that wins on most tracks: no win, a tie.
+    corrected = holm([each.p for each in comparisons])
+    for (_, below), comparison, p in zip(pairs, comparisons, corrected, strict=True):
+        # A row with the higher median may still lose on most tracks: that counts as a tie.
         if p < LEVEL and comparison.first_is_better:
             groups.append([below])
         else:

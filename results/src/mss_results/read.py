@@ -1,4 +1,4 @@
-"""Score folders: <scores>/<dataset>/<method>/<run>/ with run.json and museval's track files."""
+"""Reads score folders: <scores>/<dataset>/<method>/<run>/ with run.json and track files."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from mss_results.track_file import (
 
 SCHEMA = 1
 KINDS = ("model", "blind", "baseline", "oracle")
-WAYS = ("median", "mean")
+AGGREGATES = ("median", "mean")
 NO_CACHE = Cache(None)
 
 
@@ -25,7 +25,7 @@ NO_CACHE = Cache(None)
 class ScoreSet:
     """All tracks of one run under one protocol, sorted by track name.
 
-    label: the protocol's folder in that of the run; digests: track to SHA-256 of its file.
+    label: the protocol's folder within the run's; digests: track -> SHA-256 of its file.
     """
 
     label: str
@@ -36,7 +36,7 @@ class ScoreSet:
 
 @dataclass(frozen=True)
 class Training:
-    """What a model was fitted on; None where nobody wrote it down."""
+    """What a model was trained on; None where it was not recorded."""
 
     dataset: str | None
     fingerprint: str | None
@@ -47,7 +47,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Cost:
-    """Multiply-adds in GMAC per second of audio, seconds per second, bytes; None if unmeasured."""
+    """GMAC and processing seconds per second of audio, peak memory; None if not measured."""
 
     gmac_per_second: float | None
     real_time_factor: float | None
@@ -56,7 +56,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made the numbers; None where nobody wrote it down."""
+    """How the scores were made; None where it was not recorded."""
 
     command: str | None
     commit: str | None
@@ -95,28 +95,28 @@ class Run:
 
 
 def read_runs(roots: Sequence[Path], cache: Cache = NO_CACHE) -> tuple[Run, ...]:
-    """Read every run under the score folders, sorted by data set, method and run.
+    """Read all runs in the score folders, sorted by data set, method and run.
 
-    Every digest is checked; frames come from the cache where it has those of the same bytes.
+    Every digest is checked, even if the frames of unchanged files come from the cache.
 
     Raises:
         FileNotFoundError: if a folder, a run.json or a listed track file is missing.
-        ValueError: if a file is malformed, was changed after it was written, or names what the
-            run does not have; if two folders hold the same run.
+        ValueError: if a file is malformed, was changed after it was written, or refers to
+            something the run does not have; if two folders hold the same run.
     """
-    found: dict[str, tuple[Run, Path]] = {}
+    by_id: dict[str, tuple[Run, Path]] = {}
     for root in roots:
         if not root.is_dir():
             raise FileNotFoundError(f"no folder {root}: --scores must name score folders")
         for folder in _run_folders(root):
             run = _read_run(folder, cache)
-            if run.id in found:
+            if run.id in by_id:
                 raise ValueError(
-                    f"{folder}: run {run.id} is also in {found[run.id][1]}: "
+                    f"{folder}: run {run.id} is also in {by_id[run.id][1]}: "
                     f"give one of them another run name"
                 )
-            found[run.id] = (run, folder)
-    runs = (run for run, _ in found.values())
+            by_id[run.id] = (run, folder)
+    runs = (run for run, _ in by_id.values())
     return tuple(sorted(runs, key=lambda run: (run.dataset, run.method, run.name)))
 
 
@@ -135,14 +135,14 @@ def _folders(folder: Path) -> list[Path]:
 def _read_run(folder: Path, cache: Cache) -> Run:
     file = folder / "run.json"
     if not file.is_file():
-        raise FileNotFoundError(f"no run.json in {folder}: evaluate writes it beside the scores")
+        raise FileNotFoundError(f"no run.json in {folder}: evaluate writes it with the scores")
     fields = parse_object(file.read_bytes(), file)
     if fields.count("schema") != SCHEMA:
         raise ValueError(
-            f"{file}: field schema is {fields.count('schema')}: this version reads {SCHEMA}"
+            f"{file}: field schema is {fields.count('schema')}: this version reads schema {SCHEMA}"
         )
     dataset = fields.inner("dataset")
-    _check_place(folder, fields, dataset)
+    _check_folder_names(folder, fields, dataset)
     stems = fields.texts("stems")
     for stem in stems:
         check_stem(stem, KNOWN_STEMS, f"{file}: field stems")
@@ -170,20 +170,20 @@ def _read_run(folder: Path, cache: Cache) -> Run:
     )
 
 
-def _check_place(folder: Path, fields: Fields, dataset: Fields) -> None:
-    """A copied folder would count under the wrong name."""
-    places = (
+def _check_folder_names(folder: Path, fields: Fields, dataset: Fields) -> None:
+    """Check that the folders are named after run, method and data set: copies may not be."""
+    expected = (
         (folder.name, fields.text("run"), fields.where("run")),
         (folder.parent.name, fields.text("method"), fields.where("method")),
         (folder.parent.parent.name, dataset.text("name"), dataset.where("name")),
     )
-    for place, name, where in places:
+    for folder_name, name, where in expected:
         check_name(name, where)
-        if place != name:
-            raise ValueError(f"{where} is {name!r}, its folder is {place!r}: they must agree")
+        if folder_name != name:
+            raise ValueError(f"{where} is {name!r}, its folder is {folder_name!r}: they must agree")
     if dataset.text("split") != "test":
         raise ValueError(
-            f"{dataset.where('split')} is {dataset.text('split')!r}: boards show 'test' only"
+            f"{dataset.where('split')} is {dataset.text('split')!r}: boards show only 'test'"
         )
 
 
@@ -225,7 +225,7 @@ def _score_sets(
 ) -> tuple[ScoreSet, ...]:
     protocols = fields.inner("protocols")
     if not protocols.values:
-        raise ValueError(f"{fields.where('protocols')} is empty: a run needs at least one")
+        raise ValueError(f"{fields.where('protocols')} is empty: a run needs at least one protocol")
     present = {path.name for path in _folders(folder)}
     for name in sorted(present - set(protocols.values)):
         raise ValueError(f"{protocols.where(name)} is missing: the folder {folder / name} exists")
@@ -253,24 +253,24 @@ def _protocol(entry: Fields) -> Protocol:
         metrics=entry.texts("metrics"),
         unit=entry.text("unit"),
         targets=targets,
-        frames=entry.choice("frames", WAYS),
-        tracks=entry.choice("tracks", WAYS),
+        frames=entry.choice("frames", AGGREGATES),
+        tracks=entry.choice("tracks", AGGREGATES),
         silence=entry.text("silence"),
     )
 
 
 def _digests(folder: Path, entry: Fields, tracks: tuple[str, ...]) -> list[tuple[str, Path, str]]:
-    """Track, file, digest; the disk, the digests and the track list must name the same."""
+    """Track, file and digest, after checking that disk, digests and track list agree."""
     files = entry.inner("files")
     wanted = {f"test/{track}.json" for track in tracks}
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*.json")}
     for name in sorted(wanted ^ set(files.values)):
         raise ValueError(
-            f"{files.where(name)} is {'missing' if name in wanted else 'no test track'}: "
-            f"files and dataset.tracks must name the same {len(tracks)} tracks"
+            f"{files.where(name)} is {'missing' if name in wanted else 'not a test track'}: "
+            f"files and dataset.tracks must list the same {len(tracks)} tracks"
         )
     for name in sorted(wanted - present):
-        raise FileNotFoundError(f"no file {folder / name}: run.json lists it in {files.place[:-1]}")
+        raise FileNotFoundError(f"no file {folder / name}: run.json lists it in {files.path[:-1]}")
     for name in sorted(present - wanted):
         raise ValueError(f"{folder / name}: not listed in run.json: remove it or evaluate again")
     return [
@@ -280,11 +280,11 @@ def _digests(folder: Path, entry: Fields, tracks: tuple[str, ...]) -> list[tuple
 
 
 def _absent(entry: Fields, tracks: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Track -> targets without a score, of which `notes` tells why."""
+    """Track -> targets without a score, for reasons given in `notes`."""
     notes = entry.inner("notes")
     for track in notes.values:
         if track not in tracks:
-            raise ValueError(f"{notes.where(track)} is no test track: use dataset.tracks")
+            raise ValueError(f"{notes.where(track)} is not a test track: use dataset.tracks")
     return {track: tuple(notes.inner(track).values) for track in notes.values}
 
 
@@ -295,12 +295,12 @@ def _tracks(
     cache: Cache,
 ) -> tuple[TrackScores, ...]:
     key = cache.key(protocol, {track: digest for track, _, digest in files}, absent)
-    kept = cache.load(key, protocol)
+    cached = cache.load(key, protocol)
     contents = ((track, file, _content(file, digest)) for track, file, digest in files)
-    if kept is not None:
-        for _ in contents:  # the digests are checked all the same
+    if cached is not None:
+        for _ in contents:  # still check the digests
             pass
-        return kept
+        return cached
     tracks = tuple(
         parse_track(content, file, track, protocol, absent.get(track, ()))
         for track, file, content in contents
@@ -315,6 +315,6 @@ def _content(file: Path, digest: str) -> bytes:
     if actual != digest:
         raise ValueError(
             f"{file}: its SHA-256 is {actual[:12]}..., run.json says {digest[:12]}...: "
-            f"scores are never edited, evaluate again"
+            f"scores must not be edited, evaluate again"
         )
     return content

@@ -1,7 +1,6 @@
-"""A second opinion: cells of the written leaderboard, recomputed from the JSON files.
+"""An independent check: cells of the leaderboard on disk, recomputed from the JSON files.
 
-Shares no code with the readers and the aggregation, so that a fault of theirs, or of the cache,
-does not confirm itself.
+It shares no code with the readers, the aggregation or the cache, so that a bug there can't hide.
 """
 
 import csv
@@ -22,17 +21,17 @@ def recheck(leaderboard: Path, scores: Sequence[Path], cells: int, seed: int) ->
     """Recompute a random sample of measured cells; return how many.
 
     Args:
-        leaderboard: leaderboard.csv as it stands on disk.
+        leaderboard: leaderboard.csv on disk.
         scores: the score folders.
-        cells: how many lines to draw; all of them if there are fewer.
+        cells: number of lines to draw; all of them if there are fewer.
         seed: of the draw.
 
     Raises:
-        ValueError: one line per cell that differs from what its JSON files give; if cells < 0.
+        ValueError: with one line per cell that its JSON files contradict; if cells < 0.
         FileNotFoundError: if the run of a cell is in none of the score folders.
     """
     if cells < 0:
-        raise ValueError(f"--cells is {cells}: draw 0 cells or more")
+        raise ValueError(f"--cells is {cells}: give 0 or more")
     with leaderboard.open(encoding="utf-8", newline="") as file:
         lines = [
             (number, line)
@@ -44,18 +43,18 @@ def recheck(leaderboard: Path, scores: Sequence[Path], cells: int, seed: int) ->
     for numbered in sorted(chosen, key=lambda numbered: numbered[0]):
         run = numbered[1]["source"], numbered[1]["protocol"]
         by_run.setdefault(run, []).append(numbered)
-    found: list[str] = []
+    problems: list[str] = []
     for (source, protocol), group in by_run.items():
         folder = _folder(source, scores)
         values = _recompute(folder, protocol, [(line["stem"], line["metric"]) for _, line in group])
         for (number, line), result in zip(group, values, strict=True):
-            found += _differs(f"{leaderboard}: line {number}", line, folder, *result)
-    if found:
-        raise ValueError("\n".join(found))
+            problems += _compare(f"{leaderboard}: line {number}", line, folder, *result)
+    if problems:
+        raise ValueError("\n".join(problems))
     return len(chosen)
 
 
-def _differs(
+def _compare(
     where: str, line: Mapping[str, str], folder: Path, value: float, tracks: int
 ) -> list[str]:
     printed = float(line["value"]) if line["value"] else math.nan
@@ -65,7 +64,7 @@ def _differs(
     return [
         f"{where} has {line['value']} over {line['tracks']} tracks for {line['stem']} "
         f"{line['metric']}, its files in {folder} give {value:.3f} over {tracks}: "
-        f"run mss-results build, and report the fault if it stays"
+        f"run mss-results build, and report a bug if that does not help"
     ]
 
 
@@ -79,7 +78,7 @@ def _folder(source: str, scores: Sequence[Path]) -> Path:
 def _recompute(
     folder: Path, protocol: str, cells: Sequence[tuple[str, str]]
 ) -> list[tuple[float, int]]:
-    """Value and number of scored tracks of each (stem, metric); every file is read once."""
+    """Value and number of scored tracks of each (stem, metric); reads every file once."""
     record = json.loads((folder / "run.json").read_bytes())
     ((label, entry),) = (
         (label, entry) for label, entry in record["protocols"].items() if entry["id"] == protocol
@@ -112,7 +111,7 @@ def _targets(file: Path, digest: str) -> dict[str, list[Any]]:
 
 
 def _scored(values: Sequence[float]) -> list[float]:
-    return [value for value in values if value == value]
+    return [value for value in values if not math.isnan(value)]
 
 
 def _reduce(values: Sequence[float], how: str) -> float:

@@ -1,4 +1,4 @@
-"""Does one method beat another on the same tracks? Wilcoxon's signed ranks, Holm's correction."""
+"""Whether one method beats another on the same tracks: Wilcoxon test and Holm's correction."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.05
-EXACT_TRACKS = 50  # MUSDB18's test set; beyond, the normal approximation
-# Files hold five decimals: a smaller difference is rounding of the sums, not a score.
+EXACT_TRACKS = 50  # MUSDB18's test set; above, the normal approximation
+# Score files have five decimals: smaller differences are rounding errors of the aggregation.
 _DECIMALS = 9
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A paired comparison of two rows: the tracks both have, two-sided p, which way it points."""
+    """A paired comparison of two rows: number of common tracks, two-sided p, and direction."""
 
     tracks: int
     p: float
@@ -24,7 +24,7 @@ class Comparison:
 
 
 def compare(first: Mapping[str, float], second: Mapping[str, float]) -> Comparison:
-    """Wilcoxon's signed-rank test over the tracks that have a score in both."""
+    """Wilcoxon signed-rank test over the tracks that have a score in both rows."""
     shared = sorted(set(first) & set(second))
     gaps = np.array([first[track] - second[track] for track in shared], dtype=np.float64)
     gaps = gaps[~np.isnan(gaps)]
@@ -33,10 +33,10 @@ def compare(first: Mapping[str, float], second: Mapping[str, float]) -> Comparis
 
 
 def wilcoxon(differences: Sequence[float]) -> float:
-    """Two-sided p of paired differences; zeros are left out, ties share their mean rank.
+    """Two-sided p of paired differences; zeros are dropped, ties get their mean rank.
 
-    Up to EXACT_TRACKS differences the distribution is enumerated exactly, ties included; beyond,
-    the normal approximation with its variance corrected for ties and no continuity correction.
+    Up to EXACT_TRACKS differences, the distribution is enumerated exactly, including ties; above,
+    it is the normal approximation with tie-corrected variance and no continuity correction.
     """
     return _signed_ranks(np.asarray(differences, dtype=np.float64))[0]
 
@@ -46,9 +46,10 @@ def _signed_ranks(differences: NDArray[np.float64]) -> tuple[float, int, int]:
     gaps = differences[differences != 0]
     if not len(gaps):
         return 1.0, 0, 0
-    _, place, counts = np.unique(np.abs(gaps), return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(np.abs(gaps), return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    doubled = (2 * last - counts + 1)[place]  # first plus last rank of a tie: twice its mean
+    # Mean ranks of ties may end in .5: doubled, first plus last rank of the tie, they are integers.
+    doubled = (2 * last - counts + 1)[inverse]
     plus, total = int(doubled[gaps > 0].sum()), int(doubled.sum())
     if len(gaps) <= EXACT_TRACKS:
         p = _exact(tuple(sorted(int(rank) for rank in doubled)), min(plus, total - plus))
@@ -59,13 +60,13 @@ def _signed_ranks(differences: NDArray[np.float64]) -> tuple[float, int, int]:
 
 @lru_cache(maxsize=1024)
 def _tail(doubled: tuple[int, ...]) -> NDArray[np.float64]:
-    """P(twice the rank sum <= index) if every sign is a fair coin."""
-    odds = np.zeros(sum(doubled) + 1)
-    odds[0] = 1.0
+    """P(twice the rank sum <= index) under the null hypothesis: each sign is a fair coin flip."""
+    probs = np.zeros(sum(doubled) + 1)
+    probs[0] = 1.0
     for rank in doubled:
-        shifted = np.concatenate([np.zeros(rank), odds[:-rank]])
-        odds = (odds + shifted) / 2
-    return np.cumsum(odds)
+        shifted = np.concatenate([np.zeros(rank), probs[:-rank]])
+        probs = (probs + shifted) / 2
+    return np.cumsum(probs)
 
 
 def _exact(doubled: tuple[int, ...], smaller: int) -> float:
@@ -80,7 +81,7 @@ def _normal(count: int, ties: NDArray[np.int64], plus: float) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p values, in the order given."""
+    """Holm's step-down adjusted p-values, in the order of `ps`."""
     adjusted = [0.0] * len(ps)
     highest = 0.0
     for step, index in enumerate(sorted(range(len(ps)), key=lambda index: ps[index])):

@@ -1,7 +1,7 @@
-"""The page: one HTML file with every board, and one script per run with its frames.
+"""The page: one HTML file with all boards, and one script per run with its frames.
 
-Opened from disk it needs no server and no network. Frames are scripts, not JSON, because a browser
-lets a page that was opened from disk load scripts, and nothing else, from beside it.
+It opens from disk, without server or network. Frames are scripts rather than JSON because a page
+opened from disk may load scripts from its own folder but not fetch other files.
 """
 
 import json
@@ -30,31 +30,31 @@ Json = object
 
 
 @dataclass(frozen=True)
-class Site:
-    """Where the page belongs, and the estimates it may play: <audio>/<run id>/<track>/<stem>.*"""
+class SitePaths:
+    """The page's folder, and that of the estimates to play: <audio>/<run id>/<track>/<stem>.*"""
 
     folder: Path
     audio: Path | None
 
     def href(self, file: Path) -> str:
-        """A file's address as seen from the page."""
+        """A file's URL relative to the page."""
         relative = os.path.relpath(file.absolute(), self.folder.absolute())
         return quote(Path(relative).as_posix())
 
 
-def site(boards: Sequence[Board], place: Site) -> dict[Path, str]:
-    """Every file of the page and its text.
+def site(boards: Sequence[Board], paths: SitePaths) -> dict[Path, str]:
+    """All files of the page, with their text.
 
     Raises:
-        FileNotFoundError: if there is no audio folder where one is named.
+        FileNotFoundError: if the audio folder does not exist.
     """
-    if place.audio is not None and not place.audio.is_dir():
-        raise FileNotFoundError(f"no folder {place.audio}: --audio must hold the estimates")
-    texts = {place.folder / "index.html": _html([_board(board, place) for board in boards])}
+    if paths.audio is not None and not paths.audio.is_dir():
+        raise FileNotFoundError(f"no folder {paths.audio}: --audio must hold the estimates")
+    texts = {paths.folder / "index.html": _html([_board(board, paths) for board in boards])}
     for board in boards:
         for row in board.rows:
             if row.scores is not None:
-                texts[place.folder / _frames_file(board, row)] = _frames(board, row)
+                texts[paths.folder / _frames_file(board, row)] = _frames(board, row)
     return texts
 
 
@@ -64,21 +64,21 @@ def _html(boards: Sequence[Json]) -> str:
     def read(name: str) -> str:
         return (page / name).read_text(encoding="utf-8")
 
-    # The texts hold no marker of a later one, since only the last replacement is not ours.
+    # The data is inserted last, as it may contain any text, including the other placeholders.
     text = read("page.html").replace("/*STYLE*/", read("page.css"))
     text = text.replace("/*SCRIPT*/", "\n".join(read(name) for name in _SCRIPTS))
-    # A board is a line, so that a change shows where it is.
+    # One board per line, so that diffs show which board has changed.
     lines = ",\n".join(_json(board) for board in boards)
     return text.replace("/*DATA*/", f'{{"boards":[\n{lines}\n]}}')
 
 
 def _json(value: Json) -> str:
-    """JSON that may stand inside a script element; keys in the order given, ASCII only."""
+    """JSON that is safe inside a script element: ASCII only, without `<`."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
 
 
-def _board(board: Board, place: Site) -> Json:
+def _board(board: Board, paths: SitePaths) -> Json:
     keys = [(stem, metric) for metric in board.metrics for stem in board.stems]
     unit = board.definitions[0].unit if board.definitions else "dB"
     return {
@@ -91,7 +91,7 @@ def _board(board: Board, place: Site) -> Json:
         "leads": {metric: board.lead(metric)[0] for metric in board.metrics},
         "about": about(board),
         "notes": sentences(board.rows),
-        "rows": [_row(board, row, keys, place) for row in board.rows],
+        "rows": [_row(board, row, keys, paths) for row in board.rows],
         "pairs": {_name(key): _pairs(board, key) for key in keys},
     }
 
@@ -101,16 +101,18 @@ def _name(key: tuple[str, str]) -> str:
 
 
 def _pairs(board: Board, key: tuple[str, str]) -> Json:
-    """[row, row, p, tracks] by index in the board; the first is the better of the two."""
-    index = {row.id: number for number, row in enumerate(board.rows) if row.run}
-    found: list[list[float]] = []
+    """[better row, worse row, p, tracks] of each pair, with rows by their index in the board."""
+    index_of = {row.id: index for index, row in enumerate(board.rows) if row.run}
+    pairs: list[list[float]] = []
     for one, two, comparison, p in compare_all(candidates(board.dataset, board.rows), key):
-        pair = [index[one], index[two]] if comparison.first_is_better else [index[two], index[one]]
-        found.append([*pair, float(f"{p:.3g}"), comparison.tracks])
-    return found
+        pair = [index_of[one], index_of[two]]
+        if not comparison.first_is_better:
+            pair.reverse()
+        pairs.append([*pair, float(f"{p:.3g}"), comparison.tracks])
+    return pairs
 
 
-def _row(board: Board, row: Row, keys: Sequence[tuple[str, str]], place: Site) -> Json:
+def _row(board: Board, row: Row, keys: Sequence[tuple[str, str]], paths: SitePaths) -> Json:
     shown = [key for key in keys if key in row.cells]
     return {
         "kind": row.kind,
@@ -131,7 +133,7 @@ def _row(board: Board, row: Row, keys: Sequence[tuple[str, str]], place: Site) -
         "tracks": row.tracks,
         "cells": {_name(key): _cell(row, key) for key in shown},
         "songs": {_name(key): _songs(row.cells[key], row.tracks) for key in shown if row.run},
-        **_measured(board, row, place),
+        **_measured(board, row, paths),
     }
 
 
@@ -143,7 +145,7 @@ def _cell(row: Row, key: tuple[str, str]) -> Json:
         "low": _number(low),
         "high": _number(high),
         "tracks": cell.tracks,
-        "rank": None if rank is None else rank.place,
+        "rank": None if rank is None else rank.position,
         "tied": [] if rank is None else rank.tied,
         "claimed": row.claimed.get(key),
         "source": cell.source,
@@ -155,24 +157,24 @@ def _songs(cell: Cell, tracks: Sequence[str]) -> Json:
 
 
 def _number(value: float) -> float | None:
-    # More decimals than are shown: rounded twice, a number would differ from that of the tables.
+    # More decimals than are shown: rounding twice could differ from the tables.
     return None if math.isnan(value) else round(value, 5) + 0.0
 
 
-def _measured(board: Board, row: Row, place: Site) -> dict[str, Json]:
-    """What only a run has: where it came from, its files, its frames, its sounds."""
+def _measured(board: Board, row: Row, paths: SitePaths) -> dict[str, Json]:
+    """What only a run has: provenance, score files, frames, audio."""
     run, scores = row.made_by, row.scores
     if run is None or scores is None:
         return {"facts": [], "files": [], "frames": None, "audio": {}}
     folder = run.folder / scores.label / "test"
     return {
         "facts": [[label, text] for label, text in _facts(row).items() if text],
-        "record": place.href(run.folder / "run.json"),
+        "record": paths.href(run.folder / "run.json"),
         "files": [
-            [place.href(folder / f"{track}.json"), scores.digests[track]] for track in row.tracks
+            [paths.href(folder / f"{track}.json"), scores.digests[track]] for track in row.tracks
         ],
         "frames": _frames_file(board, row),
-        "audio": _audio(place, run.id, row.tracks),
+        "audio": _audio(paths, run.id, row.tracks),
     }
 
 
@@ -200,26 +202,26 @@ def _trained_on(run: Run) -> str:
     if run.kind != "model":
         return "nothing"
     if run.training is None or run.training.tracks is None:
-        return "not known"
+        return "unknown"
     return f"{len(run.training.tracks)} tracks of {run.training.dataset}"
 
 
-def _audio(place: Site, id: str, tracks: Sequence[str]) -> Json:
-    """Track -> stem -> address of the estimate, for the files that are there."""
-    if place.audio is None:
+def _audio(paths: SitePaths, id: str, tracks: Sequence[str]) -> Json:
+    """Track -> stem -> URL of the estimate, for existing files."""
+    if paths.audio is None:
         return {}
-    found: dict[str, dict[str, str]] = {}
+    urls: dict[str, dict[str, str]] = {}
     for track in tracks:
-        folder = place.audio / id / track
+        folder = paths.audio / id / track
         sounds = sorted(folder.iterdir()) if folder.is_dir() else []
         for sound in sounds:
             if sound.suffix.lower() in AUDIO_SUFFIXES:
-                found.setdefault(track, {})[sound.stem] = place.href(sound)
-    return found
+                urls.setdefault(track, {})[sound.stem] = paths.href(sound)
+    return urls
 
 
 def _frames_file(board: Board, row: Row) -> str:
-    # Names hold no "--", so the joint name is that of one run and protocol.
+    # Names contain no "--", so the file name is unique.
     return f"runs/{board.name}--{row.method}--{row.run}.js"
 
 
@@ -237,9 +239,9 @@ def _frames(board: Board, row: Row) -> str:
 
 
 def _hundredths(values: Frames) -> list[int | None]:
-    """Whole hundredths, which JSON writes quickly; None for NaN."""
-    whole = np.round(100 * np.nan_to_num(values)).astype(np.int64).tolist()
+    """Integer hundredths, which are shorter and quicker to write than floats; None for NaN."""
+    integers = np.round(100 * np.nan_to_num(values)).astype(np.int64).tolist()
     missing = np.isnan(values)
     if not missing.any():
-        return list(whole)
-    return [None if gone else value for value, gone in zip(whole, missing.tolist(), strict=True)]
+        return list(integers)
+    return [None if nan else value for value, nan in zip(integers, missing.tolist(), strict=True)]

@@ -1,4 +1,4 @@
-"""Boards between markers in README files.
+"""Inserts boards between markers in README files.
 
 <!-- results:begin <dataset>--<protocol> [metric=NAME] [method=NAME] -->
 <!-- results:end -->
@@ -19,11 +19,11 @@ _ANY = "<!-- results:"
 
 
 def splice(text: str, file: Path, boards: Mapping[str, Board]) -> str:
-    """Replace what stands between each pair of markers; everything else stays, byte for byte.
+    """Replace the text between each pair of markers; everything else is kept byte for byte.
 
     Raises:
-        ValueError: naming file and line, if a marker is misspelt, stands inside another pair, is
-            not closed, or asks for a board that does not exist.
+        ValueError: with file and line, if a marker is malformed, nested or unclosed, or names a
+            board that does not exist.
     """
     kept: list[str] = []
     opened = 0
@@ -32,19 +32,19 @@ def splice(text: str, file: Path, boards: Mapping[str, Board]) -> str:
         if bare.startswith(_ANY):
             where = f"{file}: line {number}"
             if bare == _END:
-                _check(opened > 0, f"{where} ends what no marker began: remove the line")
+                _check(opened > 0, f"{where} ends a board that never began: remove the line")
                 opened = 0
             else:
                 _check(
                     opened == 0,
-                    f"{where} begins a board inside that of line {opened}: write {_END} first",
+                    f"{where} begins a board inside that of line {opened}: insert {_END} first",
                 )
                 opened = number
                 kept += [line, _render(bare, where, boards).replace("\n", _line_end(line))]
                 continue
         if not opened:
             kept.append(line)
-    _check(opened == 0, f"{file}: line {opened} begins a board that never ends: write {_END}")
+    _check(opened == 0, f"{file}: line {opened} begins a board that never ends: insert {_END}")
     return "".join(kept)
 
 
@@ -62,7 +62,7 @@ def _render(marker: str, where: str, boards: Mapping[str, Board]) -> str:
     if match is None:
         raise ValueError(
             f"{where} is {marker!r}: write <!-- results:begin DATASET--PROTOCOL metric=NAME "
-            f"method=NAME -->, the last two being optional, or {_END}"
+            f"method=NAME -->, where metric and method are optional, or {_END}"
         )
     board = boards.get(match["board"])
     if board is None:
@@ -75,5 +75,5 @@ def _render(marker: str, where: str, boards: Mapping[str, Board]) -> str:
             f"{where} asks for the metric {match['metric']!r}: the board has "
             f"{', '.join(board.metrics)}"
         )
-    # Without blank lines around it a table would join the comment's HTML block.
+    # Without blank lines, Markdown takes the table as part of the comment's HTML block.
     return f"\n{markdown(board, match['method'], match['metric'])}\n"

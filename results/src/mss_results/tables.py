@@ -1,4 +1,4 @@
-"""Boards as CSV: the long leaderboard and one wide table per board."""
+"""Boards as CSV: one long leaderboard, and one wide table per board."""
 
 import csv
 import io
@@ -51,7 +51,7 @@ def yes_no(value: bool | None) -> str:
 
 
 def contaminated(row: Row) -> str:
-    """true or false; empty where the training tracks are not known."""
+    """true or false; empty if the training tracks are unknown."""
     return "" if row.contaminated is None else yes_no(bool(row.contaminated))
 
 
@@ -64,11 +64,11 @@ def bounds(cell: Cell | None) -> tuple[str, str]:
 def ranked(row: Row, key: tuple[str, str]) -> tuple[str, str]:
     """The rank and the other rows of its group, as <method>/<run>; empty for unranked rows."""
     rank = row.ranks.get(key)
-    return ("", "") if rank is None else (str(rank.place), "; ".join(rank.tied))
+    return ("", "") if rank is None else (str(rank.position), "; ".join(rank.tied))
 
 
 def leaderboard_csv(boards: Sequence[Board]) -> str:
-    """Every cell of every board as one line, sorted by board, method, recipe and source."""
+    """One line per cell of every board, sorted by board, method, recipe, kind and run."""
     lines: list[tuple[str, ...]] = []
     for board in boards:
         by_name = sorted(board.rows, key=lambda row: (row.method, row.recipe, row.kind, row.run))
@@ -120,8 +120,8 @@ def _cost(row: Row) -> tuple[str, str, str]:
 def wide_csv(board: Board) -> str:
     """One line per claimed row or run, in the board's order.
 
-    A value column is "<stem> <metric>". Where any row has them, it is followed by the ends of the
-    95 % interval, the rank, and the claimed value with measured minus claimed.
+    Value columns are named "<stem> <metric>". If any row has them, the ends of the 95 % interval,
+    the rank, the claimed value, and measured minus claimed follow.
     """
     keys = [(stem, metric) for metric in board.metrics for stem in board.stems]
     columns = [
@@ -174,18 +174,18 @@ def _facts(rows: Sequence[Row]) -> list[list[str]]:
 
 
 def claimed_value(row: Row, key: tuple[str, str]) -> float | None:
-    """The value of the claimed row that a run reproduces; None without a value beside it."""
+    """The claimed value that a run reproduces; None if the run has no value itself."""
     return row.claimed.get(key) if key in row.cells else None
 
 
 def difference(row: Row, key: tuple[str, str]) -> float | None:
-    """Measured minus claimed in dB; None where either is missing."""
+    """Measured minus claimed in dB; None if either is missing."""
     claimed = claimed_value(row, key)
     return None if claimed is None else row.cells[key].value - claimed
 
 
 def run_cell(row: Row) -> str:
-    """The run's name; for a claimed row of ours without a score, that nobody ran it."""
+    """The run's name; "not run" for claimed rows of our recipes without a score."""
     return "not run" if row.not_run else row.run
 
 

@@ -1,4 +1,4 @@
-"""museval's JSON of one track: targets, their frames, each frame's metrics."""
+"""Reads museval's JSON of one track: targets, their frames, and each frame's metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from mss_results.fields import MAX_NUMBER, Fields, parse_object
 
 STEMS = ("vocals", "drums", "bass", "other")
 KNOWN_STEMS = (*STEMS, "accompaniment")
-AVERAGE = "average"  # stands where a stem stands: the plain mean over STEMS
+AVERAGE = "average"  # used like a stem: the plain mean over STEMS
 
 Frames = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a number means: its metrics and how frames and tracks are brought together.
+    """The definition of scores: metrics, targets, and aggregation over frames and tracks.
 
-    targets: the stems scored, which may be sums of what was estimated, as the accompaniment is.
+    targets: the stems scored; they may be sums of estimated stems, such as the accompaniment.
     """
 
     id: str
@@ -35,9 +35,9 @@ class Protocol:
 
 @dataclass(frozen=True)
 class TrackScores:
-    """The frames of one track by (stem, metric): (frame) values, NaN where there is no score.
+    """The frames of one track: (stem, metric) -> (frame) values, NaN where there is no score.
 
-    step: seconds from one frame's start to the next; NaN if there are fewer than two.
+    step: seconds between the starts of consecutive frames; NaN if there are fewer than two.
     """
 
     protocol: str
@@ -54,12 +54,12 @@ def parse_track(
     Args:
         content, file: the file's bytes, and its name for messages.
         track: the track's name.
-        protocol: whose targets and metrics must be there.
-        absent: targets the file may lack; they have no frames.
+        protocol: defines the targets and metrics that must be present.
+        absent: targets that the file may lack; they have no frames.
 
     Raises:
-        ValueError: naming file and field, if the content is not museval's JSON, a target or metric
-            is missing or unknown, or a value is no finite number and not NaN.
+        ValueError: with file and field, if the content is not museval's JSON, a target or metric
+            is missing or unknown, or a value is neither a finite number nor NaN.
     """
     frames: dict[tuple[str, str], Frames] = {}
     step = float("nan")
@@ -86,7 +86,8 @@ def check_stem(stem: str, legal: Sequence[str], where: str) -> None:
 
 
 def _column(target: Fields, metric: str) -> Frames:
-    """(frame) values of one metric: all at once if they are sound, else one by one to the fault."""
+    """(frame) values of one metric."""
+    # Fast path for valid files; the slow one below checks value by value to name the fault.
     frames: Any = target.values.get("frames")
     try:
         values = [frame["metrics"][metric] for frame in frames]

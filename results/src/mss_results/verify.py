@@ -1,4 +1,4 @@
-"""Are the committed outputs what the inputs give?"""
+"""Check that the committed outputs match the inputs."""
 
 import csv
 import io
@@ -7,26 +7,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mss_results.build import Places, plan, stale
+from mss_results.build import Paths, plan, stale
 
-_CURE = "run mss-results build"
+_FIX = "run mss-results build"
 _SHOWN = 200  # characters of a differing line
 
 
-def verify(places: Places) -> int:
-    """Recompute every output and compare it with the file, byte for byte; return their number.
-
-    Nothing is taken from the cache.
+def verify(paths: Paths) -> int:
+    """Recompute every output without the cache, compare it with its file, and return the count.
 
     Raises:
-        ValueError: one line per file that differs, naming its first differing cell.
-        FileNotFoundError, ValueError: as `plan` does; a score file that was changed stops there.
+        ValueError: with one line per file that differs, naming its first differing cell.
+        FileNotFoundError, ValueError: as `plan`, which also rejects changed score files.
     """
-    contents = plan(replace(places, cache=None))
+    contents = plan(replace(paths, cache=None))
     problems = [line for file, content in contents.items() if (line := _compare(file, content))]
-    problems += [
-        f"{file}: the inputs give no such file: {_CURE}" for file in stale(places, contents)
-    ]
+    problems += [f"{file}: the inputs give no such file: {_FIX}" for file in stale(paths, contents)]
     if problems:
         raise ValueError("\n".join(problems))
     return len(contents)
@@ -34,29 +30,29 @@ def verify(places: Places) -> int:
 
 def _compare(file: Path, wanted: bytes) -> str:
     if not file.is_file():
-        return f"{file}: missing: {_CURE}"
-    found = file.read_bytes()
-    if found == wanted:
+        return f"{file}: missing: {_FIX}"
+    actual = file.read_bytes()
+    if actual == wanted:
         return ""
     cells = _csv_cells if file.suffix == ".csv" else _text_cells
-    place, old, new = _first_difference(found, wanted, cells)
+    cell, old, new = _first_difference(actual, wanted, cells)
     old, new = _around_difference(old, new)
-    return f"{file}: {place} reads {old!r}, the inputs give {new!r}: {_CURE}"
+    return f"{file}: {cell} reads {old!r}, the inputs give {new!r}: {_FIX}"
 
 
 Cells = Callable[[str], Mapping[str, str]]
 
 
-def _first_difference(found: bytes, wanted: bytes, cells: Cells) -> tuple[str, str, str]:
-    old, new = (cells(content.decode("utf-8", "replace")) for content in (found, wanted))
-    for place in (*new, *old):
-        if old.get(place) != new.get(place):
-            return place, old.get(place, "nothing"), new.get(place, "nothing")
-    return "its bytes (line ends or quoting)", f"{len(found)} bytes", f"{len(wanted)} bytes"
+def _first_difference(actual: bytes, wanted: bytes, cells: Cells) -> tuple[str, str, str]:
+    old, new = (cells(content.decode("utf-8", "replace")) for content in (actual, wanted))
+    for cell in (*new, *old):
+        if old.get(cell) != new.get(cell):
+            return cell, old.get(cell, "nothing"), new.get(cell, "nothing")
+    return "its bytes (line ends or quoting)", f"{len(actual)} bytes", f"{len(wanted)} bytes"
 
 
 def _around_difference(old: str, new: str) -> tuple[str, str]:
-    """Two texts cut to what surrounds their first difference: a line of the page is long."""
+    """Shorten two texts to the context of their first difference: lines of the page are long."""
     if max(len(old), len(new)) <= _SHOWN:
         return old, new
     same = len(os.path.commonprefix([old, new]))
@@ -79,7 +75,7 @@ def _named(lines: list[list[str]], header: list[str]) -> Mapping[str, str]:
 
 
 def _text_cells(text: str) -> Mapping[str, str]:
-    """Cells of Markdown tables by column name; any other line as a whole."""
+    """Cells of Markdown tables by line and column; other lines as a whole."""
     cells: dict[str, str] = {}
     header: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):

@@ -28,7 +28,7 @@ def test_where_the_format_is_fixed_all_files_are_scaled_alike_and_it_is_said(
     done = loud(tmp_path, Through(), 4.0, delivery)
     found = {name: audio.read(path) for name, path in done.paths.items()}
     assert done.joint_gain_db == pytest.approx(-6.02, abs=0.01)
-    assert done.notes == ("all files are scaled by -6.02 dB so that none clips",)
+    assert done.notes == ("all files were scaled by -6.02 dB so that none clips",)
     np.testing.assert_allclose(found["vocals"], 1.0, atol=1e-4)
     np.testing.assert_allclose(found["drums"], -0.5, atol=1e-4)
     assert {audio.info(path).subtype for path in done.paths.values()} == {"PCM_16"}
@@ -118,7 +118,7 @@ def test_floats_finer_than_24_bits_become_64_bit_floats_and_why_is_said(tmp_path
     delivery = Delivery(lossless="mask")
     done = separate_file(Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, delivery)
     assert {audio.info(path).subtype for path in done.paths.values()} == {"DOUBLE"}
-    assert done.notes == ("a 32-bit float song whose stems add up to it in 64-bit floats alone",)
+    assert done.notes == ("32-bit float input: stems that add up to it exactly need 64-bit floats",)
     delivery = Delivery("wav", "FLOAT", lossless="mask")  # as asked for, and rounded
     done = separate_file(Uneven(), tmp_path / "song.wav", tmp_path, CHUNKS, delivery)
     assert {audio.info(path).subtype for path in done.paths.values()} == {"FLOAT"}

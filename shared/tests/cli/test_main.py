@@ -280,7 +280,7 @@ def test_a_stem_beyond_full_scale_is_written_in_float(
     audio.write(tmp_path / "song.wav", tone(200.0), RATE)
     words = ["separate", tmp_path / "song.wav", "--checkpoint", trained, "--out", tmp_path / "out"]
     run(PAPER, [str(word) for word in words])
-    assert "exceeds full scale, written as 32-bit float" in capsys.readouterr().out
+    assert "exceeds full scale: written as 32-bit float" in capsys.readouterr().out
     found = audio.read(tmp_path / "out" / "song" / "vocals.wav")
     assert np.abs(found).max() == pytest.approx(1.5, abs=0.01)
 

@@ -254,7 +254,7 @@ def test_what_was_measured_is_printed(
         (["--stems", "piano"], "there is no stem 'piano': choose --stems from vocals, drums"),
         (["--aggregate", "k=piano"], "has the part 'piano': choose from mixture, vocals"),
         (["--format", "mp3", "--lossless"], "stems in mp3 can't add up"),
-        (["--filename", "{song}"], "is no pattern with {stem}"),
+        (["--filename", "{song}"], "is invalid or lacks {stem}"),
         (["--shifts", "0"], "--shifts: 0 is out of range: give at least 1"),
         (["--device", "gpu"], "invalid choice: 'gpu' (choose from auto, cpu, cuda"),
         (["--lossless=all"], "invalid choice: 'all'"),
@@ -397,7 +397,7 @@ def test_pieces_too_long_for_the_memory_are_halved_and_it_is_said(
     assert audio.info(tmp_path / "out" / "long" / "vocals.wav").samples == 8 * RATE
     limit = RATE // 2
     said = refused(capsys, album / "long.wav", *words, "--overwrite")
-    assert "does not hold one piece of 1.0 s: choose a smaller --chunk_seconds" in said
+    assert "of 1.0 s does not fit in the memory of cpu: choose a smaller --chunk_seconds" in said
 
 
 SLOW = """

@@ -53,7 +53,7 @@ def test_the_batch_shrinks_no_further_than_needed() -> None:
 
 
 def test_one_piece_that_does_not_fit_is_said_with_its_length() -> None:
-    with pytest.raises(OutOfMemory, match=r"of cpu does not hold one piece of 5\.0 s: choose a"):
+    with pytest.raises(OutOfMemory, match=r"of 5\.0 s does not fit in the memory of cpu: choose"):
         BackOff(Room(samples=10, error=FULL[0]), CPU)(torch.randn(2, 2, 500))
 
 

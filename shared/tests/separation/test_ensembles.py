@@ -1,4 +1,4 @@
-"""Passes and models as one: closed forms, the border kept, what is refused."""
+"""Passes and models as one: closed forms, the interface kept, what is refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -135,7 +135,7 @@ def test_an_ensemble_pairs_stems_by_name() -> None:
 
 
 def test_what_can_be_no_ensemble_is_refused() -> None:
-    with pytest.raises(ValueError, match="of a and of b: give checkpoints with the same stems"):
+    with pytest.raises(ValueError, match="the stems a and b: give checkpoints with the same stems"):
         Ensemble([Made(a=lambda x: x), Made(b=lambda x: x)])
     other = Made(a=lambda x: x)
     other.sample_rate = 200

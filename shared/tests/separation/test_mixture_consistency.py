@@ -13,7 +13,7 @@ from tiny_places import GOLDEN
 from torch import Tensor
 
 from mss_shared.recipe_sections import InferenceConfig
-from mss_shared.separation.mixture_consistency import Pair, consistent, rerun_blocks
+from mss_shared.separation.mixture_consistency import Pair, make_consistent, rerun_blocks
 
 LOSSLESS_MODE = GOLDEN / "separate" / "lossless_mode.safetensors"
 WHOLE = InferenceConfig(0.0, 0.0, 0.0, "flat", "none")
@@ -46,10 +46,10 @@ def test_stems_add_up_to_the_mixture_however_the_stream_is_cut(
     random = np.random.default_rng(samples)
     mixture = 0.1 * random.standard_normal((channels, samples))
     estimates = 0.1 * random.standard_normal((stems * (1 + second), channels, samples))
-    heard, found = joined(consistent(blocks(mixture, estimates, cuts), stems))
+    heard, found = joined(make_consistent(blocks(mixture, estimates, cuts), stems))
     assert np.array_equal(heard, mixture)
     np.testing.assert_allclose(found.sum(axis=0), mixture, rtol=0, atol=1e-6)
-    whole = joined(consistent(blocks(mixture, estimates, []), stems))[1]
+    whole = joined(make_consistent(blocks(mixture, estimates, []), stems))[1]
     np.testing.assert_allclose(found, whole, rtol=0, atol=1e-6)
 
 
@@ -60,7 +60,7 @@ def tone(hz: float, samples: int = 20_000) -> np.ndarray:
 def test_a_stem_gets_the_residual_where_it_has_energy() -> None:
     low, high = tone(300.0), tone(6_000.0)
     stems = np.stack([0.8 * low, 0.5 * high])
-    found = joined(consistent(blocks(low + high, stems, [7_000]), 2))[1]
+    found = joined(make_consistent(blocks(low + high, stems, [7_000]), 2))[1]
     middle = slice(5_000, 15_000)
     np.testing.assert_allclose(found[0][:, middle], low[:, middle], atol=1e-3)
     np.testing.assert_allclose(found[1][:, middle], high[:, middle], atol=1e-3)
@@ -70,21 +70,21 @@ def test_a_band_that_is_silent_in_all_stems_goes_where_the_frames_energy_is() ->
     # So soft that nothing of the tone's skirt is left up there.
     stems = np.stack([1e-4 * tone(300.0), np.zeros((1, 20_000))])
     mixture = 1e-4 * tone(300.0) + 0.1 * tone(18_000.0)
-    found = joined(consistent(blocks(mixture, stems, []), 2))[1]
+    found = joined(make_consistent(blocks(mixture, stems, []), 2))[1]
     assert np.abs(found[1]).max() < 0.01
 
 
 def test_what_no_stem_heard_is_shared_evenly_and_silence_stays_silent() -> None:
     stems = np.zeros((4, 1, 20_000))
-    found = joined(consistent(blocks(tone(500.0), stems, []), 4))[1]
+    found = joined(make_consistent(blocks(tone(500.0), stems, []), 4))[1]
     np.testing.assert_allclose(found, np.stack([tone(500.0) / 4] * 4), atol=1e-6)
-    silent = joined(consistent(blocks(np.zeros((1, 20_000)), stems, []), 4))[1]
+    silent = joined(make_consistent(blocks(np.zeros((1, 20_000)), stems, []), 4))[1]
     assert not silent.any()
 
 
 def test_a_single_stem_stays_and_a_residual_follows() -> None:
     mixture, estimate = tone(300.0), 0.6 * tone(300.0)[None]
-    found = joined(consistent(blocks(mixture, estimate, [9]), 1))[1]
+    found = joined(make_consistent(blocks(mixture, estimate, [9]), 1))[1]
     assert np.array_equal(found, np.stack([estimate[0], mixture - estimate[0]]))
 
 
@@ -111,7 +111,7 @@ class TwoPasses:
         read = lambda start, count: mix[:, start : start + count]  # noqa: E731
         both = torch.cat([*rerun_blocks(self, read, mix.shape[1], WHOLE)], dim=-1)
         pairs = blocks(mix.double().numpy(), both.double().numpy(), [])
-        return both[: len(self.stems)].numpy(), joined(consistent(pairs, len(self.stems)))[1]
+        return both[: len(self.stems)].numpy(), joined(make_consistent(pairs, len(self.stems)))[1]
 
 
 CASES = ("four_stem_float", "four_stem_pcm16", "four_stem_pcm16_hot", "two_stem_no_drums")
@@ -179,7 +179,7 @@ def test_two_passes_side_by_side_are_two_passes_after_each_other(
     samples: int, chunk: float, edges: str, batch: int
 ) -> None:
     from mss_shared.audio.streams import Sliding
-    from mss_shared.separation.chunks import reach
+    from mss_shared.separation.chunks import find_lookback
     from mss_shared.separation.overlap_add import separate
 
     class Model:
@@ -193,7 +193,7 @@ def test_two_passes_side_by_side_are_two_passes_after_each_other(
     config = InferenceConfig(chunk, 0.5, 0.0, "triangle", edges)
     mixture = torch.randn(1, samples, generator=torch.Generator().manual_seed(samples))
     stream = iter(mixture.numpy()[:, at : at + 50] for at in range(0, samples, 50))
-    window = Sliding(stream, reach(samples, config, 44_100, batch))
+    window = Sliding(stream, find_lookback(samples, config, 44_100, batch))
     found = torch.cat([*rerun_blocks(Model(), window.tensor, samples, config, batch=batch)], dim=-1)
     first = separate(Model(), mixture, config)
     second = separate(Model(), mixture - first.sum(dim=0), config)

@@ -1,4 +1,4 @@
-"""Stems without an order of their own: one order over channels, chunks, passes, and in scores."""
+"""Interchangeable stems: one order over channels, chunks and passes, and in scores."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import AnyChannels
 from mss_shared.separation.ensembles import Ensemble, Mirrored, Shifted
 from mss_shared.separation.overlap_add import separate
-from mss_shared.separation.permutation import best_order, in_order_of
+from mss_shared.separation.permutation import align_stems, best_order
 from mss_shared.separation.separate import separate_song
 
 WHOLE = InferenceConfig(0.0, 0.0, 0.0, "flat", "none")
@@ -80,7 +80,7 @@ def test_any_order_is_found(order: list[int], gain: float, sign: int) -> None:
     mixed = sign * gain * like[:, order] + 0.1 * gain * like.flip(1)
     assert torch.equal(best_order(mixed, like)[0], torch.tensor(order).argsort())
     assert torch.allclose(
-        in_order_of(sign * gain * like[:, order], like), sign * gain * like, rtol=1e-6
+        align_stems(sign * gain * like[:, order], like), sign * gain * like, rtol=1e-6
     )
 
 
@@ -92,7 +92,7 @@ def test_equal_and_silent_stems_stay_where_they_are() -> None:
 def test_every_item_of_a_batch_has_an_order_of_its_own() -> None:
     like = torch.randn(2, 2, 1, 50, generator=torch.Generator().manual_seed(0))
     mixed = torch.stack([like[0], like[1].flip(0)])
-    assert torch.equal(in_order_of(mixed, like), like)
+    assert torch.equal(align_stems(mixed, like), like)
 
 
 @pytest.mark.parametrize("interchangeable", [True, False])
@@ -145,7 +145,7 @@ class Turning(Louder):
 
 
 def test_a_second_pass_over_the_rest_is_refused() -> None:
-    with pytest.raises(ValueError, match="no order of their own: choose --lossless mask"):
+    with pytest.raises(ValueError, match="are interchangeable .*: choose --lossless mask"):
         separate_song(np.ones((2, RATE)), Louder(2), WHOLE, lossless="rerun")
 
 

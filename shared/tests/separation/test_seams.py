@@ -58,15 +58,15 @@ def test_the_worst_window_is_at_a_chunks_border_and_its_ratio_that_of_the_missin
     around = np.pad(sound, 100)
     whole = 0.5 * (sound + around[:-200] + around[200:])
     ratios = {}
-    for border in (1_000, 2_000, 3_000, 4_000):
-        for start, missing in ((border - 100, around[200:]), (border, around[:-200])):
+    for join in (1_000, 2_000, 3_000, 4_000):
+        for start, missing in ((join - 100, around[200:]), (join, around[:-200])):
             place = slice(start, start + 100)
             error = 0.5 * missing[place]
             ratios[start / RATE] = 10 * np.log10((whole[place] ** 2).sum() / (error**2).sum())
     assert seam.at_seconds == min(ratios, key=lambda start: ratios[start])
     assert seam.worst_db == pytest.approx(min(ratios.values()), abs=1e-4)
     assert seam.border_db == pytest.approx(sorted(ratios.values())[3], abs=1e-4)
-    assert seam.median_db == math.inf  # away from borders nothing is missing
+    assert seam.median_db == math.inf  # away from joins nothing is missing
 
 
 def test_parts_without_seams_or_sound_are_refused(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ function columnsOf(board, metric) {
 
 const rankText = (cell) => (cell?.rank ? `${cell.tied.length ? "=" : ""}${cell.rank}` : "");
 
-// Missing values come last in both directions; equal ones keep the board's own order.
+// Missing values come last in both directions; ties keep the order of the board.
 function sortRows(rows, column, direction) {
   const value = (row) => column.get(row);
   const missing = (row) => value(row) === null || value(row) === "";
@@ -64,8 +64,8 @@ function sortRows(rows, column, direction) {
 function isShown(row, filter) {
   const wanted = filter.text.trim().toLowerCase();
   const named = `${row.method} ${row.recipe} ${row.run}`.toLowerCase().includes(wanted);
-  const group = isMark(row)
-    ? filter.mark
+  const group = isBound(row)
+    ? filter.bound
     : row.kind === "claimed"
       ? filter.claimed
       : filter.measured;
@@ -121,7 +121,7 @@ function nameCell(row) {
     : [row.recipe, row.run].filter(Boolean).join(", ");
   const marks = [
     row.contaminated ? `contaminated: ${row.contaminated} test tracks` : "",
-    row.run && row.contaminated === null ? "training tracks not known" : "",
+    row.run && row.contaminated === null ? "training tracks unknown" : "",
     row.variant ? "variant (verbatim: false)" : "",
   ].filter(Boolean);
   return make(

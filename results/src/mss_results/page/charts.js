@@ -1,4 +1,4 @@
-// Axes and marks of the plots, as SVG of the width there is.
+// Axes and marks of the plots, as SVG in the available width.
 
 function ticksOf(low, high, count) {
   const rough = (high - low || 1) / count;
@@ -20,11 +20,11 @@ function logTicks(low, high) {
   return ticks.filter((tick) => tick >= low / 1.001 && tick <= high * 1.001);
 }
 
-// Maps values to pixels; a logarithmic scale needs positive ends.
+// Maps values to pixels; a logarithmic scale needs positive bounds.
 function scaleOf(low, high, from, to, log = false) {
-  const place = (value) => (log ? Math.log10(value) : value);
-  const width = place(high) - place(low) || 1;
-  const map = (value) => from + ((place(value) - place(low)) / width) * (to - from);
+  const position = (value) => (log ? Math.log10(value) : value);
+  const width = position(high) - position(low) || 1;
+  const map = (value) => from + ((position(value) - position(low)) / width) * (to - from);
   map.ticks = (count) => (log ? logTicks(low, high) : ticksOf(low, high, count));
   return map;
 }
@@ -96,7 +96,7 @@ function dot(row, x, y, text) {
   );
 }
 
-// Names beside dots, as many as fit without covering each other or another dot.
+// Labels beside dots, as many as fit without covering each other or another dot.
 function namesOf(points, box) {
   const taken = points.map(({ x, y }) => ({
     left: x - 7,
@@ -114,13 +114,13 @@ function namesOf(points, box) {
       [x - width / 2, y - 15],
       [x - width / 2, y + 17],
     ];
-    const places = corners.map(([left, middle]) => ({
+    const boxes = corners.map(([left, middle]) => ({
       left,
       right: left + width,
       top: middle - 8,
       bottom: middle + 7,
     }));
-    const place = places.find(
+    const label = boxes.find(
       (each) =>
         each.left >= box.left &&
         each.right <= box.right &&
@@ -128,9 +128,9 @@ function namesOf(points, box) {
         each.bottom <= box.bottom &&
         taken.every((other) => isApart(each, other)),
     );
-    if (!place) continue;
-    taken.push(place);
-    parts.push(draw("text", { x: place.left, y: place.top + 12 }, text));
+    if (!label) continue;
+    taken.push(label);
+    parts.push(draw("text", { x: label.left, y: label.top + 12 }, text));
   }
   return parts;
 }
@@ -145,7 +145,7 @@ function isApart(one, other) {
 }
 
 function quartile(sorted, share) {
-  const place = (sorted.length - 1) * share;
-  const low = Math.floor(place);
-  return sorted[low] + (place - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
+  const position = (sorted.length - 1) * share;
+  const low = Math.floor(position);
+  return sorted[low] + (position - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
 }

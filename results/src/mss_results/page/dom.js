@@ -1,4 +1,4 @@
-// Small helpers. Text always enters as text nodes: a method may be called anything.
+// Helpers that build the page. Text is inserted as text nodes, since names are not trusted.
 const byId = (id) => document.getElementById(id);
 
 function fill(node, attributes, children) {
@@ -31,7 +31,7 @@ function measure(value, digits, unit = "") {
   return value === null || value === undefined ? "" : fixed(value, digits) + unit;
 }
 
-const isMark = (row) => row.kind === "oracle" || row.kind === "baseline";
+const isBound = (row) => row.kind === "oracle" || row.kind === "baseline";
 
 function rowName(row) {
   if (!row.run) return row.recipe || row.method;

@@ -1,4 +1,4 @@
-// What is chosen, and drawing it again when that changes.
+// The current selection, and redrawing the page when it changes.
 
 const boards = JSON.parse(byId("data").textContent).boards;
 const chosen = { board: boards[0], metric: "", stem: "", sort: { title: "", direction: 1 } };
@@ -47,7 +47,7 @@ function shownRows() {
     text: byId("filter").value,
     measured: byId("show-measured").checked,
     claimed: byId("show-claimed").checked,
-    mark: byId("show-mark").checked,
+    bound: byId("show-bound").checked,
     variant: byId("show-variant").checked,
   };
   const rows = chosen.board.rows.filter(
@@ -65,7 +65,7 @@ function sortBy(column) {
   const again = chosen.sort.title === column.title;
   chosen.sort = { title: column.title, direction: again ? -chosen.sort.direction : column.first };
   render();
-  // The button that was pressed has been drawn anew.
+  // Rendering has replaced the button that was pressed.
   const buttons = [...byId("table").querySelectorAll("th button")];
   buttons.find((button) => button.textContent === column.title)?.focus();
 }
@@ -81,13 +81,13 @@ function render() {
 let drawnWidth = 0; // of the plots, in pixels
 
 function renderPlots(rows) {
-  const place = byId("plots");
-  drawnWidth = place.clientWidth;
-  const whole = place.clientWidth - 26;
-  const columns = Math.max(1, Math.floor((place.clientWidth + 16) / (24 * 16 + 16)));
-  const part = Math.floor((place.clientWidth - 16 * (columns - 1)) / columns) - 26;
+  const plots = byId("plots");
+  drawnWidth = plots.clientWidth;
+  const whole = plots.clientWidth - 26;
+  const columns = Math.max(1, Math.floor((plots.clientWidth + 16) / (24 * 16 + 16)));
+  const part = Math.floor((plots.clientWidth - 16 * (columns - 1)) / columns) - 26;
   const width = (wide) => Math.max(260, wide ? whole : part);
-  place.replaceChildren(...plotsOf(chosen.board, chosen.metric, chosen.stem, rows, width));
+  plots.replaceChildren(...plotsOf(chosen.board, chosen.metric, chosen.stem, rows, width));
 }
 
 function fromAddress() {
@@ -120,11 +120,11 @@ function start() {
     chosen.stem = event.target.value;
     renderPlots(shownRows());
   });
-  for (const id of ["filter", "show-measured", "show-claimed", "show-mark", "show-variant"]) {
+  for (const id of ["filter", "show-measured", "show-claimed", "show-bound", "show-variant"]) {
     byId(id).addEventListener("input", render);
   }
   addEventListener("hashchange", () => chooseBoard(...fromAddress()));
-  // Of the width only: a phone changes the height whenever its address bar hides.
+  // Only the width matters: on phones the height changes whenever the address bar hides.
   new ResizeObserver(([entry]) => {
     if (Math.abs(entry.contentRect.width - drawnWidth) > 1) renderPlots(shownRows());
   }).observe(byId("plots"));

@@ -1,4 +1,4 @@
-// The plots of a board: what the rows of the table look like under one stem and metric.
+// The plots of a board: the rows of the table under one stem and metric.
 
 function plotsOf(board, metric, stem, rows, width) {
   const key = `${stem} ${metric}`;
@@ -20,7 +20,7 @@ function plotsOf(board, metric, stem, rows, width) {
       title,
       "real-time factor",
       (row) => row.factor,
-      "seconds of work per second of audio",
+      "processing seconds per second of audio",
       width(false),
     ),
     claimFigure(rows, metric, width(false)),
@@ -45,8 +45,8 @@ function boxFigure(rows, key, title, width) {
     "box: quartiles over tracks; line: median; dots: tracks; " +
     "whiskers: the furthest track within 1.5 box lengths";
   if (!drawn.length)
-    return figure(`${title} by track`, note, nothing("No row has scores by track here."), true);
-  // Names stand before the boxes, or above them where there is no room.
+    return figure(`${title} by track`, note, nothing("No row has scores by track."), true);
+  // Names are left of the boxes, or above them if space is short.
   const above = width < 600;
   const [names, pitch, middle] = above ? [10, 46, 32] : [230, 30, 15];
   const box = { left: names, right: width - 12, top: 6, bottom: 6 + pitch * drawn.length };
@@ -56,8 +56,8 @@ function boxFigure(rows, key, title, width) {
   drawn.forEach((row, index) => {
     const y = 6 + pitch * index + middle;
     const before = { x: names - 8, y: y + 4, "text-anchor": "end" };
-    const place = above ? { x: names, y: y - 14 } : before;
-    parts.push(boxName(row, place, above ? width - 20 : names - 8), ...boxOf(row, key, scale, y));
+    const anchor = above ? { x: names, y: y - 14 } : before;
+    parts.push(boxName(row, anchor, above ? width - 20 : names - 8), ...boxOf(row, key, scale, y));
   });
   const description = `Box plots of ${title} over tracks of ${drawn.length} rows, as in the table.`;
   return figure(
@@ -68,11 +68,11 @@ function boxFigure(rows, key, title, width) {
   );
 }
 
-function boxName(row, place, room) {
+function boxName(row, anchor, room) {
   const letters = Math.floor(room / 6.6);
   const name = rowName(row);
   const shown = name.length > letters ? `${name.slice(0, letters - 1)}…` : name;
-  return draw("text", place, shown, draw("title", {}, name));
+  return draw("text", anchor, shown, draw("title", {}, name));
 }
 
 function boxOf(row, key, scale, y) {
@@ -155,7 +155,7 @@ function claimFigure(rows, metric, width) {
   );
   const heading = `${metric}: measured against claimed`;
   const note =
-    "every stem for which a run of ours reproduces a claimed row; on the line they agree";
+    "all stems for which a run reproduces a claimed row; on the line, both agree";
   if (!pairs.length)
     return figure(heading, note, nothing("No run on this board reproduces a claimed row yet."));
   const box = { left: 44, right: width - 14, top: 24, bottom: 300 };
@@ -204,16 +204,16 @@ function claimFigure(rows, metric, width) {
 
 function matrixFigure(board, key, title) {
   const pairs = board.pairs[key] ?? [];
-  const heading = `${title}: who beats whom`;
+  const heading = `${title}: pairwise comparison`;
   const note =
-    "p of the paired Wilcoxon test over tracks, corrected (Holm) for all pairs shown; " +
-    "marked where the row of the line wins at 0.05";
+    "p-values of the paired Wilcoxon test over tracks, Holm-corrected for all pairs shown; " +
+    "marked where the row beats the column at 0.05";
   if (!pairs.length)
-    return figure(heading, note, nothing("No two ranked rows share data and tracks here."), true);
-  const found = new Map();
+    return figure(heading, note, nothing("No two ranked rows share data and tracks."), true);
+  const entries = new Map();
   for (const [better, worse, p, tracks] of pairs) {
-    found.set(`${better} ${worse}`, [p, p < 0.05, tracks]);
-    found.set(`${worse} ${better}`, [p, false, tracks]);
+    entries.set(`${better} ${worse}`, [p, p < 0.05, tracks]);
+    entries.set(`${worse} ${better}`, [p, false, tracks]);
   }
   const involved = new Set(pairs.flatMap(([one, two]) => [one, two]));
   const order = [...involved].sort((a, b) => a - b);
@@ -223,7 +223,9 @@ function matrixFigure(board, key, title) {
       "tr",
       {},
       make("th", { scope: "row" }, rowName(board.rows[index])),
-      ...order.map((other) => matrixCell(index === other ? null : found.get(`${index} ${other}`))),
+      ...order.map((other) =>
+        matrixCell(index === other ? null : entries.get(`${index} ${other}`)),
+      ),
     ),
   );
   const table = make(

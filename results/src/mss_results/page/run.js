@@ -1,4 +1,4 @@
-// What is behind a cell: the run or the source, its scores by track, the frames of a track.
+// The dialog behind a cell: the run or source, its scores by track, and the frames of a track.
 
 const keptFrames = new Map();
 
@@ -12,7 +12,7 @@ function loadFrames(file) {
     if (keptFrames.has(file)) return resolve(keptFrames.get(file));
     const script = make("script", { src: file });
     script.addEventListener("load", () => resolve(keptFrames.get(file)));
-    script.addEventListener("error", () => reject(new Error(`${file} is not beside this page`)));
+    script.addEventListener("error", () => reject(new Error(`${file} is missing`)));
     return document.head.append(script);
   });
 }
@@ -63,7 +63,7 @@ function claimFacts(row, key) {
     ["extra data", row.extra],
   ];
   if (row.recipe)
-    pairs.push(["recipe of ours", row.notRun ? `${row.recipe}, not run` : row.recipe]);
+    pairs.push(["our recipe", row.notRun ? `${row.recipe}, not run` : row.recipe]);
   if (row.parameters !== null) pairs.push(["parameters", millions(row.parameters)]);
   for (const note of row.notes) pairs.push(["note", note]);
   return facts(pairs);
@@ -75,7 +75,7 @@ function runFacts(row) {
     label,
     coded.includes(label) ? make("code", {}, text) : text,
   ]);
-  if (row.ours !== null) pairs.push(["values that are ours", String(row.ours)]);
+  if (row.ours !== null) pairs.push(["recipe values not in paper or code", String(row.ours)]);
   pairs.push(["record", make("a", { href: row.record }, "run.json")]);
   return facts(pairs);
 }
@@ -118,7 +118,7 @@ function trackTable(board, metric, row) {
     "div",
     {},
     make("h3", {}, `${metric} by track`),
-    make("p", { class: "small" }, "Choose a track for its frames."),
+    make("p", { class: "small" }, "Choose a track to see its frames."),
     make(
       "div",
       { class: "scroll tracks", tabindex: "0", role: "region", "aria-label": `${metric} by track` },
@@ -143,18 +143,18 @@ function trackTable(board, metric, row) {
 }
 
 async function showTrack(board, metric, row, index) {
-  const place = byId("track");
+  const section = byId("track");
   try {
     const tracks = await loadFrames(row.frames);
-    place.replaceChildren(
+    section.replaceChildren(
       make("h3", {}, row.tracks[index]),
-      framePlot(board, metric, tracks[index], Math.max(280, place.clientWidth - 4)),
+      framePlot(board, metric, tracks[index], Math.max(280, section.clientWidth - 4)),
       players(row.audio[row.tracks[index]] ?? {}),
     );
   } catch (error) {
-    place.replaceChildren(nothing(`No frames: ${error.message}.`));
+    section.replaceChildren(nothing(`No frames: ${error.message}.`));
   }
-  place.scrollIntoView({ block: "nearest" });
+  section.scrollIntoView({ block: "nearest" });
 }
 
 function framePlot(board, metric, track, width) {
@@ -205,7 +205,7 @@ function framePlot(board, metric, track, width) {
   );
 }
 
-// Frames without a score break the line; a frame alone is a dash of its own length.
+// Frames without a score interrupt the line; an isolated frame is a dash of its own length.
 function pathOf(values, step, x, y) {
   let path = "";
   values.forEach((value, index) => {

@@ -1,4 +1,4 @@
-"""From a song to its stems, in memory and as files.
+"""Separating songs into stems: chunking, overlap-add, ensembles, output files, batches.
 
 Its public names are loaded when they are asked for: ``--help`` shows flags without torch.
 """

@@ -1,4 +1,4 @@
-"""Songs of any number of channels through models of one or two."""
+"""Songs with any number of channels through mono or stereo models."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mss_shared.separation.permutation import in_order_of
+from mss_shared.separation.permutation import align_stems
 from mss_shared.separation.separator import interchangeable
 
 
 def channel_groups(channels: int, of_model: int) -> list[tuple[int, ...]]:
-    """Which of a song's channels go through the model together: as many as it takes, in order.
+    """Split a song's channels, in order, into groups that the model processes together.
 
     Args:
         channels: of the song.
         of_model: of the model.
 
     Returns:
-        Tuples of channel numbers, each ``of_model`` long or, the last one, shorter.
+        Tuples of ``of_model`` channel indices; the last one may be shorter.
     """
     return [
         tuple(range(first, min(first + of_model, channels)))
@@ -28,9 +28,9 @@ def channel_groups(channels: int, of_model: int) -> list[tuple[int, ...]]:
 
 
 def to_model(mixture: Tensor, of_model: int) -> Tensor:
-    """(..., channel, sample) -> (..., group, model channel, sample); a lone channel is repeated.
+    """(..., channel, sample) -> (..., group, model channel, sample); short groups are filled up.
 
-    A group that is short of channels repeats its last one.
+    They repeat their last channel.
     """
     groups = channel_groups(mixture.shape[-2], of_model)
     picked = [group + (group[-1],) * (of_model - len(group)) for group in groups]
@@ -38,10 +38,10 @@ def to_model(mixture: Tensor, of_model: int) -> Tensor:
 
 
 class AnyChannels(nn.Module):
-    """A model for songs of other channels than its own, group after group of them.
+    """A model for songs with another channel count than its own: processes groups of channels.
 
-    Repeated channels come back as the mean of their estimates. Stems without an order of their own
-    keep that of the first group.
+    The estimates of a repeated channel are averaged. Interchangeable stems follow the order of the
+    first group.
     """
 
     def __init__(self, model: Any, channels: int) -> None:
@@ -57,9 +57,9 @@ class AnyChannels(nn.Module):
         of_model = self.model.channels
         grouped = to_model(mixture, of_model)  # (batch, group, model channel, sample)
         groups = channel_groups(self.channels, of_model)
-        estimates = [self.model(grouped[:, number]) for number in range(len(groups))]
+        estimates = [self.model(grouped[:, index]) for index in range(len(groups))]
         if self.interchangeable:
-            estimates = [in_order_of(estimate, estimates[0]) for estimate in estimates]
+            estimates = [align_stems(estimate, estimates[0]) for estimate in estimates]
         parts = []
         for group, estimate in zip(groups, estimates, strict=True):
             last = len(group) - 1

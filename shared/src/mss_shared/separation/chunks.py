@@ -1,4 +1,4 @@
-"""Where the chunks of a song lie, what a model is given of them, and what is kept."""
+"""Chunks of a song: where they lie, the model's input, and what is kept of its output."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Reader = Callable[[int, int], Tensor]
 WINDOWS = ("triangle", "flat", "fade")
 EDGES = ("none", "zeros", "reflect", "fit")
 
-_SILENT = ("zeros", "fit")  # before and behind the song
+_ZERO_PADDED = ("zeros", "fit")  # edges with silence before and after the song
 
-# Ramps start at zero; a sample that nothing else covers needs a weight all the same.
+# Fades start at zero, but a sample that no other chunk covers needs a positive weight.
 _LEAST_WEIGHT = 1e-9
 
 
@@ -29,9 +29,9 @@ class Plan:
     Attributes:
         samples: length of the song.
         size: length of every chunk.
-        starts: first sample of each chunk, ascending; below zero where the song was extended.
-        context: samples on either side of a chunk that are thrown away.
-        mirrored: by how many samples the song was extended by its mirror image on both sides.
+        starts: first sample of each chunk, ascending; negative where the song was padded.
+        context: samples on either side of a chunk that are discarded.
+        mirrored: samples of reflection padding on both sides of the song.
         config: the settings.
     """
 
@@ -42,61 +42,61 @@ class Plan:
     mirrored: int
     config: InferenceConfig
 
-    def kept(self, number: int) -> tuple[int, int]:
-        """First sample and end, in the song, of what is kept of a chunk."""
-        start = self.starts[number]
+    def kept(self, index: int) -> tuple[int, int]:
+        """Start and end, in the song, of the part of a chunk that is kept."""
+        start = self.starts[index]
         first, end = start + self.context, start + self.size - self.context
-        if number == 0 and start == 0:
+        if index == 0 and start == 0:
             first = 0
-        if number == len(self.starts) - 1 and start + self.size == self.samples:
+        if index == len(self.starts) - 1 and start + self.size == self.samples:
             end = self.samples
         return max(0, first), min(self.samples, end)
 
-    def weights(self, number: int) -> Tensor:
-        """(sample,) positive weights of what is kept of a chunk."""
-        first, end = self.kept(number)
+    def weights(self, index: int) -> Tensor:
+        """(sample,) positive overlap-add weights of the kept part of a chunk."""
+        first, end = self.kept(index)
         inner = _window(self.config.window, self.size - 2 * self.context)
-        # Outer context that is kept lies in no other chunk's kept part.
+        # Context is kept only at the ends of the song, where no other chunk's kept part overlaps.
         padded = torch.nn.functional.pad(inner, (self.context, self.context), value=1.0)
-        start = self.starts[number]
+        start = self.starts[index]
         return padded[first - start : end - start]
 
-    def fetch(self, number: int, read: Reader) -> Tensor:
-        """(channel, sample) what the model is given as a chunk."""
-        start = self.starts[number]
+    def fetch(self, index: int, read: Reader) -> Tensor:
+        """(channel, sample) the model's input for a chunk, padded where it exceeds the song."""
+        start = self.starts[index]
         if start >= 0 and start + self.size <= self.samples:
             return read(start, self.size)
-        places, inside = self._places(start)
-        low, high = int(places[inside].min()), int(places[inside].max()) + 1
+        positions, inside = self._positions(start)
+        low, high = int(positions[inside].min()), int(positions[inside].max()) + 1
         audio = read(low, high - low)
-        return audio[:, (places - low).clamp(0, high - low - 1)] * inside
+        return audio[:, (positions - low).clamp(0, high - low - 1)] * inside
 
-    def _places(self, start: int) -> tuple[Tensor, Tensor]:
-        """(sample,) which sample of the song stands at each of a chunk, and whether one does."""
-        places = torch.arange(start, start + self.size)
-        if self.config.edges in _SILENT:
-            return places, (places >= 0) & (places < self.samples)
+    def _positions(self, start: int) -> tuple[Tensor, Tensor]:
+        """(sample,) positions in the song of a chunk's samples, and a mask, False for silence."""
+        positions = torch.arange(start, start + self.size)
+        if self.config.edges in _ZERO_PADDED:
+            return positions, (positions >= 0) & (positions < self.samples)
         end = self.samples + self.mirrored
-        inside = places < end
+        inside = positions < end
         if end - start > self.size // 2:
-            places = torch.where(inside, places, 2 * (end - 1) - places)
+            positions = torch.where(inside, positions, 2 * (end - 1) - positions)
             inside = torch.ones_like(inside)
-        places = torch.where(places < 0, -places, places)
-        places = torch.where(
-            inside & (places >= self.samples), 2 * (self.samples - 1) - places, places
+        positions = torch.where(positions < 0, -positions, positions)
+        positions = torch.where(
+            inside & (positions >= self.samples), 2 * (self.samples - 1) - positions, positions
         )
-        return places, inside
+        return positions, inside
 
 
 def plan_chunks(samples: int, config: InferenceConfig, sample_rate: int) -> Plan:
-    """Lay chunks over a song.
+    """Place chunks over a song, at a hop of their kept length less the overlap.
 
-    Kept parts follow each other by their length less the overlap. With ``edges: none`` the last
-    chunk ends with the song and chunks are no longer than it; with ``edges: fit`` chunks are no
-    longer than as many of them need to be; else all chunks have full length.
+    With ``edges: none`` the last chunk ends with the song, and no chunk is longer than the song.
+    With ``edges: fit`` chunks are shortened as far as the same number of them covers the song.
+    Otherwise all chunks have full length.
 
     Raises:
-        ValueError: for a setting out of its range.
+        ValueError: for a setting out of range.
     """
     size, context = _lengths(config, sample_rate)
     if not config.chunk_seconds or (config.edges == "none" and size >= samples):
@@ -106,16 +106,16 @@ def plan_chunks(samples: int, config: InferenceConfig, sample_rate: int) -> Plan
     if config.edges == "none":
         starts = [*range(0, samples - size, hop), samples - size]
         return Plan(samples, size, tuple(starts), context, 0, config)
-    if config.edges in _SILENT:
+    if config.edges in _ZERO_PADDED:
         if config.edges == "fit":
             kept = _fitted(samples, kept, context, config.overlap)
             size, hop = kept + 2 * context, math.ceil(kept * (1.0 - config.overlap))
         count = math.ceil(max(0, samples - kept) / hop) + 1
-        starts = [number * hop - context for number in range(count)]
+        starts = [index * hop - context for index in range(count)]
         return Plan(samples, size, tuple(starts), context, 0, config)
-    border = size - hop
-    mirrored = border if samples > 2 * border else 0
-    # What is kept before or behind the song would be cut off again.
+    overlap = size - hop
+    mirrored = overlap if samples > 2 * overlap else 0
+    # Skip chunks whose kept part lies entirely outside the song.
     starts = [
         start
         for start in range(-mirrored, max(1, samples - context), hop)
@@ -125,10 +125,10 @@ def plan_chunks(samples: int, config: InferenceConfig, sample_rate: int) -> Plan
 
 
 def _fitted(samples: int, kept: int, context: int, overlap: float) -> int:
-    """The least length to keep of each chunk with which no more of them cover the song.
+    """The shortest kept length at which the song still needs no more chunks.
 
-    It is a whole number of contexts, as chunks of full length should be too: then what is kept
-    begins on the same grid, on which a model may have windows of its own.
+    It is a multiple of the context, as it should be for chunks of full length too: kept parts then
+    start on the same grid, to which a model's own windows may be aligned.
     """
     step = 1.0 - overlap
     count = math.ceil(max(0, samples - kept) / max(1, round(kept * step))) + 1
@@ -137,16 +137,18 @@ def _fitted(samples: int, kept: int, context: int, overlap: float) -> int:
     return min(kept, -(-least // unit) * unit)
 
 
-def reach(samples: int, config: InferenceConfig, sample_rate: int, batch: int) -> int:
-    """How many samples behind the newest a reader must still know: a batch of chunks, and those
-    that mirror the end of the song or wait for the second pass.
+def find_lookback(samples: int, config: InferenceConfig, sample_rate: int, batch: int) -> int:
+    """How many past samples a reader must buffer.
+
+    That is a batch of chunks, plus those reflected at the end of the song or awaiting the second
+    pass.
     """
     size = _lengths(config, sample_rate)[0]
     return min(samples, (batch + 4) * size) if size else samples
 
 
 def _lengths(config: InferenceConfig, sample_rate: int) -> tuple[int, int]:
-    """Samples of a chunk and of the context on one side of it, checked."""
+    """Samples of a chunk and of the context on either side, after checking the settings."""
     if not 0.0 <= config.overlap < 1.0:
         raise ValueError(f"overlap is {config.overlap}: give at least 0 and less than 1")
     if not 0.0 <= config.chunk_seconds < math.inf:
@@ -170,9 +172,8 @@ def _lengths(config: InferenceConfig, sample_rate: int) -> tuple[int, int]:
     context = round(config.context_seconds * sample_rate)
     if size and 2 * context >= size:
         raise ValueError(
-            f"context_seconds is {config.context_seconds} on both sides of chunks of "
-            f"{config.chunk_seconds} s, nothing is kept: give less context or a greater "
-            f"chunk_seconds"
+            f"context_seconds is {config.context_seconds} on both sides, which leaves nothing of "
+            f"chunks of {config.chunk_seconds} s: give less context or a greater chunk_seconds"
         )
     return size, context
 

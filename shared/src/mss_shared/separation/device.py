@@ -1,4 +1,4 @@
-"""Where and how a model runs: device, precision, compilation, full memory, same bytes twice."""
+"""How a model runs: device, precision, compilation, back-off when out of memory, determinism."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory"
 
 
 class OutOfMemory(ValueError):
-    """A single piece is too large for the device's memory."""
+    """A single chunk does not fit in the device's memory."""
 
 
-def pick_device(wanted: str) -> torch.device:
-    """The device for ``auto``, ``cpu``, ``cuda``, ``cuda:<number>`` or ``mps``.
+def pick_device(name: str) -> torch.device:
+    """The device for ``auto``, ``cpu``, ``cuda``, ``cuda:<index>`` or ``mps``.
 
-    ``auto`` is CUDA where there is one, else the CPU.
+    ``auto`` is CUDA if available, else the CPU.
 
     Raises:
         ValueError: if there is no such device.
     """
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "mps" and not torch.backends.mps.is_available():
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "mps" and not torch.backends.mps.is_available():
         raise ValueError("there is no MPS device: choose --device cpu")
-    if wanted.startswith("cuda"):
+    if name.startswith("cuda"):
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        number = int(wanted.partition(":")[2] or 0)
-        if number >= count:
+        index = int(name.partition(":")[2] or 0)
+        if index >= count:
             raise ValueError(
-                f"there is no CUDA device{f' {number}' if count else ''}: choose --device cpu"
+                f"there is no CUDA device{f' {index}' if count else ''}: choose --device cpu"
             )
-    return torch.device(wanted)
+    return torch.device(name)
 
 
 class Autocast(Wrapped):
-    """A model whose products run in bfloat16; what comes in and goes out is float32."""
+    """A model run under bfloat16 autocast, with float32 input and output."""
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, channel, sample) -> (batch, stem, channel, sample)."""
@@ -57,10 +57,10 @@ class Autocast(Wrapped):
 
 
 class BackOff(Wrapped):
-    """A model that takes audio from any device, and fewer pieces at once when its memory is full.
+    """A model that moves its input to its device, and halves the batch when out of memory.
 
     Attributes:
-        limit: pieces per pass that fit, once it is known.
+        limit: largest batch that may still fit; None until memory has run out once.
     """
 
     def __init__(self, model: Any, device: torch.device) -> None:
@@ -72,7 +72,7 @@ class BackOff(Wrapped):
         """(batch, channel, sample) -> (batch, stem, channel, sample).
 
         Raises:
-            OutOfMemory: if one piece alone does not fit.
+            OutOfMemory: if a single chunk does not fit.
         """
         mixture = mixture.to(self.device)
         done: list[Tensor] = []
@@ -86,14 +86,14 @@ class BackOff(Wrapped):
                 self.limit = count // 2
             else:
                 raise OutOfMemory(
-                    f"the memory of {self.device} does not hold one piece of "
-                    f"{mixture.shape[-1] / self.sample_rate:.1f} s: choose a smaller "
-                    f"--chunk_seconds, or --device cpu"
+                    f"a single chunk of {mixture.shape[-1] / self.sample_rate:.1f} s does not fit "
+                    f"in the memory of {self.device}: choose a smaller --chunk_seconds, or "
+                    f"--device cpu"
                 )
         return done[0] if len(done) == 1 else torch.cat(done)
 
     def _try(self, mixture: Tensor) -> Tensor | None:
-        """The estimates, or None if the memory was full; what is left of the attempt is freed."""
+        """The estimates, or None if memory ran out; the memory of the attempt is then freed."""
         try:
             estimates: Tensor = self.model(mixture)
             return estimates
@@ -107,14 +107,14 @@ class BackOff(Wrapped):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch says that an allocation failed, on whatever device."""
+    """Whether an error reports a failed memory allocation, on any device."""
     return isinstance(error, torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
     )
 
 
 def prepare(model: Any, device: torch.device, precision: str, compiled: bool) -> BackOff:
-    """A model as it is run: on its device, in its precision, compiled or not, backing off.
+    """Put a model on its device, in its precision, compiled or not, with back-off.
 
     Raises:
         ValueError: for an unknown precision.
@@ -134,14 +134,14 @@ class Compiled(Wrapped):
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
-        # Outside the module's children: the compiled callable shares the weights of ``model``.
+        # Not registered as a submodule: the compiled callable shares the weights of ``model``.
         self.__dict__["compiled"] = torch.compile(model)
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, channel, sample) -> (batch, stem, channel, sample).
 
         Raises:
-            ValueError: if it can't be compiled here.
+            ValueError: if compiling fails, say for lack of a C++ compiler.
         """
         try:
             estimates: Tensor = self.__dict__["compiled"](mixture)
@@ -162,14 +162,14 @@ def _is_of_the_compiler(error: Exception) -> bool:
 
 @contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
-    """The same bytes twice on a GPU; on a CPU they are so by themselves.
+    """Make results on a GPU reproducible bit by bit; on a CPU they are anyway.
 
-    What has no deterministic kernel runs all the same.
+    Operations without a deterministic kernel still run, with a warning.
     """
     if device.type != "cuda":
         yield
         return
-    # cuBLAS takes its order of summation from this, when it starts.
+    # Fixes cuBLAS's order of summation; read when cuBLAS is initialised.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
     torch.backends.cudnn.benchmark = False

@@ -1,8 +1,8 @@
-"""Several passes or several models as one: the border of a model stays what it is.
+"""Test-time augmentation and ensembles, as models with the interface of a single one.
 
-Each works on what the model is given, a piece of a song. Polarity and channel swap commute with
-cutting and overlap-add, so their average over a whole song is the same; shifts do not, and differ
-from shifts of a whole song.
+They wrap the model, so they see chunks, not songs. For polarity and channel swap this makes no
+difference, as both commute with chunking and overlap-add; shifts do not, so shifting each chunk
+differs from shifting the whole song.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ N_FFT, HOP = 2048, 512  # of the spectrograms that ensembles combine
 
 
 class Mirrored(Wrapped):
-    """The average of a model's estimates and those of mirrored mixtures, mirrored back.
+    """The average of a model's estimates of the mixture and of mirrored copies, mirrored back.
 
     Args:
         model: any model.
-        mirrors: ``polarity`` (inverted), ``channels`` (in reverse order; nothing for one channel).
+        mirrors: ``polarity`` (inverted) and ``channels`` (swapped; no effect on mono).
 
     Raises:
-        ValueError: for another mirror.
+        ValueError: for an unknown mirror.
     """
 
     def __init__(self, model: Any, mirrors: Sequence[str] = MIRRORS) -> None:
@@ -52,18 +52,18 @@ class Mirrored(Wrapped):
 
 
 class Shifted(Wrapped):
-    """The average over the mixture as it is and delayed copies of it, moved back.
+    """The average of a model's estimates of the mixture and of delayed copies, shifted back.
 
-    Silence goes in front, so that a model that returns its input still does, exactly. Delays are
-    drawn once, from ``seed``: all pieces and all runs have the same.
+    Copies are delayed by silence in front, so no sample is lost and a model that returns its input
+    remains the identity. Delays are drawn once, from ``seed``: all chunks and all runs share them.
 
     Args:
         model: any model.
-        passes: how many in all; the first is not delayed, the others up to half a second.
+        passes: their total number; the first is not delayed, the others by up to half a second.
         seed: of the delays.
 
     Raises:
-        ValueError: for less than one pass.
+        ValueError: for fewer than one pass.
     """
 
     def __init__(self, model: Any, passes: int, seed: int = 0) -> None:
@@ -71,8 +71,8 @@ class Shifted(Wrapped):
         if passes < 1:
             raise ValueError(f"--shifts is {passes}: give at least one pass")
         draw = random.Random(seed)
-        most = max(1, round(SHIFT_SECONDS * self.sample_rate))
-        self.delays = (0, *(draw.randint(1, most) for _ in range(passes - 1)))
+        longest = max(1, round(SHIFT_SECONDS * self.sample_rate))
+        self.delays = (0, *(draw.randint(1, longest) for _ in range(passes - 1)))
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, channel, sample) -> (batch, stem, channel, sample)."""
@@ -83,16 +83,17 @@ class Shifted(Wrapped):
 
 
 class Ensemble(Wrapped):
-    """Models of the same stems as one, in the order of the first one's stems.
+    """Several models of the same stems as one; stems are in the order of the first model.
 
     Args:
         models: two or more.
         kind: ``mean`` or ``median`` of the samples; ``spec_mean`` or ``spec_median`` of the
-            magnitudes of spectrograms, with the phase of their sum (the mean of complex
-            spectrograms would be that of the samples).
+            magnitude spectrograms, with the phase of the sum of the complex ones (whose mean would
+            be the mean of the samples again).
 
     Raises:
-        ValueError: for another kind, one model, or models of other stems, rates or channels.
+        ValueError: for an unknown kind, fewer than two models, or models that differ in stems,
+            sample rate or channels.
     """
 
     def __init__(self, models: Sequence[Any], kind: str = "mean") -> None:
@@ -109,10 +110,10 @@ class Ensemble(Wrapped):
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, channel, sample) -> (batch, stem, channel, sample)."""
-        found = [
+        by_model = [
             model(mixture)[:, order] for model, order in zip(self.models, self.orders, strict=True)
         ]
-        estimates = torch.stack(self.aligned(found))
+        estimates = torch.stack(self.aligned(by_model))
         if self.kind == "mean":
             return estimates.mean(dim=0)
         if self.kind == "median":
@@ -121,32 +122,32 @@ class Ensemble(Wrapped):
 
 
 def group_by_stems(stems: Sequence[Sequence[str]]) -> list[list[int]]:
-    """Which checkpoints complete each other and which compete.
+    """Decide which checkpoints are joined, having different stems, and which form an ensemble.
 
     Args:
-        stems: of each checkpoint, in the order given.
+        stems: of each checkpoint, in the user's order.
 
     Returns:
-        Groups of positions. Within a group no stem comes twice: its models are joined. All groups
-        have the same stems: they form an ensemble, if there is more than one.
+        Groups of indices. Within a group all stems differ: its models are joined. All groups have
+        the same stems: two or more of them form an ensemble.
 
     Raises:
-        ValueError: if it can't be done.
+        ValueError: if there is no such grouping.
     """
     groups: list[list[int]] = []
-    for number, names in enumerate(stems):
+    for index, names in enumerate(stems):
         for group in groups:
             if not any(set(stems[other]) & set(names) for other in group):
-                group.append(number)
+                group.append(index)
                 break
         else:
-            groups.append([number])
-    found = [[stem for number in group for stem in stems[number]] for group in groups]
-    for names in found[1:]:
-        if set(names) != set(found[0]):
+            groups.append([index])
+    group_stems = [[stem for index in group for stem in stems[index]] for group in groups]
+    for names in group_stems[1:]:
+        if set(names) != set(group_stems[0]):
             raise ValueError(
-                f"the checkpoints give {', '.join(found[0])} and {', '.join(names)}: give one "
-                f"checkpoint per stem, or several with the same stems for an ensemble"
+                f"the checkpoints give {', '.join(group_stems[0])} and {', '.join(names)}: give "
+                f"one checkpoint per stem, or several with the same stems for an ensemble"
             )
     return groups
 
@@ -154,25 +155,25 @@ def group_by_stems(stems: Sequence[Sequence[str]]) -> list[list[int]]:
 def _check_alike(first: Any, other: Any) -> None:
     if set(first.stems) != set(other.stems):
         raise ValueError(
-            f"an ensemble of models of {', '.join(first.stems)} and of {', '.join(other.stems)}: "
-            f"give checkpoints with the same stems"
+            f"the models of an ensemble have the stems {', '.join(first.stems)} and "
+            f"{', '.join(other.stems)}: give checkpoints with the same stems"
         )
     forms = [(model.sample_rate, model.channels) for model in (first, other)]
     if forms[0] != forms[1]:
         raise ValueError(
-            f"an ensemble of models with {forms[0][1]} channels at {forms[0][0]} Hz and "
-            f"{forms[1][1]} at {forms[1][0]} Hz: give checkpoints of one rate and channel count"
+            f"the models of an ensemble have {forms[0][1]} channels at {forms[0][0]} Hz and "
+            f"{forms[1][1]} at {forms[1][0]} Hz: give checkpoints with the same rate and channels"
         )
 
 
 def _average(passes: Sequence[Tensor]) -> Tensor:
-    """The mean, by differences to the first: of equal passes it is that pass to the bit."""
+    # The mean as differences from the first pass: bit-exact if all passes are equal.
     first = passes[0]
     return first + sum((other - first for other in passes[1:]), torch.zeros(())) / len(passes)
 
 
 def _median(values: Tensor) -> Tensor:
-    """Over the first axis; of an even number the mean of the two in the middle."""
+    """Median over the first axis; torch's own takes the lower middle value of an even count."""
     ordered = values.sort(dim=0).values
     count = len(ordered)
     return (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
@@ -194,5 +195,5 @@ def _by_magnitude(estimates: Tensor, kind: str) -> Tensor:
     level = magnitudes.mean(dim=0) if kind == "spec_mean" else _median(magnitudes)
     combined = torch.polar(level, specs.sum(dim=0).angle())
     samples = estimates.shape[-1]
-    back = torch.istft(combined.flatten(0, -3), N_FFT, HOP, window=window, length=samples)
-    return back.reshape(estimates.shape[1:])
+    signals = torch.istft(combined.flatten(0, -3), N_FFT, HOP, window=window, length=samples)
+    return signals.reshape(estimates.shape[1:])

@@ -1,4 +1,9 @@
-"""What the stems lack of the mixture, spread over them in time and frequency, block by block."""
+"""Mixture consistency: distribute the residual, mixture minus stems, over the stems by bin.
+
+In each time-frequency bin, every stem gets a share of the residual in proportion to its energy, so
+that what the model missed goes to the stems that are loud there. The shares add up to the residual
+only up to float32 rounding; ``exact_sums`` makes the sum exact afterwards, on integers.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from torch import Tensor
 from mss_shared.audio.streams import Sliding
 from mss_shared.console import Report
 from mss_shared.recipe_sections import InferenceConfig
-from mss_shared.separation.chunks import reach
+from mss_shared.separation.chunks import find_lookback
 from mss_shared.separation.overlap_add import separate_blocks
 from mss_shared.separation.separator import Separator
 
@@ -22,35 +27,35 @@ Pair = tuple[Exact, Exact]
 _N_FFT = 4096
 _HOP = _N_FFT // 2
 
-# Where a bin is silent in all stems, their energy in the whole frame decides, and where the frame
-# is silent too, each gets the same.
+# In a bin where all stems are silent, shares follow the stems' energy in the whole frame; in a
+# frame where all are silent, they are equal.
 _FRAME_SHARE = 1e-6
 _FLOOR = 1e-14
 
 
 class Spreader:
-    """Adds to each stem its share of the residual, by the stems' energy in each bin.
+    """Splits a stream of residual into shares, one per stem, by the stems' energy in each bin.
 
-    Frames of 4096 samples under a sine window, twice: analysis and synthesis together are a
-    squared sine, and half-overlapping frames of it add up to one.
+    Frames of 4096 samples with a sine window for both analysis and synthesis: the product is a
+    squared sine, which adds up to one at half overlap, so the shares add up to the residual.
     """
 
     def __init__(self) -> None:
-        places = torch.arange(_N_FFT, dtype=torch.float64)
-        self.window = torch.sin(torch.pi * (places + 0.5) / _N_FFT).float()
+        positions = torch.arange(_N_FFT, dtype=torch.float64)
+        self.window = torch.sin(torch.pi * (positions + 0.5) / _N_FFT).float()
         self.pending: Tensor | None = None  # (residual and weights, channel, sample)
         self.tail: Tensor | None = None  # (stem, channel, hop): second half of the last frame
 
     def push(self, residual: Tensor, weights: Tensor, floors: Tensor) -> Tensor:
-        """Take a block, give the shares of as many samples as are finished.
+        """Take a block and return the shares of all samples that are complete.
 
         Args:
             residual: (channel, sample) float32.
-            weights: (stem, channel, sample) signals whose energy counts.
-            floors: (stem, channel, sample) signals whose energy counts where those are silent.
+            weights: (stem, channel, sample) signals whose energy decides the shares.
+            floors: (stem, channel, sample) signals that decide where all weights are silent.
 
         Returns:
-            (stem, channel, sample), late by up to a frame.
+            (stem, channel, sample), delayed by up to a frame.
         """
         signals = (
             [residual[None], weights] if floors is weights else [residual[None], weights, floors]
@@ -68,18 +73,18 @@ class Spreader:
         self.pending = self.pending[..., count * _HOP :]
         shares = self._shares(frames, len(weights))
         done = self._overlap(shares)
-        if self.first:  # the frame before the beginning
+        if self.first:  # drop the half frame before the song
             done, self.first = done[..., _HOP:], False
         return done
 
     def finish(self) -> Tensor:
-        """(stem, channel, sample) what is left, and zeros behind it."""
+        """(stem, channel, sample) the remaining shares, followed by zeros."""
         assert self.pending is not None and self.tail is not None
         stems, channels = self.tail.shape[:2]
         silence = self.pending.new_zeros((channels, _N_FFT))
         signals = len(self.pending) - 1
-        nothing = silence.expand(signals, channels, _N_FFT)
-        weights, floors = nothing[:stems], nothing[stems:]
+        silent_signals = silence.expand(signals, channels, _N_FFT)
+        weights, floors = silent_signals[:stems], silent_signals[stems:]
         return self.push(silence, weights, floors if len(floors) else weights)
 
     def _shares(self, frames: Tensor, stems: int) -> Tensor:
@@ -94,7 +99,7 @@ class Spreader:
         return shares
 
     def _overlap(self, shares: Tensor) -> Tensor:
-        """(stem, channel, frame, sample) -> (stem, channel, frame * hop), the last half kept."""
+        """(stem, channel, frame, sample) -> (stem, channel, frame * hop); keeps the last half."""
         assert self.tail is not None
         first, second = shares[..., :_HOP], shares[..., _HOP:]
         before = torch.cat([self.tail[:, :, None], second[:, :, :-1]], dim=2)
@@ -102,24 +107,25 @@ class Spreader:
         return (first + before).flatten(2)
 
 
-def consistent(pairs: Iterator[Pair], stems: int) -> Iterator[Pair]:
-    """Stems that add up to their mixture, up to float32 rounding of the residual.
+def make_consistent(pairs: Iterator[Pair], stems: int) -> Iterator[Pair]:
+    """Make stems add up to their mixture, up to float32 rounding of the residual.
 
     Args:
-        pairs: blocks of the mixture (channel, sample) and of the estimates, (stem, channel,
-            sample) of ``stems`` stems and, of a second pass, as many again of what it found: its
-            energies then weight the residual, else the stems' own do.
-        stems: how many there are.
+        pairs: blocks of the mixture, (channel, sample), and of the estimates, (stem, channel,
+            sample): ``stems`` stems, and after ``rerun`` as many again that are the second pass
+            alone. The energies of the second pass then decide the shares, else the stems' own.
+        stems: number of stems.
 
     Yields:
-        The same blocks, of other lengths, with the stems alone. A single stem stays as it is and
-        what is left of the mixture follows as a second one.
+        The same signals in blocks of other lengths, with the stems alone. A single stem stays
+        unchanged, and the residual follows it as a second one.
     """
     if stems == 1:
         for mixture, estimates in pairs:
             yield mixture, np.stack([estimates[0], mixture - estimates[0]])
         return
     spreader = Spreader()
+    # The spreader lags behind: blocks wait here for their shares of the residual.
     waiting: list[Pair] = []
     for mixture, estimates in pairs:
         own = estimates[:stems]
@@ -128,18 +134,18 @@ def consistent(pairs: Iterator[Pair], stems: int) -> Iterator[Pair]:
         weights = floors if len(estimates) == stems else _single(estimates[stems:])
         shares = spreader.push(residual, weights, floors)
         waiting.append((mixture, own))
-        yield from _add(waiting, shares.numpy())
+        yield from _add_shares(waiting, shares.numpy())
     if waiting:
-        yield from _add(waiting, spreader.finish().numpy())
+        yield from _add_shares(waiting, spreader.finish().numpy())
 
 
 def _single(signal: Exact) -> Tensor:
-    """Shares of the residual need no more precision: what they miss of it is as small again."""
+    # Single precision is enough: its rounding error is relative to the residual, itself small.
     return torch.from_numpy(signal.astype(np.float32))
 
 
-def _add(waiting: list[Pair], shares: NDArray[np.float32]) -> Iterator[Pair]:
-    """Hand out what waits as far as shares are there."""
+def _add_shares(waiting: list[Pair], shares: NDArray[np.float32]) -> Iterator[Pair]:
+    """Add the shares to the waiting blocks and yield those that are complete."""
     while waiting and shares.shape[-1]:
         mixture, stems = waiting.pop(0)
         count = min(mixture.shape[-1], shares.shape[-1])
@@ -158,19 +164,19 @@ def rerun_blocks(
     batch: int = 1,
     progress: Report | None = None,
 ) -> Iterator[Tensor]:
-    """Separate a song, and once more what the stems of the first pass lack of it.
+    """Separate a song, then separate the residual of the first pass with the same model.
 
-    Both passes run side by side: the second reads what the first has finished.
+    Both passes are interleaved: the second reads the residual as soon as the first has produced it.
 
     Args:
-        model, read, samples, config, batch: as in ``separate_blocks``; ``read`` must reach back
-            as far as ``chunks.reach`` says.
+        model, read, samples, config, batch: as in ``separate_blocks``; ``read`` must still know as
+            many past samples as ``chunks.find_lookback`` says.
         progress: as there; counts the chunks of the second pass.
 
     Yields:
         (2 * stem, channel, sample): the sum of both passes, then the second alone.
     """
-    keep = reach(samples, config, model.sample_rate, batch)
+    keep = find_lookback(samples, config, model.sample_rate, batch)
     first_pass = Sliding(_with_residual(model, read, samples, config, batch), keep)
 
     def residual(start: int, count: int) -> Tensor:
@@ -191,7 +197,7 @@ def _with_residual(
     config: InferenceConfig,
     batch: int,
 ) -> Iterator[NDArray[np.float32]]:
-    """(stem + 1, channel, sample) blocks: the stems, and what they lack of the mixture."""
+    """(stem + 1, channel, sample) blocks: the stems, then the residual."""
     done = 0
     for block in separate_blocks(model, read, samples, config, batch=batch):
         mixture = read(done, block.shape[-1])

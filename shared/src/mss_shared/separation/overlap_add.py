@@ -1,4 +1,4 @@
-"""Overlap-add of any model over a track of any length, block by block."""
+"""Overlap-add of any model over tracks of any length, block by block."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mss_shared.console import Report
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.chunks import Plan, Reader, plan_chunks
 from mss_shared.separation.permutation import best_order
-from mss_shared.separation.separator import Separator, device_of, interchangeable
+from mss_shared.separation.separator import Separator, get_device, interchangeable
 
 
 def separate(
@@ -25,11 +25,12 @@ def separate(
     """Separate a mixture that is already in memory.
 
     Args:
-        model: anything that keeps the border; called in the mode and on the device it is in.
+        model: anything with the interface of ``Separator``, on any device; its train or eval mode
+            is left as it is.
         mixture: (channel, sample) float32 at the model's sample rate.
-        config: length of the pieces and their overlap.
-        batch: pieces per call of the model.
-        progress: called with ('', pieces done, pieces in all).
+        config: length, overlap and context of the chunks.
+        batch: chunks per call of the model.
+        progress: called with ('', chunks done, chunks in total).
 
     Returns:
         (stem, channel, sample), as long as the mixture, on the CPU.
@@ -50,8 +51,8 @@ def separate(
         batch=batch,
         progress=progress,
     )
-    parts = list(blocks)
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+    separated = list(blocks)
+    return separated[0] if len(separated) == 1 else torch.cat(separated, dim=-1)
 
 
 def separate_blocks(
@@ -63,12 +64,13 @@ def separate_blocks(
     batch: int = 1,
     progress: Report | None = None,
 ) -> Iterator[Tensor]:
-    """Separate a track that is read piece by piece; ``batch`` chunks and a sum are in memory.
+    """Separate a track as it is read; ``batch`` chunks and the running sum are in memory.
 
-    What is kept of the chunks is weighted where it overlaps and divided by the sum of the weights
-    at each sample, so that a model that returns its input is passed through up to rounding, at
-    the first and last sample too, and whatever the batch. Stems without an order of their own keep
-    the one they have in the first chunk, by what each chunk and the one before both heard.
+    The kept parts of the chunks are windowed, added up, and divided by the sum of the windows at
+    each sample, so that a model that returns its input is the identity up to rounding, at the first
+    and last sample too, and for any batch. Interchangeable stems (permutation-invariant outputs)
+    keep their order from chunk to chunk: each chunk is matched to the one before where they
+    overlap.
 
     Args:
         model: as in ``separate``.
@@ -77,63 +79,63 @@ def separate_blocks(
         config, batch, progress: as in ``separate``.
 
     Yields:
-        (stem, channel, sample) on the CPU; in order, and together as long as the track.
+        (stem, channel, sample) blocks on the CPU, in order; concatenated, as long as the track.
     """
     if batch < 1:
-        raise ValueError(f"batch is {batch}: give at least one piece per pass")
+        raise ValueError(f"batch is {batch}: give at least one chunk per call")
     plan = plan_chunks(samples, config, model.sample_rate)
     count = len(plan.starts)
-    if count == 1 and plan.size == samples:  # a song at once is in memory once
+    if count == 1 and plan.size == samples:  # a single chunk needs no second copy for the sum
         yield _run(model, read(0, samples)[None])[0]
         if progress is not None:
             progress("", 1, 1)
         return
-    numbers = range(count)
+    indices = range(count)
     sums = _Sums()
-    order = _Order(plan) if interchangeable(model) else None
-    for group in (numbers[first : first + batch] for first in numbers[::batch]):
-        chunks = torch.stack([plan.fetch(number, read) for number in group])
-        for number, estimate in zip(group, _run(model, chunks), strict=True):
+    order = _StemOrder(plan) if interchangeable(model) else None
+    for group in (indices[first : first + batch] for first in indices[::batch]):
+        chunks = torch.stack([plan.fetch(index, read) for index in group])
+        for index, estimate in zip(group, _run(model, chunks), strict=True):
             if order is not None:
-                estimate = order.keep(number, estimate)
-            first, end = plan.kept(number)
-            offset = plan.starts[number]
-            sums.add(first, estimate[..., first - offset : end - offset], plan.weights(number))
-            following = plan.kept(number + 1)[0] if number + 1 < count else samples
+                estimate = order.align(index, estimate)
+            first, end = plan.kept(index)
+            offset = plan.starts[index]
+            sums.add(first, estimate[..., first - offset : end - offset], plan.weights(index))
+            following = plan.kept(index + 1)[0] if index + 1 < count else samples
             if following > sums.start:
                 yield sums.take(following)
             if progress is not None:
-                progress("", number + 1, count)
+                progress("", index + 1, count)
 
 
-class _Order:
-    """Keeps stems without an order of their own in that of the chunk before."""
+class _StemOrder:
+    """Keeps interchangeable stems in the order of the previous chunk."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.before = torch.zeros(0)
-        if any(self._common(number) < 1 for number in range(1, len(plan.starts))):
+        self.previous = torch.zeros(0)
+        if any(self._shared(index) < 1 for index in range(1, len(plan.starts))):
             raise ValueError(
-                "the model's stems have no order of their own and chunks that hear nothing of each "
-                "other can't be told one: give --overlap or --context_seconds above 0"
+                "the model's stems are interchangeable (permutation-invariant outputs) and chunks "
+                "without overlap can't be matched: give --overlap or --context_seconds above 0"
             )
 
-    def keep(self, number: int, estimate: Tensor) -> Tensor:
-        """(stem, channel, sample) of a whole chunk -> the same in order."""
-        if number:
-            common = self._common(number)
-            heard, before = estimate[None, ..., :common], self.before[None, ..., -common:]
-            estimate = estimate[best_order(heard, before)[0]]
-        self.before = estimate
+    def align(self, index: int, estimate: Tensor) -> Tensor:
+        """(stem, channel, sample) estimate of a whole chunk -> the same with stems reordered."""
+        if index:
+            shared = self._shared(index)
+            current, previous = estimate[None, ..., :shared], self.previous[None, ..., -shared:]
+            estimate = estimate[best_order(current, previous)[0]]
+        self.previous = estimate
         return estimate
 
-    def _common(self, number: int) -> int:
-        """Samples that a chunk and the one before both hear."""
-        return self.plan.starts[number - 1] + self.plan.size - self.plan.starts[number]
+    def _shared(self, index: int) -> int:
+        """Samples shared by the inputs of a chunk and the one before it."""
+        return self.plan.starts[index - 1] + self.plan.size - self.plan.starts[index]
 
 
 class _Sums:
-    """Weighted estimates and weights from sample ``start`` of the song on."""
+    """Running sums of weighted estimates and of weights, from sample ``start`` of the song."""
 
     def __init__(self) -> None:
         self.start = 0
@@ -141,7 +143,7 @@ class _Sums:
         self.weights = torch.zeros(0)
 
     def add(self, first: int, estimate: Tensor, weights: Tensor) -> None:
-        """Add (stem, channel, sample) that begins at sample ``first``, not before ``start``."""
+        """Add a (stem, channel, sample) estimate that starts at sample ``first >= start``."""
         offset = first - self.start
         missing = offset + len(weights) - len(self.weights)
         if not self.total.numel():
@@ -153,15 +155,15 @@ class _Sums:
         self.weights[offset : offset + len(weights)] += weights
 
     def take(self, end: int) -> Tensor:
-        """(stem, channel, sample) the means up to sample ``end``, which becomes the start."""
-        step = end - self.start
-        block = self.total[..., :step] / self.weights[:step]
-        self.total, self.weights = self.total[..., step:].clone(), self.weights[step:].clone()
+        """(stem, channel, sample) weighted means up to sample ``end``, the new ``start``."""
+        count = end - self.start
+        block = self.total[..., :count] / self.weights[:count]
+        self.total, self.weights = self.total[..., count:].clone(), self.weights[count:].clone()
         self.start = end
         return block
 
 
-def _run(model: Separator, pieces: Tensor) -> Tensor:
+def _run(model: Separator, chunks: Tensor) -> Tensor:
     """(batch, channel, sample) -> (batch, stem, channel, sample) on the CPU."""
     with torch.inference_mode():
-        return model(pieces.to(device_of(model))).float().cpu()
+        return model(chunks.to(get_device(model))).float().cpu()

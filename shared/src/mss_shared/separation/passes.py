@@ -1,4 +1,4 @@
-"""How often a model runs and in what precision. Imports no torch."""
+"""Settings for test-time augmentation, ensembles and precision. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ PRECISIONS = ("fp32", "bf16")
 
 @dataclass(frozen=True)
 class Passes:
-    """What is done with a model, or several, to get one estimate.
+    """How one or several models are run to get one estimate.
 
     Attributes:
-        mirrors: mirrored mixtures to average over, of ``MIRRORS``.
-        shifts: delays to average over, the first of which is none.
+        mirrors: mirrored mixtures to average over, from ``MIRRORS``.
+        shifts: number of passes to average over, of which all but the first are delayed.
         ensemble: how models of the same stems are combined; None for the mean.
-        precision: of the products, of ``PRECISIONS``.
-        compiled: run through the compiler.
+        precision: of matrix products and convolutions, from ``PRECISIONS``.
+        compiled: whether to use ``torch.compile``.
     """
 
     mirrors: tuple[str, ...] = ()

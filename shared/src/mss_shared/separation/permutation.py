@@ -1,7 +1,8 @@
-"""Stems without an order of their own, such as speakers: the same one in the same place everywhere.
+"""Interchangeable stems (permutation-invariant outputs), such as speakers, in a consistent order.
 
-A model trained by a permutation-invariant loss gives its estimates in any order, another one for
-each input. What is averaged or joined, channels, chunks, passes, is brought into one order before.
+A model trained with a permutation-invariant loss may return its stems in a different order for
+every input. Before channels, chunks or passes are joined or averaged, their stems are reordered to
+match.
 """
 
 from __future__ import annotations
@@ -12,36 +13,37 @@ import torch
 from torch import Tensor
 
 
-def in_order_of(estimates: Tensor, like: Tensor) -> Tensor:
-    """(batch, stem, channel, sample) estimates in the order that `best_order` finds."""
+def align_stems(estimates: Tensor, like: Tensor) -> Tensor:
+    """(batch, stem, channel, sample) estimates, reordered by `best_order`."""
     best = best_order(estimates, like)
     return estimates.gather(1, best[:, :, None, None].expand_as(estimates))
 
 
 def best_order(estimates: Tensor, like: Tensor) -> Tensor:
-    """The order in which estimates are most like others of the same sound.
+    """Find the order in which estimates best match other estimates of the same audio.
 
     Args:
         estimates: (batch, stem, channel, sample).
-        like: of the same shape, in the order wanted.
+        like: of the same shape, in the wanted order.
 
     Returns:
-        (batch, stem) which estimate belongs in each place: of all orders, item by item, that of the
-        greatest sum of magnitudes of correlations; the one there was where several are equal.
+        (batch, stem) index of the estimate for each position: the permutation with the largest sum
+        of absolute correlations, separately for each item; the present order if it is among the
+        best.
     """
-    likeness = _correlations(estimates, like)
+    correlations = _correlations(estimates, like)
     orders = torch.tensor([*permutations(range(estimates.shape[1]))], device=estimates.device)
-    places = torch.arange(estimates.shape[1], device=estimates.device)
-    totals = likeness[:, orders, places].sum(dim=-1)  # (batch, order)
-    return orders[totals.argmax(dim=1)]
+    positions = torch.arange(estimates.shape[1], device=estimates.device)
+    totals = correlations[:, orders, positions].sum(dim=-1)  # (batch, order)
+    return orders[totals.argmax(dim=1)]  # the first permutation is the identity: it wins ties
 
 
 def _correlations(first: Tensor, second: Tensor) -> Tensor:
-    """(batch, stem, stem) magnitudes, channels taken together; 0 where one is silent."""
+    """(batch, stem, stem) absolute values, over all channels together; 0 where one is silent."""
     a, b = (signal.flatten(2).double() for signal in (first, second))
     inner = a @ b.transpose(1, 2)
     levels = (
         torch.linalg.vector_norm(a, dim=2)[:, :, None] * torch.linalg.vector_norm(b, dim=2)[:, None]
     )
-    found: Tensor = inner.abs() / levels.clamp_min(torch.finfo(torch.float64).tiny)
-    return found
+    correlations: Tensor = inner.abs() / levels.clamp_min(torch.finfo(torch.float64).tiny)
+    return correlations

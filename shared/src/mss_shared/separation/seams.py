@@ -1,4 +1,4 @@
-"""How far chunked separation is from that of the whole song, by the context of the chunks."""
+"""How far separation in chunks is from that of the whole song, depending on context."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from mss_shared.separation.separator import Separator
 
 WINDOW_SECONDS = 0.1
 
-# Windows this far below the loudest are left out: near silence, any error is large beside it.
+# Windows this far below the loudest are ignored: near silence, any error is relatively large.
 _QUIET_DB = -60.0
 
 
 @dataclass(frozen=True)
 class Seam:
-    """How chunks with one context compare with the whole.
+    """How chunks with one amount of context compare with the whole song.
 
     Attributes:
         context_seconds: on either side of a chunk.
-        worst_db: least signal-to-error ratio of a window of 0.1 s, all stems and channels
-            together, the whole song's estimates being the signal; infinite if they are equal.
-        at_seconds: where that window begins.
-        median_db: of the windows.
-        cost: seconds given to the model per second of song.
-        border_db: median of the windows in which a chunk's kept part begins or ends. Near
-            ``median_db``, the borders are no worse than the rest, and what remains is that the
-            model hears less of the song at a time. Infinite if the song is silent at all borders.
+        worst_db: lowest signal-to-error ratio over windows of 0.1 s, all stems and channels
+            together; the signal is the estimates of the whole song. Infinite if all are equal.
+        at_seconds: start of that window.
+        median_db: median over all windows.
+        cost: seconds processed by the model per second of song.
+        border_db: median over the windows where chunks join. If it is close to ``median_db``, the
+            joins are no worse than the rest, and the remaining error comes from the model seeing
+            less of the song at a time. Infinite if the song is silent at all joins.
     """
 
     context_seconds: float
@@ -59,16 +59,17 @@ def seams(
     batch: int = 1,
     progress: Report | None = None,
 ) -> list[Seam]:
-    """Separate a part of a song at once, and in chunks with each context.
+    """Compare chunked separation of a part of a song, for each context, with that of the whole.
 
     Args:
-        model: anything that keeps the border; it must be able to take the part at once.
+        model: anything with the interface of ``Separator``; it must be able to process the part
+            at once.
         path: a sound file.
         inference: the chunks; their context is replaced by each of ``contexts`` in turn.
         contexts: in seconds.
-        part_seconds: where to start and how much to take, None for all that follows.
+        part_seconds: start and duration of the part; a duration of None is the rest.
         batch: chunks per call of the model.
-        progress: called with (context, settings done, settings in all).
+        progress: called with (context, contexts done, contexts in total).
 
     Returns:
         One per context, in order.
@@ -82,24 +83,24 @@ def seams(
     if not inference.chunk_seconds or mixture.shape[1] <= inference.chunk_seconds * rate:
         raise ValueError(
             f"a part of {mixture.shape[1] / rate:.1f} s and chunks of {inference.chunk_seconds} s "
-            f"have no seams: give a longer part or a smaller chunk_seconds"
+            f"have no seams: give a longer part, or a smaller chunk_seconds"
         )
     whole = separate(model, mixture, replace(inference, chunk_seconds=0.0, context_seconds=0.0))
-    found = []
+    results = []
     for done, context in enumerate(contexts):
         config = replace(inference, context_seconds=context)
         counted = _Counted(model)
         chunked = separate(counted, mixture, config, batch=batch)
         cost = counted.samples / mixture.shape[1]
-        borders = _borders(mixture.shape[1], config, rate)
-        found.append(_compare(whole, chunked, borders, rate, context, cost))
+        joins = _find_joins(mixture.shape[1], config, rate)
+        results.append(_compare(whole, chunked, joins, rate, context, cost))
         if progress is not None:
             progress(f"{context} s", done + 1, len(contexts))
-    return found
+    return results
 
 
 class _Counted:
-    """A model that counts the samples it is given."""
+    """A model that counts the samples it processes."""
 
     def __init__(self, model: Separator) -> None:
         self.model = model
@@ -114,7 +115,7 @@ class _Counted:
 
 
 def _mixture(path: Path, part_seconds: tuple[float, float | None], model: Separator) -> Tensor:
-    """(channel, sample) at the model's rate; of more channels than its own, the first ones."""
+    """(channel, sample) at the model's rate; channels beyond those of the model are dropped."""
     with open_song(path, part_seconds) as song:
         samples = resampled_length(song.samples, song.sample_rate, model.sample_rate)
         blocks = (block.astype(np.float32) for block in song.blocks())
@@ -123,15 +124,15 @@ def _mixture(path: Path, part_seconds: tuple[float, float | None], model: Separa
     return to_model(torch.from_numpy(sound), model.channels)[0]
 
 
-def _borders(samples: int, config: InferenceConfig, rate: int) -> Tensor:
-    """(border,) samples inside the song where what is kept of a chunk begins or ends."""
+def _find_joins(samples: int, config: InferenceConfig, rate: int) -> Tensor:
+    """(join,) samples inside the song at which the kept part of a chunk starts or ends."""
     plan = plan_chunks(samples, config, rate)
-    kept = [place for number in range(len(plan.starts)) for place in plan.kept(number)]
-    return torch.tensor(sorted({place for place in kept if 0 < place < samples}))
+    ends = [sample for index in range(len(plan.starts)) for sample in plan.kept(index)]
+    return torch.tensor(sorted({sample for sample in ends if 0 < sample < samples}))
 
 
 def _compare(
-    whole: Tensor, chunked: Tensor, borders: Tensor, rate: int, context: float, cost: float
+    whole: Tensor, chunked: Tensor, joins: Tensor, rate: int, context: float, cost: float
 ) -> Seam:
     size = round(WINDOW_SECONDS * rate)
     energy, error = (_by_window(signal, size) for signal in (whole, whole - chunked))
@@ -139,25 +140,25 @@ def _compare(
     if not loud.any():
         raise ValueError("the model's estimates of the part are silent: choose another part")
     ratio = 10 * torch.log10(energy / error)
-    places = torch.nonzero(loud)[:, 0]
-    worst = int(places[ratio[loud].argmin()])
-    at_border = torch.zeros_like(loud)
-    # A border between two windows is one of both.
-    for place in (borders - 1, borders):
-        at_border[(place // size).clamp_max(len(loud) - 1)] = True
-    chosen = ratio[loud & at_border]
+    loud_windows = torch.nonzero(loud)[:, 0]
+    worst = int(loud_windows[ratio[loud].argmin()])
+    at_join = torch.zeros_like(loud)
+    # A join between two windows counts for both.
+    for samples in (joins - 1, joins):
+        at_join[(samples // size).clamp_max(len(loud) - 1)] = True
+    join_ratios = ratio[loud & at_join]
     return Seam(
         context_seconds=context,
         worst_db=float(ratio[worst]),
         at_seconds=worst * size / rate,
         median_db=float(ratio[loud].median()),
         cost=cost,
-        border_db=float(chosen.median()) if len(chosen) else math.inf,
+        border_db=float(join_ratios.median()) if len(join_ratios) else math.inf,
     )
 
 
 def _by_window(signal: Tensor, size: int) -> Tensor:
-    """(stem, channel, sample) -> (window,) energy, float64; what is left at the end is left out."""
+    """(stem, channel, sample) -> (window,) energy, float64; an incomplete window is dropped."""
     count = max(1, signal.shape[-1] // size)
     squares = signal[..., : count * size].double().square().sum(dim=(0, 1))
     return squares.reshape(count, -1).sum(dim=1)

@@ -1,4 +1,4 @@
-"""From a song to its stems: streams, and files that add up."""
+"""Separate a song into stems: as arrays, as a stream, or as files that add up to it."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from mss_shared.audio.streams import (
 from mss_shared.console import Report
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import AnyChannels
-from mss_shared.separation.chunks import reach
-from mss_shared.separation.mixture_consistency import Pair, consistent, rerun_blocks
+from mss_shared.separation.chunks import find_lookback
+from mss_shared.separation.mixture_consistency import Pair, make_consistent, rerun_blocks
 from mss_shared.separation.output.exact_sums import (
     Integers,
     fits,
+    integer_range,
     keep_within,
-    limits,
     round_jointly,
 )
 from mss_shared.separation.output.options import Delivery, Guard, Separated
 from mss_shared.separation.output.plan import FilePlan, plan_files
 from mss_shared.separation.output.stem_files import SPOOL, Format, StemFiles, null_depth
 from mss_shared.separation.overlap_add import separate_blocks
-from mss_shared.separation.separator import Separator, device_of, interchangeable
+from mss_shared.separation.separator import Separator, get_device, interchangeable
 from mss_shared.separation.writer_thread import alongside
 
 Exact = NDArray[np.float64]
 Estimates = NDArray[np.floating]
 
-# What a recipe takes at once is cut beyond this length, into pieces of this much sound with as much
-# of the song on either side: a two-hour set should need no more memory than a song.
+# Songs longer than this are processed in pieces even if the recipe separates songs at once, with
+# some context on either side: a two-hour set should need no more memory than a song.
 LONGEST_SECONDS = 600.0
 _PIECE_SECONDS, _CONTEXT_SECONDS = 320.0, 10.0
 
@@ -64,37 +64,39 @@ def separate_file(
     progress: Report | None = None,
     guard: Guard | None = None,
 ) -> Separated:
-    """Separate one file into files of its own rate, length, channels and sample format.
+    """Separate a file into stem files of its own rate, length, channels and sample format.
 
-    The song is read, separated and written block by block: memory does not grow with its length.
-    Where ``inference.chunk_seconds`` is 0.0 it does, up to ``longest_seconds``. Off the CPU, one
-    block is separated while the one before is written. Files get their names when all are complete.
+    The song is read, separated and written block by block, so memory does not grow with its length,
+    except up to ``longest_seconds`` if ``inference.chunk_seconds`` is 0.0. On a GPU, one block is
+    separated while the previous one is written. Files appear under their names once all are
+    complete.
 
-    Channels go through the model as many together as it takes, a lone one repeated. 8-bit
-    integers become 16-bit ones and lossily coded songs 16-bit integers. A stem that would clip
-    turns the integers of all into floats; where the format is fixed by its container or the user,
-    all are scaled alike, or, lossless, what exceeds full scale moves to other stems.
+    Channels pass through the model in groups of as many as it takes; a short group repeats its last
+    channel. 8-bit and lossy input is written as 16-bit. If a stem exceeds full scale, all files
+    become float; where container or user fix the format, all files are scaled by one gain, or, if
+    lossless, the excess moves to other stems.
 
-    Lossless, the files' integers add up to the song's. Songs in float lie on a grid of up to 53
-    bits: the files are 32-bit floats if they can hold it and else 64-bit floats, which hold 2**-51
-    of full scale.
+    Lossless, all samples lie on a common grid and the files add up to the song exactly. The grid of
+    a float song is as fine as its samples, down to 2**-51 of full scale; the files are 32-bit
+    floats if these can hold it, else 64-bit floats.
 
     Args:
-        model: anything that keeps the border.
+        model: anything with the interface of ``Separator``.
         path: a sound file.
-        out: folder below which ``delivery.filename`` says where the files go.
-        inference: how the song is cut.
+        out: output folder; ``delivery.filename`` is relative to it.
+        inference: how the song is chunked.
         delivery: what to write.
-        part_seconds: where to start and how much to take, None for all that follows.
-        longest_seconds: songs longer than this are cut even if ``inference`` takes them at once.
+        part_seconds: start and duration of the part to separate; a duration of None is the rest.
+        longest_seconds: songs longer than this are chunked even if ``inference`` takes them at
+            once.
         batch: chunks per call of the model.
-        progress: called with ('', chunks done, chunks in all).
-        guard: asked before files are made, told before they get their names.
+        progress: called with ('', chunks done, chunks in total).
+        guard: checked before files are created, and notified before they are renamed.
 
     Raises:
-        FileNotFoundError, ValueError: if the file can't be read, holds NaN, or ends before the
-            part starts, or if what is wanted of it can't be written.
-        OSError: if the disk refuses.
+        FileNotFoundError, ValueError: if the file can't be read, holds NaN or ends before the
+            part starts, or if the delivery can't be written for it.
+        OSError: if writing fails, as on a full disk.
     """
     path, out = Path(path), Path(out)
     with open_song(path, part_seconds) as song:
@@ -105,8 +107,9 @@ def separate_file(
         if not inference.chunk_seconds and song.samples > longest_seconds * song.sample_rate:
             inference = _in_pieces(inference)
             notes.append(
-                f"longer than {longest_seconds:.0f} s: cut into pieces of {_PIECE_SECONDS:.0f} s, "
-                f"{_CONTEXT_SECONDS:.0f} s at either end heard and thrown away"
+                f"longer than {longest_seconds:.0f} s: separated in pieces of "
+                f"{_PIECE_SECONDS:.0f} s, of which {_CONTEXT_SECONDS:.0f} s at either end are "
+                f"context and discarded"
             )
         estimates = _estimates(song, model, inference, delivery.lossless, batch, progress)
         shape = (song.sample_rate, song.channels, song.samples)
@@ -115,21 +118,22 @@ def separate_file(
         with StemFiles(targets, plan.first_format, *shape, prefix) as files:
 
             def write_all(blocks: Iterator[Estimates]) -> None:
-                write = _write_exactly if delivery.lossless else _write_nearly
-                for mixture, stems in _at_song(song, model, blocks, delivery.lossless):
+                write = _write_exact if delivery.lossless else _write_plain
+                for mixture, stems in _at_song_rate(song, model, blocks, delivery.lossless):
                     note = write(files, plan, mixture, stems)
                     if note and note not in notes:
                         notes.append(note)
 
-            if device_of(model).type == "cpu":  # a second thread would slow the model's own
+            if get_device(model).type == "cpu":  # a writer thread would slow down the model
                 write_all(estimates)
             else:
                 alongside(estimates, write_all)
             gain = _finish(files, plan)
             files.close()
             depth = None
-            if delivery.lossless and plan.whole:
-                depth = null_depth([files.files[n].part for n in plan.whole], song.blocks())
+            if delivery.lossless and plan.partition:
+                parts = [files.files[index].part for index in plan.partition]
+                depth = null_depth(parts, song.blocks())
             if guard is not None:
                 guard.begin(plan.paths)
             if delivery.container == "mp4":
@@ -137,7 +141,7 @@ def separate_file(
             else:
                 files.publish(song.channel_mask)
     if gain != 1.0:
-        notes.append(f"all files are scaled by {20 * math.log10(gain):.2f} dB so that none clips")
+        notes.append(f"all files were scaled by {20 * math.log10(gain):.2f} dB so that none clips")
     return Separated(plan.paths, depth, 20 * math.log10(gain), tuple(notes))
 
 
@@ -154,15 +158,15 @@ def separate_song(
     """Separate a file or an array of any rate and number of channels, in memory.
 
     Args:
-        song: a sound file, or (channel, sample) audio in floats of full scale 1.0. What soundfile
-            reads is (sample, channel): pass its transpose.
+        song: a sound file, or (channel, sample) float audio with full scale 1.0. soundfile reads
+            (sample, channel): pass its transpose.
         model, inference, batch, progress: as in ``separate_file``.
         sample_rate: of an array; the model's if None.
         lossless: None, ``mask`` or ``rerun``, as in ``Delivery``; the stems then add up to the
             song up to float32 rounding, and a single stem is followed by the residual.
 
     Returns:
-        (stem, channel, sample) at the song's rate and as long as it.
+        (stem, channel, sample) at the song's rate and length.
 
     Raises:
         FileNotFoundError, ValueError: as ``separate_file``.
@@ -189,16 +193,16 @@ def iterate_song(
     batch: int = 1,
     progress: Report | None = None,
 ) -> Iterator[NDArray[np.float32]]:
-    """The same lazily: yields (stem, channel, sample) blocks in order, as they are finished."""
-    Delivery(lossless=lossless)  # refuses what is no choice
+    """As ``separate_song``, but yield (stem, channel, sample) blocks in order, as they finish."""
+    Delivery(lossless=lossless)  # checks the choice
     rate = model.sample_rate if sample_rate is None else sample_rate
     with (
         open_song(Path(song))
         if isinstance(song, (str, Path))
         else nullcontext(song_of_array(song, rate))
-    ) as given:
-        estimates = _estimates(given, model, inference, lossless, batch, progress)
-        for _, stems in _at_song(given, model, estimates, lossless):
+    ) as opened:
+        estimates = _estimates(opened, model, inference, lossless, batch, progress)
+        for _, stems in _at_song_rate(opened, model, estimates, lossless):
             yield stems.astype(np.float32)
 
 
@@ -210,53 +214,54 @@ def _estimates(
     batch: int,
     progress: Report | None,
 ) -> Iterator[Estimates]:
-    """Blocks of (stem, channel, sample) at the model's rate, of ``rerun`` both passes'."""
+    """Blocks of (stem, channel, sample) at the model's rate; for ``rerun``, of both passes."""
     samples = resampled_length(song.samples, song.sample_rate, model.sample_rate)
     singles = (block.astype(np.float32) for block in song.blocks())
     at_rate = resampled(singles, song.sample_rate, model.sample_rate, samples)
-    window = Sliding(at_rate, reach(samples, inference, model.sample_rate, batch))
+    window = Sliding(at_rate, find_lookback(samples, inference, model.sample_rate, batch))
     adapted: Separator = AnyChannels(model, song.channels)
     if song.channels == model.channels:
         adapted = model
     if lossless == "rerun" and interchangeable(model):
         raise ValueError(
-            "--lossless rerun adds what a second pass finds to stems of the same name, and this "
-            "model's stems have no order of their own: choose --lossless mask"
+            "--lossless rerun adds the stems of a second pass to those of the first by name, and "
+            "this model's stems are interchangeable (permutation-invariant outputs): choose "
+            "--lossless mask"
         )
     run = rerun_blocks if lossless == "rerun" else separate_blocks
     estimates = run(adapted, window.tensor, samples, inference, batch=batch, progress=progress)
     return _finite(estimates, model)
 
 
-def _at_song(
+def _at_song_rate(
     song: Song, model: Separator, estimates: Iterator[Estimates], lossless: str | None
 ) -> Iterator[Pair]:
-    """Blocks of a song, (channel, sample), and of its stems, (stem, channel, sample), at its rate.
+    """Blocks of (channel, sample) mixture and (stem, channel, sample) stems at the song's rate.
 
-    Lossless, the stems add up to the song up to float32 rounding of what they lacked.
+    Lossless, the stems add up to the song up to float32 rounding of the residual.
     """
-    back = resampled(estimates, model.sample_rate, song.sample_rate, song.samples)
-    pairs = _paired(song, back)
-    return consistent(pairs, len(model.stems)) if lossless else pairs
+    resampled_back = resampled(estimates, model.sample_rate, song.sample_rate, song.samples)
+    pairs = _paired(song, resampled_back)
+    return make_consistent(pairs, len(model.stems)) if lossless else pairs
 
 
 def _finite(estimates: Iterator[Tensor], model: Separator) -> Iterator[Estimates]:
     done = 0
     for block in estimates:
-        # One NaN or infinity makes the sum one, and so may finite values that are absurd.
+        # Cheap first: any NaN or infinity spreads to the sum, though huge values may overflow too.
         if not torch.isfinite(block.sum()) and not torch.isfinite(block).all():
             bad = torch.nonzero(~torch.isfinite(block))[0]
             stem = model.stems[int(bad[0]) % len(model.stems)]
             raise ValueError(
-                f"the estimate of {stem} is no number near sample {done + int(bad[2])}: the "
-                f"weights are broken"
+                f"the estimate of {stem} is NaN or infinite near sample {done + int(bad[2])}: the "
+                f"weights are invalid, use others"
             )
         done += block.shape[-1]
         yield block.numpy()
 
 
 def _paired(song: Song, estimates: Iterator[Estimates]) -> Iterator[Pair]:
-    """Blocks of the song beside those of its stems, short enough to be worked on at once."""
+    """Matching blocks of the song and its stems, of at most ``BLOCK_SAMPLES``."""
     mixture = Sliding(song.blocks(), 0)
     done = 0
     for block in estimates:
@@ -266,43 +271,46 @@ def _paired(song: Song, estimates: Iterator[Estimates]) -> Iterator[Pair]:
             done += part.shape[-1]
 
 
-def _write_nearly(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exact) -> str | None:
-    """Write each value as it is; a note if one does not fit."""
+def _write_plain(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exact) -> str | None:
+    """Write a block as estimated; returns a note if a value exceeds full scale."""
     values = plan.mix(np.concatenate([stems, mixture[None]]))
     peak = float(np.abs(values).max(initial=0.0))
     note = None
     if peak > 1.0 and files.form.subtype not in ("FLOAT", "DOUBLE"):
-        files.change(SPOOL)
+        files.change_format(SPOOL)
         if plan.may_float:
-            note = "a stem exceeds full scale, written as 32-bit float"
+            note = "a stem exceeds full scale: written as 32-bit float"
     files.write(values)
     return note
 
 
-def _write_exactly(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exact) -> str | None:
-    """Write integers that add up to the song's; a note if they had to be changed for it."""
+def _write_exact(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exact) -> str | None:
+    """Write a block as integers that add up to the song's; returns a note if one does not fit."""
     assert plan.grid is not None
     integers = round_jointly(stems, mixture, plan.grid)
-    whole = plan.grid.round(mixture).astype(np.int64)
-    rows = plan.mix(np.concatenate([integers, whole[None]]))
+    mixture_integers = plan.grid.round(mixture).astype(np.int64)
+    signals = np.concatenate([integers, mixture_integers[None]])
+    rows = plan.mix(signals)
     note = None
     if not fits(rows, files.form.subtype):
         wider = [name for name in ("FLOAT", "DOUBLE") if fits(rows, name)] if plan.may_float else []
         if wider:
-            files.change(Format("WAV", wider[0]))
+            files.change_format(Format("WAV", wider[0]))
             bits = "32" if wider[0] == "FLOAT" else "64"
-            note = f"a stem exceeds its sample format, written as {bits}-bit float"
+            note = f"a stem exceeds its sample format: written as {bits}-bit float"
         else:
-            rows, note = _held(plan, np.concatenate([integers, whole[None]]), files.form.subtype)
+            rows, note = _move_excess(plan, signals, files.form.subtype)
+    # Dividing by a power of two is exact, so the files hold the integers themselves.
     files.write(rows / plan.grid.scale)
     return note
 
 
-def _held(plan: FilePlan, signals: Integers, subtype: str) -> tuple[Integers, str]:
-    """Rows that a fixed format can hold, and a note.
+def _move_excess(plan: FilePlan, signals: Integers, subtype: str) -> tuple[Integers, str]:
+    """Rows of integers, one per file, that a fixed format can hold, and a note.
 
-    The files that are the song together give what exceeds it to each other; what is a sum of them
-    follows, and what then exceeds it in a file beside them is cut off: none makes up for it.
+    Files of the partition pass their excess on to each other, so their sum stays the song's.
+    Aggregates of them are mixed again from the changed stems, so that they still equal the sum of
+    their parts. Any other file is clipped: no file takes its excess.
 
     Args:
         plan: of the files.
@@ -310,40 +318,40 @@ def _held(plan: FilePlan, signals: Integers, subtype: str) -> tuple[Integers, st
         subtype: the format.
     """
     rows = plan.mix(signals)
-    members = [*plan.whole]
+    members = [*plan.partition]
     moved = keep_within(rows[members], subtype)
-    for number, row in zip(members, moved, strict=True):
-        stems = np.flatnonzero(plan.weights[number])
+    for index, row in zip(members, moved, strict=True):
+        stems = np.flatnonzero(plan.weights[index])
         if len(stems) == 1:
             signals[stems[0]] = row
     rows = plan.mix(signals)
     rows[members] = moved
-    low, high = limits(subtype)
-    held = rows.clip(low, high)
-    if (held == rows).all():
-        return held, "what exceeds full scale in a stem was moved to other stems"
+    low, high = integer_range(subtype)
+    clipped = rows.clip(low, high)
+    if (clipped == rows).all():
+        return clipped, "what exceeds full scale in a stem was moved to other stems"
     return (
-        held,
-        "what exceeds full scale was moved to other stems, or cut off in a file beside them",
+        clipped,
+        "what exceeds full scale was moved to other stems, or cut off where none makes up for it",
     )
 
 
 def _finish(files: StemFiles, plan: FilePlan) -> float:
-    """Bring the files into their final format; what all were multiplied by."""
+    """Convert the files to their final format; returns the gain applied to all of them."""
     gain = 1.0
     if plan.may_float or files.form == plan.final_format:
         return gain
     if files.peak > 1.0:
         gain = (1.0 - 2.0**-15) / files.peak
     if plan.final_format != SPOOL:
-        files.change(plan.final_format, gain)
+        files.change_format(plan.final_format, gain)
     elif gain != 1.0:
-        files.change(SPOOL, gain)
+        files.change_format(SPOOL, gain)
     return gain
 
 
 def _in_pieces(inference: InferenceConfig) -> InferenceConfig:
-    """Instead of the song at once."""
+    """Settings for pieces of a song too long to be separated at once."""
     return replace(
         inference,
         chunk_seconds=_PIECE_SECONDS,
@@ -357,11 +365,8 @@ def _in_pieces(inference: InferenceConfig) -> InferenceConfig:
 def _notes(song: Song, model: Separator) -> list[str]:
     notes = []
     if song.channels != model.channels:
-        how = "each by itself" if model.channels == 1 else f"{model.channels} at a time"
-        notes.append(
-            f"{song.channels} channels through a model of {model.channels}: {how}, a lone one "
-            f"repeated"
-            if model.channels > 1
-            else f"{song.channels} channels through a model of 1: {how}"
-        )
+        how = "one by one"
+        if model.channels > 1:
+            how = f"{model.channels} at a time, a leftover one repeated"
+        notes.append(f"{song.channels} channels through a {model.channels}-channel model: {how}")
     return notes

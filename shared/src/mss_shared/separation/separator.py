@@ -1,4 +1,4 @@
-"""What every model is to the rest, and models made of models."""
+"""The interface of every model, and models made of other models."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from mss_shared.separation.permutation import in_order_of
+from mss_shared.separation.permutation import align_stems
 
 
 class Separator(Protocol):
-    """The border every model keeps."""
+    """The interface of every model."""
 
     stems: tuple[str, ...]
     sample_rate: int
@@ -22,19 +22,22 @@ class Separator(Protocol):
         """(batch, channel, sample) float32 -> (batch, stem, channel, sample), any length."""
 
 
-def device_of(model: Separator) -> torch.device:
-    """Where a model takes its audio: with its weights, on the CPU if it has none."""
+def get_device(model: Separator) -> torch.device:
+    """The device of a model's weights; the CPU if it has none."""
     parameter = next(model.parameters(), None) if isinstance(model, torch.nn.Module) else None
     return torch.device("cpu") if parameter is None else parameter.device
 
 
 def interchangeable(model: Any) -> bool:
-    """Whether the names of a model's stems mean nothing; `Paper.build_model` says so of it."""
+    """Whether a model's stems are interchangeable (permutation-invariant outputs).
+
+    Their names then carry no meaning. `Paper.build_model` sets the attribute.
+    """
     return bool(getattr(model, "interchangeable", False))
 
 
 class Wrapped(nn.Module):
-    """A model around another one that keeps its stems, rate and channels."""
+    """A model around another one, with the same stems, sample rate and channels."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -50,14 +53,14 @@ class Wrapped(nn.Module):
         return estimates
 
     def aligned(self, passes: Sequence[Tensor]) -> list[Tensor]:
-        """Passes in the order of the first one's stems, if stems have none of their own."""
+        """The passes; interchangeable stems are reordered to match the first pass."""
         if not self.interchangeable:
             return [*passes]
-        return [passes[0], *(in_order_of(one, passes[0]) for one in passes[1:])]
+        return [passes[0], *(align_stems(other, passes[0]) for other in passes[1:])]
 
 
 class StemsTogether(nn.Module):
-    """Models of different stems as one: estimates are concatenated along the stem axis."""
+    """Models of different stems as one: their estimates, concatenated along the stem axis."""
 
     def __init__(self, models: Sequence[Any]) -> None:
         super().__init__()
@@ -71,7 +74,9 @@ class StemsTogether(nn.Module):
                 f"the checkpoints give {', '.join(self.stems)}: give one checkpoint per stem"
             )
         if any((m.sample_rate, m.channels) != (self.sample_rate, self.channels) for m in models):
-            raise ValueError("the checkpoints differ in sample rate or channels: use one kind")
+            raise ValueError(
+                "the checkpoints differ in sample rate or channels: give checkpoints that agree"
+            )
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, channel, sample) -> (batch, stem, channel, sample)."""

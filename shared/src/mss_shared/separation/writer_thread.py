@@ -1,4 +1,4 @@
-"""Two halves of a stream at the same time: one thread makes what another one uses."""
+"""A producer and a consumer of a stream in two threads."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Result = TypeVar("Result")
 
 
 def alongside(items: Iterable[Item], use: Callable[[Iterator[Item]], Result]) -> Result:
-    """Use items in a thread of their own while the caller's thread makes the next ones.
+    """Consume items in a second thread while the calling thread produces the next ones.
 
-    While one is in use only the next one is made; none are kept in store.
+    Production stays one item ahead, so that memory holds no more than two.
 
     Args:
-        items: made in the caller's thread, where an interruption arrives.
-        use: called once, in the other thread, with the same items. If making one fails, waiting
-            for it raises, so that ``use`` does not take what came for the whole; if ``use`` fails,
-            no more items are made.
+        items: produced in the calling thread, which is where a KeyboardInterrupt arrives.
+        use: called once, in the second thread, with an iterator over the items. If production
+            fails, this iterator raises, so that ``use`` does not mistake a part for the whole; if
+            ``use`` fails, production stops.
 
     Returns:
         What ``use`` returned.
@@ -29,34 +29,35 @@ def alongside(items: Iterable[Item], use: Callable[[Iterator[Item]], Result]) ->
     Raises:
         What either of them raised, after both have ended.
     """
-    # An item, () behind the last one, or None if there should have been more.
-    made: SimpleQueue[tuple[Item, ...] | None] = SimpleQueue()
+    # Holds (item,), or () after the last one, or None if production failed.
+    queue: SimpleQueue[tuple[Item, ...] | None] = SimpleQueue()
     wanted, ended = Semaphore(1), Event()
 
-    def coming() -> Iterator[Item]:
-        while item := made.get():
+    def consume_items() -> Iterator[Item]:
+        while item := queue.get():
             yield item[0]
             wanted.release()
         if item is None:
-            raise RuntimeError("the items broke off")  # of no interest beside their maker's error
+            # Only to stop ``use``: the caller sees the producer's own error.
+            raise RuntimeError("the items ended early")
 
-    def used() -> Result:
+    def run_consumer() -> Result:
         try:
-            return use(coming())
+            return use(consume_items())
         finally:
             ended.set()
             wanted.release()
 
     with ThreadPoolExecutor(1) as pool:
-        result = pool.submit(used)
+        result = pool.submit(run_consumer)
         try:
             for item in items:
                 wanted.acquire()
                 if ended.is_set():
                     break
-                made.put((item,))
+                queue.put((item,))
         except BaseException:
-            made.put(None)
+            queue.put(None)
             raise
-        made.put(())
+        queue.put(())
         return result.result()

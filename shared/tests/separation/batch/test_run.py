@@ -193,7 +193,7 @@ def test_a_song_is_never_written_over_an_input(songs: list[SongFile], out: Path)
     writer = Writer(folder)
     found = run_batch([songs[0], stem], folder, SETTINGS, writer, overwrite=True)
     assert states(found) == ["failed", "done"]
-    said = f"{songs[0].path} would be written over {stem.path}, which is given as a song: choose"
+    said = f"stems of {songs[0].path} would overwrite {stem.path}, which is itself an input: choose"
     assert said in found[0]["error"]
     assert stem.path.read_text() == "a stem, given as a song"
 
@@ -210,7 +210,7 @@ def test_two_songs_of_a_batch_are_not_written_over_each_other(
 
     found = run_batch(songs, out, SETTINGS, separate, overwrite=True)
     assert states(found) == ["done", "failed"]
-    assert f"a.wav, which was just written from {songs[0].path}: sep" in found[1]["error"]
+    assert f"a.wav, just written from {songs[0].path}: sep" in found[1]["error"]
 
 
 def test_a_song_whose_name_is_no_text_is_separated(songs: list[SongFile], out: Path) -> None:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from mss_shared.separation.output.exact_sums import (
     Grid,
+    find_float_grid,
     fits,
-    grid_of_floats,
+    integer_range,
     keep_within,
-    limits,
     round_jointly,
 )
 
@@ -50,7 +50,7 @@ def test_the_mixture_decides_where_the_stems_do_not_quite_add_up_to_it() -> None
 def test_what_exceeds_a_format_moves_and_the_sum_stays(
     data: st.DataObject, stems: int, subtype: str
 ) -> None:
-    low, high = limits(subtype)
+    low, high = integer_range(subtype)
     integers = data.draw(
         arrays.arrays(np.int64, (stems, 1, 7), elements=st.integers(4 * low, 4 * high))
     )
@@ -66,7 +66,7 @@ def test_what_exceeds_a_format_moves_and_the_sum_stays(
 @given(values=arrays.arrays(np.float32, (2, 9), elements=st.floats(-4.0, 4.0, width=32)))
 def test_floats_above_the_finest_step_lie_on_their_grid(values: NDArray[np.float32]) -> None:
     values = np.where(np.abs(values) < 2.0**-20, np.float32(0.0), values)
-    grid, peak = grid_of_floats([values.astype(np.float64)])
+    grid, peak = find_float_grid([values.astype(np.float64)])
     assert peak == np.abs(values).max(initial=0.0)
     on_grid = grid.round(values.astype(np.float64))
     assert (on_grid / grid.scale == values).all()
@@ -103,4 +103,4 @@ def test_a_float_format_is_full_where_partial_sums_are() -> None:
     [(0.5, 23), (3 * 2.0**-30, 30), (2.0**-60, 51), (1.5, 23), (0.0, 23), (6.0 + 2.0**-49, 48)],
 )
 def test_the_grid_is_as_fine_as_the_song_from_24_to_53_bits(value: float, exponent: int) -> None:
-    assert grid_of_floats([np.full((1, 1), value)])[0] == Grid(exponent)
+    assert find_float_grid([np.full((1, 1), value)])[0] == Grid(exponent)

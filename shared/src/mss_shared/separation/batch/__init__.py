@@ -1,1 +1,1 @@
-"""Many songs, one after the other: what is done is kept, several processes share a folder."""
+"""Batches of songs: resumable, and shared by several processes on one output folder."""

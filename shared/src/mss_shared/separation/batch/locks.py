@@ -1,9 +1,9 @@
-"""Which process is at a song: a lease with a heartbeat, and what a dead holder left behind.
+"""Locks on songs: a lease with a heartbeat, and cleaning up after a holder that died.
 
-The leases are filelock's. A holder's file names its machine, PID namespace, process and the
-process's start, and is touched every ``BEAT_SECONDS``. A process of the same namespace that is dead
-loses its songs at once; any other one, also in a container of the same host name, when its file was
-not touched for ``LEASE_SECONDS`` of the clock of who watches it.
+The leases are filelock's. A lock file names its holder's host, PID namespace, process id and start
+time, and is touched every ``BEAT_SECONDS``. If the holder is in the same PID namespace and dead,
+its songs are taken over at once. Any other holder, even in a container with the same host name,
+loses them once its file has not been touched for ``LEASE_SECONDS`` by the waiting process's clock.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ LEASE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Holder:
-    """A process that has a song.
+    """A process that holds a song.
 
     Attributes:
-        process: what its lock says.
-        lock: the file.
+        process: its id and host, as its lock says.
+        lock: the lock file.
     """
 
     process: str
@@ -39,26 +39,27 @@ class Holder:
 
 @contextmanager
 def locked(out: Path, name: str, *, patient: bool = False) -> Iterator[Holder | None]:
-    """Hold a song while the block runs: gives None, or who else holds it.
+    """Hold a song while the block runs; yields None, or who holds it instead.
 
-    Of a process that is dead the song is taken over, and its unfinished files are removed.
+    If the holder has died, the song is taken over and its unfinished files are removed.
 
     Args:
         out: the output folder.
-        name: the song's.
-        patient: watch another process's heartbeat: until it beats, ends, or counts as dead.
+        name: of the song.
+        patient: if another process holds the song, wait until its next heartbeat, until it releases
+            the song, or until its lease expires.
 
     Raises:
-        OSError: if the disk refuses.
+        OSError: if the lock can't be written.
     """
     lease = _lease(out, name)
-    left = _touched(lease) is not None  # by a process that may be dead
+    was_locked = _touched(lease) is not None
     holder = _acquire(lease, patient)
     if holder is not None:
         yield holder
         return
     try:
-        if left:
+        if was_locked:  # by a process that died, or has just finished
             _sweep(out, name)
         yield None
     finally:
@@ -66,12 +67,12 @@ def locked(out: Path, name: str, *, patient: bool = False) -> Iterator[Holder | 
 
 
 def holds(out: Path, name: str) -> bool:
-    """Whether a song is still this process's: one that slept for long may have lost it."""
+    """Whether this process still holds a song: after a long suspension it may have lost it."""
     return _lease(out, name).is_lock_held_by_us
 
 
 def clear(out: Path) -> None:
-    """Remove the locks of dead processes, and the files they had begun."""
+    """Remove the locks of dead processes and their unfinished files."""
     for lock in sorted((out / LOCKS).glob("*.lock")):
         lease = _open(lock)
         if _acquire(lease, patient=False) is None:
@@ -81,7 +82,7 @@ def clear(out: Path) -> None:
 
 
 def part_prefix(out: Path, name: str) -> str:
-    """How the names of a song's unfinished files begin; who holds the song may remove them."""
+    """Prefix of the names of a song's unfinished files; the next holder may remove them."""
     return _prefix(_lock(out, name))
 
 
@@ -102,7 +103,7 @@ def _open(lock: Path) -> SoftFileLease:
 
 
 def _acquire(lease: SoftFileLease, patient: bool) -> Holder | None:
-    """Take a song; who holds it if that is another process."""
+    """Take a song; returns its holder if that is another process."""
     first = _touched(lease)
 
     def beats() -> bool:
@@ -113,13 +114,13 @@ def _acquire(lease: SoftFileLease, patient: bool) -> Holder | None:
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
             if patient:
-                # Longer than a lease, so that a silent one ends within it.
+                # Longer than a lease, so that one without a heartbeat expires while waiting.
                 wait, pause = LEASE_SECONDS + BEAT_SECONDS, BEAT_SECONDS / 20
                 lease.acquire(timeout=wait, poll_interval=pause, cancel_check=beats)
             else:
                 lease.acquire(timeout=0)
         except FileNotFoundError:
-            continue  # another process has removed the empty folder
+            continue  # another process has just removed the empty folder
         except (Timeout, LeaseSettingsMismatch, PermissionError):
             return _holder(lease)
         return None
@@ -132,17 +133,17 @@ def _holder(lease: SoftFileLease) -> Holder:
 
 
 def _sweep(out: Path, name: str) -> None:
-    """Remove what a dead process began to write of a song, wherever a pattern had put it."""
+    """Remove a song's unfinished files, in whatever folder its file name pattern had put them."""
     for part in out.rglob(f"{part_prefix(out, name)}*"):
         part.unlink(missing_ok=True)
 
 
 def _touched(lease: SoftFileLease) -> tuple[int, int] | None:
-    """When a lock was touched, and which file it is; None if there is none.
+    """Modification time and inode of a lock; None if there is none.
 
-    It is opened, as network file systems answer others from memory.
+    The file is opened because network file systems answer a mere stat from their cache.
     """
     with suppress(OSError), open(lease.lock_file, "rb") as file:
-        found = os.fstat(file.fileno())
-        return found.st_mtime_ns, found.st_ino
+        status = os.fstat(file.fileno())
+        return status.st_mtime_ns, status.st_ino
     return None

@@ -1,8 +1,8 @@
-"""What was written into an output folder, and from which inputs: ``OUT/separated.jsonl``.
+"""The manifest ``OUT/separated.jsonl``: which files were written, and from which inputs.
 
-A song has a line from before the first of its files gets its name, of the state ``writing``, and
-one when all have theirs, ``done``. The last line of a song counts. A file belongs to the input of
-the last line that names it.
+A song gets a line with the state ``writing`` before the first of its files is renamed to its final
+path, and one with ``done`` after the last. The last line of a song counts. A file belongs to the
+input of the last line that lists it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ MANIFEST = "separated.jsonl"
 
 Record = dict[str, Any]
 
-# The fields of a line that are read.
+# Fields that are read, and their types; lines without them are ignored.
 _RECORD: dict[str, type] = {"song": str, "settings": str, "outputs": dict, "input": dict}
 _INPUT: dict[str, type] = {"path": str, "bytes": int, "mtime_ns": int, "sha256": str}
 _OUTPUT: dict[str, type] = {"path": str}
-_LONGEST_NAME = 255  # bytes, of any file system in use
+_LONGEST_NAME = 255  # bytes; the limit of common file systems
 
 
 class Manifest:
-    """The lines of an output folder, shared by all processes that work on it."""
+    """The manifest of an output folder, shared by all processes that write to it."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -35,44 +35,45 @@ class Manifest:
         self._origins: dict[str, Record] = {}
 
     def find(self, name: str) -> Record | None:
-        """The last record of a song, of whatever process."""
+        """The last record of a song, by any process."""
         self._catch_up()
         return self._records.get(name)
 
     def finished(self, name: str, path: Path, settings: str) -> Record | None:
-        """A song's record if nothing has changed since: input, settings, what was written."""
-        found = self.find(name)
-        if found is None or found.get("state") != "done" or found["settings"] != settings:
+        """The record of a finished song if input, settings and outputs are unchanged."""
+        record = self.find(name)
+        if record is None or record.get("state") != "done" or record["settings"] != settings:
             return None
-        for output in found["outputs"].values():
+        for output in record["outputs"].values():
             written = self.out / output["path"]
             if not written.is_file() or written.stat().st_size != output["bytes"]:
                 return None
         if not path.is_file():
             return None
-        now, then = path.stat(), found["input"]
+        now, then = path.stat(), record["input"]
         if now.st_size != then["bytes"]:
             return None
+        # Hash the input only if path or time leave a doubt.
         untouched = now.st_mtime_ns == then["mtime_ns"] and _is_same(path, then["path"])
-        return found if untouched or digest(path) == then["sha256"] else None
+        return record if untouched or digest(path) == then["sha256"] else None
 
     def is_from(self, path: Path, origin: Record) -> bool:
-        """Whether a file was last written from an input: that path, or one of the same bytes."""
+        """Whether a file was last written from this input: the same path, or the same bytes."""
         self._catch_up()
-        found = self._origins.get(os.path.abspath(path))
-        if found is None:
+        known = self._origins.get(os.path.abspath(path))
+        if known is None:
             return False
-        return found.get("sha256") == origin["sha256"] or _is_same(origin["path"], found["path"])
+        return known.get("sha256") == origin["sha256"] or _is_same(origin["path"], known["path"])
 
     def written(self) -> list[Path]:
-        """All files that lines name."""
+        """All files listed in the manifest."""
         self._catch_up()
         return [Path(path) for path in self._origins]
 
     def add(self, record: Record) -> None:
-        """Append a line at once, so that other processes' lines stay whole."""
+        """Append a line in one write, so that lines of several processes do not interleave."""
         line = json.dumps(record, ensure_ascii=False)
-        if not _is_utf8(line):  # of a file whose name is none
+        if not _is_utf8(line):  # a file name may hold any bytes
             line = json.dumps(record)
         line = ("\n" if self._ends_torn() else "") + line + "\n"
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -81,8 +82,8 @@ class Manifest:
         finally:
             os.close(handle)
 
-    def place(self, path: Path) -> str:
-        """A file as lines name it, seen from the output folder."""
+    def relative(self, path: Path) -> str:
+        """A path as the manifest stores it, relative to the output folder."""
         return Path(os.path.relpath(path, self.out)).as_posix()
 
     def _catch_up(self) -> None:
@@ -91,9 +92,9 @@ class Manifest:
         with self.path.open("rb") as file:
             file.seek(self._read)
             new = file.read()
-        whole = new[: new.rfind(b"\n") + 1]
-        self._read += len(whole)
-        for line in whole.splitlines():
+        complete = new[: new.rfind(b"\n") + 1]
+        self._read += len(complete)
+        for line in complete.splitlines():
             record = _parse(line)
             if record is None:
                 continue
@@ -111,12 +112,12 @@ class Manifest:
 
 
 def describe_input(path: Path) -> Record:
-    """What tells an input from another, and from itself after a change."""
-    found = path.stat()
+    """What identifies an input and reveals a later change of it."""
+    status = path.stat()
     return {
         "path": os.path.abspath(path),
-        "bytes": found.st_size,
-        "mtime_ns": found.st_mtime_ns,
+        "bytes": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
         "sha256": digest(path),
     }
 
@@ -136,23 +137,23 @@ def _is_same(one: Path | str, other: Path | str) -> bool:
 
 
 def _parse(line: bytes) -> Record | None:
-    """A line of the manifest; None for half a line, or something else altogether."""
+    """A line of the manifest; None if it is incomplete or not a record."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or not _are(record, _RECORD):
+    if not isinstance(record, dict) or not _has_fields(record, _RECORD):
         return None
     is_done = record.get("state") == "done"
     fields = _OUTPUT | ({"bytes": int} if is_done else {})
     outputs = record["outputs"].values()
-    if not all(_are(output, fields) and _is_below(output["path"]) for output in outputs):
+    if not all(_has_fields(output, fields) and _is_below(output["path"]) for output in outputs):
         return None
-    return record if _are(record["input"], _INPUT) else None
+    return record if _has_fields(record["input"], _INPUT) else None
 
 
-def _are(values: Any, fields: dict[str, type]) -> bool:
-    """Whether an object has fields of these types; a NUL is in no path or name."""
+def _has_fields(values: Any, fields: dict[str, type]) -> bool:
+    """Whether an object has fields of these types, and no NUL, which paths can't contain."""
     if not isinstance(values, dict):
         return False
     texts = [values[name] for name, kind in fields.items() if kind is str and name in values]
@@ -162,7 +163,7 @@ def _are(values: Any, fields: dict[str, type]) -> bool:
 
 
 def _is_below(path: str) -> bool:
-    """Whether a path as ``Manifest.place`` writes it lies below the output folder."""
+    """Whether a stored path lies below the output folder and can exist."""
     parts = Path(path).parts
     if os.path.isabs(path) or not parts or ".." in parts:
         return False

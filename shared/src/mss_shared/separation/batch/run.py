@@ -1,8 +1,8 @@
-"""Many songs, one after the other: nothing done twice, nothing lost, nothing of others' written.
+"""Separate a batch of songs; a batch can be resumed, and shared by several processes.
 
-A song that the manifest has as done with the same input, settings and files is passed over. Locks
-keep several processes on one folder apart. A file is written where there is none, or one that the
-manifest knows to be of the same song.
+A song is skipped if the manifest lists it as done with the same input, settings and files. Locks
+keep several processes from working on the same song. An existing file is overwritten only if the
+manifest says it was written from the same song.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ def run_batch(
     overwrite: bool = False,
     report: Callable[[Record], None] = lambda record: None,
 ) -> list[Record]:
-    """Separate songs that are not finished yet; a failure does not stop the others.
+    """Separate songs that are not finished yet; if one fails, the others still run.
 
-    A song that another process has is looked at again after all others: by then it may be
-    finished, or its process dead. SIGTERM and SIGHUP end the batch as an interruption does, with
-    the exit code 128 plus their number.
+    Songs held by another process are tried again after all others: by then they may be finished,
+    or the process may have died. SIGTERM and SIGHUP stop the batch like Ctrl-C, with exit code 128
+    plus the signal's number.
 
     Args:
-        songs: what ``find_songs`` found.
+        songs: from ``find_songs``.
         out: the output folder.
-        settings: all that changes what is written, as plain values.
-        separate: separates one song; its errors become that song's record. Its guard is to be
-            asked before files are made, and told before they get their names.
-        overwrite: separate finished songs again, and write over files that are not this song's.
-        report: called with each song's record as soon as there is one.
+        settings: everything that affects the output, as plain values.
+        separate: separates one song; its errors become that song's record. It must call its
+            guard's ``check`` before files are created and ``begin`` before they are renamed.
+        overwrite: separate finished songs again, and overwrite files of other origin.
+        report: called with each song's record as soon as it is known.
 
     Returns:
-        A record per song. Its ``state`` is ``done``; ``skipped``, finished before; ``elsewhere``,
-        another process is at it; or ``failed``. If it failed it has an ``error``, and whether the
-        ``cause`` is the ``user`` or the ``program``.
+        A record per song. Its ``state`` is ``done``; ``skipped`` if finished before; ``elsewhere``
+        if another process holds it; or ``failed``, with an ``error`` and a ``cause``, which is
+        ``user`` or ``program``.
     """
-    made = missing_folders(out)
+    new_folders = missing_folders(out)
     clear(out)
     batch = _Batch(
         out,
@@ -82,14 +82,14 @@ def run_batch(
                         records[song] = record
                         report(record)
     finally:
-        with suppress(OSError):  # another process may have its locks there
+        with suppress(OSError):  # not empty: another process holds locks
             (out / LOCKS).rmdir()
-        remove_empty(made)
+        remove_empty(new_folders)
     return [records[song] for song in songs]
 
 
 def settings_digest(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of settings of plain values, whatever the order of their keys."""
+    """SHA-256 of settings, independent of the order of their keys."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
@@ -98,8 +98,8 @@ class _Batch:
     """What the songs of a batch have in common.
 
     Attributes:
-        inputs: device and number of all its songs' files.
-        taken: which song the files written so far are of.
+        inputs: ids (see ``_file_id``) of all input files.
+        taken: output path -> the song it was written from in this run.
     """
 
     out: Path
@@ -111,26 +111,26 @@ class _Batch:
     taken: dict[str, SongFile] = field(default_factory=dict)
 
     def attempt(self, song: SongFile, patient: bool) -> Record:
-        """A song's record, also if it fails; patient, another process's heartbeat is awaited."""
+        """Separate a song and return its record, also on failure; ``patient`` as in ``locked``."""
         try:
             return self._one(song, patient)
         except (ValueError, OSError, ImportError) as error:
             return _failed(song, "user", console.sentence(error))
-        except Exception as error:  # the other songs shall not be lost to a mistake of ours
+        except Exception as error:  # a bug must not cost the user the other songs
             traceback.print_exc(file=sys.stderr)
-            said = f"{song.path}: {type(error).__name__}: {console.sentence(error)}"
-            return _failed(song, "program", said)
+            message = f"{song.path}: {type(error).__name__}: {console.sentence(error)}"
+            return _failed(song, "program", message)
 
     def _one(self, song: SongFile, patient: bool) -> Record:
         if song.refusal is not None:
             raise ValueError(song.refusal)
-        if found := self._finished(song):
-            return found
+        if finished := self._finished(song):
+            return finished
         if not song.path.is_file():
             raise FileNotFoundError(f"there is no file {song.path}: check its name")
         with locked(self.out, song.name, patient=patient) as holder:
             if holder is None:
-                # Another process may have finished it since the first look.
+                # Check again: another process may have finished it in the meantime.
                 return self._finished(song) or self._separated(song)
         return {
             "song": song.name,
@@ -142,19 +142,19 @@ class _Batch:
     def _finished(self, song: SongFile) -> Record | None:
         if self.overwrite:
             return None
-        found = self.manifest.finished(song.name, song.path, self.settings)
-        return found and {**found, "state": "skipped"}
+        record = self.manifest.finished(song.name, song.path, self.settings)
+        return record and {**record, "state": "skipped"}
 
     def _separated(self, song: SongFile) -> Record:
         began = time.monotonic()
-        watch = _Watch(self, song, describe_input(song.path))
-        done = self.separate(song, watch)
+        guard = _SongGuard(self, song, describe_input(song.path))
+        separated = self.separate(song, guard)
         record = {
             "song": song.name,
             "state": "done",
-            "input": watch.origin,
+            "input": guard.origin,
             "settings": self.settings,
-            **_describe_outputs(done, self.manifest),
+            **_describe_outputs(separated, self.manifest),
             "seconds": round(time.monotonic() - began, 3),
         }
         self.manifest.add(record)
@@ -162,8 +162,8 @@ class _Batch:
 
 
 @dataclass(frozen=True)
-class _Watch:
-    """The guard of one song's files."""
+class _SongGuard:
+    """The guard of one song's files: checks them and records them in the manifest."""
 
     batch: _Batch
     song: SongFile
@@ -171,22 +171,22 @@ class _Watch:
 
     @property
     def part_prefix(self) -> str:
-        """Who holds the song after this process may remove what it left."""
+        """Known to the next holder of the song, who may have to clean up."""
         return part_prefix(self.batch.out, self.song.name)
 
     def check(self, paths: Mapping[str, Path]) -> None:
-        """Refuse a song that would be written over an input, another song, or others' files."""
+        """Reject outputs that would overwrite an input, another song's stems, or foreign files."""
         for path in dict.fromkeys(paths.values()):
             if _file_id(path) in self.batch.inputs:
                 raise ValueError(
-                    f"{self.song.path} would be written over {path}, which is given as a song: "
-                    f"choose another --out"
+                    f"the stems of {self.song.path} would overwrite {path}, which is itself an "
+                    f"input: choose another --out"
                 )
             other = self.batch.taken.get(os.path.abspath(path))
             if other is not None and other != self.song:
                 raise ValueError(
-                    f"{self.song.path} would be written over {path}, which was just written from "
-                    f"{other.path}: separate them apart, each with its own --out"
+                    f"the stems of {self.song.path} would overwrite {path}, just written from "
+                    f"{other.path}: separate them in two runs, each with its own --out"
                 )
             if self.batch.overwrite or not os.path.lexists(path):
                 continue
@@ -197,12 +197,12 @@ class _Watch:
                 )
 
     def begin(self, paths: Mapping[str, Path]) -> None:
-        """Note in the manifest whose files they are, and that they are not complete."""
-        self.check(paths)  # time has passed
+        """Record in the manifest whose files they are, and that they are not complete."""
+        self.check(paths)  # again: separating takes time, and files may have appeared
         if not holds(self.batch.out, self.song.name):
             raise OSError(
-                f"{self.song.path} was taken over by another process while this one slept: leave "
-                f"it to that one"
+                f"{self.song.path} was taken over by another process while this one was suspended: "
+                f"leave it to that process"
             )
         manifest = self.batch.manifest
         manifest.add(
@@ -211,7 +211,9 @@ class _Watch:
                 "state": "writing",
                 "input": self.origin,
                 "settings": self.batch.settings,
-                "outputs": {name: {"path": manifest.place(path)} for name, path in paths.items()},
+                "outputs": {
+                    name: {"path": manifest.relative(path)} for name, path in paths.items()
+                },
             }
         )
         self.batch.taken.update({os.path.abspath(path): self.song for path in paths.values()})
@@ -219,48 +221,48 @@ class _Watch:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block as an interruption does, with its files removed.
+    """Turn SIGTERM and SIGHUP into SystemExit, so that unfinished files are removed.
 
-    Handlers are the main thread's to set; those of others, and nohup's, are left alone.
+    Only the main thread can set handlers; handlers set by others, or by nohup, are left alone.
     """
-    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    signals = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
     if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    ours = [n for n in numbers if n is not None and signal.getsignal(n) == signal.SIG_DFL]
-    for number in ours:
-        signal.signal(number, _stop)
+        signals = []
+    ours = [each for each in signals if each and signal.getsignal(each) == signal.SIG_DFL]
+    for each in ours:
+        signal.signal(each, _stop)
     try:
         yield
     finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+        for each in ours:
+            signal.signal(each, signal.SIG_DFL)
 
 
-def _stop(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
+def _stop(signal_number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + signal_number)
 
 
 def _file_id(path: Path) -> tuple[int, int] | None:
-    """What two names of one file have in common; None if there is none."""
+    """Device and inode, the same for all names of a file; None if there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
-def _describe_outputs(done: Separated, manifest: Manifest) -> Record:
-    depth = done.null_depth_dbfs
+def _describe_outputs(separated: Separated, manifest: Manifest) -> Record:
+    depth = separated.null_depth_dbfs
     return {
         "outputs": {
-            name: {"path": manifest.place(path), "bytes": path.stat().st_size}
-            for name, path in done.paths.items()
+            name: {"path": manifest.relative(path), "bytes": path.stat().st_size}
+            for name, path in separated.paths.items()
         },
-        # JSON has no infinity: a sum without any error has no depth.
+        # JSON has no infinity: an exact sum is a null depth of null.
         "sum_is_exact": None if depth is None else depth == float("-inf"),
         "null_depth_dbfs": None if depth in (None, float("-inf")) else depth,
-        "joint_gain_db": done.joint_gain_db,
-        "notes": list(done.notes),
+        "joint_gain_db": separated.joint_gain_db,
+        "notes": list(separated.notes),
     }
 
 

@@ -1,1 +1,1 @@
-"""What is written of a song, in which format, and how the files add up."""
+"""Output files: which stems are written, in which format, and how they add up to the song."""

@@ -1,4 +1,4 @@
-"""What a user wants written of a song, and what was written."""
+"""What the user wants written, and what was written."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ RESIDUAL = "residual"
 
 @dataclass(frozen=True)
 class Delivery:
-    """The files to write of a song.
+    """The files to write for each song.
 
     Args:
-        container: ``same`` for the input's where it is wav or flac, wav for any other; or ``wav``,
-            ``flac``, ``mp3``, or ``mp4`` for one file with the mixture and every stem as streams.
+        container: ``same`` as the input if that is wav or flac, else wav; or ``wav``, ``flac``,
+            ``mp3``, or ``mp4`` for one file that holds the mixture and every stem as streams.
         subtype: sample format, ``PCM_16``, ``PCM_24`` or ``FLOAT``; None for the input's own.
         stems: which of the model's stems to write; None for all.
-        aggregates: further files by name, each a sum of stems: ``("drums", "bass")``. ``mixture``
-            is the song itself, and a minus sign subtracts: ``("mixture", "-vocals")``.
-        lossless: None; ``mask`` to spread what the stems lack over them by their energy in each
-            bin; ``rerun`` to separate it once more and spread the rest. The files then add up to
-            the song in the written integers.
-        filename: where a file goes below the output folder, without its suffix; ``{song}`` and
-            ``{stem}`` are filled in. In ``mp4`` the stem is empty, and the name is the song's.
+        aggregates: additional files by name, each a sum of stems: ``("drums", "bass")``.
+            ``mixture`` is the song itself, and a minus sign subtracts: ``("mixture", "-vocals")``.
+        lossless: None; ``mask`` to distribute the residual, mixture minus stems, over the stems by
+            their energy in each bin; ``rerun`` to separate the residual once more and distribute
+            the remainder. The samples written then add up to those of the song.
+        filename: path of a file below the output folder, without suffix; ``{song}`` and ``{stem}``
+            are filled in. For ``mp4`` the stem is empty, and the file is named after the song.
     """
 
     container: str = "same"
@@ -39,7 +39,7 @@ class Delivery:
     filename: str = "{song}/{stem}"
 
     def __post_init__(self) -> None:
-        """Refuse what can't be written, before anything is read."""
+        """Reject what can't be written before anything is read."""
         _check_choice("container", self.container, CONTAINERS)
         if self.subtype is not None:
             _check_choice("subtype", self.subtype, SUBTYPES)
@@ -47,8 +47,8 @@ class Delivery:
             _check_choice("lossless", self.lossless, LOSSLESS)
             if self.container in ("mp3", "mp4"):
                 raise ValueError(
-                    f"stems in {self.container} can't add up to the song, it is a lossy format: "
-                    f"write wav or flac, or leave lossless out"
+                    f"stems in {self.container} can't add up to the song, the format is lossy: "
+                    f"write wav or flac, or drop lossless"
                 )
         if self.container == "flac" and self.subtype == "FLOAT":
             raise ValueError("flac can't hold FLOAT: choose PCM_16 or PCM_24, or write wav")
@@ -58,14 +58,14 @@ class Delivery:
             filled = set()
         if len(filled) < 2 and not (self.container == "mp4" and filled):
             raise ValueError(
-                f"the file name {self.filename!r} is no pattern with {{stem}}: use {{song}} and "
-                f"{{stem}}, as in {{song}}/{{stem}}"
+                f"the file name pattern {self.filename!r} is invalid or lacks {{stem}}: use "
+                f"{{song}} and {{stem}}, as in {{song}}/{{stem}}"
             )
         for name in ("stem", *self.aggregates):
-            check_place(self.filename.format(song="song", stem=name))
+            check_relative(self.filename.format(song="song", stem=name))
 
     def written(self, stems: Sequence[str]) -> tuple[str, ...]:
-        """What stems a model's become: lossless, a single one is followed by the ``residual``."""
+        """The stems available to write: lossless, a single one is followed by the ``residual``."""
         return (*stems, RESIDUAL) if self.lossless and len(stems) == 1 else tuple(stems)
 
 
@@ -75,10 +75,10 @@ class Separated:
 
     Attributes:
         paths: the file of each stem and aggregate, by name.
-        null_depth_dbfs: peak of the song minus the sum of the files, read again, in dB of full
-            scale; minus infinity if they are equal; None if lossless was not asked for, or if not
-            everything was written.
-        joint_gain_db: what all files were changed by, alike, so that none clips; 0.0 if nothing.
+        null_depth_dbfs: peak of the null test, the song minus the sum of the files as read back, in
+            dBFS; minus infinity if they are equal; None unless lossless was requested and the files
+            make up the whole song.
+        joint_gain_db: gain applied to all files alike so that none clips; 0.0 if none was needed.
         notes: what the user should know, a sentence each.
     """
 
@@ -89,36 +89,36 @@ class Separated:
 
 
 class Guard(Protocol):
-    """Watches over the files of a song; both methods are given final paths by name.
+    """Decides whether a song's files may be written; both methods take final paths by name.
 
     Attributes:
-        part_prefix: how the names of unfinished files begin.
+        part_prefix: prefix of the names of unfinished files.
     """
 
     @property
     def part_prefix(self) -> str: ...
 
     def check(self, paths: Mapping[str, Path]) -> None:
-        """Called before any file is made.
+        """Called before any file is created.
 
         Raises:
             ValueError: if one must not be written.
         """
 
     def begin(self, paths: Mapping[str, Path]) -> None:
-        """Called when all are complete, before the first gets its name.
+        """Called when all are complete, before the first is renamed to its final path.
 
         Raises:
-            ValueError, OSError: if they must not be written any more.
+            ValueError, OSError: if they may no longer be written.
         """
 
 
-def check_place(place: str) -> None:
-    """Raise ValueError if a file would not lie below the output folder."""
-    if Path(place).is_absolute() or ".." in Path(place).parts:
+def check_relative(path: str) -> None:
+    """Raise ValueError if a path would leave the output folder."""
+    if Path(path).is_absolute() or ".." in Path(path).parts:
         raise ValueError(
-            f"{place} is not below the output folder: choose a --filename, and names for "
-            f"--aggregate, without .. and without / at the beginning"
+            f"{path} is not below the output folder: choose a --filename, and names for "
+            f"--aggregate, without .. and without a leading /"
         )
 
 

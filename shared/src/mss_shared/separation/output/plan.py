@@ -1,4 +1,4 @@
-"""Which files a song's stems become, and in which formats."""
+"""Which files are written for a song, and in which formats."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mss_shared.audio.streams import Song
-from mss_shared.separation.output.exact_sums import PCM_BITS, Grid, grid_of_floats
-from mss_shared.separation.output.options import Delivery, check_place
+from mss_shared.separation.output.exact_sums import PCM_BITS, Grid, find_float_grid
+from mss_shared.separation.output.options import Delivery, check_relative
 from mss_shared.separation.output.stem_files import SPOOL, SUFFIXES, Format, StemFiles
 from mss_shared.separation.separator import Separator
 
 MIXTURE = "mixture"
 
-# What lossy codecs take; libsndfile and FFmpeg would refuse others only at the end.
+# What the lossy codecs support; libsndfile and FFmpeg would reject the rest only after separating.
 _LOSSY_RATES = {
     "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
     "mp4": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000),
 }
 _LOSSY_CHANNELS = 2
 
-# Where ours differs from the input's: 8 bits would be noise, lossy codecs have no bits.
+# Input to output sample format; anything else, such as 8 bits or a lossy codec, becomes PCM_16.
 _NATIVE = {name: name for name in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")} | {
     "ALAC_16": "PCM_16",
     "ALAC_20": "PCM_24",
@@ -37,24 +37,28 @@ _NATIVE = {name: name for name in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBL
 
 @dataclass(frozen=True)
 class FilePlan:
-    """What to write.
+    """The files of one song, and how each is mixed from stems and mixture.
+
+    Every file is a sum of stems and mixture with integer weights. Applied to stems that are
+    already integers on the grid, such a sum is exact, so an aggregate equals the sum of its
+    separate stem files; mixed in float and rounded afterwards, it could differ by a step.
 
     Attributes:
-        targets: final path by the name of each file, in order.
-        paths: what the user is told: the same, or one file for all streams.
-        weights: (file, stem + 1) what each file is a sum of: the stems, the mixture last.
-        whole: numbers of the files that together are the song; empty if none are.
-        first_format: in which writing begins.
-        final_format: in which it ends, unless ``may_float`` let it become float.
-        may_float: whether a wav of floats may take the place of the final format.
-        grid: of the integers that add up; None if they need not.
+        targets: path of each file as written, by name, in order.
+        paths: paths as reported to the user: the same, or one file that holds all streams.
+        weights: (file, stem + 1) integer weights of the stems and, last, the mixture.
+        partition: indices of files that add up to the song; empty if no subset does.
+        first_format: the format writing starts in.
+        final_format: the format of the finished files, unless ``may_float`` turned them to float.
+        may_float: whether a float wav may replace the final format.
+        grid: the grid on which the files add up; None if they need not.
         notes: for the user.
     """
 
     targets: dict[str, Path]
     paths: dict[str, Path]
     weights: NDArray[np.int64]
-    whole: tuple[int, ...]
+    partition: tuple[int, ...]
     first_format: Format
     final_format: Format
     may_float: bool
@@ -65,12 +69,12 @@ class FilePlan:
         """(stem + 1, channel, sample) stems and mixture -> (file, channel, sample)."""
         mixed = np.zeros((len(self.weights), *signals.shape[1:]), signals.dtype)
         for values, row in zip(mixed, self.weights, strict=True):
-            for number in np.flatnonzero(row):
-                values += row[number] * signals[number]
+            for index in np.flatnonzero(row):
+                values += row[index] * signals[index]
         return mixed
 
     def write_mp4(self, files: StemFiles) -> None:
-        """Encode the closed files as streams of one."""
+        """Encode the closed files as the streams of a single one."""
         from mss_shared.audio.containers import write_streams
 
         target = next(iter(self.paths.values()))
@@ -82,30 +86,31 @@ def plan_files(song: Song, model: Separator, delivery: Delivery, out: Path, name
     """Decide on files and formats.
 
     Raises:
-        ValueError: for a stem the model does not have, or two files of one name.
+        ValueError: if the model lacks a stem, two files share a name, or the container does not
+            support the song's channels or sample rate.
     """
     _check_lossy(song, delivery.container)
     stems = delivery.written(model.stems)
-    rows = _rows(stems, delivery)
+    rows = _weight_rows(stems, delivery)
     weights = np.array([*rows.values()], dtype=np.int64)
     final, may_float, notes = _format(song, delivery)
     grid = None
     if delivery.lossless:
         grid, final = _grid(song, final, may_float)
         notes += _grid_notes(song, final)
-    whole = _partition(weights, len(stems))
-    if delivery.lossless and not whole:
-        notes += ("the files written are not all of the song: their sum can't be checked",)
+    partition = _find_partition(weights)
+    if delivery.lossless and not partition:
+        notes += ("the files written do not make up the whole song: their sum is not checked",)
     suffix = SUFFIXES[final.container]
     targets = {row: _target(out, delivery, name, row, suffix) for row in rows}
     paths = targets
     if delivery.container == "mp4":
         one = _mp4_target(out, delivery, name)
-        targets = {row: one.with_name(f"{number}-{row}.wav") for number, row in enumerate(rows)}
+        targets = {row: one.with_name(f"{index}-{row}.wav") for index, row in enumerate(rows)}
         paths = dict.fromkeys(rows, one)
     lossy = delivery.container in ("mp3", "mp4")
     first = SPOOL if lossy else final
-    return FilePlan(targets, paths, weights, whole, first, final, may_float, grid, notes)
+    return FilePlan(targets, paths, weights, partition, first, final, may_float, grid, notes)
 
 
 def _check_lossy(song: Song, container: str) -> None:
@@ -117,24 +122,24 @@ def _check_lossy(song: Song, container: str) -> None:
         )
 
 
-def _rows(stems: tuple[str, ...], delivery: Delivery) -> dict[str, list[int]]:
-    """By name of each file, how often it holds each stem, and the mixture last."""
+def _weight_rows(stems: tuple[str, ...], delivery: Delivery) -> dict[str, list[int]]:
+    """File name -> integer weights of the stems and, last, the mixture."""
     chosen = stems if delivery.stems is None else delivery.stems
     rows: dict[str, list[int]] = {}
     if delivery.container == "mp4":
-        rows[MIXTURE] = _row(stems, (MIXTURE,))
+        rows[MIXTURE] = _weight_row(stems, (MIXTURE,))
     for stem in chosen:
-        rows[stem] = _row(stems, (stem,))
+        rows[stem] = _weight_row(stems, (stem,))
     for name, parts in delivery.aggregates.items():
         if name in rows:
-            raise ValueError(f"two files would be named {name}: name the aggregate otherwise")
-        rows[name] = _row(stems, parts)
+            raise ValueError(f"two files would be named {name}: rename the aggregate")
+        rows[name] = _weight_row(stems, parts)
     if not rows:
-        raise ValueError("no stem is left to write: name one of " + ", ".join(stems))
+        raise ValueError("no stem is selected: choose from " + ", ".join(stems))
     return rows
 
 
-def _row(stems: tuple[str, ...], parts: Sequence[str]) -> list[int]:
+def _weight_row(stems: tuple[str, ...], parts: Sequence[str]) -> list[int]:
     row = [0] * (len(stems) + 1)
     for part in parts:
         name = part.removeprefix("-")
@@ -146,29 +151,27 @@ def _row(stems: tuple[str, ...], parts: Sequence[str]) -> list[int]:
     return row
 
 
-def _partition(weights: NDArray[np.int64], stems: int) -> tuple[int, ...]:
-    """Files that add up to the song: those of single stems, or all that are none of the mixture."""
-    alone = [n for n, row in enumerate(weights) if row[-1] == 0 and row[:-1].sum() == 1]
-    for numbers in (
-        alone,
-        [n for n, row in enumerate(weights) if row[-1] == 0],
-        range(len(weights)),
-    ):
-        row = weights[list(numbers)].sum(axis=0)
-        if (row[:-1] + row[-1] == 1).all() and len(numbers):
-            return tuple(numbers)
+def _find_partition(weights: NDArray[np.int64]) -> tuple[int, ...]:
+    """Files that add up to the song: single stems, all files without the mixture, or all files."""
+    without_mixture = [n for n, row in enumerate(weights) if row[-1] == 0]
+    single_stems = [n for n in without_mixture if weights[n, :-1].sum() == 1]
+    for indices in (single_stems, without_mixture, range(len(weights))):
+        row = weights[list(indices)].sum(axis=0)
+        # The mixture is the sum of all stems: each of them must be counted exactly once.
+        if (row[:-1] + row[-1] == 1).all() and len(indices):
+            return tuple(indices)
     return ()
 
 
 def _format(song: Song, delivery: Delivery) -> tuple[Format, bool, tuple[str, ...]]:
-    """The final format, whether floats in wav may replace it, and what to say of it."""
+    """The final format, whether float wav may replace it, and notes for the user."""
     container = delivery.container.upper()
     if container == "SAME":
         container = "FLAC" if song.container == "FLAC" and delivery.subtype != "FLOAT" else "WAV"
     subtype = delivery.subtype or _NATIVE.get(song.subtype, "PCM_16")
     notes: tuple[str, ...] = ()
     if delivery.subtype is None and song.subtype in ("PCM_U8", "PCM_S8"):
-        notes = ("an 8-bit song, written in 16 bits",)
+        notes = ("8-bit input, written as 16-bit",)
     if container == "MP4":
         return SPOOL, False, notes
     if container == "MP3":
@@ -179,30 +182,30 @@ def _format(song: Song, delivery: Delivery) -> tuple[Format, bool, tuple[str, ..
 
 
 def _grid(song: Song, final: Format, may_float: bool) -> tuple[Grid, Format]:
-    """The grid of a lossless delivery, and the format that can hold it."""
+    """The grid of lossless files, and the format that can hold it."""
     if final.subtype in PCM_BITS:
         return Grid(PCM_BITS[final.subtype] - 1), final
     if not may_float:
         return Grid(23), final
-    grid, peak = grid_of_floats(song.blocks())
+    grid, peak = find_float_grid(song.blocks())
     enough = final.subtype == "FLOAT" and peak * grid.scale <= 2.0**24
     return grid, replace(final, subtype="FLOAT" if enough else "DOUBLE")
 
 
 def _grid_notes(song: Song, final: Format) -> tuple[str, ...]:
     if song.subtype == "FLOAT" and final.subtype == "DOUBLE":
-        return ("a 32-bit float song whose stems add up to it in 64-bit floats alone",)
+        return ("32-bit float input: stems that add up to it exactly need 64-bit floats",)
     return ()
 
 
 def _target(out: Path, delivery: Delivery, song: str, stem: str, suffix: str) -> Path:
-    place = delivery.filename.format(song=song, stem=stem) + suffix
-    check_place(place)
-    return out / place
+    relative = delivery.filename.format(song=song, stem=stem) + suffix
+    check_relative(relative)
+    return out / relative
 
 
 def _mp4_target(out: Path, delivery: Delivery, song: str) -> Path:
     """The one file of all streams, in the folder that the pattern gives without a stem."""
-    place = delivery.filename.format(song=song, stem="").lstrip("/")
-    check_place(place)
-    return out / Path(place).parent / f"{song}.stem.mp4"
+    relative = delivery.filename.format(song=song, stem="").lstrip("/")
+    check_relative(relative)
+    return out / Path(relative).parent / f"{song}.stem.mp4"
