@@ -33,22 +33,26 @@ def room(module: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-def imported(text: str, at_once: bool) -> Iterator[str]:
-    """What a module imports of the package; ``at_once``: when it is imported itself."""
-    tree = ast.parse(text)
-    nodes = tree.body if at_once else ast.walk(tree)
-    for node in nodes:
+def imported(text: str) -> Iterator[str]:
+    """What a module imports of the package, in the bodies of functions too."""
+    for node in executed(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
             whole = node.module == PACKAGE
             yield from (f"{node.module}.{n.name}" if whole else node.module for n in node.names)
 
 
-def arrows(modules: dict[str, str], at_once: bool) -> Arrows:
+def executed(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below one, but for what is there for annotations alone."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+            yield child
+            yield from executed(child)
+
+
+def arrows(modules: dict[str, str]) -> Arrows:
     """Pairs of rooms of which the first imports the second."""
     pairs = (
-        (room(name), room(other))
-        for name, text in modules.items()
-        for other in imported(text, at_once)
+        (room(name), room(other)) for name, text in modules.items() for other in imported(text)
     )
     return {(one, other) for one, other in pairs if one and other and one != other}
 
@@ -81,21 +85,16 @@ def floors(found: Arrows) -> dict[str, int]:
 
 
 def main() -> None:
-    print("| revision | rooms | floors | arrows | upward | rooms in circles |")
-    print("|---|---|---|---|---|---|")
+    print("| revision | rooms | floors | arrows | rooms in circles |")
+    print("|---|---|---|---|---|")
     for revision in sys.argv[1:] or ["HEAD"]:
         modules = dict(sources(revision))
         rooms = {room(name) for name in modules} - {""}
-        at_once, every = arrows(modules, at_once=True), arrows(modules, at_once=False)
-        ring = circles(at_once)
+        found = arrows(modules)
+        ring = circles(found)
         joined = {name: "ring" if name in ring else name for name in rooms}  # one floor for all
-        level = floors({(joined[a], joined[b]) for a, b in at_once if joined[a] != joined[b]})
-        upward = [
-            (a, b)
-            for a, b in every
-            if joined[a] != joined[b] and level.get(joined[a], 1) <= level.get(joined[b], 1)
-        ]
-        counts = (len(rooms), max(level.values()), len(every), len(upward), len(ring))
+        level = floors({(joined[a], joined[b]) for a, b in found if joined[a] != joined[b]})
+        counts = (len(rooms), max(level.values()), len(found), len(ring))
         print(f"| `{revision[:10]}` | " + " | ".join(map(str, counts)) + " |")
 
 
