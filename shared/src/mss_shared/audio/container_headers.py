@@ -52,7 +52,7 @@ class Header:
     """What a file says of itself.
 
     Attributes:
-        kind: WAV, W64, AIFF, AU, CAF, FLAC, OGG, MP3, AVI, MOV, MATROSKA or ASF; '' for others.
+        kind: WAV, W64, AIFF, AU, CAF, FLAC, OGG, MP3, AVI, MOV, MATROSKA, ASF or VOC; '' for others.
         promised: bytes, of the sound or of the file; None if nothing is promised.
         present: how many of them there are.
         what: which bytes these are.
@@ -118,6 +118,8 @@ def _by_content(file: BinaryIO, head: bytes, start: int, size: int) -> Header:
         return _mov(file, size)
     if head == _ASF:
         return _asf(file, size)
+    if head == b"Creative Voice F":
+        return _voc(file, size)
     for mark, kind in ((b"fLaC", "FLAC"), (b"OggS", "OGG")):
         if head[:4] == mark:
             return Header(kind, start=start)
@@ -294,6 +296,19 @@ def _asf(file: BinaryIO, size: int) -> Header:
         if at >= end:
             break
     return Header("ASF")
+
+
+def _voc(file: BinaryIO, size: int) -> Header:
+    """Blocks up to one of kind 0; that one may be left out."""
+    file.seek(20)
+    [at] = struct.unpack("<H", file.read(2))
+    while at + 4 <= size:
+        file.seek(at)
+        [head] = struct.unpack("<I", file.read(4))
+        if not head & 0xFF:
+            break
+        at += 4 + (head >> 8)
+    return Header("VOC", at, size)
 
 
 def open_raw(path: Path, raw: RawSound) -> FilePart:

@@ -45,7 +45,10 @@ class FilePart(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a buffer with the next bytes; fewer arrive only at the end."""
         view = memoryview(buffer).cast("B")
+        wanted = min(len(view), self.end - self.at)
+        if wanted <= 0:  # what reads a broken file may have moved anywhere
+            return 0
         self.file.seek(self.at)
-        count: int = self.file.readinto(view[: max(0, min(len(view), self.end - self.at))])
+        count: int = self.file.readinto(view[:wanted])
         self.at += count
         return count

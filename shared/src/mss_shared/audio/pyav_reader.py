@@ -36,8 +36,12 @@ _FORMATS = {
 _FLOATS = ("FLOAT", "DOUBLE")
 # Codecs that give back the floats they were given.
 _LOSSLESS_FLOATS = ("pcm_", "wavpack", "als")
-# Containers whose headers say how many samples there are, not an estimate from the bit rate.
-_COUNTED = ("flac", "wv", "tta", "ape", "tak", "caf", "w64", "wav", "aiff", "au", "ogg")
+# Formats whose headers count the samples. Of others, bytes are counted (``container_headers``).
+_COUNTED = ("flac", "wv", "tta", "ape", "tak")
+# Those whose headers give the end of the last packet, in thousandths of a second, and may give no
+# bytes.
+_TIMED = ("matroska", "flv")
+_TICK_SECONDS = 0.003
 _BATCH = 2**16
 _HELD = 8  # frames of mp3 that may be padding
 _TICKS = 10**6  # per second, FFmpeg's unit of a file's duration
@@ -55,6 +59,7 @@ class _Sound:
     samples: int = 0
     longest: int = 0
     low_bits: bool = False
+    end_seconds: float = 0.0  # of the last packet, padding included
 
     def take(self, frame: Any, sample_rate: int | None = None) -> NDArray[np.generic]:
         """(sample, channel) values of the next frame, as libsndfile takes them.
@@ -210,11 +215,13 @@ def _batches(values: Iterator[NDArray[Any]], size: int) -> Iterator[NDArray[Any]
 
 
 def _decoded(container: Any, stream: Any, sound: _Sound) -> Iterator[NDArray[Any]]:
-    if stream.codec_context.name.startswith("mp3"):
+    if container.format.name == "mp3" and stream.codec_context.name.startswith("mp3"):
         yield from _decoded_mp3(container, stream, sound)
         return
     if stream.codec_context.name == "flac":
         stream.codec_context.options = {"err_detect": "crccheck+explode"}
+    if stream.codec_context.name == "alac":  # FFmpeg cuts the padding off a last frame without any
+        stream.codec_context.flags2 |= import_av(sound.path).codec.context.Flags2.skip_manual
     packets = 0
     for packet in container.demux(stream):
         if packet.is_corrupt:
@@ -225,7 +232,13 @@ def _decoded(container: Any, stream: Any, sound: _Sound) -> Iterator[NDArray[Any
         packets += bool(packet.size)
         for frame in packet.decode():
             yield sound.take(frame)
-    if container.format.name.startswith("mov") and packets < stream.frames:
+        if packet.pts is not None and sound.sample_rate:
+            seconds = float((packet.duration or 0) * packet.time_base)
+            seconds = seconds or sound.longest / sound.sample_rate
+            end = float(packet.pts * packet.time_base) + seconds
+            sound.end_seconds = max(sound.end_seconds, end)
+    # Of plain samples, each is a packet.
+    if container.format.name.startswith("mov") and max(packets, sound.samples) < stream.frames:
         raise ValueError(
             f"{sound.path} holds {packets} of the {stream.frames} packets its header promises: "
             f"the file is cut short, replace it"
@@ -234,14 +247,21 @@ def _decoded(container: Any, stream: Any, sound: _Sound) -> Iterator[NDArray[Any
 
 def _check_duration(container: Any, stream: Any, sound: _Sound) -> None:
     """Refuse a file that says how long it is and is shorter."""
-    names = container.format.name.split(",")
-    seconds = None
-    if stream.duration is not None and names[0] in _COUNTED:
-        seconds = float(stream.duration * stream.time_base)
-    elif names[0] in ("matroska", "flv") and container.duration and len(container.streams) == 1:
-        seconds = container.duration / _TICKS
+    name = container.format.name.split(",")[0]
+    seconds, slack = None, _TICK_SECONDS
     present = sound.samples / sound.sample_rate
-    if seconds is not None and present < seconds - sound.longest / sound.sample_rate - 0.002:
+    if stream.duration is not None and name in _COUNTED:
+        seconds = float(stream.duration * stream.time_base)
+    elif (
+        name in _TIMED
+        and container.duration
+        and len(container.streams) == 1
+        and read_header(sound.path).promised is None
+    ):
+        seconds = container.duration / _TICKS
+        present = max(present, sound.end_seconds)
+        slack += sound.longest / sound.sample_rate / 2
+    if seconds is not None and present < seconds - slack:
         raise ValueError(
             f"{sound.path} holds {present:.3f} of the {seconds:.3f} s its header promises: the "
             f"file is cut short, replace it"

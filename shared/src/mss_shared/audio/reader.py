@@ -21,9 +21,10 @@ from mss_shared.audio.file_part import FilePart
 from mss_shared.audio.ogg_pages import Link, read_links
 from mss_shared.audio.sndfile_reader import ChainReader, Reader, SequentialFile, SndfileReader
 
-# What libsndfile opens by its name, natively; what it does not read at all.
+# What libsndfile opens by its name, natively; what it does not read at all, or takes headers of
+# further blocks for samples.
 _LIBSNDFILE = ("WAV", "W64", "AIFF", "AU", "CAF", "FLAC", "MP3")
-_PYAV = ("AVI", "MOV", "MATROSKA", "ASF")
+_PYAV = ("AVI", "MOV", "MATROSKA", "ASF", "VOC")
 
 # More no codec has: what claims so has a header without a length.
 _SAMPLES_PER_BYTE = 2**16
@@ -74,6 +75,8 @@ def _open(path: Path, stack: ExitStack) -> Reader:
     stack.callback(reader.close)
     if reader.info.samples > _SAMPLES_PER_BYTE * path.stat().st_size:
         return _uncounted(path, stack)
+    if header.kind != "MP3" and reader.info.subtype.startswith("MPEG"):
+        return _decoded(path, stack)  # its length in a wav file is an estimate
     if reader.info.channels > 2 and header.kind in _SURROUND_BY_PYAV:
         try:
             return _decoded(path, stack)
