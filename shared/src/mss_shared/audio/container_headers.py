@@ -52,7 +52,7 @@ class Header:
     """What a file says of itself.
 
     Attributes:
-        kind: WAV, W64, AIFF, AU, CAF, FLAC, OGG, MP3, AVI, MOV, MATROSKA, ASF or VOC; '' for others.
+        kind: WAV, W64, AIFF, AU, CAF, FLAC, OGG, MP3, AVI, MOV, MATROSKA, ASF, VOC; '' for others.
         promised: bytes, of the sound or of the file; None if nothing is promised.
         present: how many of them there are.
         what: which bytes these are.
@@ -255,7 +255,7 @@ def _mov(file: BinaryIO, size: int) -> Header:
         length, kind = struct.unpack(">I4s", file.read(8))
         if length == 1:
             [length] = struct.unpack(">Q", file.read(8))
-        if length < 8 or not kind.isascii():  # 0: to the end of the file
+        if length < 8 or not kind.decode("latin-1").isalnum():  # 0: to the end of the file
             break
         at += length
     return Header("MOV", at, size)

@@ -71,6 +71,19 @@ def header_at(path: Path, start: int) -> Mp3Header | None:
         return header_in(file.read(_LONGEST_FRAME))
 
 
+def header_before(path: Path, end: int) -> Mp3Header | None:
+    """The header in the frame that ends at a byte of a file."""
+    with path.open("rb") as file:
+        file.seek(max(0, end - _LONGEST_FRAME))
+        content = file.read(end - file.tell())
+    for at in range(len(content) - 4):
+        if content[at] == 0xFF and kind_of(content[at:]) is not None:
+            header = header_in(content[at:])
+            if header is not None:
+                return header
+    return None
+
+
 def header_in(frame: bytes) -> Mp3Header | None:
     """The header in a frame; None if it is a frame of sound."""
     if frame[36:40] == b"VBRI":

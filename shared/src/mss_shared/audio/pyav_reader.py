@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from mss_shared.audio.channel_layout import arranged
 from mss_shared.audio.container_headers import read_header
 from mss_shared.audio.file_part import FilePart
-from mss_shared.audio.mp3_header import FrameKind, header_at, header_in, kind_of
+from mss_shared.audio.mp3_header import FrameKind, Mp3Header, header_before, header_in, kind_of
 from mss_shared.audio.sndfile_reader import SequentialFile, SndfileReader
 
 # FFmpeg's sample formats: what libsndfile calls them, and as what it takes them.
@@ -171,7 +171,7 @@ def _default(path: Path, streams: Any) -> tuple[Any, tuple[str, ...]]:
     if len(streams) == 1:
         return stream, ()
     named = [stream.metadata.get(key, "") for key in ("title", "handler_name", "language")]
-    name = next((f" ({each})" for each in named if each), "")
+    name = next((f" ({each})" for each in named if each not in ("", "SoundHandler", "und")), "")
     which = "the default one" if numbers else "the first one"
     return stream, (f"audio track {number + 1} of {len(streams)}{name} is read, {which}",)
 
@@ -226,8 +226,8 @@ def _decoded(container: Any, stream: Any, sound: _Sound) -> Iterator[NDArray[Any
     for packet in container.demux(stream):
         if packet.is_corrupt:
             raise ValueError(
-                f"{sound.path} ends inside a packet, after {sound.samples} samples: the file is "
-                f"cut short, replace it"
+                f"{sound.path} holds part of a packet behind {sound.samples} samples: the file is "
+                f"cut short or broken, replace it"
             )
         packets += bool(packet.size)
         for frame in packet.decode():
@@ -273,15 +273,16 @@ def _decoded_mp3(container: Any, stream: Any, sound: _Sound) -> Iterator[NDArray
     import av
 
     stream.codec_context.flags2 |= av.codec.context.Flags2.skip_manual
-    first = header_at(sound.path, read_header(sound.path).start)
-    tagged = first is not None and first.delay is not None
-    skip = first.delay or 0 if first is not None else 0
-    padding = first.padding or 0 if first is not None else 0
+    first: Mp3Header | None = None  # FFmpeg takes it for itself, and gives what follows it
+    skip = padding = 0
     held: deque[NDArray[Any]] = deque()
     kinds: list[FrameKind] = []
     for packet in container.demux(stream):
         content = bytes(packet)
         header = header_in(content)
+        if first is None:
+            first = header or header_before(sound.path, packet.pos or 0) or Mp3Header()
+            skip, padding = first.delay or 0, first.padding or 0
         if header is not None:
             padding = header.padding or padding
         kind = kind_of(content)
@@ -306,6 +307,7 @@ def _decoded_mp3(container: Any, stream: Any, sound: _Sound) -> Iterator[NDArray
             yield held.popleft()
     if held:
         last = np.concatenate(held)
+        tagged = first is not None and first.delay is not None
         yield last[: max(0, len(last) - padding)] if tagged else last
 
 

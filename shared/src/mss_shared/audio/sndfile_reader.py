@@ -17,8 +17,8 @@ from mss_shared.audio.sound import Audio, AudioInfo, Exact, check_finite, check_
 
 # How many frames a decoder of mp3 needs before it gives the same as from the beginning, up to the
 # last bit of a float: their bits may lie in frames before them. Other decoders need all.
-_FRAMES_BEFORE = 32
-_MP3_FRAME, _MP3_FRAME_OF_LOW_RATES, _LOW_RATE = 1152, 576, 32_000
+_LOW_RATE = 32_000  # Hz, below which frames are shorter and may be as small as 24 bytes
+_BEFORE, _BEFORE_AT_LOW_RATES = 16 * 1152, 32 * 576
 _NEVER_FORGETS = ("OPUS", "VOX_ADPCM", "G721_32", "G723_24", "G723_40", "GSM610", "NMS_ADPCM_16")
 _SKIP = 2**16
 
@@ -127,6 +127,7 @@ class SndfileReader(Reader):
         self.open_file = open_file
         self.order = order
         self.file = file = open_file()
+        mask = mask if file.channels > 2 else 0
         container = file.format if container is None else container
         subtype = file.subtype if subtype is None else subtype
         about = AudioInfo(
@@ -227,8 +228,8 @@ def _go_to(file: Any, start: int) -> None:
     if start == at:
         return
     if file.subtype.startswith("MPEG"):
-        frame = _MP3_FRAME if file.samplerate >= _LOW_RATE else _MP3_FRAME_OF_LOW_RATES
-        file.seek(max(0, start - _FRAMES_BEFORE * frame))
+        before = _BEFORE if file.samplerate >= _LOW_RATE else _BEFORE_AT_LOW_RATES
+        file.seek(max(0, start - before))
     elif file.subtype not in _NEVER_FORGETS:
         file.seek(start)
         return
