@@ -11,7 +11,7 @@ from tiny_songs import noise
 from tiny_sounds import write_av
 
 from mss_shared import audio
-from mss_shared.audio import pyav_reader
+from mss_shared.audio import decoded_sound
 from mss_shared.audio.streams import open_song
 
 pytest.importorskip("av")
@@ -221,6 +221,18 @@ def test_a_wav_file_that_was_never_finished_is_read_to_its_end_and_it_is_said(
     np.testing.assert_array_equal(audio.read(path, 100, 50) * 2**15, values.T[:, 100:150])
 
 
+@pytest.mark.parametrize("name", ["a.w64", "a.caf"])
+def test_a_file_from_a_pipe_is_read_to_its_end(tmp_path: Path, name: str) -> None:
+    sound = noise(0, samples=40_001)
+    soundfile.write(tmp_path / name, sound.T, RATE)
+    content = bytearray((tmp_path / name).read_bytes())
+    mark = content.index(b"data")
+    at, unknown = (mark + 16, 2**63 - 1) if name == "a.w64" else (mark + 4, 2**64 - 1)
+    content[at : at + 8] = unknown.to_bytes(8, "little")
+    (tmp_path / name).write_bytes(content)
+    np.testing.assert_array_equal(audio.read(tmp_path / name), sound)
+
+
 def test_an_empty_wav_file_with_tags_behind_its_samples_stays_empty(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(chunks(pcm_16(), (b"data", b""), (b"LIST", b"INFO" + bytes(40))))
@@ -303,6 +315,6 @@ def test_a_sample_format_that_is_not_known_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_av(tmp_path / "a.mkv", [integers(16).astype(np.int16)], "pcm_s16le", "s16")
-    monkeypatch.delitem(pyav_reader._FORMATS, "s16")
+    monkeypatch.delitem(decoded_sound.FORMATS, "s16")
     with pytest.raises(ValueError, match=r"has samples in the format s16, .* u8, s32, .*: convert"):
         audio.info(tmp_path / "a.mkv")

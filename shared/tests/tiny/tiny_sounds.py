@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,18 @@ def write_av(
             stream.codec_context.open()
             streams.append(stream)
         for values, stream in zip(tracks, streams, strict=True):
-            step = stream.codec_context.frame_size or 1024
-            for start in range(0, values.shape[1], step):
-                part = values[:, start : start + step]
-                part = part if kind.endswith("p") else part.T.reshape(1, -1)
-                layout = stream.layout.name
-                frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), kind, layout)
-                frame.sample_rate, frame.pts = rate, start
+            for frame in _frames(values, stream.codec_context.frame_size or 1024, kind):
+                frame.sample_rate = rate
                 out.mux(stream.encode(frame))
             out.mux(stream.encode(None))
+
+
+def _frames(values: NDArray[Any], step: int, kind: str) -> Iterator[Any]:
+    import av
+
+    for start in range(0, values.shape[1], step):
+        part = values[:, start : start + step]
+        part = part if kind.endswith("p") else part.T.reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), kind, LAYOUTS[len(values)])
+        frame.pts = start
+        yield frame

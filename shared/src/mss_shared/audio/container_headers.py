@@ -15,6 +15,7 @@ from mss_shared.audio.file_part import FilePart
 
 # Programs that write to a pipe can't know the length and promise about 2 GiB or 4 GiB.
 _UNKNOWN = 0x7FFF0000
+_UNKNOWN_LONG = 2**62
 _MOST_CHUNKS = 10_000
 
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
@@ -208,7 +209,7 @@ def _w64(file: BinaryIO, size: int) -> Header:
         if name[:4] == b"fmt ":
             _, mask = _raw(file.read(40), "<", 0, 0)
         if name[:4] == b"data":
-            promised = length - 24 if length >= 24 else None
+            promised = length - 24 if 24 <= length < _UNKNOWN_LONG else None
             return _of_sound("W64", promised, size - at - 24, mask)
         at += max(24, length + -length % 8)
     return Header("W64")

@@ -8,10 +8,8 @@ whole, whatever the codec.
 from __future__ import annotations
 
 import tempfile
-from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +19,11 @@ from numpy.typing import NDArray
 
 from mss_shared.audio.channel_layout import arranged
 from mss_shared.audio.container_headers import read_header
+from mss_shared.audio.decoded_sound import FORMATS, DecodedSound
 from mss_shared.audio.file_part import FilePart
-from mss_shared.audio.mp3_header import FrameKind, Mp3Header, header_before, header_in, kind_of
+from mss_shared.audio.mp3_decoder import decode_mp3
 from mss_shared.audio.sndfile_reader import SequentialFile, SndfileReader
 
-# FFmpeg's sample formats: what libsndfile calls them, and as what it takes them.
-_FORMATS = {
-    "u8": ("PCM_U8", np.int16),
-    "s16": ("PCM_16", np.int16),
-    "s32": ("PCM_32", np.int32),
-    "flt": ("FLOAT", np.float32),
-    "dbl": ("DOUBLE", np.float64),
-}
 _FLOATS = ("FLOAT", "DOUBLE")
 # Codecs that give back the floats they were given.
 _LOSSLESS_FLOATS = ("pcm_", "wavpack", "als")
@@ -43,60 +34,7 @@ _COUNTED = ("flac", "wv", "tta", "ape", "tak")
 _TIMED = ("matroska", "flv")
 _TICK_SECONDS = 0.003
 _BATCH = 2**16
-_HELD = 8  # frames of mp3 that may be padding
 _TICKS = 10**6  # per second, FFmpeg's unit of a file's duration
-
-
-@dataclass
-class _Sound:
-    """What the frames of a stream have been so far."""
-
-    path: Path
-    kind: str = ""
-    layout: str = ""
-    sample_rate: int = 0
-    names: tuple[str, ...] = ()
-    samples: int = 0
-    longest: int = 0
-    low_bits: bool = False
-    end_seconds: float = 0.0  # of the last packet, padding included
-
-    def take(self, frame: Any, sample_rate: int | None = None) -> NDArray[np.generic]:
-        """(sample, channel) values of the next frame, as libsndfile takes them.
-
-        Args:
-            frame: of PyAV.
-            sample_rate: in Hz, where it is known better than by the frame: FFmpeg's first frame of
-                an mp3 has the rate of the last one that was looked at before it was opened.
-
-        Raises:
-            ValueError: if it is of another rate, layout or format than those before it.
-        """
-        kind, layout = frame.format.name.removesuffix("p"), frame.layout.name
-        rate = sample_rate or frame.sample_rate
-        if not self.kind:
-            self.kind, self.layout, self.sample_rate = kind, layout, rate
-            self.names = tuple(channel.name for channel in frame.layout.channels)
-        elif (kind, layout, rate) != (self.kind, self.layout, self.sample_rate):
-            raise ValueError(
-                f"{self.path} changes from {self.sample_rate} Hz, {self.layout}, {self.kind} to "
-                f"{rate} Hz, {layout}, {kind} after {self.samples / self.sample_rate:.2f} s: "
-                f"convert it to wav, or split it"
-            )
-        if kind not in _FORMATS:
-            raise ValueError(
-                f"{self.path} has samples in the format {kind}, which is not one of "
-                f"{', '.join(_FORMATS)}: convert it to wav"
-            )
-        values = frame.to_ndarray()
-        values = values.T if frame.format.is_planar else values.reshape(-1, len(self.names))
-        if kind == "u8":
-            values = (values.astype(np.int16) - 128) << 8
-        elif kind == "s32":
-            self.low_bits = self.low_bits or bool((values & 0xFF).any())
-        self.samples += len(values)
-        self.longest = max(self.longest, len(values))
-        return np.asarray(values, _FORMATS[kind][1])
 
 
 def open_decoded(
@@ -125,8 +63,25 @@ def open_decoded(
             f"mp3 or m4a"
         ) from None
     stream, notes = _default(path, container.streams.audio)
+    sound = _spooled(av, container, stream, path, folder / "sound.w64")
+    order, mask = arranged(sound.names)
+    reader = SndfileReader(
+        path,
+        lambda: SequentialFile(folder / "sound.w64"),
+        order=order,
+        mask=mask,
+        notes=notes,
+        container=container.format.name.split(",")[0].upper(),
+        subtype=_subtype(sound, stream.codec_context.name),
+    )
+    stack.callback(reader.close)
+    return reader
+
+
+def _spooled(av: Any, container: Any, stream: Any, path: Path, target: Path) -> DecodedSound:
+    """Decode a stream into a W64 file; errors of both libraries become ours."""
     try:
-        sound = _spool(container, stream, path, folder / "sound.w64")
+        return _spool(container, stream, path, target)
     except av.FFmpegError as error:
         raise ValueError(f"{path} can't be decoded ({_reason(error)}): replace it") from None
     except (soundfile.LibsndfileError, AssertionError) as error:
@@ -137,25 +92,11 @@ def open_decoded(
         ) from None
     finally:
         container.close()
-    name = container.format.name.split(",")[0]
-    codec = stream.codec_context.name
-    order, mask = arranged(sound.names)
-    reader = SndfileReader(
-        path,
-        lambda: SequentialFile(folder / "sound.w64"),
-        order=order,
-        mask=mask if len(sound.names) > 2 else 0,
-        notes=notes,
-        container=name.upper(),
-        subtype=_subtype(sound, codec),
-    )
-    stack.callback(reader.close)
-    return reader
 
 
-def _subtype(sound: _Sound, codec: str) -> str:
+def _subtype(sound: DecodedSound, codec: str) -> str:
     """libsndfile's name of what was coded; '' if what is decoded has no format of its own."""
-    subtype = _FORMATS[sound.kind][0]
+    subtype = FORMATS[sound.kind][0]
     if subtype == "PCM_32" and not sound.low_bits:
         return "PCM_24"
     return "" if subtype in _FLOATS and not codec.startswith(_LOSSLESS_FLOATS) else subtype
@@ -176,15 +117,15 @@ def _default(path: Path, streams: Any) -> tuple[Any, tuple[str, ...]]:
     return stream, (f"audio track {number + 1} of {len(streams)}{name} is read, {which}",)
 
 
-def _spool(container: Any, stream: Any, path: Path, target: Path) -> _Sound:
+def _spool(container: Any, stream: Any, path: Path, target: Path) -> DecodedSound:
     """Decode a stream into a W64 file."""
-    sound = _Sound(path)
+    sound = DecodedSound(path)
     file: Any = None
     try:
         written = 0
         for values in _batches(_decoded(container, stream, sound), _BATCH):
             if file is None:
-                subtype = _FORMATS[sound.kind][0]
+                subtype = FORMATS[sound.kind][0]
                 channels = len(sound.names)
                 file = soundfile.SoundFile(
                     target, "w", sound.sample_rate, channels, subtype, format="W64"
@@ -214,17 +155,17 @@ def _batches(values: Iterator[NDArray[Any]], size: int) -> Iterator[NDArray[Any]
         yield np.concatenate(waiting)
 
 
-def _decoded(container: Any, stream: Any, sound: _Sound) -> Iterator[NDArray[Any]]:
+def _decoded(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDArray[Any]]:
     if container.format.name == "mp3" and stream.codec_context.name.startswith("mp3"):
-        yield from _decoded_mp3(container, stream, sound)
+        yield from decode_mp3(container, stream, sound)
         return
-    if stream.codec_context.name == "flac":
-        stream.codec_context.options = {"err_detect": "crccheck+explode"}
-    if stream.codec_context.name == "alac":  # FFmpeg cuts the padding off a last frame without any
-        stream.codec_context.flags2 |= import_av(sound.path).codec.context.Flags2.skip_manual
+    _set_up(container, stream)
+    # Plain samples up to the end of the file, wherever that is: the last packet is no full one.
+    endless = stream.codec_context.name.startswith("pcm_")
+    endless = endless and read_header(sound.path).promised is None
     packets = 0
     for packet in container.demux(stream):
-        if packet.is_corrupt:
+        if packet.is_corrupt and not endless:
             raise ValueError(
                 f"{sound.path} holds part of a packet behind {sound.samples} samples: the file is "
                 f"cut short or broken, replace it"
@@ -232,11 +173,7 @@ def _decoded(container: Any, stream: Any, sound: _Sound) -> Iterator[NDArray[Any
         packets += bool(packet.size)
         for frame in packet.decode():
             yield sound.take(frame)
-        if packet.pts is not None and sound.sample_rate:
-            seconds = float((packet.duration or 0) * packet.time_base)
-            seconds = seconds or sound.longest / sound.sample_rate
-            end = float(packet.pts * packet.time_base) + seconds
-            sound.end_seconds = max(sound.end_seconds, end)
+        sound.take_times(packet)
     # Of plain samples, each is a packet.
     if container.format.name.startswith("mov") and max(packets, sound.samples) < stream.frames:
         raise ValueError(
@@ -245,7 +182,16 @@ def _decoded(container: Any, stream: Any, sound: _Sound) -> Iterator[NDArray[Any
         )
 
 
-def _check_duration(container: Any, stream: Any, sound: _Sound) -> None:
+def _set_up(container: Any, stream: Any) -> None:
+    codec = stream.codec_context
+    if codec.name == "flac":
+        codec.options = {"err_detect": "crccheck+explode"}
+    if codec.name == "alac" and container.format.name == "caf":
+        # FFmpeg would cut off the padding of a last frame that has none.
+        codec.flags2 |= import_av(Path()).codec.context.Flags2.skip_manual
+
+
+def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
     """Refuse a file that says how long it is and is shorter."""
     name = container.format.name.split(",")[0]
     seconds, slack = None, _TICK_SECONDS
@@ -266,49 +212,6 @@ def _check_duration(container: Any, stream: Any, sound: _Sound) -> None:
             f"{sound.path} holds {present:.3f} of the {seconds:.3f} s its header promises: the "
             f"file is cut short, replace it"
         )
-
-
-def _decoded_mp3(container: Any, stream: Any, sound: _Sound) -> Iterator[NDArray[Any]]:
-    """The frames of sound, without what the first encoder put before and the last behind them."""
-    import av
-
-    stream.codec_context.flags2 |= av.codec.context.Flags2.skip_manual
-    first: Mp3Header | None = None  # FFmpeg takes it for itself, and gives what follows it
-    skip = padding = 0
-    held: deque[NDArray[Any]] = deque()
-    kinds: list[FrameKind] = []
-    for packet in container.demux(stream):
-        content = bytes(packet)
-        header = header_in(content)
-        if first is None:
-            first = header or header_before(sound.path, packet.pos or 0) or Mp3Header()
-            skip, padding = first.delay or 0, first.padding or 0
-        if header is not None:
-            padding = header.padding or padding
-        kind = kind_of(content)
-        if header is not None or (content and kind is None):
-            continue
-        frames = []
-        with suppress(av.error.InvalidDataError):  # bytes between the frames that are no sound
-            frames = packet.decode()
-        if frames and kind is not None:
-            kinds.append(kind)
-            if kind != kinds[0]:
-                raise ValueError(
-                    f"{sound.path} changes its sample rate or channels after {len(kinds) - 1} "
-                    f"frames, from {kinds[0].sample_rate} Hz in {kinds[0].channels} channels to "
-                    f"{kind.sample_rate} Hz in {kind.channels}: convert it to wav"
-                )
-        for frame in frames:
-            values = sound.take(frame, kinds[0].sample_rate)
-            held.append(values[skip:])
-            skip = max(0, skip - len(values))
-        while len(held) > _HELD:
-            yield held.popleft()
-    if held:
-        last = np.concatenate(held)
-        tagged = first is not None and first.delay is not None
-        yield last[: max(0, len(last) - padding)] if tagged else last
 
 
 def import_av(path: Path) -> Any:
