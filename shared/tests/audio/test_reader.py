@@ -72,7 +72,7 @@ def write(path: Path, form: tuple[str, ...], values: NDArray[np.int64]) -> None:
     write_av(path, [shifted.astype(TYPES[base])], form[1], form[2])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     form=st.sampled_from([*BY_PYAV, *BY_LIBSNDFILE]),
     channels=st.sampled_from([1, 2]),
@@ -115,7 +115,7 @@ def test_every_part_of_a_lossless_file_is_exact_whatever_it_is_called_and_none_o
         np.testing.assert_allclose(left * 2.0 ** (int(form[-1]) - 1), values, rtol=2e-7)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     suffix=st.sampled_from(["mp3", "ogg", "opus", "m4a", "mkv"]),
     starts=st.lists(st.integers(0, 38_000), min_size=1, max_size=4),

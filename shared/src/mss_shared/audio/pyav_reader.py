@@ -187,8 +187,9 @@ def _set_up(container: Any, stream: Any) -> None:
     if codec.name == "flac":
         codec.options = {"err_detect": "crccheck+explode"}
     if codec.name == "alac" and container.format.name == "caf":
-        # FFmpeg would cut off the padding of a last frame that has none.
-        codec.flags2 |= import_av(Path()).codec.context.Flags2.skip_manual
+        from av.codec.context import Flags2
+
+        codec.flags2 |= Flags2.skip_manual  # or it cuts padding off a last frame that has none
 
 
 def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
