@@ -248,17 +248,19 @@ def test_files_without_sound_or_that_are_no_films_are_refused(tmp_path: Path) ->
 
 def test_without_pyav_one_sentence_says_what_to_install(tmp_path: Path) -> None:
     encode(tmp_path / "song.m4a", tones(5_000).astype(np.float32), "aac")
+    (tmp_path / "song.wav").write_bytes(b"no sound at all" * 9)
     code = (
         "import sys; sys.modules['av'] = None\n"
         "from mss_shared import audio\n"
-        "try: audio.info(sys.argv[1])\n"
-        "except ImportError as error: print(error)\n"
+        "for path in sys.argv[1:]:\n"
+        "    try: audio.info(path)\n"
+        "    except (ImportError, ValueError) as error: print(type(error).__name__, error)\n"
     )
-    said = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "song.m4a")], capture_output=True, text=True
-    ).stdout
-    wanted = 'song.m4a is read or written by PyAV, which is not installed: pip install "mss-shared['
-    assert wanted in said
+    command = [sys.executable, "-c", code, str(tmp_path / "song.m4a"), str(tmp_path / "song.wav")]
+    film, other = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    assert film.startswith("ImportError") and other.startswith("ValueError")
+    assert 'PyAV, which is not installed: pip install "mss-shared[separate]"' in film
+    assert "song.wav is not a readable sound file" in other and "pip install" in other
 
 
 def test_the_audio_room_imports_neither_torch_nor_pyav_nor_soxr() -> None:

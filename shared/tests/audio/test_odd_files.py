@@ -1,6 +1,8 @@
 """Files that went wrong once: each is read as what it is, or refused in one sentence."""
 
+import os
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +190,20 @@ def test_a_file_is_what_it_holds_and_not_what_it_is_called(tmp_path: Path, name:
     for suffix in ("wav", "flac", "m4a", "ogg"):
         (tmp_path / name).write_bytes((tmp_path / f"sound.{suffix}").read_bytes())
         np.testing.assert_array_equal(audio.read(tmp_path / name), sound)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "m4a"])
+def test_a_name_that_is_no_text_is_a_name(tmp_path: Path, suffix: str) -> None:
+    sound = noise(0, samples=5_000)
+    plain = tmp_path / f"a.{suffix}"
+    if suffix == "m4a":
+        write_av(plain, [(sound * 2**15).astype(np.int16)], "alac", "s16p")
+    else:
+        soundfile.write(plain, sound.T, RATE)
+    wanted = audio.read(plain)
+    odd = plain.rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xe9." + suffix.encode()))
+    np.testing.assert_array_equal(audio.read(odd), wanted)
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(22_050, 2), (44_100, 1)])

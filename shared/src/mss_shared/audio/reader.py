@@ -6,6 +6,7 @@ own header: one that holds less is refused.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -44,7 +45,7 @@ def open_sound(path: Path) -> Iterator[Reader]:
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no sound file, is cut short, or changes its rate or channels.
-        ImportError: if only PyAV might read it, which is not installed.
+        ImportError: if it is of a kind that only PyAV reads, which is not installed.
         OSError: if the disk that holds temporary files refuses.
     """
     path = Path(path)
@@ -68,10 +69,10 @@ def _open(path: Path, stack: ExitStack) -> Reader:
         return _open_raw(path, stack, header, header.raw, (note,))
     try:
         reader = _open_libsndfile(path, header)
-    except (soundfile.LibsndfileError, TypeError):
+    except (soundfile.LibsndfileError, TypeError) as error:
         if header.raw is not None:  # a chunk that libsndfile stumbles over
             return _open_raw(path, stack, header, header.raw, ())
-        return _decoded(path, stack)
+        return _refused_by_libsndfile(path, stack, error)
     stack.callback(reader.close)
     if reader.info.samples > _SAMPLES_PER_BYTE * path.stat().st_size:
         return _uncounted(path, stack)
@@ -87,7 +88,7 @@ def _open(path: Path, stack: ExitStack) -> Reader:
 
 def _open_libsndfile(path: Path, header: Header) -> Reader:
     if header.kind in _LIBSNDFILE:
-        reader = SndfileReader(path, partial(SequentialFile, path), mask=header.mask)
+        reader = SndfileReader(path, partial(_open_named, path), mask=header.mask)
     else:  # by its name, libsndfile would take anything for an mp3
         reader = SndfileReader(path, partial(_open_part, path, 0, None))
     channels = reader.info.channels
@@ -126,7 +127,7 @@ def _open_ogg(path: Path, stack: ExitStack) -> Reader:
 
 def _open_link(path: Path, stack: ExitStack, link: Link, *, alone: bool) -> Reader:
     if link.codec in ("VORBIS", "OPUS"):
-        open_file = partial(SequentialFile, path)
+        open_file = partial(_open_named, path)
         if not alone or link.start:
             open_file = partial(_open_part, path, link.start, link.end)
         try:
@@ -141,6 +142,13 @@ def _open_link(path: Path, stack: ExitStack, link: Link, *, alone: bool) -> Read
     return _decoded(path, stack, link.start, link.end)
 
 
+def _open_named(path: Path) -> Any:
+    try:
+        return SequentialFile(path)
+    except UnicodeEncodeError:  # a name that is no text
+        return SequentialFile(os.fsencode(path))
+
+
 def _open_part(path: Path, start: int, end: int | None) -> Any:
     return SequentialFile(FilePart(path, start, end))
 
@@ -150,6 +158,18 @@ def _decoded(path: Path, stack: ExitStack, start: int = 0, end: int | None = Non
     from mss_shared.audio.pyav_reader import open_decoded
 
     return open_decoded(path, stack, start, end)
+
+
+def _refused_by_libsndfile(path: Path, stack: ExitStack, error: Exception) -> Reader:
+    """By PyAV; without it, what libsndfile said of a file that may be no sound at all."""
+    try:
+        return _decoded(path, stack)
+    except ImportError:
+        reason = str(getattr(error, "error_string", error)).rstrip(".")
+        raise ValueError(
+            f"{path} is not a readable sound file ({reason}): use wav, flac, ogg, aiff or mp3, or "
+            f'pip install "mss-shared[separate]" for what PyAV reads'
+        ) from None
 
 
 def _uncounted(path: Path, stack: ExitStack) -> Reader:
