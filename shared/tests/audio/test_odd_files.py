@@ -192,6 +192,16 @@ def test_a_file_is_what_it_holds_and_not_what_it_is_called(tmp_path: Path, name:
         np.testing.assert_array_equal(audio.read(tmp_path / name), sound)
 
 
+def test_an_m4a_of_which_a_part_is_to_be_played_is_that_part(tmp_path: Path) -> None:
+    path = tmp_path / "a.m4a"
+    write_av(path, [noise(0, samples=3 * RATE)], "aac", "fltp")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"elst") + 12
+    content[at : at + 4] = (1_000).to_bytes(4, "big")  # of 3000 ms
+    path.write_bytes(content)
+    assert RATE <= audio.info(path).samples <= RATE + 2_048
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "m4a"])
 def test_a_name_that_is_no_text_is_a_name(tmp_path: Path, suffix: str) -> None:

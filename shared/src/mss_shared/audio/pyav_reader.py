@@ -163,23 +163,15 @@ def _decoded(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDArr
     # Plain samples up to the end of the file, wherever that is: the last packet is no full one.
     endless = stream.codec_context.name.startswith("pcm_")
     endless = endless and read_header(sound.path).promised is None
-    packets = 0
     for packet in container.demux(stream):
         if packet.is_corrupt and not endless:
             raise ValueError(
                 f"{sound.path} holds part of a packet behind {sound.samples} samples: the file is "
                 f"cut short or broken, replace it"
             )
-        packets += bool(packet.size)
         for frame in packet.decode():
             yield sound.take(frame)
         sound.take_times(packet)
-    # Of plain samples, each is a packet.
-    if container.format.name.startswith("mov") and max(packets, sound.samples) < stream.frames:
-        raise ValueError(
-            f"{sound.path} holds {packets} of the {stream.frames} packets its header promises: "
-            f"the file is cut short, replace it"
-        )
 
 
 def _set_up(container: Any, stream: Any) -> None:
