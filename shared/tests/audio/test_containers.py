@@ -234,7 +234,7 @@ def test_mp3_stems_have_the_songs_length_and_sound(tmp_path: Path) -> None:
 
 def test_files_without_sound_or_that_are_no_films_are_refused(tmp_path: Path) -> None:
     (tmp_path / "song.m4a").write_bytes(b"nothing of the kind" * 100)
-    with pytest.raises(ValueError, match=r"song\.m4a can't be decoded \(.*\): replace it"):
+    with pytest.raises(ValueError, match=r"song\.m4a is not a readable sound file \(.*\): use wav"):
         separate_file(Halves(), tmp_path / "song.m4a", tmp_path / "out", CHUNKS, Delivery())
     with av.open(str(tmp_path / "mute.mp4"), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
@@ -246,15 +246,27 @@ def test_files_without_sound_or_that_are_no_films_are_refused(tmp_path: Path) ->
         separate_file(Halves(), tmp_path / "mute.mp4", tmp_path / "out", CHUNKS, Delivery())
 
 
-def test_without_pyav_one_sentence_says_what_to_install() -> None:
+def test_without_pyav_one_sentence_says_what_to_install(tmp_path: Path) -> None:
+    encode(tmp_path / "song.m4a", tones(5_000).astype(np.float32), "aac")
+    (tmp_path / "song.wav").write_bytes(b"no sound at all" * 9)
     code = (
         "import sys; sys.modules['av'] = None\n"
-        "from pathlib import Path\n"
-        "from mss_shared.audio.containers import decoded\n"
-        "try:\n"
-        "    with decoded(Path('song.m4a')): pass\n"
-        "except ImportError as error:\n"
-        "    print(error)\n"
+        "from mss_shared import audio\n"
+        "for path in sys.argv[1:]:\n"
+        "    try: audio.info(path)\n"
+        "    except (ImportError, ValueError) as error: print(type(error).__name__, error)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "song.m4a"), str(tmp_path / "song.wav")]
+    film, other = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    assert film.startswith("ImportError") and other.startswith("ValueError")
+    assert 'PyAV, which is not installed: pip install "mss-shared[separate]"' in film
+    assert "song.wav is not a readable sound file" in other and "pip install" in other
+
+
+def test_the_audio_room_imports_neither_torch_nor_pyav_nor_soxr() -> None:
+    code = (
+        "import sys, mss_shared.audio, mss_shared.audio.streams, mss_shared.audio.containers\n"
+        "print({'torch', 'av', 'soxr'} & {*sys.modules})"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    assert 'song.m4a needs PyAV, which is not installed: pip install "mss-shared[separate]"' in said
+    assert said.strip() == "set()"

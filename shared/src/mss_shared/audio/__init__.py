@@ -2,10 +2,6 @@
 
 from mss_shared.audio.files import (
     SUBTYPES,
-    Audio,
-    AudioInfo,
-    check_finite,
-    check_sound,
     fit_length,
     info,
     read,
@@ -13,6 +9,8 @@ from mss_shared.audio.files import (
     resample,
     write,
 )
+from mss_shared.audio.reader import open_sound
+from mss_shared.audio.sound import Audio, AudioInfo, check_finite, check_sound
 
 __all__ = [
     "SUBTYPES",
@@ -22,6 +20,7 @@ __all__ = [
     "check_sound",
     "fit_length",
     "info",
+    "open_sound",
     "read",
     "read_blocks",
     "resample",

@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
-import soundfile
+_NAMES = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()
 
-_SAID = re.compile(r"Channel Mask\s*: 0x([0-9A-F]+)")
 # What a flac file of so many channels holds, by its specification.
 _FLAC = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
-_NAMES = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()
+
+# The channels of Vorbis and Opus, in their own order.
+_VORBIS = {
+    3: "FL FC FR",
+    4: "FL FR BL BR",
+    5: "FL FC FR BL BR",
+    6: "FL FC FR BL BR LFE",
+    7: "FL FC FR SL SR BC LFE",
+    8: "FL FC FR SL SR BL BR LFE",
+}
 
 _HEADER_BYTES = 4096  # the chunks before the samples lie within
 _MASK_AT = 20  # bytes behind the head of the format chunk
 _EXTENSIBLE = 0xFFFE
 
-
-def mask_of_file(path: Path) -> int:
-    """What a file that libsndfile reads says of its channels."""
-    with soundfile.SoundFile(path) as file:
-        if file.format == "FLAC":
-            return _FLAC.get(file.channels, 0)
-        said = _SAID.search(file.extra_info)
-    return int(said[1], 16) if said else 0
+Order = tuple[int, ...] | None
 
 
-def mask_of_names(names: Iterable[str]) -> int:
-    """The same of channels with FFmpeg's names, which are in the order of the bits."""
+def arranged(names: Sequence[str]) -> tuple[Order, int]:
+    """How to bring channels with FFmpeg's names into the order of a wav file.
+
+    Returns:
+        For each channel of the result, which one of the file it is, None if they stay as they are;
+        and their mask, 0 if a name is none of a wav file's or stands there twice.
+    """
     bits = [_NAMES.index(name) for name in names if name in _NAMES]
-    return sum(1 << bit for bit in bits) if bits == sorted(set(bits)) else 0
+    if len({*bits}) < len(names):
+        return None, 0
+    order = tuple(sorted(range(len(bits)), key=bits.__getitem__))
+    return None if bits == sorted(bits) else order, sum(1 << bit for bit in bits)
+
+
+def arranged_flac(channels: int) -> tuple[Order, int]:
+    """The same of a flac file, which is in order."""
+    return None, _FLAC.get(channels, 0)
+
+
+def arranged_vorbis(channels: int) -> tuple[Order, int]:
+    """The same of a Vorbis stream."""
+    return arranged(_VORBIS[channels].split()) if channels in _VORBIS else (None, 0)
 
 
 def set_mask(path: Path, mask: int) -> None:

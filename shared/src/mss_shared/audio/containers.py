@@ -1,10 +1,8 @@
-"""Sound in containers that libsndfile does not open: m4a, mp4 with stems, video; by PyAV."""
+"""mp4 files of several streams of AAC, which DJ software takes for stems; by PyAV."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,69 +10,10 @@ import numpy as np
 import soundfile
 
 from mss_shared.atomic import PART, replacing
-from mss_shared.audio.channel_layout import mask_of_names
+from mss_shared.audio.pyav_reader import import_av
 from mss_shared.audio.stem_mp4 import STEMS, add_stem_box
 
-SUFFIXES = tuple(".m4a .mp4 .m4v .mov .mkv .webm .aac .ac3 .wma .wv .avi .mka".split())
-
-# Integer frames of lossless codecs keep their integers; all else is float. FFmpeg has no frames
-# of 24 bits: they are the upper ones of 32.
-_INTEGERS = {"s16": ("PCM_16", np.int16), "s32": ("PCM_24", np.int32)}
 _BITS_PER_SECOND = 256_000
-
-
-@contextmanager
-def decoded(path: Path) -> Iterator[tuple[Path, int]]:
-    """The first audio stream of a file, as a temporary W64 file, and what its channels are for.
-
-    Raises:
-        ImportError: if PyAV is absent.
-        ValueError: if the file has no sound or can't be decoded.
-        OSError: if the disk that holds temporary files refuses.
-    """
-    av = _import_av(path)
-    with tempfile.TemporaryDirectory(prefix="mss-") as folder:
-        sound = Path(folder) / "sound.w64"
-        try:
-            mask = _decode(av, path, sound)
-            if mask is None:
-                mask = _decode(av, path, sound, "PCM_32")
-        except av.FFmpegError as error:
-            raise ValueError(f"{path} can't be decoded ({error.strerror}): replace it") from None
-        except (soundfile.LibsndfileError, AssertionError) as error:
-            reason = getattr(error, "error_string", "not all samples arrived").rstrip(".")
-            raise OSError(
-                f"{path} can't be decoded into {tempfile.gettempdir()} ({reason}): is the disk "
-                f"full? Set TMPDIR to another folder"
-            ) from None
-        assert mask is not None
-        yield sound, mask
-
-
-def _decode(av: Any, path: Path, sound: Path, subtype: str | None = None) -> int | None:
-    """Write the first audio stream as W64; None, and not all of it, if 24 bits are too few."""
-    with av.open(str(path)) as container:
-        if not container.streams.audio:
-            raise ValueError(f"{path} has no audio stream: give a file with sound")
-        stream = container.streams.audio[0]
-        kind = stream.codec_context.format.name.removesuffix("p")
-        channels = stream.codec_context.channels
-        mask = mask_of_names(each.name for each in stream.codec_context.layout.channels)
-        native, integer = _INTEGERS.get(kind, ("FLOAT", None))
-        subtype = subtype or native
-        with soundfile.SoundFile(sound, "w", stream.rate, channels, subtype, format="W64") as file:
-            written = 0
-            for frame in container.decode(stream):
-                values = frame.to_ndarray()
-                if not frame.format.is_planar:
-                    values = values.reshape(-1, channels).T
-                if subtype == "PCM_24" and (values & 0xFF).any():
-                    return None
-                file.write(values.T.astype(integer or np.float32))
-                written += values.shape[1]
-    if soundfile.info(sound).frames != written:  # libsndfile does not tell
-        raise AssertionError
-    return mask
 
 
 def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART) -> None:
@@ -86,7 +25,7 @@ def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART
     Raises:
         ImportError: if PyAV is absent.
     """
-    av = _import_av(target)
+    av = import_av(target)
     _, *stems = parts
     try:
         with replacing(target, suffix=".mp4", prefix=prefix) as part:
@@ -124,13 +63,3 @@ def _encode(av: Any, container: Any, parts: Mapping[str, Path]) -> None:
     finally:
         for file in files:
             file.close()
-
-
-def _import_av(path: Path) -> Any:
-    try:
-        import av
-    except ImportError:
-        raise ImportError(
-            f'{path.name} needs PyAV, which is not installed: pip install "mss-shared[separate]"'
-        ) from None
-    return av

@@ -1,4 +1,8 @@
-"""The time of writing inside sound files, which would make the same sound other bytes."""
+"""The time of writing inside sound files, which would make the same sound other bytes.
+
+libsndfile can leave the chunk out (SFC_SET_ADD_PEAK_CHUNK), but soundfile gives no way to say so
+other than by its private handles, which a new version may rename.
+"""
 
 from __future__ import annotations
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import soxr
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from mss_shared import audio
-from mss_shared.audio import containers
-from mss_shared.audio.channel_layout import mask_of_file
+from mss_shared.audio.reader import open_sound
+from mss_shared.audio.sound import AudioInfo, check_sound
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Block = NDArray[np.float64]
 
@@ -37,7 +37,8 @@ class Song:
         subtype: libsndfile's name of its sample format; ``FLOAT`` for one in memory.
         container: libsndfile's name of its file format; ``''`` for one in memory.
         blocks: () -> iterator of (channel, sample) float64, in order, together the song.
-        channel_mask: which loudspeaker each is for, as in ``layout``.
+        channel_mask: which loudspeaker each is for, as in ``channel_layout``.
+        notes: what a user should know of how it was read.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Song:
     container: str
     blocks: Callable[[], Iterator[Block]]
     channel_mask: int
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -55,38 +57,29 @@ def open_song(path: Path, part_seconds: tuple[float, float | None] = (0.0, None)
     """A song on disk, or a part of it.
 
     Args:
-        path: any file that libsndfile reads, or with the extra ``av`` PyAV.
+        path: any file that ``reader.open_sound`` opens.
         part_seconds: where to start and how much to take, None for all that follows.
 
     Raises:
-        FileNotFoundError, ValueError: if the file can't be read, has no samples, or ends before
-            the part starts.
+        FileNotFoundError, ImportError, OSError: as ``reader.open_sound``.
+        ValueError: if the file can't be read, has no samples, or ends before the part starts.
     """
-    if path.is_file() and path.suffix.lower() in containers.SUFFIXES:
-        with containers.decoded(path) as (sound, mask):
-            yield replace(_song(path, sound, part_seconds), channel_mask=mask)
-    else:
-        yield _song(path, path, part_seconds)
-
-
-def _song(path: Path, sound: Path, part_seconds: tuple[float, float | None]) -> Song:
-    """The song of a user's ``path`` whose sound lies in the file ``sound``."""
-    about = audio.info(sound)
-    if not about.samples:
-        raise ValueError(f"{path} has no samples: give a file with sound")
-    start, samples = _part(path, about, part_seconds)
-    # Of a lossy codec, what was decoded has no sample format of its own.
-    subtype = "" if sound != path and about.subtype == "FLOAT" else about.subtype
-    return Song(
-        str(path),
-        samples,
-        about.sample_rate,
-        about.channels,
-        subtype,
-        about.container,
-        lambda: audio.read_blocks(sound, start, samples, BLOCK_SAMPLES),
-        mask_of_file(sound) if about.channels > 2 else 0,
-    )
+    with open_sound(path) as sound:
+        about = sound.info
+        if not about.samples:
+            raise ValueError(f"{path} has no samples: give a file with sound")
+        start, samples = _part(path, about, part_seconds)
+        yield Song(
+            str(path),
+            samples,
+            about.sample_rate,
+            about.channels,
+            about.subtype,
+            about.container,
+            lambda: sound.blocks(start, samples, BLOCK_SAMPLES),
+            about.channel_mask,
+            about.notes,
+        )
 
 
 def song_of_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) -> Song:
@@ -95,9 +88,9 @@ def song_of_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) -> S
     Raises:
         ValueError: if it has another shape, no samples, integers, or what is no sound.
     """
-    if isinstance(mixture, Tensor):
+    if hasattr(mixture, "detach"):  # a tensor; torch is not imported for an array
         mixture = mixture.detach().cpu()
-        mixture = mixture.float() if mixture.dtype == torch.bfloat16 else mixture
+        mixture = mixture.float() if mixture.element_size() < 4 else mixture
     values = np.asarray(mixture)
     if values.ndim != 2 or not values.size:
         raise ValueError(
@@ -114,7 +107,7 @@ def song_of_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) -> S
             f"the mixture is of {values.dtype}: pass floats of full scale 1.0, integers of 16 bits "
             f"divided by 32768"
         )
-    audio.check_sound(values, "the mixture")
+    check_sound(values, "the mixture")
 
     def blocks() -> Iterator[Block]:
         for first in range(0, values.shape[1], BLOCK_SAMPLES):
@@ -159,6 +152,8 @@ def resampled(
 def _through_soxr(
     blocks: Iterator[NDArray[np.floating]], from_hz: int, to_hz: int
 ) -> Iterator[NDArray[np.floating]]:
+    import soxr
+
     stream = None
     for block in blocks:
         shape = block.shape[:-1]
@@ -207,11 +202,13 @@ class Sliding:
 
     def tensor(self, start: int, samples: int) -> Tensor:
         """The same as a float32 tensor."""
+        import torch
+
         return torch.from_numpy(np.ascontiguousarray(self.read(start, samples), np.float32))
 
 
 def _part(
-    path: Path, about: audio.AudioInfo, part_seconds: tuple[float, float | None]
+    path: Path, about: AudioInfo, part_seconds: tuple[float, float | None]
 ) -> tuple[int, int]:
     """First sample and length of a part."""
     start_seconds, seconds = part_seconds

@@ -103,7 +103,7 @@ def separate_file(
         plan = plan_files(song, model, delivery, out, path.stem.removesuffix(".stem"))
         if guard is not None:
             guard.check(plan.paths)
-        notes = [*plan.notes, *_notes(song, model)]
+        notes = [*song.notes, *plan.notes, *_notes(song, model)]
         if not inference.chunk_seconds and song.samples > longest_seconds * song.sample_rate:
             inference = _in_pieces(inference)
             notes.append(

@@ -11,7 +11,8 @@ from pathlib import Path
 # Looked for in folders; a file named explicitly may have any suffix.
 SUFFIXES = frozenset(
     ".wav .flac .mp3 .ogg .oga .opus .aif .aiff .aifc .w64 .rf64 .caf .au "
-    ".m4a .mp4 .m4v .mov .mkv .webm .avi .mka .aac .ac3 .wma .wv".split()
+    ".bw64 .voc .mp2 .tta .wv .m4a .m4b .mp4 .m4v .mov .3gp .mkv .mka .webm .avi .flv .ts "
+    ".aac .ac3 .eac3 .dts .wma".split()
 )
 
 

@@ -167,7 +167,8 @@ def _format(song: Song, delivery: Delivery) -> tuple[Format, bool, tuple[str, ..
     """The final format, whether float wav may replace it, and notes for the user."""
     container = delivery.container.upper()
     if container == "SAME":
-        container = "FLAC" if song.container == "FLAC" and delivery.subtype != "FLOAT" else "WAV"
+        wide = (delivery.subtype or song.subtype) in ("PCM_32", "FLOAT")  # libsndfile's has 24 bits
+        container = "FLAC" if song.container == "FLAC" and not wide else "WAV"
     subtype = delivery.subtype or _NATIVE.get(song.subtype, "PCM_16")
     notes: tuple[str, ...] = ()
     if delivery.subtype is None and song.subtype in ("PCM_U8", "PCM_S8"):

@@ -1,0 +1,54 @@
+"""A part of a file, opened as a file of its own: one song of several, or sound behind a header."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+class FilePart(io.RawIOBase):
+    """Bytes ``start`` to ``end`` of a file. It has no name: what reads it must go by content."""
+
+    def __init__(self, path: Path, start: int = 0, end: int | None = None) -> None:
+        self.file = path.open("rb")
+        self.start = start
+        self.end = path.stat().st_size if end is None else end
+        self.at = start
+
+    def readable(self) -> bool:
+        """Always, as ``io`` asks for it."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always, as ``io`` asks for it."""
+        return True
+
+    def close(self) -> None:
+        """Close the file as well."""
+        self.file.close()
+        super().close()
+
+    def tell(self) -> int:
+        """The position of the next byte, counted from the beginning of the part."""
+        return self.at - self.start
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to another position, as in any file."""
+        base = {io.SEEK_SET: self.start, io.SEEK_CUR: self.at, io.SEEK_END: self.end}[whence]
+        self.at = max(self.start, base + offset)
+        return self.tell()
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Fill a buffer with the next bytes; fewer arrive only at the end."""
+        view = memoryview(buffer).cast("B")
+        wanted = min(len(view), self.end - self.at)
+        if wanted <= 0:  # what reads a broken file may have moved anywhere
+            return 0
+        self.file.seek(self.at)
+        count: int = self.file.readinto(view[:wanted])
+        self.at += count
+        return count

@@ -1,0 +1,227 @@
+"""Sound that libsndfile does not read: m4a, video, rarer codecs; decoded by PyAV.
+
+A file is decoded once, from its beginning, into a temporary W64 file. So every frame is looked at
+before any is used, the length is counted and not believed, and any part of it reads the same as the
+whole, whatever the codec.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mss_shared.audio.channel_layout import arranged
+from mss_shared.audio.container_headers import read_header
+from mss_shared.audio.decoded_sound import FORMATS, DecodedSound
+from mss_shared.audio.file_part import FilePart
+from mss_shared.audio.mp3_decoder import decode_mp3
+from mss_shared.audio.sndfile_reader import SequentialFile, SndfileReader
+
+_FLOATS = ("FLOAT", "DOUBLE")
+# Codecs that give back the floats they were given.
+_LOSSLESS_FLOATS = ("pcm_", "wavpack", "als")
+# Formats whose headers count the samples. Of others, bytes are counted (``container_headers``).
+_COUNTED = ("flac", "wv", "tta", "ape", "tak")
+# Those whose headers give the end of the last packet, in thousandths of a second, and may give no
+# bytes.
+_TIMED = ("matroska", "flv")
+_TICK_SECONDS = 0.003
+_BATCH = 2**16
+_TICKS = 10**6  # per second, FFmpeg's unit of a file's duration
+
+
+def open_decoded(
+    path: Path, stack: ExitStack, start: int = 0, end: int | None = None
+) -> SndfileReader:
+    """A reader of the default audio stream of a file, or of a part of it.
+
+    Args:
+        path: of the file.
+        stack: closes and removes what was opened and made.
+        start, end: its first byte and the one behind its last, None for the end of the file.
+
+    Raises:
+        ImportError: if PyAV is absent.
+        ValueError: if it has no sound, is no sound file, changes on the way, or is incomplete.
+        OSError: if the disk that holds temporary files refuses.
+    """
+    av = import_av(path)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mss-")))
+    part = stack.enter_context(FilePart(path, start, end))
+    try:
+        container = stack.enter_context(av.open(part, metadata_errors="replace"))
+    except (av.FFmpegError, ValueError) as error:
+        raise ValueError(
+            f"{path} is not a readable sound file ({_reason(error)}): use wav, flac, ogg, aiff, "
+            f"mp3 or m4a"
+        ) from None
+    stream, notes = _default(path, container.streams.audio)
+    sound = _spooled(av, container, stream, path, folder / "sound.w64")
+    order, mask = arranged(sound.names)
+    reader = SndfileReader(
+        path,
+        lambda: SequentialFile(folder / "sound.w64"),
+        order=order,
+        mask=mask,
+        notes=notes,
+        container=container.format.name.split(",")[0].upper(),
+        subtype=_subtype(sound, stream.codec_context.name),
+    )
+    stack.callback(reader.close)
+    return reader
+
+
+def _spooled(av: Any, container: Any, stream: Any, path: Path, target: Path) -> DecodedSound:
+    """Decode a stream into a W64 file; errors of both libraries become ours."""
+    try:
+        return _spool(container, stream, path, target)
+    except av.FFmpegError as error:
+        raise ValueError(f"{path} can't be decoded ({_reason(error)}): replace it") from None
+    except (soundfile.LibsndfileError, AssertionError) as error:
+        reason = getattr(error, "error_string", "not all samples arrived").rstrip(".")
+        raise OSError(
+            f"{path} can't be decoded into {tempfile.gettempdir()} ({reason}): is the disk full? "
+            f"Set TMPDIR to another folder"
+        ) from None
+    finally:
+        container.close()
+
+
+def _subtype(sound: DecodedSound, codec: str) -> str:
+    """libsndfile's name of what was coded; '' if what is decoded has no format of its own."""
+    subtype = FORMATS[sound.kind][0]
+    if subtype == "PCM_32" and not sound.low_bits:
+        return "PCM_24"
+    return "" if subtype in _FLOATS and not codec.startswith(_LOSSLESS_FLOATS) else subtype
+
+
+def _default(path: Path, streams: Any) -> tuple[Any, tuple[str, ...]]:
+    """The stream that a player plays, and which it is if there are several."""
+    if not streams:
+        raise ValueError(f"{path} has no audio stream: give a file with sound")
+    numbers = [n for n, stream in enumerate(streams) if stream.disposition & 1]  # default
+    number = numbers[0] if numbers else 0
+    stream = streams[number]
+    if len(streams) == 1:
+        return stream, ()
+    named = [stream.metadata.get(key, "") for key in ("title", "handler_name", "language")]
+    name = next((f" ({each})" for each in named if each not in ("", "SoundHandler", "und")), "")
+    which = "the default one" if numbers else "the first one"
+    return stream, (f"audio track {number + 1} of {len(streams)}{name} is read, {which}",)
+
+
+def _spool(container: Any, stream: Any, path: Path, target: Path) -> DecodedSound:
+    """Decode a stream into a W64 file."""
+    sound = DecodedSound(path)
+    file: Any = None
+    try:
+        written = 0
+        for values in _batches(_decoded(container, stream, sound), _BATCH):
+            if file is None:
+                subtype = FORMATS[sound.kind][0]
+                channels = len(sound.names)
+                file = soundfile.SoundFile(
+                    target, "w", sound.sample_rate, channels, subtype, format="W64"
+                )
+            file.write(values)
+            written += len(values)
+    finally:
+        if file is not None:
+            file.close()
+    if file is None:
+        raise ValueError(f"{path} has no samples: give a file with sound")
+    if soundfile.info(target).frames != written:  # libsndfile does not tell
+        raise AssertionError
+    _check_duration(container, stream, sound)
+    return sound
+
+
+def _batches(values: Iterator[NDArray[Any]], size: int) -> Iterator[NDArray[Any]]:
+    """The same in fewer pieces."""
+    waiting: list[NDArray[Any]] = []
+    for each in values:
+        waiting.append(each)
+        if sum(map(len, waiting)) >= size:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
+
+
+def _decoded(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDArray[Any]]:
+    if container.format.name == "mp3" and stream.codec_context.name.startswith("mp3"):
+        yield from decode_mp3(container, stream, sound)
+        return
+    _set_up(container, stream)
+    # Plain samples up to the end of the file, wherever that is: the last packet is no full one.
+    endless = stream.codec_context.name.startswith("pcm_")
+    endless = endless and read_header(sound.path).promised is None
+    for packet in container.demux(stream):
+        if packet.is_corrupt and not endless:
+            raise ValueError(
+                f"{sound.path} holds part of a packet behind {sound.samples} samples: the file is "
+                f"cut short or broken, replace it"
+            )
+        for frame in packet.decode():
+            yield sound.take(frame)
+        sound.take_times(packet)
+
+
+def _set_up(container: Any, stream: Any) -> None:
+    codec = stream.codec_context
+    if codec.name == "flac":
+        codec.options = {"err_detect": "crccheck+explode"}
+    if codec.name == "alac" and container.format.name == "caf":
+        from av.codec.context import Flags2
+
+        codec.flags2 |= Flags2.skip_manual  # or it cuts padding off a last frame that has none
+
+
+def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
+    """Refuse a file that says how long it is and is shorter."""
+    name = container.format.name.split(",")[0]
+    seconds, slack = None, _TICK_SECONDS
+    present = sound.samples / sound.sample_rate
+    if stream.duration is not None and name in _COUNTED:
+        seconds = float(stream.duration * stream.time_base)
+    elif (
+        name in _TIMED
+        and container.duration
+        and len(container.streams) == 1
+        and read_header(sound.path).promised is None
+    ):
+        seconds = container.duration / _TICKS
+        present = max(present, sound.end_seconds)
+        slack += sound.longest / sound.sample_rate / 2
+    if seconds is not None and present < seconds - slack:
+        raise ValueError(
+            f"{sound.path} holds {present:.3f} of the {seconds:.3f} s its header promises: the "
+            f"file is cut short, replace it"
+        )
+
+
+def import_av(path: Path) -> Any:
+    """PyAV.
+
+    Raises:
+        ImportError: if it is absent.
+    """
+    try:
+        import av
+    except ImportError:
+        raise ImportError(
+            f"{path} is read or written by PyAV, which is not installed: "
+            f'pip install "mss-shared[separate]"'
+        ) from None
+    return av
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", error)).rstrip(".")
