@@ -68,9 +68,7 @@ def test_all_files_of_a_name_are_fetched(published: Any, monkeypatch: Any, capsy
     monkeypatch.setattr(checkpoints, "fetch", lambda entry: Path("/cache") / entry.file_name)
     run(PAPER, ["checkpoints", "fetch", "two"])
     assert capsys.readouterr().out == "/cache/two.pth\n/cache/three.pth\n"
-    assert "nothing is named to fetch: choose from one, two" in refused(
-        capsys, "checkpoints", "fetch"
-    )
+    assert "fetch has no name: choose from one, two" in refused(capsys, "checkpoints", "fetch")
     assert "no published weights 'six': choose from one, two" in refused(
         capsys, "checkpoints", "fetch", "six"
     )
@@ -100,7 +98,7 @@ def test_a_name_without_a_recipe_is_refused_before_it_is_downloaded(
 
 def test_a_package_without_weights_says_so(capsys: Any) -> None:
     run(PAPER, ["checkpoints"])
-    assert capsys.readouterr().out == "no weights are published for this package\n"
+    assert capsys.readouterr().out == "this package has no published package\n"
     run(PAPER, ["checkpoints", "--json"])
     assert json.loads(capsys.readouterr().out) == []
 
@@ -113,7 +111,7 @@ def test_imported_weights_need_no_further_option(tmp_path: Path, capsys: Any) ->
     for said in (
         "unwrapped 'state_dict'",
         "left out the counters n_averaged",
-        "removed the prefix 'module.' of every key",
+        "removed the prefix 'module.' from every key",
         "module.model.* -> * (4 tensors)",
         "written, loaded strictly: ",
     ):
@@ -139,7 +137,7 @@ def test_a_recipe_is_found_by_the_shapes_if_one_alone_fits(
     run(
         PAPER, ["import-weights", str(tmp_path / "x.pth"), "--out", str(tmp_path / "y.safetensors")]
     )
-    assert "taken as demo, the only recipe whose shapes fit" in capsys.readouterr().out
+    assert "read as demo, the only recipe whose shapes fit" in capsys.readouterr().out
     assert load_checkpoint(PAPER, str(tmp_path / "y.safetensors")).recipe_name == "demo"
     torch.save({**STATE, "more": torch.ones(2)}, tmp_path / "z.pth")
     said = refused(capsys, "import-weights", tmp_path / "z.pth")
@@ -169,14 +167,14 @@ def test_what_can_not_be_imported_is_refused(tmp_path: Path, capsys: Any) -> Non
     run(PAPER, ["import-weights", str(tmp_path / "x.pth")])
     words = ("import-weights", tmp_path / "x.safetensors")
     assert "says already that it is tiny_paper by the recipe demo" in refused(capsys, *words)
-    assert "x.safetensors is there already: name another" in refused(
+    assert "x.safetensors already exists: choose another" in refused(
         capsys, "import-weights", tmp_path / "x.pth"
     )
     words = ("import-weights", tmp_path / "x.pth", "--out", tmp_path / "x.bin")
     assert "can't become" in refused(capsys, *words)
     assert "there is no weights file" in refused(capsys, "import-weights", tmp_path / "no.pth")
     (tmp_path / "x.bin").touch()
-    assert "is no checkpoint: its name must end in" in refused(
+    assert "is not a checkpoint: its name must end in" in refused(
         capsys, "import-weights", tmp_path / "x.bin"
     )
 
@@ -186,7 +184,7 @@ def test_safetensors_of_others_are_read_as_well(tmp_path: Path, capsys: Any) -> 
 
     save_file({f"model.{key}": value for key, value in STATE.items()}, tmp_path / "x.safetensors")
     found = load_checkpoint(PAPER, str(tmp_path / "x.safetensors"), "demo")
-    assert "removed the prefix 'model.' of every key" in found.notes
+    assert "removed the prefix 'model.' from every key" in found.notes
     words = ("import-weights", tmp_path / "x.safetensors")
     assert "can't become" in refused(capsys, *words)  # itself
 

@@ -252,7 +252,7 @@ def test_what_was_measured_is_printed(
     ("words", "message"),
     [
         (["--stems", "piano"], "there is no stem 'piano': choose --stems from vocals, drums"),
-        (["--aggregate", "k=piano"], "has the part 'piano': choose from mixture, vocals"),
+        (["--aggregate", "k=piano"], "has the unknown part 'piano': choose from mixture, vocals"),
         (["--format", "mp3", "--lossless"], "stems in mp3 can't add up"),
         (["--filename", "{song}"], "is invalid or lacks {stem}"),
         (["--shifts", "0"], "--shifts: 0 is out of range: give at least 1"),
@@ -393,7 +393,7 @@ def test_pieces_too_long_for_the_memory_are_halved_and_it_is_said(
     limit = 3 * RATE
     words = ("--checkpoint", weights, "--out", tmp_path / "out", "--chunk_seconds", "0")
     separate(album / "long.wav", *words, "--batch", "4")
-    assert "the memory was full: pieces of 2.00 s instead" in capsys.readouterr().out
+    assert "out of memory: chunks of 2.00 s instead" in capsys.readouterr().out
     assert audio.info(tmp_path / "out" / "long" / "vocals.wav").samples == 8 * RATE
     limit = RATE // 2
     said = refused(capsys, album / "long.wav", *words, "--overwrite")
