@@ -55,9 +55,8 @@ def test_all_seven_public_files_are_listed_with_size_digest_and_recipe() -> None
         assert entry.recipe == name
         assert entry.sha256 is not None and len(entry.sha256) == 64
         assert find_recipe("tflocoformer_mss", name).is_file()
-    assert (
-        len({cache_path(entry) for [entry] in found.values()}) == 7
-    )  # though five are called alike
+    # Though five have the same published name.
+    assert len({cache_path(entry) for [entry] in found.values()}) == 7
     assert len({entry.published_name for [entry] in found.values()}) == 2
 
 

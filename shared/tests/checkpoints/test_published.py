@@ -96,7 +96,7 @@ def test_without_a_published_digest_the_size_is_checked_and_that_is_said(
     with pytest.raises(ValueError, match="has 7 bytes .* should have 0.0 MB with any: delete it"):
         fetch(entry(sha256=None, bytes=8))
     assert fetch(entry(sha256=None, bytes=None)).is_file()
-    assert "neither size nor digest of vocals.pth are published" in capsys.readouterr().out
+    assert "neither size nor digest of vocals.pth is published" in capsys.readouterr().out
 
 
 def test_a_file_put_there_by_hand_is_checked_too() -> None:
@@ -176,7 +176,7 @@ def test_a_download_that_breaks_off_goes_on_where_the_server_can(
     monkeypatch.setattr(Server, "most", len(Server.content))
     assert fetch(served).read_bytes() == Server.content
     assert Server.asked == [None, "bytes=4096-"]
-    assert "going on after 0.0 MB" in capsys.readouterr().out and not part.exists()
+    assert "resuming after 0.0 MB" in capsys.readouterr().out and not part.exists()
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["size known", "size unknown"])

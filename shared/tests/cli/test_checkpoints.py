@@ -55,7 +55,7 @@ def test_the_list_says_what_each_is_and_whether_it_is_here(published: Any, capsy
     assert "    licence: MIT; SHA-256 abababababababab; recipe: demo\n" in out
     assert "two\n  two.pth: size unknown, cached\n" in out
     assert "licence: unknown; no digest known; recipe: none" in out and "https://x.org/three" in out
-    assert "    its YAML, for --config_path: https://x.org/two.yaml\n" in out
+    assert "    YAML for --config_path: https://x.org/two.yaml\n" in out
     run(PAPER, ["checkpoints", "one"])
     assert capsys.readouterr().out.startswith("one\n  one stem")
     run(PAPER, ["checkpoints", "list", "one", "--json"])
@@ -92,13 +92,13 @@ def test_a_name_without_a_recipe_is_refused_before_it_is_downloaded(
     with pytest.raises(SystemExit):
         run(paper, ["separate", str(tmp_path / "song.wav"), "--checkpoint", "two"])
     said = capsys.readouterr().err
-    way = "with --config_path, from https://x.org/two.yaml" if configured else "with --recipe"
+    way = "as --config_path, from https://x.org/two.yaml" if configured else "with --recipe"
     assert way in said and not fetched
 
 
 def test_a_package_without_weights_says_so(capsys: Any) -> None:
     run(PAPER, ["checkpoints"])
-    assert capsys.readouterr().out == "this package has no published package\n"
+    assert capsys.readouterr().out == "this package has no published weights\n"
     run(PAPER, ["checkpoints", "--json"])
     assert json.loads(capsys.readouterr().out) == []
 
@@ -113,7 +113,7 @@ def test_imported_weights_need_no_further_option(tmp_path: Path, capsys: Any) ->
         "left out the counters n_averaged",
         "removed the prefix 'module.' from every key",
         "module.model.* -> * (4 tensors)",
-        "written, loaded strictly: ",
+        "loaded strictly and written to ",
     ):
         assert said in out
     ours = tmp_path / "theirs.safetensors"
@@ -166,12 +166,12 @@ def test_what_can_not_be_imported_is_refused(tmp_path: Path, capsys: Any) -> Non
     torch.save(STATE, tmp_path / "x.pth")
     run(PAPER, ["import-weights", str(tmp_path / "x.pth")])
     words = ("import-weights", tmp_path / "x.safetensors")
-    assert "says already that it is tiny_paper by the recipe demo" in refused(capsys, *words)
+    assert "already contains its recipe, tiny_paper demo" in refused(capsys, *words)
     assert "x.safetensors already exists: choose another" in refused(
         capsys, "import-weights", tmp_path / "x.pth"
     )
     words = ("import-weights", tmp_path / "x.pth", "--out", tmp_path / "x.bin")
-    assert "can't become" in refused(capsys, *words)
+    assert "can't be written to" in refused(capsys, *words)
     assert "there is no weights file" in refused(capsys, "import-weights", tmp_path / "no.pth")
     (tmp_path / "x.bin").touch()
     assert "is not a checkpoint: its name must end in" in refused(
@@ -186,7 +186,7 @@ def test_safetensors_of_others_are_read_as_well(tmp_path: Path, capsys: Any) -> 
     found = load_checkpoint(PAPER, str(tmp_path / "x.safetensors"), "demo")
     assert "removed the prefix 'model.' from every key" in found.notes
     words = ("import-weights", tmp_path / "x.safetensors")
-    assert "can't become" in refused(capsys, *words)  # itself
+    assert "can't be written to" in refused(capsys, *words)  # itself
 
 
 def test_the_key_map_has_a_line_per_rule() -> None:
@@ -195,12 +195,12 @@ def test_the_key_map_has_a_line_per_rule() -> None:
     ours = dict.fromkeys(["heads.x.a.weight", "heads.x.b.weight", "window"], one)
     assert key_map(theirs, ours) == [
         "left out: gone, net.a.weight, net.b.weight",
-        "constants, not in the file: heads.x.a.weight, heads.x.b.weight, window",
+        "constants that the file lacks: heads.x.a.weight, heads.x.b.weight, window",
     ]
     ours = dict.fromkeys(["heads.x.net.a.weight", "heads.x.net.b.weight", "window"], one)
     assert key_map(theirs, ours) == [
         "* -> heads.x.* (2 tensors)",
         "left out: gone",
-        "constants, not in the file: window",
+        "constants that the file lacks: window",
     ]
     assert key_map(ours, ours) == ["* -> * (3 tensors)"]

@@ -194,7 +194,7 @@ def test_several_recipes_are_trained_in_turn_each_in_its_folder(
     assert first.read_bytes() == second.read_bytes()
     with pytest.raises(SystemExit):
         run(PAPER, [*words, recipes[0], recipes[0]])
-    assert "share a name: train each once" in capsys.readouterr().err
+    assert "share a name: train each only once" in capsys.readouterr().err
 
 
 def test_a_verb_of_a_papers_own_gets_its_flags() -> None:

@@ -114,7 +114,7 @@ def _parser(paper: AnyPaper) -> _Parser:
     add_separate_flags(_verb(verbs, "separate", "split audio files into stems"), paper)
     add_evaluate_flags(_verb(verbs, "evaluate", "score a checkpoint on the test tracks"), paper)
     add_seams_flags(
-        _verb(verbs, "seams", "measure what separating in chunks changes at the seams"), paper
+        _verb(verbs, "seams", "compare chunked separation with that of the whole song"), paper
     )
     add_checkpoints_flags(_verb(verbs, "checkpoints", "list or download published weights"))
     add_import_flags(
