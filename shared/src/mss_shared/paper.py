@@ -97,7 +97,7 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
 
     Attributes:
         options: flags of ``separate`` and ``evaluate`` that reach ``join_models``.
-        separate_options: such flags of ``separate`` alone, for those that change which stems exist.
+        separate_options: more of them for ``separate`` only, as they change which stems exist.
         demo_variants: values of ``options``; the demo also scores its model with each.
         default_checkpoint: for ``separate`` without ``--checkpoint``.
         filename: the default of ``separate --filename``.

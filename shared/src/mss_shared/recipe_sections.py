@@ -64,7 +64,7 @@ class LoopConfig:
 
     Args:
         batch: examples per optimizer step, over all devices.
-        epochs: largest number of epochs.
+        epochs: train for at most this many epochs.
         early_stop_epochs: stop after this many epochs without a lower validation loss; null for
             never.
         keep: which epoch's weights become the model: ``best`` validation loss or ``last``.

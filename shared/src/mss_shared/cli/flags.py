@@ -52,6 +52,14 @@ def add_fit_flags(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--resume", action="store_true", help="resume from OUT/last.ckpt")
     verb.add_argument("--seed", type=int, help=_SEED_HELP)
+    _add_machine_flags(verb)
+    verb.epilog = (
+        "Any value of the recipe can be overridden, for example --recipe.training.lr 1.0e-3; the "
+        "run is then recorded as not verbatim."
+    )
+
+
+def _add_machine_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
     verb.add_argument(
         "--devices",
@@ -84,10 +92,6 @@ def add_fit_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--dev_mode", action="store_true", help=_DEV_MODE_HELP)
     verb.add_argument(
         "--deterministic", action="store_true", help="use only deterministic operations"
-    )
-    verb.epilog = (
-        "Any value of the recipe can be overridden, for example --recipe.training.lr 1.0e-3; the "
-        "run is then recorded as not verbatim."
     )
 
 

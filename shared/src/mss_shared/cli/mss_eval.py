@@ -43,10 +43,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Run an interrupted command again to resume it: finished tracks are kept.",
     )
-    parser.add_argument("references", help="data set with the reference stems")
-    parser.add_argument("estimates", type=Path, help="folder with one subfolder per track")
-    parser.add_argument("--out", type=Path, required=True, help="root of the score folders")
-    parser.add_argument(
+    add = parser.add_argument
+    add("references", help="data set with the reference stems")
+    add("estimates", type=Path, help="folder with one subfolder per track")
+    add("--out", type=Path, required=True, help="root of the score folders")
+    add(
         "--protocol",
         nargs="+",
         default=["bsseval_v4"],
@@ -54,25 +55,16 @@ def _parser() -> argparse.ArgumentParser:
         help="bsseval_v4 (as museval), sisec18 (vocals against accompaniment), bsseval_v3, usdr, "
         "csdr, si_sdr, l1_freq, bleed, log_wmse; default: bsseval_v4",
     )
-    parser.add_argument(
-        "--stems",
-        nargs="+",
-        metavar="STEM",
-        help="stems to score; default: all that have an estimate",
-    )
-    parser.add_argument("--method", help="name in tables; default: the folder name of ESTIMATES")
-    parser.add_argument(
-        "--run", default="mss-eval", help="name of the score folder; default: mss-eval"
-    )
-    parser.add_argument(
-        "--jobs", type=_count, help="tracks scored in parallel; default: one per CPU"
-    )
-    parser.add_argument(
+    add("--stems", nargs="+", metavar="STEM", help="default: all that have an estimate")
+    add("--method", help="name in tables; default: the folder name of ESTIMATES")
+    add("--run", default="mss-eval", help="name of the score folder; default: mss-eval")
+    add("--jobs", type=_count, help="tracks scored in parallel; default: one per CPU")
+    add(
         "--fit_length",
         action="store_true",
         help="trim or zero-pad estimates to the length of the references",
     )
-    parser.add_argument(
+    add(
         "--bsseval",
         choices=("ours", "museval"),
         default="ours",

@@ -152,12 +152,12 @@ def read_delivery(arguments: argparse.Namespace) -> Delivery:
     Raises:
         ValueError: if they contradict each other.
     """
-    sums, alone = read_sums(arguments.aggregate or (), arguments.accompaniment)
+    sums, sums_only = read_sums(arguments.aggregate or (), arguments.accompaniment)
     stems = None if arguments.stems is None else tuple(arguments.stems)
     return Delivery(
         container=arguments.format,
         subtype=arguments.subtype,
-        stems=() if alone and stems is None else stems,
+        stems=() if sums_only and stems is None else stems,
         aggregates=sums,
         lossless=arguments.lossless,
         filename=arguments.filename,

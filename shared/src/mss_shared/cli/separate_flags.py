@@ -200,8 +200,8 @@ def _files_first(words: Sequence[str]) -> list[str]:
     is_file = [
         not word.startswith("-")
         and Path(word).suffix.lower() in SUFFIXES
-        and before[number] not in _ONE_VALUE
-        for number, word in enumerate(words)
+        and before[index] not in _ONE_VALUE
+        for index, word in enumerate(words)
     ]
     paired = list(zip(words, is_file, strict=True))
     return [word for word, first in paired if first] + [w for w, first in paired if not first]
@@ -218,17 +218,17 @@ def read_sums(words: Sequence[str], accompaniment: bool) -> tuple[dict[str, tupl
         ValueError: if one is neither NAME=A+B nor JSON, or two have the same name.
     """
     sums: dict[str, tuple[str, ...]] = {}
-    alone = False
+    sums_only = False
     for word in words:
         is_json = word.lstrip().startswith("{")
-        alone |= is_json
+        sums_only |= is_json
         for name, parts in (_read_json(word) if is_json else _read_sum(word)).items():
             if name in sums:
                 raise ValueError(f"--aggregate gives {name} twice: name each sum once")
             sums[name] = parts
     if accompaniment:
         sums.setdefault("accompaniment", ("mixture", "-vocals"))
-    return sums, alone
+    return sums, sums_only
 
 
 def check_sums(

@@ -1,7 +1,7 @@
 """Training examples: random excerpts of stems, augmented and mixed, read from disk by seeking.
 
-Example ``n`` is a pure function of (tracks, config, seed, n): the numbers of workers, of examples
-in a batch and of machines change which process draws it, but not its samples.
+Example ``n`` is a pure function of (tracks, config, seed, n): worker count, batch size and the
+number of machines change which process draws it, but not its samples.
 """
 
 from __future__ import annotations

@@ -58,13 +58,13 @@ class SegmentPool:
             [self._stem(index, example, rng) for index in range(len(self.config.stems))]
         )
 
-    def segment(self, index: int, number: int) -> Audio:
-        """Segment ``number`` of stem ``index``: (channel, sample), louder than the floor.
+    def segment(self, index: int, k: int) -> Audio:
+        """Segment ``k`` of the stem at ``index``: (channel, sample), louder than the floor.
 
         Raises:
             ValueError: if a thousand excerpts are all too quiet.
         """
-        rng = np.random.default_rng([self.seed, number, index, _SEGMENT])
+        rng = np.random.default_rng([self.seed, k, index, _SEGMENT])
         stem = self.config.stems[index]
         for _ in range(_TRIES):
             excerpt = draw_excerpt(
