@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mss_shared import provenance
-from mss_shared.provenance import commit_of
+from mss_shared.provenance import find_commit
 
 
 @pytest.fixture
@@ -28,24 +28,26 @@ def git(tree: Path, *words: str) -> str:
 
 
 def test_a_clean_tree_is_its_commit(tree: Path) -> None:
-    assert commit_of(tree / "shared/src/library.py") == git(tree, "rev-parse", "HEAD")
+    assert find_commit(tree / "shared/src/library.py") == git(tree, "rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize("name", ["packages/paper/model.py", "packages/paper/new.yaml"])
 def test_changed_code_is_marked(tree: Path, name: str) -> None:
     (tree / name).write_text("second")
-    assert commit_of(tree / "shared/src/library.py") == f"{git(tree, 'rev-parse', 'HEAD')}+changes"
+    assert (
+        find_commit(tree / "shared/src/library.py") == f"{git(tree, 'rev-parse', 'HEAD')}+changes"
+    )
 
 
 @pytest.mark.parametrize("name", ["packages/paper/README.md", "results.csv"])
 def test_boards_and_results_that_a_run_makes_do_not_count(tree: Path, name: str) -> None:
     (tree / name).write_text("second")
-    assert commit_of(tree / "shared/src/library.py") == git(tree, "rev-parse", "HEAD")
+    assert find_commit(tree / "shared/src/library.py") == git(tree, "rev-parse", "HEAD")
 
 
 def test_an_installed_file_has_none(tree: Path) -> None:
     (tree / "shared/src/unknown.py").write_text("")
-    assert commit_of(tree / "shared/src/unknown.py") is None
+    assert find_commit(tree / "shared/src/unknown.py") is None
 
 
 def test_a_record_says_what_was_done_and_what_made_it(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_without_weights_and_network_the_sentence_says_what_to_do(
     assert end.value.code == 2
     said = capsys.readouterr().err
     for part in (
-        "model_bs_roformer_ep_17_sdr_9.6568.ckpt (527.4 MB) is not here",
+        "model_bs_roformer_ep_17_sdr_9.6568.ckpt (527.4 MB) is not cached",
         'pip install "mss-shared[download]"',
         f"by hand to {theirs}/cache/mss/checkpoints/model_bs_roformer_ep_17_sdr_9.6568.ckpt",
     ):
@@ -222,7 +222,7 @@ def test_what_the_yaml_leaves_open_is_told(
         ("--draw_spectro out", "unrecognized argument: --draw_spectro"),
         ("--device_ids 0 1", "unrecognized argument: 1"),
         ("--flac_file --pcm_type FLOAT", "flac can't hold FLOAT"),
-        ("--extract_instrumental", "'instrumental' has the part 'vocals'"),
+        ("--extract_instrumental", "'instrumental' has the unknown part 'vocals'"),
     ],
 )
 def test_what_the_readme_calls_an_error_is_one(

@@ -326,7 +326,7 @@ def test_a_foreign_variant_is_refused_by_name(key: str, what: str) -> None:
     [
         ({}, "holds no state dict, it is empty"),
         (torch.zeros(3), "holds no state dict but a Tensor: save"),
-        ({"epoch": 3}, "holds no state dict, 'epoch' of its 1 entries is no tensor"),
+        ({"epoch": 3}, "holds no state dict, 'epoch' of its 1 entries is not a tensor"),
         ({"conv.weight": torch.zeros(3)}, "none of the 1 keys is band_split"),
     ],
 )
@@ -369,7 +369,7 @@ def test_a_file_of_weights_loads_through_the_command_lines_own_way(tmp_path: Pat
     found = load_checkpoint(PAPER, str(tmp_path / "theirs.ckpt"), str(recipe))
     for key, value in found.model.state_dict().items():
         assert torch.equal(value, state[key])
-    assert "removed the prefix 'ema_model.' of every key" in found.notes
+    assert "removed the prefix 'ema_model.' from every key" in found.notes
     averaged["ema_model.module.mask_estimators.0.segm.weight"] = torch.zeros(1)
     torch.save(averaged, tmp_path / "foreign.ckpt")
     with pytest.raises(ValueError, match="this is HyperACE"):

@@ -13,7 +13,7 @@ from torch import Tensor
 from mss_shared import audio
 from mss_shared.checkpoints import published
 from mss_shared.checkpoints.checkpoint import load_checkpoint, load_checkpoints
-from mss_shared.checkpoints.published import cached, read_published
+from mss_shared.checkpoints.published import cache_path, read_published
 from mss_shared.cli import run
 from mss_shared.recipe import find_recipe, load_recipe
 from tflocoformer_mss import TFLocoformerMSS, TFLocoformerSeparator, TussModel, configs
@@ -55,7 +55,8 @@ def test_all_seven_public_files_are_listed_with_size_digest_and_recipe() -> None
         assert entry.recipe == name
         assert entry.sha256 is not None and len(entry.sha256) == 64
         assert find_recipe("tflocoformer_mss", name).is_file()
-    assert len({cached(entry) for [entry] in found.values()}) == 7  # though five are called alike
+    # Though five have the same published name.
+    assert len({cache_path(entry) for [entry] in found.values()}) == 7
     assert len({entry.published_name for [entry] in found.values()}) == 2
 
 
@@ -116,7 +117,7 @@ def publish(name: str, state: Mapping[str, Any], folder: Path, monkeypatch: Any)
     """Put a file where the download of a name would be, with its digest for the published one."""
     monkeypatch.setattr("platformdirs.user_cache_path", lambda _: folder)
     [entry] = read_published("tflocoformer_mss")[name]
-    path = save(cached(entry), state)
+    path = save(cache_path(entry), state)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     monkeypatch.setattr(published, "_digest", lambda p: entry.sha256 if p == path else digest)
 

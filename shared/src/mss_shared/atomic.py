@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside their place, then renamed."""
+"""Atomic writing: a file is written beside its final path, then renamed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PART = ".part-"  # how the names of unfinished files begin
 
 
 def make_part(path: Path, *, suffix: str | None = None, prefix: str = PART) -> Path:
-    """An empty file of a new name beside a path, in a folder that is made if need be.
+    """Create an empty file with a new name beside a path, and its folder if necessary.
 
-    Its mode is that of any new file: the user's umask decides.
+    Its mode is that of any new file, as the user's umask says.
 
     Args:
-        path: what the file will become.
+        path: the final path.
         suffix: how its name ends; by default as the path does.
         prefix: how its name begins.
     """
@@ -35,7 +35,7 @@ def make_part(path: Path, *, suffix: str | None = None, prefix: str = PART) -> P
 
 @contextmanager
 def replacing(path: Path, *, suffix: str | None = None, prefix: str = PART) -> Iterator[Path]:
-    """Give a file to write in the place of a path, which it replaces when the block ends.
+    """Yield a temporary file, which replaces ``path`` when the block ends.
 
     If the block raises, the path stays as it was and nothing is left beside it.
 
@@ -43,14 +43,14 @@ def replacing(path: Path, *, suffix: str | None = None, prefix: str = PART) -> I
         path, suffix, prefix: as in ``make_part``.
 
     Raises:
-        OSError: if the disk refuses.
+        OSError: if the file can't be written.
     """
     part = make_part(path, suffix=suffix, prefix=prefix)
     mode = part.stat().st_mode
     try:
         yield part
-        if part.stat().st_mode != mode:  # who wrote it made it anew
-            with suppress(OSError):  # some disks have no modes to change
+        if part.stat().st_mode != mode:  # the writer replaced the file
+            with suppress(OSError):  # some file systems have no modes to change
                 part.chmod(mode)
         os.replace(part, path)
     finally:
@@ -59,12 +59,12 @@ def replacing(path: Path, *, suffix: str | None = None, prefix: str = PART) -> I
 
 @contextmanager
 def making_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder that takes a path when the block ends; if it raises, nothing is left.
+    """Yield an empty folder, renamed to ``path`` when the block ends; removed if it raises.
 
-    If another process was first with the path, its folder stays.
+    If another process has made ``path`` first, its folder stays.
 
     Raises:
-        OSError: if the disk refuses.
+        OSError: if the folder can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{PART}{secrets.token_hex(6)}-{path.name}")
@@ -81,10 +81,10 @@ def making_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text in UTF-8, whole or not at all.
+    """Write a text in UTF-8, atomically.
 
     Raises:
-        OSError: if the disk refuses.
+        OSError: if the file can't be written.
     """
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the commands print: plain lines, progress, and one sentence for a user's mistake."""
+"""What the commands print: plain lines, progress, and errors in one sentence."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from rich.progress import (
 
 PLAIN_SECONDS = 10.0  # between two progress lines where there is no terminal
 
-# What says how far something is: what is done, how many of it, of how many.
+# Called to report progress: with what is being done, how many are done, and of how many.
 Report = Callable[[str, int, int], None]
 
 
 def say(text: str) -> None:
-    """Print one line at once, also when the output is a file or a pipe."""
+    """Print one line and flush it, so that it appears at once in a file or a pipe too."""
     print(text, flush=True)
 
 
 @contextmanager
 def json_alone(wanted: bool) -> Iterator[TextIO]:
-    """Give stdout to JSON, if it is wanted, and put all that is said on stderr meanwhile."""
+    """Yield stdout for JSON; if ``wanted``, everything else is printed to stderr meanwhile."""
     results = sys.stdout
     if not wanted:
         yield results
@@ -46,7 +46,7 @@ def json_alone(wanted: bool) -> Iterator[TextIO]:
 
 @contextmanager
 def progress(title: str) -> Iterator[Report]:
-    """Give a function of (what, done, total) that shows progress: a bar, or lines without one."""
+    """Yield a function of (what, done, total) that shows a bar, or lines if not on a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _plain_report(title)
@@ -80,16 +80,16 @@ def _plain_report(title: str) -> Report:
 
 @contextmanager
 def one_sentence_errors(program: str) -> Iterator[None]:
-    """Turn what the user got wrong into one sentence on stderr and exit code 2.
+    """Turn a mistake of the user into one sentence on stderr and exit code 2.
 
-    File names that the terminal's encoding lacks are printed with escapes.
+    Characters of file names that the terminal can't encode are escaped.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         yield
-    except BrokenPipeError:  # who read the output, as head does, has gone
+    except BrokenPipeError:  # the reader of a pipe, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
     except KeyboardInterrupt:
@@ -101,10 +101,10 @@ def one_sentence_errors(program: str) -> Iterator[None]:
 
 
 def sentence(error: BaseException) -> str:
-    """The message of an error on one line; the system's own errors in words."""
+    """The message of an error on one line; those of the system with what to do."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        where = error.filename or "the output folder"
-        return f"no space left on the disk of {where}: free some, or choose another folder"
+        path = error.filename or "the output folder"
+        return f"no space left on the disk of {path}: free some, or choose another folder"
     if isinstance(error, OSError) and error.errno is not None:
         return f"{error.strerror} ({error.filename}): check the path and its permissions"
     return " ".join(str(error).split())

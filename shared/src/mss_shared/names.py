@@ -1,7 +1,7 @@
-"""Names and paths that a file holds: what may become part of a path, and where it may lead.
+"""Names and paths read from files: what may become part of a path, and where it may lead.
 
-Weights, score records and manifests come from anywhere. What they say never chooses a place outside
-of the folder that the user named.
+Weights, score records and manifests are untrusted: what they contain must never lead to a path
+outside the folder that the user named.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-# The rule of the results: table files are named after data set, method, run and protocol.
+# The same rule as in mss_results: table files are named for data set, method, run and protocol.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]*")
 
 
@@ -24,18 +24,18 @@ def check_name(text: object, what: str) -> str:
 
     Raises:
         ValueError: naming ``what``, if it has other characters than letters, digits and . _ + @ -,
-            begins with one of these, or holds two - in a row.
+            begins with one of these, or contains two - in a row.
     """
     if isinstance(text, str) and is_name(text):
         return text
     raise ValueError(
         f"{what} is {shorten(text)}: names have letters, digits and . _ + @ -, begin with a letter "
-        f"or a digit, and hold no '--'"
+        f"or a digit, and contain no '--'"
     )
 
 
 def name_like(text: str, otherwise: str) -> str:
-    """A name that is like a text, such as a folder's on disk; ``otherwise`` if nothing is left."""
+    """A valid name close to a text, such as a folder's name; ``otherwise`` if nothing is left."""
     kept = re.sub(r"-{2,}", "-", re.sub(r"[^A-Za-z0-9._+@-]+", "_", text))
     name = kept.lstrip("._+@-")
     return name if name.strip("_") else otherwise
@@ -45,30 +45,30 @@ def is_file_name(text: object) -> bool:
     """Whether a text may name a file: one part of a path, visible, without control characters."""
     if not isinstance(text, str) or not text.strip() or text.startswith("."):
         return False
-    # Surrogates stand for bytes of a name on disk that is no UTF-8.
+    # Surrogates are allowed: they stand for the bytes of a name on disk that is not UTF-8.
     return not any(mark in "/\\" or unicodedata.category(mark) == "Cc" for mark in text)
 
 
 def check_file_name(text: object, what: str) -> str:
-    """The text, if it may name a file; for stems, whose names are a matter of taste.
+    """The text, if it may name a file; for stems, whose names are otherwise free.
 
     Raises:
-        ValueError: naming ``what``, if it is empty, holds a slash, a backslash or a control
+        ValueError: naming ``what``, if it is empty, contains a slash, a backslash or a control
             character, or begins with a dot.
     """
     if isinstance(text, str) and is_file_name(text):
         return text
     raise ValueError(
-        f"{what} is {shorten(text)}, which can't name a file: use no / and no \\, and no . at its "
+        f"{what} is {shorten(text)}, which can't name a file: use no / and no \\, and no . at the "
         f"beginning"
     )
 
 
 def inside(folder: Path, *parts: str) -> Path:
-    """A path below a folder, whatever the parts and the links on the way.
+    """A path that lies below a folder, whatever its parts and the links on the way.
 
     Raises:
-        ValueError: if it would not be below.
+        ValueError: if it would lie elsewhere.
     """
     path = folder.joinpath(*parts)
     try:
@@ -83,6 +83,6 @@ def inside(folder: Path, *parts: str) -> Path:
 
 
 def shorten(value: object) -> str:
-    """A value of a file for a message: quoted, escaped, of bounded length."""
+    """A value from a file for a message: quoted, escaped, of bounded length."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:60]}...{text[-10:]}"

@@ -1,6 +1,6 @@
-"""What a paper package gives to the rest: a subclass of `Paper`, whose methods are its hooks.
+"""What a paper package provides: a subclass of `Paper`, whose methods are its hooks.
 
-Imports no torch. Methods import what they need in their bodies, so that ``--help`` loads none.
+Imports no torch: methods import what they need in their bodies, so that ``--help`` stays fast.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Option:
     """A flag that only one paper has.
 
     Attributes:
-        name: without dashes; its value reaches the paper under this name, if it was given.
+        name: without dashes; if it is on the command line, its value has this name.
         help: for ``--help``.
-        type: what a word becomes; bool makes a flag without a word.
-        several: whether it takes more words than one.
-        choices: the legal words, if they are few.
-        required: whether the command stops without it.
+        type: converts the word after it; bool makes a flag without one.
+        several: whether it takes more than one word.
+        choices: the legal words; None for any.
+        required: whether it must be on the command line.
     """
 
     name: str
@@ -70,12 +70,12 @@ class Verb:
 
 @dataclass(frozen=True)
 class Alias:
-    """A flag of an earlier program for ``separate``, which acts as flags here.
+    """A flag of another program that ``separate`` accepts and replaces by flags of ours.
 
     Attributes:
         name: with its dashes.
-        words: what it stands for; ``{}`` in one is the flag's value.
-        choices: the legal values, if they are few; a flag with choices has a value.
+        words: what replaces it, with ``{}`` for its value; empty if it has no effect here.
+        choices: the legal values; None for any. A flag with choices has a value.
     """
 
     name: str
@@ -92,18 +92,18 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
     """A package's parts: ``<package>/paper.py`` holds a subclass and ``PAPER``, its instance.
 
     A paper must have ``name``, ``recipe_type``, ``make_model`` and ``build_training``; everything
-    else has a default. A public name of a subclass that is none of these is misspelt, and a
+    else has a default. Any other public name in a subclass is taken for a misspelling: it raises
     TypeError when the module is imported.
 
     Attributes:
         options: flags of ``separate`` and ``evaluate`` that reach ``join_models``.
-        separate_options: such flags of ``separate`` alone, as they change what stems there are.
-        demo_variants: values of ``options``; the demo scores its model with each as well.
+        separate_options: more of them for ``separate`` only, as they change which stems exist.
+        demo_variants: values of ``options``; the demo also scores its model with each.
         default_checkpoint: for ``separate`` without ``--checkpoint``.
-        filename: where ``separate`` writes a stem without ``--filename``.
-        checkpoint_flags: ``--checkpoint``, and what the paper's users are used to.
-        verbs: its own verbs.
-        aliases: flags of earlier programs that ``separate`` takes.
+        filename: the default of ``separate --filename``.
+        checkpoint_flags: ``--checkpoint``, and the names that the paper's own program uses.
+        verbs: verbs that only this paper has.
+        aliases: flags of other programs that ``separate`` accepts.
     """
 
     options: tuple[Option, ...] = ()
@@ -120,14 +120,14 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
         """Check the names of a paper's attributes and methods.
 
         Raises:
-            TypeError: for a public one that `Paper` does not have.
+            TypeError: for a public name that `Paper` does not have.
         """
         super().__init_subclass__()
         for name in vars(cls):
             if not name.startswith("_") and not hasattr(Paper, name):
                 known = ", ".join(part for part in vars(Paper) if not part.startswith("_"))
                 raise TypeError(
-                    f"{cls.__qualname__}.{name} is no part of a Paper: choose from {known}, or "
+                    f"{cls.__qualname__}.{name} is not part of Paper: choose from {known}, or "
                     f"begin the name with an underscore"
                 )
 
@@ -149,13 +149,13 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
 
     @abstractmethod
     def make_model(self, recipe: RecipeType) -> ModelType:
-        """A freshly initialised model of the fields of ``recipe.model``.
+        """Build a model from ``recipe.model``, freshly initialised.
 
-        It maps (batch, channel, sample) to (batch, stem, channel, sample) float32 and knows its
-        ``stems``, ``sample_rate`` in Hz and ``channels``.
+        It maps (batch, channel, sample) to (batch, stem, channel, sample) float32 and has the
+        attributes ``stems``, ``sample_rate`` in Hz and ``channels``.
 
         Raises:
-            ValueError: if the recipe's numbers do not fit together.
+            ValueError: if the recipe's values contradict each other.
         """
 
     @abstractmethod
@@ -163,12 +163,12 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
         """The loss, optimizer and schedule around a model.
 
         Raises:
-            ValueError: if a word of ``recipe.training`` means nothing.
+            ValueError: if a value of ``recipe.training`` is unknown.
         """
 
     @final
     def build_model(self, recipe: RecipeType) -> ModelType:
-        """``make_model``'s, which is told if its stems are interchangeable.
+        """Call ``make_model``, and mark the model if its stems are interchangeable.
 
         Raises:
             ValueError: as ``make_model``.
@@ -180,7 +180,7 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
         return model
 
     def is_interchangeable(self, recipe: RecipeType) -> bool:
-        """Whether a model's stems have no order, as after a permutation-invariant loss."""
+        """Whether stems are interchangeable (permutation-invariant outputs), as after PIT."""
         return False
 
     def choose_examples(
@@ -191,14 +191,14 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
         model: ModelType,
         seed: int,
     ) -> ExampleSets:
-        """What is drawn in training and validation, before the first step.
+        """The examples of training and validation; called before the first step.
 
         Args:
-            default: random mixes by ``recipe.data``; whole validation tracks in chunks.
+            default: random mixes as ``recipe.data`` says; whole validation tracks in chunks.
             dataset: training and validation tracks.
             recipe: the recipe.
-            model: the model that is trained.
-            seed: of the draws.
+            model: the model to train.
+            seed: for the random draws.
 
         Raises:
             ValueError: if the recipe does not fit the model or the tracks.
@@ -206,18 +206,18 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
         return default
 
     def prepare(self, model: ModelType, dataset: Dataset, recipe: RecipeType) -> None:
-        """Compute what a model needs to know of the training set, before the first step."""
+        """Set up a model from the training set, such as its statistics, before the first step."""
         return None
 
     def join_models(
         self, models: Sequence[ModelType], recipe: RecipeType, flags: Mapping[str, Any]
     ) -> Any:
-        """One model for all stems.
+        """Join models into one for all their stems.
 
         Args:
             models: of different stems, one or more.
             recipe: the first model's.
-            flags: values by name of those ``options`` that are on the command line.
+            flags: values of those ``options`` that are on the command line, by name.
 
         Returns:
             A model of the same interface, in evaluation mode.
@@ -235,62 +235,62 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
         """Rename third-party weights to the model's keys.
 
         Args:
-            state: the weights by name, without the prefixes that all names have.
-            model: what they are loaded into next, strictly.
-            file_name: for the lines and errors.
+            state: the weights by name, without prefixes that all names share.
+            model: the model that they are then loaded into, strictly.
+            file_name: for notes and errors.
 
         Returns:
-            The weights under the model's keys, and a line for the user on every change.
+            The weights under the model's keys, and a note for the user on every change.
 
         Raises:
-            ValueError: if they are known to belong to another model.
+            ValueError: if they are recognised as those of another model.
         """
         return dict(state), []
 
     def read_pickled(self, path: Path, default: Callable[[Path], Any]) -> Any:
-        """What a third-party pickled file holds.
+        """Read a third-party pickled file.
 
         Args:
             path: of the file.
-            default: ``torch.load`` with ``weights_only=True``.
+            default: the default reader, ``torch.load`` with ``weights_only=True``.
 
         Raises:
-            ValueError: if it can't be read without executing what it holds.
+            ValueError: if it can't be read without executing code.
         """
         return default(path)
 
     def open_folder(self, folder: Path, recipe_name: str | None) -> list[Checkpoint] | None:
-        """The checkpoints in a folder of files that only this paper's users have.
+        """Load the checkpoints of a folder in a layout that only this paper has.
 
         Args:
-            folder: without ``model.safetensors``.
-            recipe_name: of ``--recipe``.
+            folder: one without ``model.safetensors``.
+            recipe_name: the value of ``--recipe``.
 
         Returns:
-            None if the paper has no such folders.
+            None if the paper has no such layout.
 
         Raises:
-            FileNotFoundError, ValueError: if a file is missing or not as it should be.
+            FileNotFoundError, ValueError: if a file is missing or invalid.
         """
         return None
 
     @property
     @final
     def opens_configured(self) -> bool:
-        """Whether a paper has ``open_configured``; only then there is ``--config_path``."""
+        """Whether a paper has ``open_configured`` and thus ``--config_path``."""
         return type(self).open_configured is not Paper.open_configured
 
     def open_configured(self, source: str, config_path: Path) -> Checkpoint:
-        """Third-party weights with the configuration file that came with them.
+        """Load third-party weights with the configuration file published with them.
 
         Args:
             source: the weights file, or a published name.
-            config_path: of ``--config_path``.
+            config_path: the value of ``--config_path``.
 
         Raises:
             FileNotFoundError, ValueError: if a file is missing, can't be read or does not fit.
         """
-        raise ValueError(f"{self.name} reads no configuration files: leave --config_path out")
+        raise ValueError(f"{self.name} reads no configuration files: leave out --config_path")
 
 
 AnyPaper: TypeAlias = Paper[Any, Any]

@@ -1,4 +1,4 @@
-"""What made a number: commit, versions, machine. Loads no torch."""
+"""The origin of a score: commit, versions, machine. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ PACKAGES = ("mss-shared", "torch", "lightning", "numpy", "scipy", "soundfile", "
 def commit() -> str | None:
     """The commit of the source tree this code runs from; None for an installed wheel.
 
-    ``+changes`` marks a tree with uncommitted changes to code or recipes; the boards in README
+    ``+changes`` marks a tree with uncommitted changes to code or recipes; the tables in README
     files, which every run regenerates, do not count.
     """
-    return commit_of(Path(__file__))
+    return find_commit(Path(__file__))
 
 
-def commit_of(file: Path) -> str | None:
-    """The commit of the source tree that holds a file, in its folders packages and shared."""
-    here = file.resolve().parent
+def find_commit(file: Path) -> str | None:
+    """The commit of the source tree that contains a file; only packages/ and shared/ count."""
+    folder = file.resolve().parent
 
     def git(*words: str) -> str:
-        command = ["git", "-C", str(here), *words]
+        command = ["git", "-C", str(folder), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         if git("ls-files", "--error-unmatch", file.name) != file.name:
             return None
-        places = (":/packages", ":/shared", ":(top,exclude)packages/*/README.md")
-        changed = git("status", "--porcelain", "--", *places)
+        paths = (":/packages", ":/shared", ":(top,exclude)packages/*/README.md")
+        changed = git("status", "--porcelain", "--", *paths)
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
 def write_record(folder: Path, fields: Mapping[str, Any], command: str, *packages: str) -> None:
-    """Write a folder's ``run.json``: what was done, and what made it.
+    """Write a folder's ``run.json``: what was done, with which code, on which machine.
 
     Args:
-        folder: of a training run, or of scores, which it completes.
-        fields: ``kind``, and what belongs to that kind.
+        folder: of a training run or of scores; this file marks it as complete.
+        fields: ``kind``, and the fields of that kind of record.
         command: what the user typed.
-        packages: whose versions are recorded beside PACKAGES'.
+        packages: more packages than ``PACKAGES`` whose versions are recorded.
     """
     record = {
         "schema": SCHEMA,
@@ -66,20 +66,20 @@ def write_record(folder: Path, fields: Mapping[str, Any], command: str, *package
 
 
 def versions(*more: str) -> dict[str, str]:
-    """Versions of Python and the installed packages that numbers depend on."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and the installed packages that scores depend on."""
+    installed = {"python": platform.python_version()}
     for package in (*PACKAGES, *more):
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def machine() -> str:
-    """Operating system, processor count, and the accelerator if this process could use one."""
+    """Operating system, processor count, and the GPUs that this process could use."""
     words = [platform.system(), platform.machine(), f"{os.cpu_count()} cores"]
-    torch = sys.modules.get("torch")  # what did not load it, used no accelerator
+    torch = sys.modules.get("torch")  # a process without torch used no GPU
     if torch is not None and torch.cuda.is_available():
         words.append(f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}")
     return ", ".join(words)

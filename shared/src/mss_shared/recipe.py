@@ -1,6 +1,6 @@
-"""Recipes: the parts that all papers have, how a YAML file becomes one, what its leaves rest on.
+"""Recipes: from YAML to typed dataclasses and back, and the sources of their values.
 
-No dataclass here or in a paper has a default: a value lives in the recipe or nowhere.
+No dataclass of a recipe has a default: a value stands in the recipe or nowhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mss_shared.names import check_name
 
 LEAF_SOURCES = ("paper", "code", "ours")
 
-# What the recipes inside weights meant before these keys existed.
+# The values of these keys in recipes inside older weights, which lack them.
 _INFERENCE_BEFORE = {"context_seconds": 0.0, "window": "triangle", "edges": "none"}
 
 
@@ -35,9 +35,9 @@ class LoadedRecipe(Generic[RecipeType]):
     Attributes:
         recipe: the typed values.
         name: the file's name without suffix.
-        text: the YAML: the file's own while verbatim, the changed values otherwise.
+        text: the YAML: the file as it is if verbatim, all values with the changes otherwise.
         verbatim: False if the command line changed a value.
-        leaf_sources: how many leaves rest on the paper, its code, our choice.
+        leaf_sources: how many values come from the paper, from its code, from us.
     """
 
     recipe: RecipeType
@@ -48,7 +48,7 @@ class LoadedRecipe(Generic[RecipeType]):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the values, whatever the comments or the order of keys."""
+        """SHA-256 of the values, independent of comments and the order of keys."""
         return recipe_digest(self.recipe)
 
 
@@ -77,8 +77,8 @@ def load_recipe(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: for YAML that does not parse, an unknown or missing key, a value of a wrong
-            type, or an override of something that is no leaf.
+        ValueError: for invalid YAML, an unknown or missing key, a value of the wrong type, or an
+            override of a whole section.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no recipe file {path}: check --recipe")
@@ -97,25 +97,24 @@ def load_recipe(
 
 
 def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> RecipeType:
-    """A recipe from YAML text, as it stands in the header of a weights file, of any age.
+    """A recipe from YAML text in the header of a weights file, however old.
 
     Raises:
-        ValueError: as ``load_recipe``, or if the name is none.
+        ValueError: as ``load_recipe``, or if the name is invalid.
     """
-    where = Path(f"{check_name(name, 'the name of a recipe')}.yaml")  # for messages alone
-    values = _parse_yaml(text, where)
-    values = _renamed(values)
+    path = Path(f"{check_name(name, 'the name of a recipe')}.yaml")  # only for messages
+    values = _rename_keys(_parse_yaml(text, path))
     if isinstance(values, dict) and isinstance(values.get("inference"), dict):
         values["inference"] = _INFERENCE_BEFORE | values["inference"]
-    _check_keys(recipe_type, values, where)
+    _check_keys(recipe_type, values, path)
     return _instantiate(recipe_type, values, name, ())
 
 
-def _renamed(values: Any) -> Any:
-    """The same with today's names of keys: probabilities were called odds."""
+def _rename_keys(values: Any) -> Any:
+    """Give old keys their present names: probabilities were once called ``*_odds``."""
     if not isinstance(values, dict):
         return values
-    return {_new_name(key): _renamed(value) for key, value in values.items()}
+    return {_new_name(key): _rename_keys(value) for key, value in values.items()}
 
 
 def _new_name(key: Any) -> Any:
@@ -123,10 +122,10 @@ def _new_name(key: Any) -> Any:
 
 
 def find_recipe(package: str, name: str) -> Path:
-    """The file for ``--recipe``: a path, or the name of a recipe that ships with the package.
+    """The file that ``--recipe`` names: a path, or a recipe that ships with the package.
 
     Raises:
-        ValueError: if there is neither, listing the names there are.
+        ValueError: if the package has no such recipe, listing those it has.
     """
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return Path(name).expanduser()
@@ -152,7 +151,7 @@ def shipped_recipes(package: str) -> list[Path]:
 
 
 def leaf_lines(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (line, source comment) for each YAML line that sets a leaf; '' if it has no comment."""
+    """Yield (line, comment) for each YAML line that sets a value; the comment may be empty."""
     for line in text.splitlines():
         match = re.match(r"\s*[\w]+:\s*([^#\s].*)$", line)
         if match:
@@ -162,7 +161,7 @@ def leaf_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def count_sources(text: str) -> dict[str, int]:
-    """How many leaves of a recipe's text name the paper, its code, or us as their source."""
+    """How many values of a recipe's text name the paper, its code, or us as their source."""
     comments = [comment for _, comment in leaf_lines(text)]
     return {
         source: sum(re.match(rf"{source}\b", comment) is not None for comment in comments)
@@ -175,20 +174,20 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path} is not text, byte {error.start} is no UTF-8: save it as UTF-8"
+            f"{path} is not text, byte {error.start} is not UTF-8: save it as UTF-8"
         ) from None
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """PyYAML's safe loader, which takes the last of two equal keys; this one takes none."""
+    """PyYAML's safe loader, except that it rejects duplicate keys instead of taking the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that the mapping already has."""
+        """Reject a key that the mapping already has."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                mark = node.value[number][0].start_mark
-                raise yaml.MarkedYAMLError(problem=f"two keys {key}", problem_mark=mark)
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                mark = node.value[index][0].start_mark
+                raise yaml.MarkedYAMLError(problem=f"duplicate key {key}", problem_mark=mark)
         return cast(dict[Any, Any], super().construct_mapping(node, deep))
 
 
@@ -197,51 +196,51 @@ def _parse_yaml(text: str, path: Path) -> Any:
         return yaml.load(text, _UniqueKeys)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or "a character YAML forbids"
-        raise ValueError(f"{path} is not YAML{where} ({what}): fix the file") from None
+        line = f" in line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "a character that YAML forbids"
+        raise ValueError(f"{path} is not valid YAML{line} ({problem}): fix the file") from None
     except (ValueError, RecursionError) as error:  # a date that does not exist, endless brackets
-        raise ValueError(f"{path} is not YAML ({error}): fix the file") from None
+        raise ValueError(f"{path} is not valid YAML ({error}): fix the file") from None
 
 
 def _check_override(recipe_type: Any, word: str) -> None:
-    """Only a single value can be changed: a section given whole would hide what differs."""
+    """Raise ValueError unless it overrides a single value: a whole section would hide changes."""
     name = word.removeprefix("--recipe.").partition("=")[0]
-    kind: Any = recipe_type
+    section: Any = recipe_type
     for part in name.split("."):
-        if not dataclasses.is_dataclass(kind):
-            return  # below a leaf that is itself a mapping
-        names = [field.name for field in dataclasses.fields(kind)]
+        if not dataclasses.is_dataclass(section):
+            return  # inside a value that is itself a mapping
+        names = [field.name for field in dataclasses.fields(section)]
         if part not in names:
             raise ValueError(
                 f"there is no --recipe.{name}, {part!r} is unknown: choose from {', '.join(names)}"
             )
-        kind = _section(_type_hints(kind)[part])
-    if dataclasses.is_dataclass(kind):
-        names = [field.name for field in dataclasses.fields(kind)]
+        section = _section(get_type_hints(section)[part])
+    if dataclasses.is_dataclass(section):
+        names = [field.name for field in dataclasses.fields(section)]
         raise ValueError(
             f"--recipe.{name} is a section, not a value: choose one of --recipe.{name}."
             f"{{{','.join(names)}}}"
         )
 
 
-def _check_keys(kind: Any, values: Any, path: Path, prefix: str = "") -> None:
-    """Every field present, none besides: each recipe is complete and says nothing unread."""
+def _check_keys(config_type: Any, values: Any, path: Path, prefix: str = "") -> None:
+    """Raise ValueError unless a section has all its fields and no others."""
     if not isinstance(values, Mapping):
         raise ValueError(
             f"{path}: {prefix.rstrip('.') or 'the recipe'} must be a mapping of keys to values"
         )
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields = {field.name: field for field in dataclasses.fields(config_type)}
     for key in values:
         if key not in fields:
             advice = f"choose from {', '.join(fields)}"
             if _new_name(key) in fields:
-                advice = f"it is called {_new_name(key)} now"
+                advice = f"it is now called {_new_name(key)}"
             raise ValueError(f"{path} has the unknown key {prefix}{key}: {advice}")
-    hints = _type_hints(kind)
+    hints = get_type_hints(config_type)
     for name in fields:
         if name not in values:
-            raise ValueError(f"{path} lacks {prefix}{name}: a recipe states every value")
+            raise ValueError(f"{path} lacks {prefix}{name}: add it, as a recipe states every value")
         section = _section(hints[name])
         optional = section is not hints[name]
         if dataclasses.is_dataclass(section) and not (optional and values[name] is None):
@@ -250,16 +249,12 @@ def _check_keys(kind: Any, values: Any, path: Path, prefix: str = "") -> None:
 
 def _section(hint: Any) -> Any:
     """The dataclass of a section that may be null; any other type as it is."""
-    found = [kind for kind in get_args(hint) if dataclasses.is_dataclass(kind)]
-    return found[0] if found else hint
-
-
-def _type_hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+    sections = [part for part in get_args(hint) if dataclasses.is_dataclass(part)]
+    return sections[0] if sections else hint
 
 
 class _Parser(ArgumentParser):
-    """jsonargparse with errors as exceptions of one sentence."""
+    """jsonargparse that raises its errors as ValueError, in one sentence."""
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
         raise ValueError(" ".join(message.split())) from None
@@ -282,7 +277,7 @@ def _instantiate(
 
 
 def _shorten(message: str) -> str:
-    """Keep the key and what was wrong with it of jsonargparse's nested message."""
+    """Reduce jsonargparse's nested message to the key and what is wrong with it."""
     match = re.search(r'Parser key "recipe\.([\w.]+)":\s*(.*)$', message)
     if match:
         return f"{match.group(1)}: {match.group(2)}"
@@ -290,7 +285,7 @@ def _shorten(message: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples to lists, all the way down, so that YAML stays plain."""
+    """Turn tuples into lists, recursively, as YAML has no tuples."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,6 +1,6 @@
-"""The sections of a recipe that all papers have, and the recipe that they make.
+"""The sections of a recipe that all papers have, and the base class of recipes.
 
-No dataclass here or in a paper has a default: a value lives in the recipe or nowhere.
+No dataclass of a recipe has a default: a value stands in the recipe or nowhere.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class DataConfig:
             positions.
         time_shift_seconds: each stem starts up to this much earlier or later than the others.
         mixup_prob: probabilities of adding a second, third, ... excerpt to a stem.
-        gain_range: least and greatest linear gain, drawn per stem.
+        gain_range: lowest and highest linear gain, drawn per stem.
         channel_swap_prob: probability that a stem's channels are swapped.
         polarity_prob: probability that a stem's polarity is inverted.
         silent_stem_prob: probability that a stem is silenced.
@@ -51,7 +51,7 @@ class PoolConfig:
 
     Args:
         size: segments of every stem from which an example takes one.
-        floor_db: a segment enters the pool only if its level is above, in dB of full scale.
+        floor_db: a segment enters the pool only if its level is above this, in dBFS.
     """
 
     size: int
@@ -60,15 +60,16 @@ class PoolConfig:
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """What the training loop does in every paper; a paper's TrainingConfig adds its own.
+    """The settings of the training loop in all papers; a paper's TrainingConfig adds its own.
 
     Args:
         batch: examples per optimizer step, over all devices.
-        epochs: at most so many.
-        early_stop_epochs: stop after so many epochs without a lower validation loss, or null.
+        epochs: train for at most this many epochs.
+        early_stop_epochs: stop after this many epochs without a lower validation loss; null for
+            never.
         keep: which epoch's weights become the model: ``best`` validation loss or ``last``.
-        ema_decay: decay of the moving average of the weights that is kept, or null.
-        clip_norm: clip the gradient's norm; null for never.
+        ema_decay: decay of a moving average of the weights, which becomes the model; null for none.
+        clip_norm: clip the gradient's norm to this; null for no clipping.
         precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
         seed: of initialisation, data and dropout.
     """
@@ -85,18 +86,18 @@ class LoopConfig:
 
 @dataclass(frozen=True)
 class InferenceConfig:
-    """How a song is cut for the model.
+    """How a song is cut into chunks for the model, and how its estimates are joined.
 
     Args:
-        chunk_seconds: length of what the model is given; 0.0 for the whole song at once.
-        overlap: share of the kept part that the next one covers again, 0 to below 1.
-        context_seconds: what of a chunk, on either side, the model hears and is thrown away.
-        window: weights of the kept parts where they overlap: ``triangle``; ``flat``, the mean;
-            ``fade``, flat with ramps over a tenth of a chunk.
-        edges: ``none``: chunks lie inside the song, the first and the last keep their outer
-            context; ``zeros``: the song goes on in silence; ``fit``: the same, with chunks as
-            short as the song allows without more of them, in whole contexts; ``reflect``: the
-            song is mirrored over a chunk less its hop where it is long enough.
+        chunk_seconds: length of a chunk with its context; 0.0 for the whole song at once.
+        overlap: share of a chunk, without context, that the next one covers too, 0 to below 1.
+        context_seconds: input on both sides of a chunk, whose output is discarded.
+        window: weights of overlapping chunks: ``triangle``; ``flat``, the mean; ``fade``, flat
+            with ramps over a tenth of a chunk.
+        edges: at the ends of the song. ``none``: chunks lie inside the song, the first and the last
+            keep their outer context; ``zeros``: the song is padded with silence; ``fit``: the same,
+            with chunks as short as possible without more of them, in multiples of the context;
+            ``reflect``: the song is mirrored over a chunk minus its hop if it is long enough.
     """
 
     chunk_seconds: float
@@ -125,7 +126,7 @@ _PARAMETERS = ("data", "model", "training")
 
 @dataclass(frozen=True)
 class BaseRecipe(Generic[DataType, ModelConfigType, TrainingType]):
-    """One row of a table, complete.
+    """A complete recipe for one row of a table.
 
     A paper's ``Recipe`` names its own sections:
     ``class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig])``.
@@ -133,9 +134,9 @@ class BaseRecipe(Generic[DataType, ModelConfigType, TrainingType]):
     Args:
         reproduces: the claimed row in ``results/papers.csv``, or null.
         data: how examples are drawn.
-        model: what the model is built from.
+        model: the sizes and settings of the model.
         training: loss, optimizer, schedule, loop.
-        inference: how a song is cut for the model.
+        inference: how a song is cut into chunks.
         evaluation: how the test songs are scored.
     """
 
@@ -147,14 +148,14 @@ class BaseRecipe(Generic[DataType, ModelConfigType, TrainingType]):
     evaluation: EvaluationConfig
 
     def __init_subclass__(cls) -> None:
-        """Annotate the three sections with the classes named, as YAML is parsed by annotations.
+        """Annotate the sections with the classes in brackets, as YAML is parsed by annotations.
 
         Raises:
-            TypeError: if they are not named.
+            TypeError: if the base class has no brackets.
         """
         super().__init_subclass__()
         if BaseRecipe not in cls.__bases__:
-            return  # one with more fields than another, whose sections it has
+            return  # adds fields to another recipe and inherits its sections
         bases: tuple[Any, ...] = vars(cls).get("__orig_bases__", ())
         sections = [get_args(base) for base in bases if get_origin(base) is BaseRecipe]
         if not sections:

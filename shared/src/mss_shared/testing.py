@@ -1,4 +1,4 @@
-"""The promises all paper packages keep, as one call that a package's test makes."""
+"""The contract of all paper packages, as one call for each package's tests."""
 
 from __future__ import annotations
 
@@ -27,47 +27,48 @@ from mss_shared.separation.overlap_add import separate
 
 ODD_SAMPLES = (1, 1_023, 30_011)
 
-
 Changes = Mapping[str, Any]
 
 
 def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = ()) -> None:
-    """Assert what every package promises; uses only small data made in ``folder``.
+    """Assert what every package promises, on small data generated in ``folder``.
 
-    ``variants`` are changes of the demo recipe's training section, one short fit for each, that
-    exercise what the demo recipe leaves off.
+    ``variants`` are changes to the demo recipe's training section; each gets a short fit, to cover
+    what the demo recipe leaves out.
 
-    ``<package>/paper.py`` holds it; recipes parse and there is one for the demo; every leaf names
-    its source; models take any length and give it back; gradients reach every trainable parameter;
-    a short fit reads every field of its recipe, and a second one with the same seed writes the same
-    bytes; the weights load again and are scored; ``--help`` of every verb works without loading
-    torch.
+    ``<package>/paper.py`` has ``PAPER``; recipes parse and one is the demo; every value names its
+    source; models keep inputs of any length at that length; gradients reach every trainable
+    parameter; a short fit reads every field of its recipe, and a second one with the same seed
+    writes the same bytes; the weights load again and are scored; ``--help`` of every verb works
+    without importing torch.
     """
     assert import_module(f"{paper.name}.paper").PAPER is paper
     recipes = check_recipes(paper)
     demo = recipes["demo"]
-    check_border(paper, demo.recipe)
+    check_interface(paper, demo.recipe)
     check_gradients(paper, demo.recipe)
     check_short_fits(paper, demo, folder, variants)
     check_help(paper)
 
 
 def check_recipes(paper: AnyPaper) -> dict[str, LoadedRecipe[Any]]:
-    """Every shipped recipe parses, builds its model, and sources every leaf."""
+    """Every shipped recipe parses and names the source of every value."""
     paths = shipped_recipes(paper.name)
     assert "demo" in {path.stem for path in paths}, f"{paper.name} ships no demo recipe"
     loaded = {}
     for path in paths:
-        found = load_recipe(paper.recipe_type, path)
+        recipe = load_recipe(paper.recipe_type, path)
         lines = list(leaf_lines(path.read_text(encoding="utf-8")))
-        assert len(lines) == _count_leaves(found.recipe), f"{path.name}: one leaf per line"
+        assert len(lines) == _count_leaves(recipe.recipe), f"{path.name}: one value per line"
         for line, comment in lines:
-            assert comment.split(" ")[0].rstrip(":,") in SOURCES, f"{path.name}: {line!r}: source?"
-        loaded[path.stem] = found
+            assert comment.split(" ")[0].rstrip(":,") in SOURCES, (
+                f"{path.name}: {line!r} has no source"
+            )
+        loaded[path.stem] = recipe
     return loaded
 
 
-def check_border(paper: AnyPaper, recipe: Any) -> None:
+def check_interface(paper: AnyPaper, recipe: Any) -> None:
     """(batch, channel, sample) -> (batch, stem, channel, sample) at odd lengths, all finite."""
     model = paper.build_model(recipe).eval()
     assert model.stems and model.sample_rate > 0 and model.channels > 0
@@ -79,7 +80,7 @@ def check_border(paper: AnyPaper, recipe: Any) -> None:
 
 
 def check_gradients(paper: AnyPaper, recipe: Any) -> None:
-    """Every trainable parameter gets a gradient that is not zero."""
+    """Every trainable parameter gets a nonzero gradient."""
     model = paper.build_model(recipe).train()
     samples = round(recipe.data.chunk_seconds * model.sample_rate)
     model(torch.randn(2, model.channels, samples)).square().mean().backward()
@@ -92,7 +93,7 @@ def check_gradients(paper: AnyPaper, recipe: Any) -> None:
 def check_short_fits(
     paper: AnyPaper, demo: LoadedRecipe[Any], folder: Path, variants: Sequence[Changes]
 ) -> None:
-    """Two short fits agree to the byte and read all of the recipe; the result can be scored."""
+    """Two short fits write the same bytes and read the whole recipe; the result can be scored."""
     from mss_shared.training.fit import Machine, fit
 
     root = make_dataset(folder / "data", demo.recipe.data.stems, _format(paper, demo.recipe))
@@ -101,9 +102,9 @@ def check_short_fits(
     with recorded_reads() as reads:
         for name in ("first", "second"):
             fit(paper, short, dataset, folder / name, Machine(device="cpu"))
-        for number, changes in enumerate(variants):
+        for index, changes in enumerate(variants):
             variant = _change(short, training=changes)
-            fit(paper, variant, dataset, folder / f"variant-{number}", Machine(device="cpu"))
+            fit(paper, variant, dataset, folder / f"variant-{index}", Machine(device="cpu"))
         checkpoint = load_checkpoint(paper, str(folder / "first"))
         model = checkpoint.model
         estimator = model_estimator(paper.name, checkpoint, model, checkpoint.recipe.inference)
@@ -119,34 +120,34 @@ def check_short_fits(
 
 
 def check_help(paper: AnyPaper) -> None:
-    """``python -m <package> --help``, and that of every verb, answers and loads no torch."""
-    own = [verb.name for verb in paper.verbs]
+    """``python -m <package> --help`` and that of every verb work and do not import torch."""
+    paper_verbs = [verb.name for verb in paper.verbs]
     code = (
         f"import runpy, sys; from mss_shared.cli.main import VERBS\n"
-        f"for words in [], *([verb] for verb in (*VERBS, *{own})):\n"
+        f"for words in [], *([verb] for verb in (*VERBS, *{paper_verbs})):\n"
         f"    sys.argv = [{paper.command!r}, *words, '--help']\n"
         f"    try: runpy.run_module({paper.name!r}, run_name='__main__')\n"
         f"    except SystemExit as end: assert end.code in (0, None), words\n"
-        f"    assert 'torch' not in sys.modules, f'torch was loaded for {{words}}'"
+        f"    assert 'torch' not in sys.modules, f'torch was imported for {{words}}'"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "demo" in done.stdout and "evaluate" in done.stdout
-    for verb in ("demo", "evaluate", "separate", *own):
+    for verb in ("demo", "evaluate", "separate", *paper_verbs):
         assert f"usage: {paper.command} {verb}" in done.stdout, verb
 
 
 def make_dataset(
     root: Path,
     stems: tuple[str, ...],
-    form: tuple[int, int] = (44_100, 2),
+    audio_format: tuple[int, int] = (44_100, 2),
     *,
     train: int = 3,
     test: int = 1,
     seconds: float = 3.0,
 ) -> Path:
-    """Write a small data set of tones in noise: ``form`` is (sample rate, channels)."""
-    rate, channels = form
+    """Write a small data set of tones in noise; ``audio_format`` is (sample rate, channels)."""
+    rate, channels = audio_format
     rng = np.random.default_rng(0)
     time = np.arange(round(seconds * rate)) / rate
     for split, count in (("train", train), ("test", test)):
@@ -161,21 +162,21 @@ def make_dataset(
 
 @contextmanager
 def recorded_reads() -> Iterator[set[tuple[str, str]]]:
-    """Collect (class, field) of every recipe field that is read meanwhile, copying aside."""
+    """Collect (class, field) of every recipe field that is read, except to copy or compare it."""
     reads: set[tuple[str, str]] = set()
     plain = object.__getattribute__
 
     def recording(self: Any, name: str) -> Any:
-        kind = type(self)
-        if dataclasses.is_dataclass(kind) and name in {f.name for f in dataclasses.fields(kind)}:
+        cls = type(self)
+        if dataclasses.is_dataclass(cls) and name in {f.name for f in dataclasses.fields(cls)}:
             caller = sys._getframe(1).f_code
             if not caller.co_filename.endswith("dataclasses.py") and caller.co_name != "__eq__":
-                reads.add((kind.__name__, name))
+                reads.add((cls.__name__, name))
         return plain(self, name)
 
     with ExitStack() as patches:
-        for kind in (DataConfig, LoopConfig, InferenceConfig, EvaluationConfig):
-            patches.enter_context(patch.object(kind, "__getattribute__", recording, create=True))
+        for section in (DataConfig, LoopConfig, InferenceConfig, EvaluationConfig):
+            patches.enter_context(patch.object(section, "__getattribute__", recording, create=True))
         yield reads
 
 
@@ -185,7 +186,7 @@ def _format(paper: AnyPaper, recipe: Any) -> tuple[int, int]:
 
 
 def _shorten(demo: LoadedRecipe[Any]) -> LoadedRecipe[Any]:
-    """Two epochs of one step in which every shared field has an effect."""
+    """Two epochs of one step, with settings in which every shared field has an effect."""
     probabilities: dict[str, Any] = {
         f.name: 0.5 for f in dataclasses.fields(DataConfig) if f.name.endswith("_prob")
     }
@@ -198,7 +199,7 @@ def _shorten(demo: LoadedRecipe[Any]) -> LoadedRecipe[Any]:
 
 
 def _change(loaded: LoadedRecipe[Any], **sections: Changes) -> LoadedRecipe[Any]:
-    """The recipe with some fields of some sections replaced, no longer verbatim."""
+    """The recipe with some fields of its sections replaced, no longer verbatim."""
     changed = {
         name: dataclasses.replace(getattr(loaded.recipe, name), **changes)
         for name, changes in sections.items()
@@ -208,7 +209,7 @@ def _change(loaded: LoadedRecipe[Any], **sections: Changes) -> LoadedRecipe[Any]
 
 
 def _fields(recipe: Any) -> set[tuple[str, str]]:
-    """(class, field) of the shared sections; a model's fields are keywords and can't be unread."""
+    """(class, field) of the shared sections; those of the model are passed as keywords and read."""
     sections = (recipe.data, recipe.training, recipe.inference, recipe.evaluation)
     return {
         (type(section).__name__, field.name)
@@ -224,12 +225,12 @@ def _count_leaves(value: Any) -> int:
 
 
 def check_outside(paper: AnyPaper, folder: Path, *more: Sequence[str]) -> None:
-    """The installed package works by name, away from the repository, in an empty folder.
+    """The installed package works by its command, outside the repository, in an empty folder.
 
     Args:
         paper: its PAPER.
-        folder: becomes the working folder; ``run`` and ``demo_run`` are left there.
-        more: commands of its own, run afterwards; SONG stands for a wav file.
+        folder: the working directory; ``run`` and ``demo_run`` are left there.
+        more: commands of its own, run afterwards; SONG is replaced by a wav file.
 
     Raises:
         subprocess.CalledProcessError: if a command fails.
@@ -245,9 +246,9 @@ def check_outside(paper: AnyPaper, folder: Path, *more: Sequence[str]) -> None:
         *more,
     ):
         songs = sorted(str(path) for path in folder.glob("demo_run/stems/*/vocals.wav"))
-        given = [songs[0] if word == "SONG" else word for word in words]
-        print(paper.command, *given, flush=True)
-        subprocess.run([paper.command, *given], check=True, cwd=folder)
+        filled = [songs[0] if word == "SONG" else word for word in words]
+        print(paper.command, *filled, flush=True)
+        subprocess.run([paper.command, *filled], check=True, cwd=folder)
     assert (folder / "run" / "model.safetensors").is_file()
     for scores in ("scores", "demo_run/scores"):
         assert list((folder / scores).glob(f"*/{paper.name}/*/run.json")), scores

@@ -17,7 +17,7 @@ from tiny_songs import demo_recipe
 
 from mss_shared.checkpoints import published
 from mss_shared.checkpoints.checkpoint import load_checkpoint, load_checkpoints
-from mss_shared.checkpoints.published import Published, cached, fetch, read_published
+from mss_shared.checkpoints.published import Published, cache_path, fetch, read_published
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ def test_another_digest_is_refused_and_nothing_is_kept(
     downloads(monkeypatch, b"other bytes")
     with pytest.raises(ValueError, match="has 11 bytes with SHA-256"):
         fetch(entry(digits=digits))
-    assert list(cached(entry()).parent.iterdir()) == []
+    assert list(cache_path(entry()).parent.iterdir()) == []
 
 
 def test_without_a_published_digest_the_size_is_checked_and_that_is_said(
@@ -92,18 +92,18 @@ def test_without_a_published_digest_the_size_is_checked_and_that_is_said(
     downloads(monkeypatch, b"weights")
     assert fetch(entry(sha256=None)).read_bytes() == b"weights"
     assert "only its size was checked" in capsys.readouterr().out
-    cached(entry()).unlink()
+    cache_path(entry()).unlink()
     with pytest.raises(ValueError, match="has 7 bytes .* should have 0.0 MB with any: delete it"):
         fetch(entry(sha256=None, bytes=8))
     assert fetch(entry(sha256=None, bytes=None)).is_file()
-    assert "neither size nor digest of vocals.pth are published" in capsys.readouterr().out
+    assert "neither size nor digest of vocals.pth is published" in capsys.readouterr().out
 
 
 def test_a_file_put_there_by_hand_is_checked_too() -> None:
-    cached(entry()).parent.mkdir(parents=True)
-    cached(entry()).write_bytes(b"weights")
-    assert fetch(entry()) == cached(entry())
-    cached(entry()).write_bytes(b"broken")
+    cache_path(entry()).parent.mkdir(parents=True)
+    cache_path(entry()).write_bytes(b"weights")
+    assert fetch(entry()) == cache_path(entry())
+    cache_path(entry()).write_bytes(b"broken")
     with pytest.raises(ValueError, match="delete it and download it again"):
         fetch(entry())
 
@@ -115,9 +115,9 @@ def test_without_a_network_the_sentence_says_what_where_and_how_large(
     with pytest.raises(FileNotFoundError) as end:
         fetch(entry(bytes=35_637_796))
     said = str(end.value)
-    for part in (entry().url, "35.6 MB", "OSError: no route to host", str(cached(entry()))):
+    for part in (entry().url, "35.6 MB", "OSError: no route to host", str(cache_path(entry()))):
         assert part in said
-    assert [path.name for path in cached(entry()).parent.iterdir()] == [".part-vocals.pth"]
+    assert [path.name for path in cache_path(entry()).parent.iterdir()] == [".part-vocals.pth"]
 
 
 def test_without_pooch_the_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,17 +171,17 @@ def test_a_download_that_breaks_off_goes_on_where_the_server_can(
     monkeypatch.setattr(Server, "most", 4096)
     with pytest.raises(FileNotFoundError, match="can't be downloaded"):
         fetch(served)
-    part = cached(served).with_name(".part-vocals.pth")
+    part = cache_path(served).with_name(".part-vocals.pth")
     assert part.read_bytes() == Server.content[:4096]
     monkeypatch.setattr(Server, "most", len(Server.content))
     assert fetch(served).read_bytes() == Server.content
     assert Server.asked == [None, "bytes=4096-"]
-    assert "going on after 0.0 MB" in capsys.readouterr().out and not part.exists()
+    assert "resuming after 0.0 MB" in capsys.readouterr().out and not part.exists()
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["size known", "size unknown"])
 def test_a_part_that_is_all_there_is_only_checked(known: bool, served: Published) -> None:
-    part = cached(served).with_name(".part-vocals.pth")
+    part = cache_path(served).with_name(".part-vocals.pth")
     part.parent.mkdir(parents=True)
     part.write_bytes(Server.content)
     found = fetch(served if known else replace(served, bytes=None))
@@ -193,14 +193,14 @@ def test_a_part_longer_than_the_file_does_not_outlast_a_new_start(
     served: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Server, "ranges", False)
-    part = cached(served).with_name(".part-vocals.pth")
+    part = cache_path(served).with_name(".part-vocals.pth")
     part.parent.mkdir(parents=True)
     part.write_bytes(bytes(len(Server.content) + 10))
     assert fetch(replace(served, bytes=None)).read_bytes() == Server.content
 
 
 def test_going_on_from_another_file_is_found_by_its_digest(served: Published) -> None:
-    part = cached(served).with_name(".part-vocals.pth")
+    part = cache_path(served).with_name(".part-vocals.pth")
     part.parent.mkdir(parents=True)
     part.write_bytes(b"something else")
     with pytest.raises(ValueError, match="delete it and download it again"):
@@ -293,7 +293,7 @@ def test_a_name_of_one_file_is_one_checkpoint_and_a_name_of_several_is_refused(
     monkeypatch.setattr(f"{module}.find_published", lambda _, name: published.get(name, ()))
     monkeypatch.setattr(f"{module}.fetch", fetch)
     assert load_checkpoint(PAPER, "one").recipe_name == "demo" and fetched == [one]
-    with pytest.raises(ValueError, match="two stands for 2 files of weights, not for one: open"):
+    with pytest.raises(ValueError, match="two names 2 weights files, not one: open"):
         load_checkpoint(PAPER, "two")
     assert fetched == [one]  # nothing was downloaded in vain
     with pytest.raises(FileNotFoundError, match="there is no checkpoint three: .*one of one, two"):

@@ -55,7 +55,7 @@ def test_the_list_says_what_each_is_and_whether_it_is_here(published: Any, capsy
     assert "    licence: MIT; SHA-256 abababababababab; recipe: demo\n" in out
     assert "two\n  two.pth: size unknown, cached\n" in out
     assert "licence: unknown; no digest known; recipe: none" in out and "https://x.org/three" in out
-    assert "    its YAML, for --config_path: https://x.org/two.yaml\n" in out
+    assert "    YAML for --config_path: https://x.org/two.yaml\n" in out
     run(PAPER, ["checkpoints", "one"])
     assert capsys.readouterr().out.startswith("one\n  one stem")
     run(PAPER, ["checkpoints", "list", "one", "--json"])
@@ -68,9 +68,7 @@ def test_all_files_of_a_name_are_fetched(published: Any, monkeypatch: Any, capsy
     monkeypatch.setattr(checkpoints, "fetch", lambda entry: Path("/cache") / entry.file_name)
     run(PAPER, ["checkpoints", "fetch", "two"])
     assert capsys.readouterr().out == "/cache/two.pth\n/cache/three.pth\n"
-    assert "nothing is named to fetch: choose from one, two" in refused(
-        capsys, "checkpoints", "fetch"
-    )
+    assert "fetch has no name: choose from one, two" in refused(capsys, "checkpoints", "fetch")
     assert "no published weights 'six': choose from one, two" in refused(
         capsys, "checkpoints", "fetch", "six"
     )
@@ -94,13 +92,13 @@ def test_a_name_without_a_recipe_is_refused_before_it_is_downloaded(
     with pytest.raises(SystemExit):
         run(paper, ["separate", str(tmp_path / "song.wav"), "--checkpoint", "two"])
     said = capsys.readouterr().err
-    way = "with --config_path, from https://x.org/two.yaml" if configured else "with --recipe"
+    way = "as --config_path, from https://x.org/two.yaml" if configured else "with --recipe"
     assert way in said and not fetched
 
 
 def test_a_package_without_weights_says_so(capsys: Any) -> None:
     run(PAPER, ["checkpoints"])
-    assert capsys.readouterr().out == "no weights are published for this package\n"
+    assert capsys.readouterr().out == "this package has no published weights\n"
     run(PAPER, ["checkpoints", "--json"])
     assert json.loads(capsys.readouterr().out) == []
 
@@ -113,9 +111,9 @@ def test_imported_weights_need_no_further_option(tmp_path: Path, capsys: Any) ->
     for said in (
         "unwrapped 'state_dict'",
         "left out the counters n_averaged",
-        "removed the prefix 'module.' of every key",
+        "removed the prefix 'module.' from every key",
         "module.model.* -> * (4 tensors)",
-        "written, loaded strictly: ",
+        "loaded strictly and written to ",
     ):
         assert said in out
     ours = tmp_path / "theirs.safetensors"
@@ -139,7 +137,7 @@ def test_a_recipe_is_found_by_the_shapes_if_one_alone_fits(
     run(
         PAPER, ["import-weights", str(tmp_path / "x.pth"), "--out", str(tmp_path / "y.safetensors")]
     )
-    assert "taken as demo, the only recipe whose shapes fit" in capsys.readouterr().out
+    assert "read as demo, the only recipe whose shapes fit" in capsys.readouterr().out
     assert load_checkpoint(PAPER, str(tmp_path / "y.safetensors")).recipe_name == "demo"
     torch.save({**STATE, "more": torch.ones(2)}, tmp_path / "z.pth")
     said = refused(capsys, "import-weights", tmp_path / "z.pth")
@@ -168,15 +166,15 @@ def test_what_can_not_be_imported_is_refused(tmp_path: Path, capsys: Any) -> Non
     torch.save(STATE, tmp_path / "x.pth")
     run(PAPER, ["import-weights", str(tmp_path / "x.pth")])
     words = ("import-weights", tmp_path / "x.safetensors")
-    assert "says already that it is tiny_paper by the recipe demo" in refused(capsys, *words)
-    assert "x.safetensors is there already: name another" in refused(
+    assert "already contains its recipe, tiny_paper demo" in refused(capsys, *words)
+    assert "x.safetensors already exists: choose another" in refused(
         capsys, "import-weights", tmp_path / "x.pth"
     )
     words = ("import-weights", tmp_path / "x.pth", "--out", tmp_path / "x.bin")
-    assert "can't become" in refused(capsys, *words)
+    assert "can't be written to" in refused(capsys, *words)
     assert "there is no weights file" in refused(capsys, "import-weights", tmp_path / "no.pth")
     (tmp_path / "x.bin").touch()
-    assert "is no checkpoint: its name must end in" in refused(
+    assert "is not a checkpoint: its name must end in" in refused(
         capsys, "import-weights", tmp_path / "x.bin"
     )
 
@@ -186,9 +184,9 @@ def test_safetensors_of_others_are_read_as_well(tmp_path: Path, capsys: Any) -> 
 
     save_file({f"model.{key}": value for key, value in STATE.items()}, tmp_path / "x.safetensors")
     found = load_checkpoint(PAPER, str(tmp_path / "x.safetensors"), "demo")
-    assert "removed the prefix 'model.' of every key" in found.notes
+    assert "removed the prefix 'model.' from every key" in found.notes
     words = ("import-weights", tmp_path / "x.safetensors")
-    assert "can't become" in refused(capsys, *words)  # itself
+    assert "can't be written to" in refused(capsys, *words)  # itself
 
 
 def test_the_key_map_has_a_line_per_rule() -> None:
@@ -197,12 +195,12 @@ def test_the_key_map_has_a_line_per_rule() -> None:
     ours = dict.fromkeys(["heads.x.a.weight", "heads.x.b.weight", "window"], one)
     assert key_map(theirs, ours) == [
         "left out: gone, net.a.weight, net.b.weight",
-        "constants, not in the file: heads.x.a.weight, heads.x.b.weight, window",
+        "constants that the file lacks: heads.x.a.weight, heads.x.b.weight, window",
     ]
     ours = dict.fromkeys(["heads.x.net.a.weight", "heads.x.net.b.weight", "window"], one)
     assert key_map(theirs, ours) == [
         "* -> heads.x.* (2 tensors)",
         "left out: gone",
-        "constants, not in the file: window",
+        "constants that the file lacks: window",
     ]
     assert key_map(ours, ours) == ["* -> * (3 tensors)"]

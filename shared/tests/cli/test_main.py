@@ -68,7 +68,7 @@ def test_the_demo_leaves_a_folder_of_others_alone(
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years")
     said = refused(capsys, "demo", "--data_root", songs, "--out", tmp_path)
-    assert "is not empty and no run folder" in said and (tmp_path / "thesis.txt").is_file()
+    assert "is not empty and not a run folder" in said and (tmp_path / "thesis.txt").is_file()
 
 
 def test_evaluate_writes_a_score_folder(songs: Path, trained: Path, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(
         (["separate", "X", "--checkpoint", "nope"], "there is no checkpoint nope"),
         (["separate", "x.wav", "--checkpoint", "nope"], "there is no file x.wav"),
         (["evaluate", "--checkpoint", "nope", "--data_root", "demo"], "there is no checkpoint"),
-        (["separate", "--checkpoint", "nope"], "inputs are required"),
+        (["separate", "--checkpoint", "nope"], "no inputs: name"),
         (["fti"], "invalid choice: 'fti'"),
         ([], "required: verb"),
     ],

@@ -264,7 +264,7 @@ def test_a_bad_estimate_is_one_sentence_and_the_other_tracks_are_kept(
     printed = capsys.readouterr()
     assert message in printed.err and "Traceback" not in printed.err
     assert printed.err.count("mss-eval: ") == 2
-    assert "1 of 3 tracks have no scores: mend them and run the command again" in printed.err
+    assert "1 of 3 tracks have no scores: fix them and run the command again" in printed.err
     assert "mean of 2 tracks" in printed.out
     assert set(files(songs)) == {f"usdr/test/{name}.json" for name in (TRACKS[0], TRACKS[2])}
     assert not (run_folder(songs) / "run.json").exists()
@@ -321,7 +321,7 @@ def test_a_number_of_processes_below_one_is_refused(
     songs: Path, capsys: pytest.CaptureFixture[str], jobs: str
 ) -> None:
     assert run(songs, f"--jobs={jobs}") == 2
-    assert f"{jobs} is no number of processes: give 1 or more" in capsys.readouterr().err
+    assert f"{jobs} is not a number of processes: give 1 or more" in capsys.readouterr().err
 
 
 def test_lengths_can_be_fitted_as_museval_does(songs: Path) -> None:

@@ -194,7 +194,7 @@ def test_several_recipes_are_trained_in_turn_each_in_its_folder(
     assert first.read_bytes() == second.read_bytes()
     with pytest.raises(SystemExit):
         run(PAPER, [*words, recipes[0], recipes[0]])
-    assert "share a name: train each once" in capsys.readouterr().err
+    assert "share a name: train each only once" in capsys.readouterr().err
 
 
 def test_a_verb_of_a_papers_own_gets_its_flags() -> None:
@@ -215,7 +215,7 @@ def test_a_folder_without_weights_of_ours_is_the_papers_to_open(tmp_path: Path) 
     [found] = load_checkpoints(OWN, str(tmp_path))
     assert found.notes == ("opened",) and found.recipe_name == tmp_path.name
     assert load_checkpoint(OWN, str(tmp_path)).notes == ("opened",)
-    with pytest.raises(ValueError, match="2 files of weights, not for one: open them with load_c"):
+    with pytest.raises(ValueError, match="2 weights files, not one: open them with load_c"):
         load_checkpoint(OWN, str(tmp_path), "two")
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         load_checkpoints(PAPER, str(tmp_path))
@@ -230,7 +230,7 @@ def test_a_model_says_that_its_stems_are_interchangeable() -> None:
 
 @pytest.mark.parametrize("name", ["adopt", "alises", "verb", "build_modell"])
 def test_a_misspelt_hook_is_an_error_as_the_paper_is_written(name: str) -> None:
-    with pytest.raises(TypeError, match=f"Misspelt.{name} is no part of a Paper: choose from opt"):
+    with pytest.raises(TypeError, match=f"Misspelt.{name} is not part of Paper: choose from opt"):
         type("Misspelt", (TinyPaper,), {name: None})
     type("Private", (TinyPaper,), {f"_{name}": None})
 
@@ -245,5 +245,5 @@ def test_a_paper_without_what_it_must_have_cannot_be_made(name: str) -> None:
 
 def test_a_paper_that_reads_no_configurations_says_so() -> None:
     assert not PAPER.opens_configured
-    with pytest.raises(ValueError, match="tiny_paper reads no configuration files: leave --conf"):
+    with pytest.raises(ValueError, match="tiny_paper reads no configuration files: leave out --c"):
         PAPER.open_configured("x.ckpt", Path("x.yaml"))

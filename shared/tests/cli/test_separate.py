@@ -84,7 +84,7 @@ def test_a_folder_is_separated_with_its_folders_and_not_twice(
     times = [(album / "stems" / name).stat().st_mtime_ns for name in wanted]
     capsys.readouterr()
     separate(*words)
-    assert capsys.readouterr().out.count("finished before") == 2
+    assert capsys.readouterr().out.count("already finished") == 2
     assert times == [(album / "stems" / name).stat().st_mtime_ns for name in wanted]
     separate(*words, "--overwrite")
     assert times != [(album / "stems" / name).stat().st_mtime_ns for name in wanted]
@@ -111,7 +111,7 @@ def test_another_setting_separates_again_and_changes_the_sound(
     separate(*common)
     before = vocals(tmp_path / "out")
     separate(*common, *words)
-    assert "finished before" not in capsys.readouterr().out
+    assert "already finished" not in capsys.readouterr().out
     after = vocals(tmp_path / "out")
     assert before.shape != after.shape or not np.array_equal(before, after)
 
@@ -193,7 +193,7 @@ def test_checkpoints_of_the_same_stems_are_an_ensemble(
     alone = np.stack([vocals(tmp_path / str(number)) for number in range(3)])
     words = (album / "a.wav", *common, "--checkpoint", *models, "--out")
     separate(*words, tmp_path / "mean")
-    assert "an ensemble of 3 models of vocals, drums" in capsys.readouterr().out
+    assert "ensemble of 3 models of vocals, drums" in capsys.readouterr().out
     separate(*words, tmp_path / "median", "--ensemble", "median")
     assert np.allclose(vocals(tmp_path / "mean"), alone.mean(axis=0), atol=1e-6)
     assert np.allclose(vocals(tmp_path / "median"), np.median(alone, axis=0), atol=1e-6)
@@ -245,14 +245,14 @@ def test_what_was_measured_is_printed(
 ) -> None:
     asked_for(monkeypatch, album / "a.wav", "--checkpoint", weights, "--out", album / "o")
     out = capsys.readouterr().out
-    assert "song less their sum peaks at -42.0 dBFS" in out and "\n  a note\n" in out
+    assert "song minus their sum peaks at -42.0 dBFS" in out and "\n  a note\n" in out
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--stems", "piano"], "there is no stem 'piano': choose --stems from vocals, drums"),
-        (["--aggregate", "k=piano"], "has the part 'piano': choose from mixture, vocals"),
+        (["--aggregate", "k=piano"], "has the unknown part 'piano': choose from mixture, vocals"),
         (["--format", "mp3", "--lossless"], "stems in mp3 can't add up"),
         (["--filename", "{song}"], "is invalid or lacks {stem}"),
         (["--shifts", "0"], "--shifts: 0 is out of range: give at least 1"),
@@ -285,7 +285,7 @@ def test_a_pattern_that_mixes_songs_up_is_refused(
     audio.write(album / "c.wav", noise(2, samples=100), RATE)
     words = ("--checkpoint", weights, "--filename", "{stem}")
     said = refused(capsys, album, *words, "--out", tmp_path / "out")
-    assert "--filename {stem} gives files of 3 songs the same names: have {song} in it" in said
+    assert "--filename {stem} gives files of 3 songs the same name: add {song} to it" in said
     separate(album / "c.wav", *words, "--out", tmp_path / "one")
     assert (tmp_path / "one" / "vocals.wav").is_file()
 
@@ -393,7 +393,7 @@ def test_pieces_too_long_for_the_memory_are_halved_and_it_is_said(
     limit = 3 * RATE
     words = ("--checkpoint", weights, "--out", tmp_path / "out", "--chunk_seconds", "0")
     separate(album / "long.wav", *words, "--batch", "4")
-    assert "the memory was full: pieces of 2.00 s instead" in capsys.readouterr().out
+    assert "out of memory: chunks of 2.00 s instead" in capsys.readouterr().out
     assert audio.info(tmp_path / "out" / "long" / "vocals.wav").samples == 8 * RATE
     limit = RATE // 2
     said = refused(capsys, album / "long.wav", *words, "--overwrite")

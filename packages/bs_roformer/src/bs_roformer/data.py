@@ -34,9 +34,9 @@ class Mixes(RandomMixes):
         if self.effects is not None:
             self.effects.check(config.stems)
 
-    def draw(self, number: int, rng: np.random.Generator) -> Audio:
-        """Example ``number``, (stem, channel, sample) with the stems of ``config.stems``."""
-        stems = super().draw(number, rng) if self.pool is None else self.pool.draw(number, rng)
+    def draw(self, index: int, rng: np.random.Generator) -> Audio:
+        """Example ``index``, (stem, channel, sample) with the stems of ``config.stems``."""
+        stems = super().draw(index, rng) if self.pool is None else self.pool.draw(index, rng)
         decibels = rng.uniform(*self.gain_db, size=(len(stems), 1, 1))
         stems = stems * (10.0 ** (decibels / 20.0)).astype(np.float32)
         if self.effects is None:

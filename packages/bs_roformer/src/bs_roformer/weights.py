@@ -162,7 +162,7 @@ def _strip(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     while state and all(key.startswith(COMPILED) for key in state):
         bare = {key.removeprefix(COMPILED): tensor for key, tensor in state.items()}
         state, more = strip_prefixes(bare)
-        notes += [f"removed the prefix {COMPILED!r} of every key", *more]
+        notes += [f"removed the prefix {COMPILED!r} from every key", *more]
     return state, notes
 
 

@@ -1,6 +1,6 @@
-"""Weights in and out: our own files, published ones by name, third-party ones.
+"""Reading and writing weights: our own files, published ones by name, third-party ones.
 
-Its public names are loaded when they are asked for: ``--help`` shows flags without torch.
+Public names are imported on first use, so that ``--help`` does not import torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checkpoints as one model: joined by stems, as an ensemble, run as often as asked for."""
+"""One model from several checkpoints: per-stem models joined, models of equal stems averaged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Loaded:
 
     Attributes:
         model: on the CPU, in evaluation mode.
-        first: the first checkpoint, whose recipe says how songs are cut.
+        first: the first checkpoint, whose recipe says how songs are chunked.
         digests: of the weights of each checkpoint.
     """
 
@@ -35,35 +35,35 @@ class Loaded:
 def assemble(
     paper: AnyPaper,
     checkpoints: Sequence[Checkpoint],
-    given: Mapping[str, Any],
+    flags: Mapping[str, Any],
     ensemble: str | None = None,
 ) -> Loaded:
-    """One model: checkpoints of different stems joined, those of the same stems as an ensemble.
+    """Join checkpoints of different stems; combine those of the same stems as an ensemble.
 
     Args:
-        paper: whose they are.
+        paper: the package of the checkpoints.
         checkpoints: one or more.
-        given: the paper's own flags.
-        ensemble: how equal stems are combined; None for the mean.
+        flags: values of the paper's own flags, by name.
+        ensemble: how estimates of the same stems are combined; None for the mean.
 
     Raises:
-        ValueError: if they neither join nor compete, or there is nothing to combine.
+        ValueError: if stems overlap only in part, or ``ensemble`` has only one model.
     """
     models = [checkpoint.model for checkpoint in checkpoints]
     digests = tuple(weights_digest(model.state_dict()) for model in models)
     joined = [
-        paper.join_models([models[number] for number in group], checkpoints[group[0]].recipe, given)
+        paper.join_models([models[index] for index in group], checkpoints[group[0]].recipe, flags)
         for group in group_by_stems([model.stems for model in models])
     ]
     if len(joined) == 1 and ensemble is None:
         return Loaded(joined[0], checkpoints[0], digests)
     combined = Ensemble(joined, ensemble or "mean").eval()
-    console.say(f"an ensemble of {len(joined)} models of {', '.join(combined.stems)}")
+    console.say(f"ensemble of {len(joined)} models of {', '.join(combined.stems)}")
     return Loaded(combined, checkpoints[0], digests)
 
 
 def with_passes(model: Any, passes: Passes, device: torch.device) -> BackOff:
-    """The model on its device, run as often as asked for."""
+    """The model on its device, with test-time augmentation and precision."""
     if passes.mirrors:
         model = Mirrored(model, passes.mirrors)
     if passes.shifts != 1:

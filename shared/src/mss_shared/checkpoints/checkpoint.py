@@ -1,4 +1,4 @@
-"""Weights in and out: our ``.safetensors`` with the recipe in its header, and others' files."""
+"""Checkpoints: our ``.safetensors`` with the recipe in its header, and third-party files."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model with its weights and what is known of their making.
+    """A model with its weights and what is known about their training.
 
     Attributes:
         model: in evaluation mode, on the CPU.
         recipe: the typed recipe.
         recipe_name: its name.
-        verbatim: whether it was trained without an override; None for a foreign file.
+        verbatim: whether it was trained without an override; None for a third-party file.
         leaf_sources: counts of paper, code and ours; None if unknown.
-        training: data set, tracks, steps and seed; None for a foreign file.
-        notes: how the file was understood, line by line.
+        training: data set, tracks, steps and seed; None for a third-party file.
+        notes: how the file was read, one line each.
     """
 
     model: Any
@@ -53,13 +53,13 @@ class Checkpoint:
     notes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Stems name files, and come from the file that was opened."""
+        """Check the stems: they come from a file and become file names."""
         for stem in self.model.stems:
             check_file_name(stem, "the name of a stem")
 
 
 def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:
-    """Write weights and header; the file appears whole or not at all."""
+    """Write weights and header atomically."""
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with replacing(path) as part:
         safetensors.torch.save_file(state, part, {"format": "pt", **header})
@@ -69,21 +69,21 @@ def load_checkpoint(paper: AnyPaper, source: str, recipe_name: str | None = None
     """Load the weights of one model, strictly.
 
     Args:
-        paper: whose model it is.
-        source: what ``load_checkpoints`` takes, if it stands for one file.
+        paper: the package of the model.
+        source: as in ``load_checkpoints``, if it names a single file.
         recipe_name: as in ``load_checkpoints``.
 
     Raises:
         FileNotFoundError: if there is no such file, or it can't be downloaded.
         ValueError: if it can't be read, lacks a recipe, its keys are not the model's, or
-            ``source`` stands for several files.
+            ``source`` names several files.
     """
     files = len(_find_entries(paper, source, recipe_name))
     checkpoints = load_checkpoints(paper, source, recipe_name) if files < 2 else []
     if len(checkpoints) != 1:
         raise ValueError(
-            f"{source} stands for {files or len(checkpoints)} files of weights, not for one: open "
-            f"them with load_checkpoints"
+            f"{source} names {files or len(checkpoints)} weights files, not one: open them with "
+            f"load_checkpoints"
         )
     return checkpoints[0]
 
@@ -91,15 +91,15 @@ def load_checkpoint(paper: AnyPaper, source: str, recipe_name: str | None = None
 def load_checkpoints(
     paper: AnyPaper, source: str, recipe_name: str | None = None
 ) -> list[Checkpoint]:
-    """Load all the weights that a word of ``--checkpoint`` stands for, strictly.
+    """Load all the weights that one value of ``--checkpoint`` names, strictly.
 
     Args:
-        paper: whose models they are.
-        source: a run folder, a ``.safetensors`` of ours, or a ``.pth``, ``.pt``, ``.ckpt`` or
-            ``.th`` file of others, which is opened without executing what it holds; a name, or a
-            recipe's name, of the package's checkpoints.yaml; or a folder that the paper knows to
-            open.
-        recipe_name: for files that do not carry their recipe, the recipe they belong to.
+        paper: the package of the models.
+        source: a run folder, a ``.safetensors`` of ours, or a third-party ``.pth``, ``.pt``,
+            ``.ckpt`` or ``.th`` file, which is unpickled without executing code; a name, or a
+            recipe's name, from the package's checkpoints.yaml; or a folder that the paper's
+            ``open_folder`` accepts.
+        recipe_name: the recipe of files that do not contain theirs.
 
     Raises:
         FileNotFoundError: if there is no such file, or it can't be downloaded.
@@ -117,7 +117,7 @@ def load_checkpoints(
 
 
 def _load_file(paper: AnyPaper, path: Path, recipe_name: str | None) -> Checkpoint:
-    """The weights of a file or run folder."""
+    """Load the weights of a file or run folder."""
     path = path / "model.safetensors" if path.is_dir() else path
     if not path.is_file():
         names = ", ".join(read_published(paper.name))
@@ -125,20 +125,20 @@ def _load_file(paper: AnyPaper, path: Path, recipe_name: str | None) -> Checkpoi
             f"there is no checkpoint {path}: give a run folder, a .safetensors file, or a "
             f"published {'/'.join(PICKLED)} file" + (f", or one of {names}" if names else "")
         )
-    found = read_weights_file(path, paper.read_pickled)
-    if "recipe" in found.header:
-        return _from_header(paper, path, found)
-    recipe_name = recipe_name or recipe_of_published(paper, path)
+    weights = read_weights_file(path, paper.read_pickled)
+    if "recipe" in weights.header:
+        return _from_header(paper, path, weights)
+    recipe_name = recipe_name or find_published_recipe(paper, path)
     if recipe_name is None:
         raise ValueError(f"{path} does not say which recipe made it: name it with --recipe")
-    return from_recipe(paper, path, found, recipe_name)
+    return from_recipe(paper, path, weights, recipe_name)
 
 
 def _find_entries(paper: AnyPaper, source: str, recipe_name: str | None) -> tuple[Published, ...]:
-    """The published files that a word stands for; none if it is a path.
+    """The published files that ``source`` names; none if it is a path.
 
     Raises:
-        ValueError: before a download, if one needs a recipe or a configuration that is not given.
+        ValueError: before a download, if one needs a recipe or a configuration and there is none.
     """
     if Path(source).expanduser().exists():
         return ()
@@ -149,20 +149,20 @@ def _find_entries(paper: AnyPaper, source: str, recipe_name: str | None) -> tupl
 
 
 def _check_recipe(paper: AnyPaper, name: str, entry: Published) -> None:
-    """Raise ValueError, before a download, if an entry fits no recipe of the package."""
+    """Raise ValueError, before a download, if an entry belongs to no recipe of the package."""
     if entry.recipe is not None:
         return
     if not paper.opens_configured:
         raise ValueError(f"{name} does not say which recipe made it: name it with --recipe")
-    where = f", from {entry.config_url}" if entry.config_url else ""
+    origin = f", from {entry.config_url}" if entry.config_url else ""
     raise ValueError(
-        f"{name} was made by no recipe of this package: give the YAML that came with it with "
-        f"--config_path{where}"
+        f"{name} was made by no recipe of this package: pass the YAML published with it as "
+        f"--config_path{origin}"
     )
 
 
-def recipe_of_published(paper: AnyPaper, path: Path) -> str | None:
-    """The recipe of a published file under its own name and with its own digest."""
+def find_published_recipe(paper: AnyPaper, path: Path) -> str | None:
+    """The recipe of a file that has the name and digest of published weights; None for others."""
     for entries in read_published(paper.name).values():
         for entry in entries:
             names = (entry.file_name, entry.published_name)
@@ -171,23 +171,23 @@ def recipe_of_published(paper: AnyPaper, path: Path) -> str | None:
     return None
 
 
-def _from_header(paper: AnyPaper, path: Path, found: WeightsFile) -> Checkpoint:
-    header = read_header(paper.name, path, found)
+def _from_header(paper: AnyPaper, path: Path, weights: WeightsFile) -> Checkpoint:
+    header = read_header(paper.name, path, weights)
     recipe = recipe_from_text(paper.recipe_type, header.recipe, header.recipe_name)
     return Checkpoint(
-        model=fill(paper.build_model(recipe), found.state, path),
+        model=fill(paper.build_model(recipe), weights.state, path),
         recipe=recipe,
         recipe_name=header.recipe_name,
         verbatim=header.verbatim,
         leaf_sources=header.leaf_sources,
         training=header.training,
-        notes=(f"{path}: recipe {header.recipe_name}, {len(found.state)} tensors",),
+        notes=(f"{path}: recipe {header.recipe_name}, {len(weights.state)} tensors",),
     )
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands beside the weights in a file of ours; its texts come from anywhere.
+    """The metadata beside the weights in a file of ours; untrusted, as files come from anywhere.
 
     Attributes:
         recipe: the YAML text.
@@ -201,13 +201,13 @@ class Header:
     training: dict[str, Any] | None
 
 
-def read_header(paper: str, path: Path, found: WeightsFile) -> Header:
+def read_header(paper: str, path: Path, weights: WeightsFile) -> Header:
     """The header of a weights file of the package ``paper``.
 
     Raises:
-        ValueError: if it is of another package, lacks a field, or one is not what it should be.
+        ValueError: if it is of another package, or a field is missing or invalid.
     """
-    header = found.header
+    header = weights.header
     maker = header.get("paper")
     if maker != paper:
         other = maker if is_name(maker) else shorten(maker)
@@ -217,22 +217,22 @@ def read_header(paper: str, path: Path, found: WeightsFile) -> Header:
         _json_field(header, key, path) for key in ("verbatim", "leaf_sources", "training")
     )
     if verbatim is not None and not isinstance(verbatim, bool):
-        raise _odd_field(path, "verbatim", verbatim, "true, false or null")
+        raise _invalid_field(path, "verbatim", verbatim, "true, false or null")
     if sources is not None and not (
         isinstance(sources, dict) and all(type(count) is int for count in sources.values())
     ):
-        raise _odd_field(path, "leaf_sources", sources, "counts by name, or null")
+        raise _invalid_field(path, "leaf_sources", sources, "counts by name, or null")
     if training is not None and not (
         isinstance(training, dict) and type(training.get("seed")) is int
     ):
-        raise _odd_field(path, "training", training, "an object with an integer seed, or null")
+        raise _invalid_field(path, "training", training, "an object with an integer seed, or null")
     check_name(name, f"the recipe_name of {path}")
     return Header(recipe, name, verbatim, sources, training)
 
 
 def _field(header: Mapping[str, str], key: str, path: Path) -> str:
     if key not in header:
-        raise ValueError(f"the header of {path} lacks {key}: write the weights anew")
+        raise ValueError(f"the header of {path} lacks {key}: save the weights again")
     return header[key]
 
 
@@ -241,49 +241,49 @@ def _json_field(header: Mapping[str, str], key: str, path: Path) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise _odd_field(path, key, text, "JSON") from None
+        raise _invalid_field(path, key, text, "JSON") from None
 
 
-def _odd_field(path: Path, key: str, value: object, wanted: str) -> ValueError:
+def _invalid_field(path: Path, key: str, value: object, wanted: str) -> ValueError:
     return ValueError(f"the field {key} of {path} is {shorten(value)}: it must be {wanted}")
 
 
-def from_recipe(paper: AnyPaper, path: Path, found: WeightsFile, name: str) -> Checkpoint:
-    """A file of others as the model of a recipe.
+def from_recipe(paper: AnyPaper, path: Path, weights: WeightsFile, name: str) -> Checkpoint:
+    """Load third-party weights into the model of a recipe.
 
     Raises:
         ValueError: if there is no such recipe or its model does not fit.
     """
     loaded = load_recipe(paper.recipe_type, find_recipe(paper.name, name))
     model = paper.build_model(loaded.recipe)
-    state, notes = adapted(paper, path, found, model)
-    notes.insert(0, f"{path}: {len(found.state)} tensors, read as recipe {loaded.name}")
+    state, notes = adapt_weights(paper, path, weights, model)
+    notes.insert(0, f"{path}: {len(weights.state)} tensors, read as recipe {loaded.name}")
     return Checkpoint(
         fill(model, state, path), loaded.recipe, loaded.name, None, None, None, tuple(notes)
     )
 
 
-def adapted(
-    paper: AnyPaper, path: Path, found: WeightsFile, model: Any
+def adapt_weights(
+    paper: AnyPaper, path: Path, weights: WeightsFile, model: Any
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """A file's weights under the names of a model, and all that was done to them.
+    """Rename a file's weights to a model's keys, with a note on every change.
 
     Raises:
-        ValueError: if the paper knows that they are of another kind.
+        ValueError: if the paper recognises them as weights of another model.
     """
-    state, stripped = strip_prefixes(found.state, model.state_dict())
-    notes = [*found.notes, *stripped]
+    state, stripped = strip_prefixes(weights.state, model.state_dict())
+    notes = [*weights.notes, *stripped]
     state, changes = paper.adapt(state, model, path.name)
     return state, [*notes, *changes]
 
 
 def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:
-    """Load strictly, or say in one sentence what does not fit."""
+    """Load weights strictly; a ValueError says in one sentence what does not fit."""
     wanted = model.state_dict()
     missing = [key for key in wanted if key not in state]
-    foreign = [key for key in state if key not in wanted]
+    unknown = [key for key in state if key not in wanted]
     shapes = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
-    for what, keys in (("lacks", missing), ("has the unknown key", foreign)):
+    for what, keys in (("lacks", missing), ("has the unknown key", unknown)):
         if keys:
             raise ValueError(
                 f"{path} {what} {keys[0]} ({len(keys)} such keys of {len(wanted)}): it belongs to "

@@ -1,4 +1,4 @@
-"""One digest for a model's weights, whatever file they came from."""
+"""A digest of a model's weights, independent of the file they came from."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """Published checkpoints by name: a package's checkpoints.yaml, the download, the digest.
 
-umxhq:                       # what a user types; one entry per file
+umxhq:                       # the name a user types; one entry per file
   - url: https://...
     bytes: 35637796          # null if it is not known
     sha256: b62c91ce...      # in full, or the leading digits that are known, or null
     licence: MIT
     recipe: umxhq_vocals     # null if no recipe of the package fits
     title: ...               # optional: what the weights are
-    config_url: https://...  # optional: a configuration beside them
-    file: umxhq.pth          # optional: its name here, where several addresses end alike
+    config_url: https://...  # optional: the configuration published with them
+    file: umxhq.pth          # optional: its name in the cache, where several URLs end alike
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Published:
     Attributes:
         url: where it is.
         bytes: its size, or None.
-        sha256: its digest, as many leading digits as are known, or None; then the size is checked.
+        sha256: its digest or the leading digits of it; None to check only the size.
         licence: of the weights.
-        recipe: the recipe whose model it fills, or None.
+        recipe: the recipe of its model, or None.
         title: what the weights are.
-        config_url: where the configuration is that came with them.
-        file: what it is called in the cache; the last part of the address if not given.
+        config_url: where the configuration published with them is.
+        file: its name in the cache; None for the last part of the URL.
     """
 
     url: str
@@ -53,25 +53,25 @@ class Published:
 
     @property
     def file_name(self) -> str:
-        """What it is called in the cache."""
+        """The file's name in the cache."""
         return self.file or self.published_name
 
     @property
     def published_name(self) -> str:
-        """The last part of the address."""
+        """The last part of the URL."""
         return self.url.split("?")[0].rsplit("/", 1)[-1]
 
     @property
     def size(self) -> str:
-        """For people."""
+        """The size for people to read."""
         return "size unknown" if self.bytes is None else f"{self.bytes / 1e6:.1f} MB"
 
 
 def read_published(package: str) -> dict[str, tuple[Published, ...]]:
-    """Name -> files of a package's checkpoints.yaml; empty if it has none.
+    """The names of a package's checkpoints.yaml and their files; empty if it has none.
 
     Raises:
-        ValueError: if an entry lacks a field or has another.
+        ValueError: if an entry lacks a field or has an unknown one.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
@@ -79,13 +79,13 @@ def read_published(package: str) -> dict[str, tuple[Published, ...]]:
     home = Path(spec.origin).parent
     for path in (home / "checkpoints.yaml", home.parents[1] / "checkpoints.yaml"):
         if path.is_file():
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return {name: tuple(_entry(e, path, name) for e in found[name]) for name in found}
+            names = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return {name: tuple(_entry(e, path, name) for e in names[name]) for name in names}
     return {}
 
 
 def find_published(package: str, name: str) -> tuple[Published, ...]:
-    """The files that a name stands for, or the one of a recipe's name; none if there are none."""
+    """The files of a published name, or of a recipe's name; empty if there are none."""
     published = read_published(package)
     every = (entry for entries in published.values() for entry in entries)
     return published.get(name) or tuple(entry for entry in every if entry.recipe == name)
@@ -105,16 +105,16 @@ def _entry(values: dict[str, Any], path: Path, name: str) -> Published:
 
 
 def fetch(entry: Published) -> Path:
-    """The file in the user's cache, downloaded if it is not there; its digest is always checked.
+    """The file in the user's cache, downloaded if it is missing; its digest is always checked.
 
-    A download that breaks off goes on where it stopped when it is asked for again. Of several
-    processes that ask for a file one downloads it and the others wait.
+    An interrupted download resumes on the next call. Of several processes that fetch the same file,
+    one downloads it and the others wait.
 
     Raises:
         FileNotFoundError: if it can't be downloaded, saying where to put it by hand.
-        ValueError: if a file has another digest.
+        ValueError: if the digest or size is wrong.
     """
-    path = cached(entry)
+    path = cache_path(entry)
     if path.is_file():
         check(path, entry)
         return path
@@ -122,7 +122,7 @@ def fetch(entry: Published) -> Path:
     lock = path.parents[1] / "locks" / path.name
     lock.parent.mkdir(exist_ok=True)
     with FileLock(lock):
-        if path.is_file():  # another process had it downloaded meanwhile, and checked
+        if path.is_file():  # another process has downloaded and checked it meanwhile
             return path
         part = path.with_name(f".part-{path.name}")
         _complete(entry, part)
@@ -131,28 +131,28 @@ def fetch(entry: Published) -> Path:
 
 
 def _complete(entry: Published, part: Path) -> None:
-    """Download what is missing of a part, and check the whole."""
-    here = part.stat().st_size if part.is_file() else 0
+    """Download the rest of a partial file, and check the whole."""
+    done = part.stat().st_size if part.is_file() else 0
     console.say(
         f"downloading {entry.url} ({entry.size}, licence {entry.licence})"
-        + (f", going on after {here / 1e6:.1f} MB" if here else "")
+        + (f", resuming after {done / 1e6:.1f} MB" if done else "")
     )
-    if entry.bytes is None or here < entry.bytes:
-        _download(entry, part, here)
+    if entry.bytes is None or done < entry.bytes:
+        _download(entry, part, done)
     try:
         check(part, entry)
     except ValueError:
-        part.unlink()  # going on from it would not mend it
+        part.unlink()  # resuming would not fix it
         raise
 
 
-def cached(entry: Published) -> Path:
-    """Where a published file is kept."""
+def cache_path(entry: Published) -> Path:
+    """Where a published file is cached."""
     return platformdirs.user_cache_path("mss") / "checkpoints" / entry.file_name
 
 
 def matches(path: Path, entry: Published) -> bool:
-    """Whether a file has the published digest, as far as it is known, or else the size."""
+    """Whether a file has the published digest, or the size if no digest is known."""
     if entry.sha256 is None:
         return path.stat().st_size == entry.bytes
     return _digest(path).startswith(entry.sha256)
@@ -161,7 +161,7 @@ def matches(path: Path, entry: Published) -> bool:
 def check(path: Path, entry: Published) -> None:
     """Raise ValueError unless the file has the published digest, or the size if there is none."""
     if entry.sha256 is None and entry.bytes is None:
-        console.say(f"neither size nor digest of {entry.file_name} are published: not checked")
+        console.say(f"neither size nor digest of {entry.file_name} is published: not checked")
     elif not matches(path, entry):
         raise ValueError(
             f"{path} has {path.stat().st_size} bytes with SHA-256 {_digest(path)[:16]}, "
@@ -177,30 +177,30 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _download(entry: Published, part: Path, here: int) -> None:
-    """Append to ``part`` what lies after its first ``here`` bytes."""
-    by_hand = f"download it by hand to {cached(entry)}"
+def _download(entry: Published, part: Path, done: int) -> None:
+    """Append to ``part`` the bytes of the file after the first ``done``."""
+    by_hand = f"download it by hand to {cache_path(entry)}"
     try:
         from pooch import HTTPDownloader
     except ImportError:
         raise FileNotFoundError(
-            f"{entry.url} ({entry.size}) is not here and pooch, which downloads, is not "
+            f"{entry.url} ({entry.size}) is not cached and pooch, which downloads it, is not "
             f'installed: pip install "mss-shared[download]", or {by_hand}'
         ) from None
     complete = False
 
     def begin(response: Any, *_: Any, **__: Any) -> None:
-        """A server that can't go on sends the whole; one that has no more says 416."""
+        """Start over if the server sends the whole file; note if it has nothing more (416)."""
         nonlocal complete
         complete = response.status_code == 416
         if response.status_code == 200:
             file.seek(0)
             file.truncate()
 
-    headers = {"Range": f"bytes={here}-", "Accept-Encoding": "identity"} if here else {}
+    headers = {"Range": f"bytes={done}-", "Accept-Encoding": "identity"} if done else {}
     try:
-        with part.open("r+b" if here else "wb") as file:
-            file.seek(here)
+        with part.open("r+b" if done else "wb") as file:
+            file.seek(done)
             download = HTTPDownloader(progressbar=False, headers=headers, hooks={"response": begin})
             download(entry.url, file, None)
     except Exception as error:  # pooch passes on whatever its transport raises

@@ -1,4 +1,4 @@
-"""Others' weight files: opened without executing anything, unwrapped, and what was taken off."""
+"""Third-party weights files: read without executing code, wrappers and prefixes removed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PICKLED = (".pth", ".pt", ".ckpt", ".th")
 SUFFIXES = (".safetensors", *PICKLED)
 WRAPPERS = ("state", "state_dict", "model_state_dict", "ema_state_dict", "ema", "model")
 PREFIXES = ("module.", "model.", "ema_model.", "ema.", "averaged_model.")
-COUNTERS = ("n_averaged", "num_updates", "initted", "step")  # of averaged copies, no weights
+COUNTERS = ("n_averaged", "num_updates", "initted", "step")  # of moving averages, not weights
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class WeightsFile:
     """What a weights file holds.
 
     Attributes:
-        state: the weights by name, wrappers taken off.
-        notes: what was taken off, line by line.
-        header: the texts beside the weights, of a ``.safetensors`` file.
+        state: the weights by name, without wrappers.
+        notes: what was removed, one line each.
+        header: the metadata of a ``.safetensors`` file; empty for others.
     """
 
     state: dict[str, Tensor]
@@ -40,49 +40,51 @@ def read_weights_file(
 
     Args:
         path: ``.safetensors``, or a pickled file.
-        read_pickled: opens the latter, called with it and the default; None for the default,
-            ``torch.load`` with ``weights_only=True``.
+        read_pickled: reads a pickled file, called with its path and the default reader; None for
+            the default, ``torch.load`` with ``weights_only=True``.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if its name has another ending, or it can't be read as plain weights.
+        ValueError: if its name has another suffix, or it can't be read as plain weights.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no weights file {path}: check --checkpoint")
     if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path} is no checkpoint: its name must end in {', '.join(SUFFIXES)}")
+        raise ValueError(f"{path} is not a checkpoint: its name must end in {', '.join(SUFFIXES)}")
     if path.suffix == ".safetensors":
-        found, header = _read_safetensors(path)
+        content, header = _read_safetensors(path)
     else:
-        found = _unpickle(path) if read_pickled is None else read_pickled(path, _unpickle)
+        content = _unpickle(path) if read_pickled is None else read_pickled(path, _unpickle)
         header = {}
-    state, notes = unwrap(found, str(path))
+    state, notes = unwrap(content, str(path))
     return WeightsFile(state, tuple(notes), header)
 
 
-def unwrap(found: Any, name: str = "the file") -> tuple[dict[str, Tensor], list[str]]:
-    """The bare state dictionary in what a file held, and what was taken off.
+def unwrap(content: Any, name: str = "the file") -> tuple[dict[str, Tensor], list[str]]:
+    """The bare state dict in a file's content, and what was removed around it.
 
     Raises:
         ValueError: if it holds anything but tensors, or none.
     """
     notes: list[str] = []
     for wrapper in WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
-            found = found[wrapper]
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
             notes.append(f"unwrapped {wrapper!r}")
-    if not isinstance(found, Mapping):
+    if not isinstance(content, Mapping):
         raise ValueError(
-            f"{name} holds no state dict but a {type(found).__name__}: save the model's "
+            f"{name} holds no state dict but a {type(content).__name__}: save the model's "
             f"state_dict() alone"
         )
-    counters = [key for key in found if str(key).rpartition(".")[2] in COUNTERS]
+    counters = [key for key in content if str(key).rpartition(".")[2] in COUNTERS]
     if counters:
         notes.append(f"left out the counters {', '.join(counters)}")
-    state = {key: value for key, value in found.items() if key not in counters}
+    state = {key: value for key, value in content.items() if key not in counters}
     other = [key for key, value in state.items() if not isinstance(value, Tensor)]
     if other or not state:
-        what = f"{other[0]!r} of its {len(state)} entries is no tensor" if other else "it is empty"
+        what = (
+            f"{other[0]!r} of its {len(state)} entries is not a tensor" if other else "it is empty"
+        )
         raise ValueError(f"{name} holds no state dict, {what}: save the model's state_dict() alone")
     return state, notes
 
@@ -90,7 +92,7 @@ def unwrap(found: Any, name: str = "the file") -> tuple[dict[str, Tensor], list[
 def strip_prefixes(
     state: Mapping[str, Tensor], wanted: Collection[str] = ()
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Remove prefixes that every key has, unless some keys are ``wanted`` as they are."""
+    """Remove prefixes that every key has, unless some keys are already among ``wanted``."""
     notes = []
     stripped = dict(state)
     while stripped and not set(stripped) & set(wanted):
@@ -98,7 +100,7 @@ def strip_prefixes(
         if prefix is None:
             break
         stripped = {key.removeprefix(prefix): tensor for key, tensor in stripped.items()}
-        notes.append(f"removed the prefix {prefix!r} of every key")
+        notes.append(f"removed the prefix {prefix!r} from every key")
     return stripped, notes
 
 
@@ -117,7 +119,9 @@ def _read_safetensors(path: Path) -> tuple[Any, dict[str, str]]:
 def _unpickle(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of any kind: the bytes of a broken file mean anything
+    except (
+        Exception
+    ) as error:  # any exception: unpickling a broken file may raise whatever its bytes spell
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
             f"{path} can't be read as plain weights ({reason}): save its state dict alone"

@@ -12,12 +12,12 @@ __all__ = ["run"]
 
 
 def run(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
-    """Run a paper's command line; exit code 2 for what the user got wrong.
+    """Run a paper's command line; exit code 2 for a mistake of the user.
 
-    Without a verb, files, folders and flags are for ``separate``, as in
+    Without a verb, files, folders and flags go to ``separate``, as in
     ``python -m bs_roformer song.wav``.
     """
-    # Imported here: mss-eval and mss-data, in the same folder, do without what the verbs need.
+    # Imported here: mss-eval and mss-data, in the same folder, run without what the verbs need.
     from mss_shared.cli.main import run_words
 
     run_words(paper, words)

@@ -16,14 +16,14 @@ from torch import Tensor
 from mss_shared import console
 from mss_shared.checkpoints.checkpoint import (
     Checkpoint,
-    adapted,
+    adapt_weights,
+    find_published_recipe,
     from_recipe,
-    recipe_of_published,
     save_model,
 )
 from mss_shared.checkpoints.published import (
     Published,
-    cached,
+    cache_path,
     fetch,
     find_published,
     read_published,
@@ -34,7 +34,7 @@ from mss_shared.recipe import load_recipe, shipped_recipes, to_yaml
 
 
 def checkpoints(paper: AnyPaper, arguments: argparse.Namespace) -> None:
-    """List the published weights of a package, or fetch some."""
+    """List the published weights of a package, or download some."""
     known = read_published(paper.name)
     action, *names = arguments.words or ["list"]
     if action not in ("list", "fetch"):
@@ -42,51 +42,53 @@ def checkpoints(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     chosen = {name: _entries(paper, name) for name in names or known}
     if action == "fetch":
         if not names:
-            raise ValueError(f"nothing is named to fetch: choose from {', '.join(known) or 'none'}")
+            raise ValueError(f"fetch has no name: choose from {', '.join(known) or 'none'}")
         for entries in chosen.values():
             for entry in entries:
                 console.say(str(fetch(entry)))
     elif arguments.json:
-        found = [_describe(name, e) for name, entries in chosen.items() for e in entries]
-        console.say(json.dumps(found, indent=1, ensure_ascii=False))
+        described = [_describe(name, e) for name, entries in chosen.items() for e in entries]
+        console.say(json.dumps(described, indent=1, ensure_ascii=False))
     else:
         _print(chosen)
 
 
 def import_weights(paper: AnyPaper, arguments: argparse.Namespace) -> None:
-    """Recognise others' weights and write them as a file that says what it is."""
+    """Convert third-party weights to a ``.safetensors`` file with its recipe in the header."""
     path: Path = arguments.file.expanduser()
-    found = read_weights_file(path, paper.read_pickled)
-    if "recipe" in found.header:
+    weights = read_weights_file(path, paper.read_pickled)
+    if "recipe" in weights.header:
         raise ValueError(
-            f"{path} says already that it is {found.header.get('paper')} by the recipe "
-            f"{found.header.get('recipe_name')}: separate with it as it is"
+            f"{path} already contains its recipe, {weights.header.get('paper')} "
+            f"{weights.header.get('recipe_name')}: separate with it as it is"
         )
     out = arguments.out or path.with_suffix(".safetensors")
     if out.suffix != ".safetensors" or out.resolve() == path.resolve():
-        raise ValueError(f"the weights can't become {out}: name another .safetensors with --out")
+        raise ValueError(
+            f"weights can't be written to {out}: choose another .safetensors with --out"
+        )
     if out.exists():
-        raise ValueError(f"{out} is there already: name another file with --out, or remove it")
+        raise ValueError(f"{out} already exists: choose another file with --out, or remove it")
     config = getattr(arguments, "config_path", None)
     if config is not None:
         checkpoint = paper.open_configured(str(path), config)
     else:
-        name = arguments.recipe or recipe_of_published(paper, path)
-        checkpoint = from_recipe(paper, path, found, name or _only_fitting(paper, path, found))
-    for note in (*checkpoint.notes, *key_map(found.state, checkpoint.model.state_dict())):
+        name = arguments.recipe or find_published_recipe(paper, path)
+        checkpoint = from_recipe(paper, path, weights, name or _only_fitting(paper, path, weights))
+    for note in (*checkpoint.notes, *key_map(weights.state, checkpoint.model.state_dict())):
         console.say(note)
     save_model(out, checkpoint.model, _header(paper, path, checkpoint))
-    console.say(f"written, loaded strictly: {out}")
+    console.say(f"loaded strictly and written to {out}")
 
 
-def fitting_recipes(paper: AnyPaper, path: Path, found: WeightsFile) -> list[str]:
-    """The recipes whose models have just the names and shapes of a file's weights."""
+def fitting_recipes(paper: AnyPaper, path: Path, weights: WeightsFile) -> list[str]:
+    """The recipes whose models have exactly the names and shapes of a file's weights."""
     names = []
     for recipe_path in shipped_recipes(paper.name):
         recipe = load_recipe(paper.recipe_type, recipe_path).recipe
         model = _skeleton(paper, recipe)
         try:
-            state, _ = adapted(paper, path, found, model)
+            state, _ = adapt_weights(paper, path, weights, model)
         except ValueError:
             continue
         if _shapes(state) == _shapes(model.state_dict()):
@@ -95,16 +97,16 @@ def fitting_recipes(paper: AnyPaper, path: Path, found: WeightsFile) -> list[str
 
 
 def _skeleton(paper: AnyPaper, recipe: Any) -> Any:
-    """A recipe's model for its names and shapes, without weights where it can be built so."""
+    """A recipe's model for its names and shapes, on the meta device if it can be built there."""
     try:
         with torch.device("meta"):
             return paper.build_model(recipe)
-    except RuntimeError:  # it looks at values while it is built
+    except RuntimeError:  # it computes with values while it is built
         return paper.build_model(recipe)
 
 
 def key_map(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[str]:
-    """How names became others, a line per rule: the ends of names are the same."""
+    """How keys were renamed, a line per change of prefix."""
     rules: Counter[tuple[str, str]] = Counter()
     used = set()
     added = []
@@ -118,7 +120,7 @@ def key_map(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[st
         rules[source[: len(source) - len(end)], name[: len(name) - len(end)]] += 1
     lines = [f"{old}* -> {new}* ({count} tensors)" for (old, new), count in rules.items()]
     lines += [f"left out: {', '.join(left)}" for left in [sorted(set(theirs) - used)] if left]
-    lines += [f"constants, not in the file: {', '.join(added)}" for _ in added[:1]]
+    lines += [f"constants that the file lacks: {', '.join(added)}" for _ in added[:1]]
     return lines
 
 
@@ -140,35 +142,35 @@ def _describe(name: str, entry: Published) -> dict[str, Any]:
         "sha256": entry.sha256,
         "url": entry.url,
         "config_url": entry.config_url,
-        "path": str(cached(entry)),
-        "cached": cached(entry).is_file(),
+        "path": str(cache_path(entry)),
+        "cached": cache_path(entry).is_file(),
     }
 
 
 def _print(chosen: Mapping[str, Iterable[Published]]) -> None:
     if not chosen:
-        console.say("no weights are published for this package")
+        console.say("this package has no published weights")
     for name, entries in chosen.items():
         console.say(name)
         for entry in entries:
             digest = f"SHA-256 {entry.sha256[:16]}" if entry.sha256 else "no digest known"
-            here = "cached" if cached(entry).is_file() else "not cached"
+            here = "cached" if cache_path(entry).is_file() else "not cached"
             console.say(f"  {entry.title or entry.file_name}: {entry.size}, {here}")
             console.say(f"    licence: {entry.licence}; {digest}; recipe: {entry.recipe or 'none'}")
             console.say(f"    {entry.url}")
             if entry.config_url:
-                console.say(f"    its YAML, for --config_path: {entry.config_url}")
+                console.say(f"    YAML for --config_path: {entry.config_url}")
 
 
-def _only_fitting(paper: AnyPaper, path: Path, found: WeightsFile) -> str:
-    names = fitting_recipes(paper, path, found)
+def _only_fitting(paper: AnyPaper, path: Path, weights: WeightsFile) -> str:
+    names = fitting_recipes(paper, path, weights)
     if len(names) != 1:
         raise ValueError(
             f"the shapes of {path} fit {', '.join(names) or 'no recipe'}: name the recipe with "
             f"--recipe" + (" or the YAML with --config_path" if paper.opens_configured else "")
         )
     console.say(
-        f"taken as {names[0]}, the only recipe whose shapes fit; hop and stems can't be told from "
+        f"read as {names[0]}, the only recipe whose shapes fit; hop and stems can't be told from "
         f"weights"
     )
     return names[0]
@@ -194,14 +196,14 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 
 def _source(name: str, theirs: Mapping[str, Tensor]) -> str | None:
-    """The longest of their names that ends as ours does, or the one ours is the end of."""
+    """The shortest of their keys that ends in ours, or else the longest that ours ends in."""
     longer = [key for key in theirs if key.endswith(f".{name}")]
     shorter = [key for key in theirs if name.endswith(f".{key}")]
     return min(longer, key=len, default=None) or max(shorter, key=len, default=None)
 
 
 def _common_end(one: str, other: str) -> str:
-    """Of whole parts between dots."""
+    """The longest common end of two keys, in whole parts between dots."""
     parts = []
     for left, right in zip(reversed(one.split(".")), reversed(other.split(".")), strict=False):
         if left != right:

@@ -1,4 +1,4 @@
-"""From parsed flags to one model: checkpoints, joined or as an ensemble, and how songs are cut."""
+"""What parsed flags name: checkpoints, the paper's own options, how songs are chunked."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mss_shared.paper import AnyPaper, Option
 from mss_shared.recipe_sections import InferenceConfig
 
 
-def load_words(paper: AnyPaper, arguments: argparse.Namespace) -> list[Checkpoint]:
-    """All checkpoints that the words of ``--checkpoint`` stand for; says how they were read.
+def checkpoints_from_flags(paper: AnyPaper, arguments: argparse.Namespace) -> list[Checkpoint]:
+    """Load all checkpoints of ``--checkpoint`` and print how they were read.
 
     Raises:
         FileNotFoundError, ValueError: if one can't be loaded.
@@ -32,14 +32,14 @@ def load_words(paper: AnyPaper, arguments: argparse.Namespace) -> list[Checkpoin
     return checkpoints
 
 
-def given_options(options: Sequence[Option], arguments: argparse.Namespace) -> dict[str, Any]:
-    """The paper's own flags that were given, by name."""
+def options_from_flags(options: Sequence[Option], arguments: argparse.Namespace) -> dict[str, Any]:
+    """The paper's own flags that are on the command line, by name."""
     values = {option.name: getattr(arguments, option.name) for option in options}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def flagged_inference(config: InferenceConfig, arguments: argparse.Namespace) -> InferenceConfig:
-    """How songs are cut, by the recipe where no flag says otherwise."""
+def inference_from_flags(config: InferenceConfig, arguments: argparse.Namespace) -> InferenceConfig:
+    """The recipe's inference settings, with those that flags override."""
     changes = {
         field.name: value
         for field in fields(config)

@@ -1,4 +1,4 @@
-"""The verbs of every paper's command and their flags. Loads torch only to act."""
+"""The verbs of every paper's command line. Imports torch only to run one, not for ``--help``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mss_shared.cli.flags import (
     add_evaluate_flags,
     add_fit_flags,
     add_import_flags,
-    add_own_flags,
+    add_paper_flags,
     add_seams_flags,
     add_separate_flags,
 )
@@ -28,10 +28,10 @@ VERBS = ("demo", "fit", "separate", "evaluate", "seams", "checkpoints", "import-
 
 
 def run_words(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
-    """What `mss_shared.cli.run` does."""
+    """Parse a command line and run its verb; see `mss_shared.cli.run`."""
     words = list(sys.argv[1:] if words is None else words)
-    own = {verb.name: verb for verb in paper.verbs}
-    if words and words[0] not in (*VERBS, *own) and _is_input(words[0]):
+    paper_verbs = {verb.name: verb for verb in paper.verbs}
+    if words and words[0] not in (*VERBS, *paper_verbs) and _is_input(words[0]):
         words = ["separate", *words]
     command = shlex.join([paper.command, *words])
     with console.one_sentence_errors(paper.command):
@@ -39,19 +39,19 @@ def run_words(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
             words = ["separate", *separate_flags.rewrite(words[1:], paper)]
         arguments, rest = _parser(paper).parse_known_args(words)
         overrides = _overrides(paper, arguments, rest)
-        _act(paper, own, arguments, overrides, command)
+        _run_verb(paper, paper_verbs, arguments, overrides, command)
 
 
 def _is_input(word: str) -> bool:
-    """Whether a first word is for ``separate``: a flag, a path, a pattern; not a misspelt verb."""
+    """Whether a first word is a flag, path or pattern of ``separate``, not a misspelt verb."""
     if word.startswith("-"):
         return word not in ("-h", "--help")
     return Path(word).exists() or any(mark in word for mark in "./*?[")
 
 
-def _act(
+def _run_verb(
     paper: AnyPaper,
-    own: dict[str, Verb],
+    paper_verbs: dict[str, Verb],
     arguments: argparse.Namespace,
     overrides: list[str],
     command: str,
@@ -73,7 +73,7 @@ def _act(
     elif arguments.verb == "import-weights":
         checkpoints.import_weights(paper, arguments)
     else:
-        evaluate.own(paper, own[arguments.verb], arguments)
+        evaluate.run_paper_verb(paper, paper_verbs[arguments.verb], arguments)
 
 
 def _overrides(paper: AnyPaper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
@@ -93,10 +93,10 @@ def _overrides(paper: AnyPaper, arguments: argparse.Namespace, rest: list[str]) 
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with one sentence instead of the usage text."""
+    """argparse that reports an error in one sentence, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the sentence and leave with exit code 2."""
+        """Print the sentence and exit with code 2."""
         print(f"{self.prog}: error: {message}: see {self.prog} --help", file=sys.stderr)
         raise SystemExit(2)
 
@@ -105,25 +105,29 @@ def _parser(paper: AnyPaper) -> _Parser:
     parser = _Parser(
         prog=paper.command,
         allow_abbrev=False,
-        description=f"Train, apply and score {paper.name}.",
+        description=f"Train {paper.name}, separate songs with it, and score the results.",
         epilog=f"Recipes: {', '.join(path.stem for path in shipped_recipes(paper.name))}.",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
     add_demo_flags(_verb(verbs, "demo", "train, separate and score on the generated demo set"))
-    add_fit_flags(_verb(verbs, "fit", "train by a recipe"))
-    add_separate_flags(_verb(verbs, "separate", "split sound files into stems"), paper)
-    add_evaluate_flags(_verb(verbs, "evaluate", "score a checkpoint on test tracks"), paper)
-    add_seams_flags(_verb(verbs, "seams", "compare songs in chunks with songs at once"), paper)
-    add_checkpoints_flags(_verb(verbs, "checkpoints", "list or fetch published weights"))
-    add_import_flags(
-        _verb(verbs, "import-weights", "turn others' weights into a file of ours"), paper
+    add_fit_flags(_verb(verbs, "fit", "train a model from a recipe"))
+    add_separate_flags(_verb(verbs, "separate", "split audio files into stems"), paper)
+    add_evaluate_flags(_verb(verbs, "evaluate", "score a checkpoint on the test tracks"), paper)
+    add_seams_flags(
+        _verb(verbs, "seams", "compare chunked separation with that of the whole song"), paper
     )
-    for own in paper.verbs:
-        add_own_flags(_verb(verbs, own.name, own.help), own.options)
+    add_checkpoints_flags(_verb(verbs, "checkpoints", "list or download published weights"))
+    add_import_flags(
+        _verb(verbs, "import-weights", "convert third-party weights to .safetensors with a recipe"),
+        paper,
+    )
+    for verb in paper.verbs:
+        add_paper_flags(_verb(verbs, verb.name, verb.help), verb.options)
     return parser
 
 
 def _verb(
-    verbs: argparse._SubParsersAction[_Parser], name: str, what: str
+    verbs: argparse._SubParsersAction[_Parser], name: str, summary: str
 ) -> argparse.ArgumentParser:
-    return verbs.add_parser(name, help=what, description=f"{name}: {what}.", allow_abbrev=False)
+    description = f"{summary[0].upper()}{summary[1:]}."
+    return verbs.add_parser(name, help=summary, description=description, allow_abbrev=False)

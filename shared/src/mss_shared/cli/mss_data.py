@@ -1,4 +1,4 @@
-"""``mss-data``: look at data sets, check them, build those that are made, as the demo songs are."""
+"""Inspect and check data sets, and build generated ones such as the demo songs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mss_shared.datasets.plugins import Builder
 
 
 def main() -> None:
-    """Run ``mss-data``; exit code 1 if a check finds faults, 2 for what the user got wrong."""
+    """Run ``mss-data``; exit code 1 if a check finds faults, 2 for a mistake of the user."""
     words = sys.argv[1:]
     with console.one_sentence_errors("mss-data"):
         arguments = _parser(words).parse_args(words)
@@ -26,13 +26,15 @@ def main() -> None:
 def _parser(words: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mss-data", description=__doc__, allow_abbrev=False)
     verbs = parser.add_subparsers(required=True, metavar="{check,info,demo}")
-    check = verbs.add_parser("check", help="list what is wrong, per track", allow_abbrev=False)
-    check.add_argument("root", type=Path)
+    check = verbs.add_parser(
+        "check", help="check every track of a data set and list its faults", allow_abbrev=False
+    )
+    check.add_argument("root", type=Path, help="folder of the data set")
     check.set_defaults(run=_check)
-    info = verbs.add_parser("info", help="splits, tracks, durations", allow_abbrev=False)
+    info = verbs.add_parser("info", help="list splits, tracks and durations", allow_abbrev=False)
     info.add_argument("root", help="a folder, or a name such as demo or demo:tiny")
     info.set_defaults(run=_info)
-    # A plugin is loaded for its own verb alone: a broken one must not hinder the others.
+    # A plugin is loaded only for its own verb: a broken one must not stop the others.
     for name in plugins.names():
         what = "the generated demo songs" if name == "demo" else f"the data set {name}"
         verb = verbs.add_parser(name, help=f"build {what}", allow_abbrev=False)

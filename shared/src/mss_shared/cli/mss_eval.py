@@ -1,10 +1,10 @@
-"""``mss-eval``: score folders of separated stems against references.
+"""Score folders of separated stems against references.
 
 mss-eval REFERENCES ESTIMATES --out scores
 
 REFERENCES is a MUSDB18-HQ folder, a MUSDB18 folder of .stem.mp4 files, 'demo', or any folder of
-track folders; its test tracks are scored. ESTIMATES holds one folder per track, by the track's
-name, with one wav or flac file per stem. The scores stand in OUT/<dataset>/<method>/<run>.
+track folders; its test tracks are scored. ESTIMATES holds one folder per track, named for the
+track, with one wav or flac file per stem. Scores go to OUT/<dataset>/<method>/<run>.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run ``mss-eval``; exit code 2 for what the user got wrong, and if any track has no scores."""
+    """Run ``mss-eval``; exit code 2 for a mistake of the user or if a track has no scores."""
     words = list(sys.argv[1:] if words is None else words)
     arguments = _parser().parse_args(words)
     with console.one_sentence_errors("mss-eval"):
@@ -41,38 +41,42 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="An interrupted command goes on where it stopped: tracks that are done are kept.",
+        epilog="Run an interrupted command again to resume it: finished tracks are kept.",
     )
-    parser.add_argument("references", help="data set with the true stems")
-    parser.add_argument("estimates", type=Path, help="folder with one folder per track")
-    parser.add_argument("--out", type=Path, required=True, help="score folders' root")
-    parser.add_argument(
+    add = parser.add_argument
+    add("references", help="data set with the reference stems")
+    add("estimates", type=Path, help="folder with one subfolder per track")
+    add("--out", type=Path, required=True, help="root of the score folders")
+    add(
         "--protocol",
         nargs="+",
         default=["bsseval_v4"],
         metavar="NAME",
         help="bsseval_v4 (as museval), sisec18 (vocals against accompaniment), bsseval_v3, usdr, "
-        "csdr, si_sdr, l1_freq, bleed, log_wmse; default bsseval_v4",
+        "csdr, si_sdr, l1_freq, bleed, log_wmse; default: bsseval_v4",
     )
-    parser.add_argument("--stems", nargs="+", metavar="STEM", help="default: all with an estimate")
-    parser.add_argument("--method", help="name in tables; default the name of ESTIMATES")
-    parser.add_argument("--run", default="mss-eval", help="name of the run's folder")
-    parser.add_argument("--jobs", type=_count, help="tracks at once; default one per CPU")
-    parser.add_argument(
-        "--fit_length", action="store_true", help="cut or zero-pad estimates to the references"
+    add("--stems", nargs="+", metavar="STEM", help="default: all that have an estimate")
+    add("--method", help="name in tables; default: the folder name of ESTIMATES")
+    add("--run", default="mss-eval", help="name of the score folder; default: mss-eval")
+    add("--jobs", type=_count, help="tracks scored in parallel; default: one per CPU")
+    add(
+        "--fit_length",
+        action="store_true",
+        help="trim or zero-pad estimates to the length of the references",
     )
-    parser.add_argument(
+    add(
         "--bsseval",
         choices=("ours", "museval"),
         default="ours",
-        help="museval: slow; prints how far ours is from it",
+        help="BSSEval implementation; museval is slow and prints how far ours is from it; "
+        "default: ours",
     )
     return parser
 
 
 def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of processes: give 1 or more")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of processes: give 1 or more")
     return int(text)
 
 
@@ -84,7 +88,7 @@ def _run(arguments: argparse.Namespace, command: str) -> None:
     from mss_shared.evaluation.score_files import run_folder
     from mss_shared.evaluation.track_metrics import Engine
 
-    found = [find_protocol(name) for name in dict.fromkeys(arguments.protocol)]
+    requested = [find_protocol(name) for name in dict.fromkeys(arguments.protocol)]
     faults: dict[str, str] = {}
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(arguments.references, progress, faults)
@@ -94,7 +98,7 @@ def _run(arguments: argparse.Namespace, command: str) -> None:
     faults |= pairs.faults
     for name in pairs.ignored:
         console.say(f"no reference for {name}: ignored")
-    protocols = [protocol.on(pairs.stems) for protocol in found]
+    protocols = [protocol.on(pairs.stems) for protocol in requested]
     method = arguments.method or _name(arguments.estimates)
     folder = run_folder(arguments.out, dataset.name, method, _name(Path(arguments.run)))
     engine = Engine(museval=arguments.bsseval == "museval")
@@ -119,7 +123,7 @@ def _finish(
     method: str,
     command: str,
 ) -> None:
-    """Complete the score folder, or say what is missing."""
+    """Complete the score folder, or raise ValueError for the tracks without scores."""
     from mss_shared.evaluation.run_record import (
         COST_FIELDS,
         METHOD_FIELDS,
@@ -133,7 +137,7 @@ def _finish(
             print(f"mss-eval: {fault}", file=sys.stderr)
         raise ValueError(
             f"{len(faults)} of {len(names) + len(set(faults) - set(names))} tracks have no scores: "
-            f"mend them and run the command again, the others are kept in {folder}"
+            f"fix them and run the command again, the others are kept in {folder}"
         )
     journal.keep_only(protocols, names)
     described = {
@@ -158,11 +162,11 @@ def _finish(
 
 
 def _print(batch: Batch, protocols: Sequence[Protocol]) -> None:
-    """Per protocol a line per stem and a column per metric, the mean last; then what has none."""
+    """Per protocol, a row per stem and a column per metric, the mean last; then unscored stems."""
     from mss_shared.evaluation.protocols import aggregate
 
     for protocol in protocols:
-        tracks = [found[protocol.label] for found in batch.tracks.values()]
+        tracks = [scores[protocol.label] for scores in batch.tracks.values()]
         if not tracks:
             continue
         values = aggregate(tracks, protocol)

@@ -23,26 +23,27 @@ from mss_shared.names import inside
 
 
 def open_data(data_root: str) -> Dataset:
+    """Open a data set, with progress for one that is generated first."""
     with console.progress("preparing songs") as progress:
         return open_dataset(data_root, progress)
 
 
-def varied(checkpoint: Checkpoint, given: Mapping[str, Any]) -> Checkpoint:
-    """The checkpoint, no longer verbatim if a flag changed what its recipe says."""
-    return replace(checkpoint, verbatim=False) if given else checkpoint
+def mark_variant(checkpoint: Checkpoint, flags: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint, not verbatim if the paper's own flags change what its recipe says."""
+    return replace(checkpoint, verbatim=False) if flags else checkpoint
 
 
-def run_suffix(given: Mapping[str, Any]) -> str:
-    """What a run's name adds for the paper's own flags: ``-niter-0-softmask``."""
+def run_suffix(flags: Mapping[str, Any]) -> str:
+    """The end of a run's name for the paper's own flags: ``-niter-0-softmask``."""
     words = []
-    for name, value in given.items():
+    for name, value in flags.items():
         values = value if isinstance(value, list) else [value]
         words.append("-".join([name, *map(str, values)]) if value is not True else name)
     return "".join(f"-{word}" for word in words)
 
 
 def oracles_for(estimator: Estimator) -> list[tuple[Estimator, str]]:
-    """Oracles of the same stems, scored in the same way."""
+    """The oracles of an estimator's stems and their run names, scored in the same way."""
     stems = estimator.stems
     return [
         (
@@ -53,11 +54,14 @@ def oracles_for(estimator: Estimator) -> list[tuple[Estimator, str]]:
     ]
 
 
-def seed_of(checkpoint: Checkpoint) -> Any:
+def get_seed(checkpoint: Checkpoint) -> Any:
+    """The seed of a checkpoint's training; ``unknown`` for third-party weights."""
     return checkpoint.training["seed"] if checkpoint.training else "unknown"
 
 
 def stem_writer(folder: Path, stems: tuple[str, ...]) -> Any:
+    """A function that writes a track's estimates below a folder."""
+
     def keep(track: Track, estimates: Audio) -> None:
         for stem, estimate in zip(stems, estimates, strict=True):
             path = inside(folder, track.name, f"{stem}.wav")
@@ -76,6 +80,7 @@ def score_and_say(
     keep: Any,
     engine: Engine = OURS,
 ) -> Summary:
+    """Score an estimator with progress, and print where its scores are."""
     with console.progress(f"scoring {estimator.about['method']}") as progress:
         folder, summary = score(
             estimator,

@@ -1,4 +1,4 @@
-"""The verb ``seams``: how far songs in chunks are from songs at once, as a table."""
+"""The verb ``seams``: chunked separation against that of the whole song, as a table."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from mss_shared.separation.seams import Seam, seams
 
 
 def compare(paper: AnyPaper, arguments: argparse.Namespace) -> None:
-    """Print a line per song and context: worst and median window, those at borders, the cost."""
+    """Print per song and context the worst and median SNR, that at chunk boundaries, the cost."""
     with console.json_alone(arguments.json) as results:
-        given = loading.given_options(paper.options, arguments)
-        checkpoints = loading.load_words(paper, arguments)
-        loaded = assemble(paper, checkpoints, given)
+        flags = loading.options_from_flags(paper.options, arguments)
+        checkpoints = loading.checkpoints_from_flags(paper, arguments)
+        loaded = assemble(paper, checkpoints, flags)
         model = with_passes(loaded.model, Passes(), pick_device(arguments.device))
-        inference = loading.flagged_inference(loaded.first.recipe.inference, arguments)
-        found: dict[Path, list[Seam]] = {}
+        inference = loading.inference_from_flags(loaded.first.recipe.inference, arguments)
+        seams_by_song: dict[Path, list[Seam]] = {}
         for path in arguments.inputs:
             with console.progress(path.name) as progress:
-                found[path] = seams(
+                seams_by_song[path] = seams(
                     model,
                     path,
                     inference,
@@ -39,14 +39,14 @@ def compare(paper: AnyPaper, arguments: argparse.Namespace) -> None:
                     progress=progress,
                 )
         if arguments.json:
-            print(json.dumps([_plain(path, found[path]) for path in found]), file=results)
+            print(json.dumps([_plain(*item) for item in seams_by_song.items()]), file=results)
             return
         console.say(
             f"chunks of {inference.chunk_seconds} s, overlap {inference.overlap}, window "
-            f"{inference.window}; SNR of 0.1 s windows against the song at once"
+            f"{inference.window}; SNR of 0.1 s windows against the whole song at once"
         )
-        for path in found:
-            _print(path, found[path])
+        for path, lines in seams_by_song.items():
+            _print(path, lines)
 
 
 def _print(path: Path, lines: Sequence[Seam]) -> None:
@@ -60,7 +60,7 @@ def _print(path: Path, lines: Sequence[Seam]) -> None:
 
 
 def _plain(path: Path, lines: Sequence[Seam]) -> dict[str, object]:
-    """As JSON, which has no infinity: null for windows that are equal."""
+    """As JSON, which has no infinity: the SNR of equal windows becomes null."""
     return {
         "song": str(path),
         "contexts": [

@@ -1,4 +1,4 @@
-"""The verb ``separate``: what its flags come to, and what is printed."""
+"""The verb ``separate``: from its flags to separated songs, and what it prints."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from mss_shared.separation.output.options import Delivery, Guard, Separated
 from mss_shared.separation.passes import MIRRORS, Passes
 from mss_shared.separation.separate import LONGEST_SECONDS, separate_file
 
-LEAST_SECONDS = 1.0  # of a piece, when the memory does not hold longer ones
-FORMAT = 1  # of the settings in a manifest: raised when the same settings write other files
+LEAST_SECONDS = 1.0  # of a chunk, when memory is too small for longer ones
+FORMAT = 1  # of the settings in a manifest: raised when equal settings write different files
 
 
 def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
@@ -42,14 +42,16 @@ def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
         _check_pattern(songs, delivery)
         if not any(song.path.exists() for song in songs):  # before weights are downloaded
             raise FileNotFoundError(f"there is no file {songs[0].path}: check the path")
-        given = loading.given_options((*paper.options, *paper.separate_options), arguments)
-        loaded = assemble(paper, loading.load_words(paper, arguments), given, passes.ensemble)
+        flags = loading.options_from_flags((*paper.options, *paper.separate_options), arguments)
+        loaded = assemble(
+            paper, loading.checkpoints_from_flags(paper, arguments), flags, passes.ensemble
+        )
         check_sums(delivery.aggregates, delivery.written(loaded.model.stems), delivery.stems)
         device = pick_device(arguments.device)
         run = Run(
             model=with_passes(loaded.model, passes, device),
             out=arguments.out,
-            inference=loading.flagged_inference(loaded.first.recipe.inference, arguments),
+            inference=loading.inference_from_flags(loaded.first.recipe.inference, arguments),
             delivery=delivery,
             part_seconds=(arguments.start, arguments.duration),
             longest_seconds=math.inf if arguments.chunk_seconds == 0 else LONGEST_SECONDS,
@@ -61,7 +63,7 @@ def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
             records = run_batch(
                 songs,
                 arguments.out,
-                {**describe(paper, loaded, given, passes), **run.describe()},
+                {**describe(paper, loaded, flags, passes), **run.describe()},
                 run,
                 overwrite=arguments.overwrite,
                 report=lambda record: _report(record, arguments, results),
@@ -72,7 +74,7 @@ def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
 class Run:
     """How every song of a batch is separated.
 
-    A piece that does not fit into the memory is halved, for this song and those that follow.
+    When memory runs out, chunks are halved for this song and those that follow.
     """
 
     def __init__(
@@ -90,10 +92,10 @@ class Run:
         self.model, self.out, self.inference, self.delivery = model, out, inference, delivery
         self.wanted, self.part_seconds, self.batch = inference, part_seconds, batch
         self.longest_seconds = longest_seconds
-        self.quiet, self.count, self.number = quiet, count, 0
+        self.quiet, self.count, self.started = quiet, count, 0
 
     def describe(self) -> dict[str, Any]:
-        """What of it changes the files written."""
+        """The settings of a run that change the files written."""
         return {
             "inference": asdict(self.wanted),
             "delivery": asdict(self.delivery),
@@ -107,9 +109,11 @@ class Run:
         Raises:
             ValueError, OSError: if the song can't be read, separated or written.
         """
-        self.number += 1
+        self.started += 1
         seconds = _seconds(song.path, self.part_seconds)
-        title = f"{self.number}/{self.count} {song.path.name}" if self.count > 1 else song.path.name
+        title = song.path.name
+        if self.count > 1:
+            title = f"{self.started}/{self.count} {title}"
         notes: list[str] = []
         while True:
             try:
@@ -130,7 +134,7 @@ class Run:
             except OutOfMemory as error:
                 self.inference = _halve(self.inference, seconds, error)
                 notes.append(
-                    f"the memory was full: pieces of {self.inference.chunk_seconds:.2f} s instead"
+                    f"out of memory: chunks of {self.inference.chunk_seconds:.2f} s instead"
                 )
 
     @contextlib.contextmanager
@@ -143,17 +147,17 @@ class Run:
 
 
 def read_delivery(arguments: argparse.Namespace) -> Delivery:
-    """What the flags ask to be written.
+    """What to write, from the flags.
 
     Raises:
         ValueError: if they contradict each other.
     """
-    sums, alone = read_sums(arguments.aggregate or (), arguments.accompaniment)
+    sums, sums_only = read_sums(arguments.aggregate or (), arguments.accompaniment)
     stems = None if arguments.stems is None else tuple(arguments.stems)
     return Delivery(
         container=arguments.format,
         subtype=arguments.subtype,
-        stems=() if alone and stems is None else stems,
+        stems=() if sums_only and stems is None else stems,
         aggregates=sums,
         lossless=arguments.lossless,
         filename=arguments.filename,
@@ -161,7 +165,7 @@ def read_delivery(arguments: argparse.Namespace) -> Delivery:
 
 
 def read_passes(arguments: argparse.Namespace) -> Passes:
-    """How often the flags ask a model to run."""
+    """Test-time augmentation, ensemble and precision, from the flags."""
     mirrors = {None: (), "both": MIRRORS}.get(arguments.tta, (arguments.tta,))
     return Passes(
         mirrors, arguments.shifts, arguments.ensemble, arguments.precision, arguments.compile
@@ -169,20 +173,20 @@ def read_passes(arguments: argparse.Namespace) -> Passes:
 
 
 def describe(
-    paper: AnyPaper, loaded: Loaded, given: dict[str, Any], passes: Passes
+    paper: AnyPaper, loaded: Loaded, flags: dict[str, Any], passes: Passes
 ) -> dict[str, Any]:
-    """What of model and passes changes the files written."""
+    """The settings of model and passes that change the files written."""
     return {
         "format": FORMAT,
         "paper": paper.name,
         "weights": loaded.digests,
-        "options": given,
+        "options": flags,
         "passes": asdict(replace(passes, compiled=False)),
     }
 
 
 def _read_inputs(arguments: argparse.Namespace) -> list[str]:
-    """The words of the command line, of stdin, and of ``--list``."""
+    """The inputs from the command line, from stdin and from ``--list``."""
     words: list[str] = []
     for word in arguments.inputs:
         words += read_list(sys.stdin) if word == "-" else [word]
@@ -194,31 +198,31 @@ def _read_inputs(arguments: argparse.Namespace) -> list[str]:
             raise FileNotFoundError(f"there is no list {path}: check --list")
         words += read_list(path.read_text(encoding="utf-8").splitlines())
     if not words:
-        raise ValueError("inputs are required: name sound files or folders before the flags")
+        raise ValueError("no inputs: name audio files or folders before the flags")
     return words
 
 
 def _check_pattern(songs: Sequence[SongFile], delivery: Delivery) -> None:
-    """Raise ValueError if two songs' files would have one name."""
-    whole = [song for song in songs if song.refusal is None]
-    places = {
+    """Raise ValueError if two songs would be written to the same files."""
+    accepted = [song for song in songs if song.refusal is None]
+    paths = {
         (song.folder, delivery.filename.format(song=Path(song.name).name, stem=""))
-        for song in whole
+        for song in accepted
     }
-    if len(places) < len(whole):
+    if len(paths) < len(accepted):
         raise ValueError(
-            f"--filename {delivery.filename} gives files of {len(whole)} songs the same names: "
-            f"have {{song}} in it"
+            f"--filename {delivery.filename} gives files of {len(accepted)} songs the same name: "
+            f"add {{song}} to it"
         )
 
 
 @contextlib.contextmanager
 def _output(arguments: argparse.Namespace) -> Iterator[TextIO]:
-    """Where results go: with ``--json`` they have stdout to themselves, ``--quiet`` empties it."""
+    """Where results go: ``--json`` keeps stdout for them, ``--quiet`` silences everything else."""
     with console.json_alone(arguments.json) as results, contextlib.ExitStack() as stack:
         if arguments.quiet:
-            nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-            stack.enter_context(contextlib.redirect_stdout(nowhere))
+            devnull = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(devnull))
         yield results
 
 
@@ -240,53 +244,53 @@ def _describe(record: Record, out: Path) -> str:
     folders = {str((out / output["path"]).parent) for output in record["outputs"].values()}
     where = f"{len(record['outputs'])} files in {', '.join(sorted(folders))}"
     if record["state"] == "skipped":
-        return f"finished before, {where}"
+        return f"already finished, {where}"
     if record["sum_is_exact"]:
-        where += "; their sum is the song, sample for sample"
+        where += "; they add up to the song, sample for sample"
     elif record["null_depth_dbfs"] is not None:
-        where += f"; song less their sum peaks at {record['null_depth_dbfs']:.1f} dBFS"
+        where += f"; song minus their sum peaks at {record['null_depth_dbfs']:.1f} dBFS"
     return where
 
 
 def _end(paper: AnyPaper, records: list[Record]) -> None:
-    """Exit code 1 if a mistake of the program cost a song, 2 if all were the user's, else 0.
+    """Exit with 1 if a song failed for a fault of ours, with 2 if only for the user's mistakes.
 
-    Songs left to another process count if that may be dead.
+    Songs left to another process count as failed if that process may be dead.
     """
     failed = [record for record in records if "error" in record]
     if not failed:
         return
-    said = "; ".join(record["error"] for record in failed)
+    message = "; ".join(record["error"] for record in failed)
     if len(records) > 1:
-        said = f"{len(failed)} of {len(records)} songs failed: {said}"
+        message = f"{len(failed)} of {len(records)} songs failed: {message}"
     if all(record["cause"] == "user" for record in failed):
-        raise ValueError(said)
-    print(f"{paper.command}: error: {said}", file=sys.stderr)
+        raise ValueError(message)
+    print(f"{paper.command}: error: {message}", file=sys.stderr)
     raise SystemExit(1)
 
 
 def _seconds(path: Path, part_seconds: tuple[float, float | None]) -> float | None:
-    """How much of a file is separated, as far as its header can be read."""
+    """How much of a file is separated; None if its header cannot be read."""
     try:
         left = audio.info(path).seconds - part_seconds[0]
     except (ValueError, OSError, ImportError):
-        return None  # separating it says what is wrong
+        return None  # separating it raises the error to show
     return max(0.0, left if part_seconds[1] is None else min(left, part_seconds[1]))
 
 
 def _halve(
     inference: InferenceConfig, seconds: float | None, error: OutOfMemory
 ) -> InferenceConfig:
-    """Pieces of half the length; the error if they would be too short to be of use."""
-    now = inference.chunk_seconds or seconds or 0.0
+    """Chunks of half the length; raises the error if they would be too short to be useful."""
+    current = inference.chunk_seconds or seconds or 0.0
     least = max(LEAST_SECONDS, 4 * inference.context_seconds)
-    if now / 2 < least:
+    if current / 2 < least:
         raise error
-    return replace(inference, chunk_seconds=now / 2)
+    return replace(inference, chunk_seconds=current / 2)
 
 
 def _with_speed(report: console.Report, seconds: float | None) -> console.Report:
-    """A report that adds the real-time factor: seconds of work per second of sound."""
+    """A report that adds the real-time factor: seconds of work per second of audio."""
     began = time.monotonic()
 
     def reported(what: str, done: int, total: int) -> None:

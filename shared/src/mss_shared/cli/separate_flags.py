@@ -1,4 +1,4 @@
-"""The flags of ``separate``, and the words of earlier programs they stand for. Loads no torch."""
+"""The flags of ``separate``, and flags of other programs that it accepts. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,101 +15,117 @@ from mss_shared.separation.batch.inputs import SUFFIXES
 from mss_shared.separation.output.options import CONTAINERS, LOSSLESS, SUBTYPES
 from mss_shared.separation.passes import ENSEMBLES, MIRRORS, PRECISIONS
 
-# Flags whose value may be left out, and what they then mean.
+# Flags whose value may be left out: the default value then, and the choices.
 OPTIONAL = {"--lossless": ("mask", LOSSLESS), "--tta": ("both", ("both", *MIRRORS))}
-# Their one value may look like a sound file and is none.
+# Flags with one value, which may look like an audio file but is not an input.
 _ONE_VALUE = ("--out", "--list", "--filename", "--recipe", "--config_path")
 Number = TypeVar("Number", int, float)
 _TERM = re.compile(r"([+-]?)([^+-]+)")
 
 
 def add_input_flags(verb: argparse.ArgumentParser) -> None:
-    """What to separate."""
+    """Flags for what to separate."""
     verb.add_argument(
         "inputs",
         nargs="*",
-        help="sound files, folders (with all below them), patterns, or - for a list on stdin",
-    )
-    verb.add_argument("--list", metavar="FILE", help="a file with an input a line; - for stdin")
-    verb.add_argument(
-        "--start", type=within(float, 0.0), default=0.0, help="skip so many seconds of a file"
+        help="audio files, folders (searched recursively), patterns, or - for a list on stdin",
     )
     verb.add_argument(
-        "--duration", type=within(float, 1e-9), help="separate so many seconds, not all"
+        "--list", metavar="FILE", help="text file with one input per line; - for stdin"
+    )
+    verb.add_argument(
+        "--start", type=within(float, 0.0), default=0.0, help="skip the first START seconds"
+    )
+    verb.add_argument(
+        "--duration",
+        type=within(float, 1e-9),
+        help="separate DURATION seconds; default: to the end",
     )
 
 
 def add_output_flags(verb: argparse.ArgumentParser, filename: str) -> None:
-    """What to write, where, how; ``filename`` is the paper's pattern."""
+    """Flags for what to write, where and how; ``filename`` is the paper's pattern."""
     add = verb.add_argument
-    add("--out", type=Path, default=Path("stems"), help="folder for the stems")
-    add("--stems", nargs="+", help="write these alone; all if not given")
-    add("--accompaniment", action="store_true", help="one more file: the song without vocals")
+    add("--out", type=Path, default=Path("stems"), help="output folder; default: stems")
+    add("--stems", nargs="+", help="write only these stems; default: all")
+    add("--accompaniment", action="store_true", help="also write the song without vocals")
     add(
         "--aggregate",
         action="append",
         metavar="NAME=A+B",
-        help="one more file: a sum of stems, or the song less some, as in karaoke=mixture-vocals; "
-        'or sums as JSON, {"karaoke": ["drums", "bass"]}, which are then all that is written',
+        help="also write a sum of stems, or the mixture minus some, as in karaoke=mixture-vocals; "
+        'given as JSON, {"karaoke": ["drums", "bass"]}, only the sums are written',
     )
     add(
         "--lossless",
         choices=LOSSLESS,
-        help="files add up to the song: what is left is spread by energy (mask, if no word "
-        "follows) or separated once more (rerun)",
+        help="make the stems add up to the song: distribute the residual by energy (mask, the "
+        "default without a value) or separate it again (rerun)",
     )
-    add("--format", choices=CONTAINERS, default="same", help="same as the input if not given")
-    add("--subtype", choices=SUBTYPES, help="sample format; the input's if not given")
-    add("--filename", default=filename, help=f"below OUT, without suffix; {filename} if not given")
-    add("--overwrite", action="store_true", help="finished songs as well")
-    add("--quiet", action="store_true", help="print errors alone")
-    add("--json", action="store_true", help="print a JSON object per song, and nothing else")
+    add("--format", choices=CONTAINERS, default="same", help="file format; default: the input's")
+    add("--subtype", choices=SUBTYPES, help="sample format; default: the input's")
+    add(
+        "--filename",
+        default=filename,
+        help=f"path of a stem below OUT, without suffix; default: {filename}",
+    )
+    add("--overwrite", action="store_true", help="separate finished songs again")
+    add("--quiet", action="store_true", help="print only errors")
+    add("--json", action="store_true", help="print one JSON object per song and nothing else")
 
 
 def add_context_flag(verb: argparse.ArgumentParser) -> None:
-    """``--context_seconds``."""
+    """The flag ``--context_seconds``."""
     verb.add_argument(
         "--context_seconds",
         type=within(float, 0.0),
-        help="heard on both sides of a piece and thrown away",
+        help="context on both sides of a chunk, whose output is discarded; overrides the recipe",
     )
 
 
 def add_quality_flags(verb: argparse.ArgumentParser) -> None:
-    """What costs time, or saves it."""
+    """Flags that trade time for quality."""
     add_context_flag(verb)
     add = verb.add_argument
     add(
         "--tta",
         choices=("both", *MIRRORS),
-        help="average with the inverted mixture, with swapped channels, or both",
+        help="test-time augmentation: average with the polarity inverted, the channels swapped, or "
+        "both",
     )
-    add("--shifts", type=within(int, 1), default=1, help="average over so many delays")
+    add("--shifts", type=within(int, 1), default=1, help="average over SHIFTS delays")
     add(
         "--ensemble",
         choices=ENSEMBLES,
-        help="how checkpoints of the same stems are combined; mean if not given",
+        help="how checkpoints of the same stems are combined; default: mean",
     )
-    add("--precision", choices=PRECISIONS, default="fp32", help="of the model's products")
-    add("--compile", action="store_true", help="compile the model first")
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="of matrix products and convolutions; default: fp32",
+    )
+    add("--compile", action="store_true", help="compile the model with torch.compile")
 
 
-def within(kind: type[Number], least: Number, below: float = math.inf) -> Callable[[str], Number]:
-    """A number of at least so much and below so much, for argparse; never infinite, never NaN."""
+def within(
+    number_type: type[Number], least: Number, below: float = math.inf
+) -> Callable[[str], Number]:
+    """An argparse type: numbers from ``least`` to below ``below``, neither infinite nor NaN."""
 
-    def number(word: str) -> Number:
-        value = kind(word)
+    def parse_number(word: str) -> Number:
+        value = number_type(word)
         if not least <= value < below:
             wanted = f"at least {least}" + (f" and below {below}" if below < math.inf else "")
             raise argparse.ArgumentTypeError(f"{word} is out of range: give {wanted}")
         return value
 
-    number.__name__ = kind.__name__  # argparse names it where a word is no number
-    return number
+    parse_number.__name__ = number_type.__name__  # argparse's error shows it: "invalid int value"
+    return parse_number
 
 
 def device_name(word: str) -> str:
-    """``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:1``, for argparse."""
+    """An argparse type: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:1``."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", word):
         raise argparse.ArgumentTypeError(
             f"invalid choice: {word!r} (choose from auto, cpu, cuda, cuda:<number>, mps)"
@@ -118,26 +134,28 @@ def device_name(word: str) -> str:
 
 
 def describe_aliases(aliases: Sequence[Alias]) -> str | None:
-    """A line for ``--help``."""
+    """The aliases in a sentence for ``--help``; None if there are none."""
     if not aliases:
         return None
-    told = [f"{a.name} {'VALUE ' if a.has_value else ''}is {_words(a)}" for a in aliases]
-    return f"Flags of earlier programs: {'; '.join(told)}."
+    meanings = [f"{a.name} {'VALUE ' if a.has_value else ''}{_meaning(a)}" for a in aliases]
+    return f"Flags of other programs are accepted: {'; '.join(meanings)}."
 
 
-def _words(alias: Alias) -> str:
+def _meaning(alias: Alias) -> str:
+    if alias.words == ("{}",):
+        return "means the input VALUE"
     words = " ".join(word.replace("{}", "VALUE") for word in alias.words)
-    return words or ("not needed, the weights tell" if alias.has_value else "what is done anyway")
+    return f"means {words}" if words else "is not needed"
 
 
 def rewrite(words: Sequence[str], paper: AnyPaper) -> list[str]:
-    """The words after ``separate`` as argparse takes them.
+    """Rewrite the words after ``separate`` for argparse.
 
-    Flags of earlier programs become ours, optional values are written out, and sound files, and
-    all that follows a lone ``--``, go to the front, where no flag with several values takes them.
+    Flags of other programs become ours and optional values are written out. Audio files, and all
+    words after ``--``, go to the front, where a flag with several values cannot swallow them.
 
     Raises:
-        ValueError: if an earlier program's flag lacks its value or has another than it may.
+        ValueError: if the flag of another program lacks its value or has an invalid one.
     """
     end = words.index("--") if "--" in words else len(words)
     named = [f"./{word}" if word.startswith("-") else word for word in words[end + 1 :]]
@@ -146,17 +164,17 @@ def rewrite(words: Sequence[str], paper: AnyPaper) -> list[str]:
 
 def _without_aliases(words: Sequence[str], aliases: Sequence[Alias]) -> list[str]:
     known = {alias.name: alias for alias in aliases}
-    inputs: list[str] = []  # what stands for an input goes to the front
+    inputs: list[str] = []  # aliases of inputs go to the front
     others: list[str] = []
     rest = iter(words)
     for word in rest:
-        name, given, value = word.partition("=")
+        name, equals, value = word.partition("=")
         alias = known.get(name)
         if alias is None:
             others.append(word)
             continue
         if alias.has_value:
-            value = value if given else next(rest, "")
+            value = value if equals else next(rest, "")
             if not value or (alias.choices is not None and value not in alias.choices):
                 legal = " or ".join(alias.choices or ("one",))
                 raise ValueError(f"{name} has the value {value!r}: give {legal}")
@@ -182,52 +200,52 @@ def _files_first(words: Sequence[str]) -> list[str]:
     is_file = [
         not word.startswith("-")
         and Path(word).suffix.lower() in SUFFIXES
-        and before[number] not in _ONE_VALUE
-        for number, word in enumerate(words)
+        and before[index] not in _ONE_VALUE
+        for index, word in enumerate(words)
     ]
     paired = list(zip(words, is_file, strict=True))
     return [word for word, first in paired if first] + [w for w, first in paired if not first]
 
 
 def read_sums(words: Sequence[str], accompaniment: bool) -> tuple[dict[str, tuple[str, ...]], bool]:
-    """The sums that ``--aggregate`` and ``--accompaniment`` ask for.
+    """Parse the sums of ``--aggregate`` and ``--accompaniment``.
 
     Returns:
-        Name -> parts, a minus sign before what is subtracted; and whether the sums are all that is
-        written, as they are where they come as JSON.
+        Name -> parts, with a minus sign before those that are subtracted; and whether only the sums
+        are written, which is what JSON asks for.
 
     Raises:
-        ValueError: if one is neither NAME=A+B nor JSON, or a name comes twice.
+        ValueError: if one is neither NAME=A+B nor JSON, or two have the same name.
     """
     sums: dict[str, tuple[str, ...]] = {}
-    alone = False
+    sums_only = False
     for word in words:
         is_json = word.lstrip().startswith("{")
-        alone |= is_json
+        sums_only |= is_json
         for name, parts in (_read_json(word) if is_json else _read_sum(word)).items():
             if name in sums:
                 raise ValueError(f"--aggregate gives {name} twice: name each sum once")
             sums[name] = parts
     if accompaniment:
         sums.setdefault("accompaniment", ("mixture", "-vocals"))
-    return sums, alone
+    return sums, sums_only
 
 
 def check_sums(
     sums: Mapping[str, Sequence[str]], stems: Sequence[str], wanted: Sequence[str] | None
 ) -> None:
-    """Raise ValueError unless the stems asked for, and the parts of sums, are the model's."""
+    """Raise ValueError unless the wanted stems, and the parts of sums, are the model's."""
     for name in wanted or ():
         if name not in stems:
             raise ValueError(f"there is no stem {name!r}: choose --stems from {', '.join(stems)}")
     for name, parts in sums.items():
         if name in stems:
-            raise ValueError(f"the sum {name!r} has the name of a stem: give it another")
+            raise ValueError(f"the sum {name!r} has the name of a stem: choose another name")
         for part in parts:
             if part.lstrip("-") not in (*stems, "mixture"):
                 raise ValueError(
-                    f"the sum {name!r} has the part {part.lstrip('-')!r}: choose from mixture, "
-                    f"{', '.join(stems)}"
+                    f"the sum {name!r} has the unknown part {part.lstrip('-')!r}: choose from "
+                    f"mixture, {', '.join(stems)}"
                 )
 
 
@@ -236,21 +254,23 @@ def _read_sum(word: str) -> dict[str, tuple[str, ...]]:
     terms = _TERM.findall(formula)
     parts = tuple(("-" if sign == "-" else "") + part.strip() for sign, part in terms)
     if not name or not parts or "".join(sign + part for sign, part in terms) != formula:
-        raise ValueError(f"--aggregate {word} is no sum: write it as karaoke=drums+bass+other")
+        raise ValueError(f"--aggregate {word} is not a sum: write it as karaoke=drums+bass+other")
     return {name: parts}
 
 
 def _read_json(word: str) -> dict[str, tuple[str, ...]]:
     try:
-        found = json.loads(word)
+        sums = json.loads(word)
     except json.JSONDecodeError as error:
-        raise ValueError(f"--aggregate {word} is not JSON ({error.msg}): quote it whole") from None
+        raise ValueError(
+            f"--aggregate {word} is not JSON ({error.msg}): quote it as one word"
+        ) from None
     if not all(
         isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts)
-        for parts in found.values()
+        for parts in sums.values()
     ):
         raise ValueError(
-            f"--aggregate {word} is no object of lists: write "
+            f"--aggregate {word} is not an object of lists: write "
             f'{{"karaoke": ["drums", "bass", "other"]}}'
         )
-    return {name: tuple(parts) for name, parts in found.items()}
+    return {name: tuple(parts) for name, parts in sums.items()}

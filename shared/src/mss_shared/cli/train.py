@@ -11,14 +11,14 @@ from pathlib import Path
 from mss_shared import console
 from mss_shared.checkpoints.checkpoint import load_checkpoints
 from mss_shared.cli.scoring import (
+    get_seed,
+    mark_variant,
     open_data,
     oracles_for,
     print_tables,
     run_suffix,
     score_and_say,
-    seed_of,
     stem_writer,
-    varied,
 )
 from mss_shared.datasets import plugins
 from mss_shared.evaluation.evaluate import model_estimator
@@ -28,7 +28,7 @@ from mss_shared.separation.device import pick_device
 
 
 def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
-    """Demo set, training, separation, scores, table: the whole path in one go."""
+    """The whole pipeline: demo set, training, separation, scores and a table of them."""
     check_installed(arguments.data_root)
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
@@ -38,20 +38,22 @@ def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     out: Path = arguments.out
     _clear_run(out)
     machine = Machine(device=arguments.device, dev_mode=arguments.dev_mode)
-    console.say(f"training {paper.name} by its demo recipe in {out}")
+    console.say(f"training {paper.name} from its demo recipe in {out}")
     train(paper, loaded, dataset, out, machine, seed=arguments.seed, command=command)
     [checkpoint] = load_checkpoints(paper, str(out))
     recipe = checkpoint.recipe
     root = arguments.scores or out / "scores"
     tables = {}
-    for given in ({}, *paper.demo_variants):
-        model = paper.join_models([checkpoint.model], recipe, given).to(
+    for flags in ({}, *paper.demo_variants):
+        model = paper.join_models([checkpoint.model], recipe, flags).to(
             pick_device(arguments.device)
         )
-        estimator = model_estimator(paper.name, varied(checkpoint, given), model, recipe.inference)
-        run = f"demo-seed{seed_of(checkpoint)}{run_suffix(given)}"
-        keep = None if given else stem_writer(out / "stems", estimator.stems)
-        tables[f"{paper.name}{run_suffix(given)}"] = score_and_say(
+        estimator = model_estimator(
+            paper.name, mark_variant(checkpoint, flags), model, recipe.inference
+        )
+        run = f"demo-seed{get_seed(checkpoint)}{run_suffix(flags)}"
+        keep = None if flags else stem_writer(out / "stems", estimator.stems)
+        tables[f"{paper.name}{run_suffix(flags)}"] = score_and_say(
             estimator, dataset, recipe.evaluation.protocols, root, run, command, keep
         )
     for oracle, run in oracles_for(estimator):
@@ -65,7 +67,7 @@ def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
 def fit(
     paper: AnyPaper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
 ) -> None:
-    """Train by a recipe, or by several in turn, each in a run folder of its own."""
+    """Train one recipe, or several one after another, each in its own run folder."""
     check_installed(arguments.data_root)
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
@@ -98,11 +100,11 @@ def fit(
             resume=arguments.resume,
             command=command,
         )
-        console.say(f"model and record: {out}")
+        console.say(f"model and run.json: {out}")
 
 
 def check_installed(data_root: str) -> None:
-    """Raise ModuleNotFoundError with the command that installs all that training lacks."""
+    """Raise ModuleNotFoundError with the command that installs what training lacks."""
     missing = [] if importlib.util.find_spec("lightning") else ['"mss-shared[train]"']
     songs = plugins.missing_package(data_root)
     missing += [songs] if songs else []
@@ -114,9 +116,9 @@ def check_installed(data_root: str) -> None:
 
 
 def _run_folders(names: Sequence[str], out: Path | None) -> list[Path]:
-    """``out`` for one recipe, folders of the recipes' names below it for several."""
+    """``out`` for one recipe; for several, a folder below it for each, named for the recipe."""
     if len(set(names)) < len(names):
-        raise ValueError(f"the recipes {', '.join(names)} share a name: train each once")
+        raise ValueError(f"the recipes {', '.join(names)} share a name: train each only once")
     if out is not None and len(names) == 1:
         return [out]
     return [(out or Path("runs")) / name for name in names]
@@ -127,5 +129,5 @@ def _clear_run(out: Path) -> None:
     if not out.exists():
         return
     if any(out.iterdir()) and not (out / "recipe.digest").is_file():
-        raise ValueError(f"{out} is not empty and no run folder: choose another --out")
+        raise ValueError(f"{out} is not empty and not a run folder: choose another --out")
     shutil.rmtree(out)

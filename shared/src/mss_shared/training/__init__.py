@@ -1,6 +1,6 @@
-"""The training loop and its data; the only place that imports Lightning.
+"""The training loop and its data; nothing else imports Lightning.
 
-Its public names are loaded when they are asked for: ``--help`` shows flags without torch.
+Public names are imported on first use, so that ``--help`` does not import torch.
 """
 
 from __future__ import annotations

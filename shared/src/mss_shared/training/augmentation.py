@@ -1,7 +1,7 @@
-"""Effects that change how a stem sounds, drawn at random for training examples.
+"""Audio effects on single stems, drawn at random for training examples.
 
-Audio is (channel, sample) float32 in and out, of one length; every effect keeps the channels in
-phase with each other.
+Audio is (channel, sample) float32 in and out, of the same length; every effect keeps the channels
+in phase with each other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mss_shared.audio import Audio
 
 Range = tuple[float, float]
 
-# Where the seven bands of the equaliser may be centred: low shelf, five peaks, high shelf.
+# Ranges of the centre frequencies of the equaliser: low shelf, five peaks, high shelf.
 BANDS_HZ: tuple[Range, ...] = (
     (42.5, 95.0),
     (91.0, 204.0),
@@ -37,22 +37,22 @@ _MP3_MOST_COMPRESSION = 0.99  # libsndfile refuses 1.0
 
 @dataclass(frozen=True)
 class EffectsConfig:
-    """Odds and strengths; all but the first hold one entry per stem of ``data.stems``, in order.
+    """Probabilities and strengths; all but the first have an entry per stem of ``data.stems``.
 
     Args:
-        reversal_prob: how often a stem is played backwards, for every stem.
-        pitch_prob: how often its pitch is shifted, tempo kept.
-        pitch_semitones: by at most so much, up or down.
-        equalizer_prob: how often seven bands are raised or lowered.
-        equalizer_gain_db: least and greatest gain of a band.
-        distortion_prob: how often it is distorted by a tanh.
-        distortion_amount: least and greatest share of the samples driven into saturation.
-        noise_prob: how often white noise is added.
-        noise_level: least and greatest standard deviation of that noise.
-        stretch_prob: how often its tempo changes, pitch kept.
-        stretch_rate: least and greatest rate, above 1 is faster.
-        mp3_prob: how often it is encoded and decoded.
-        mp3_quality: least and greatest quality, from 0 (smallest file) to 1.
+        reversal_prob: probability of reversing time, the same for all stems.
+        pitch_prob: probability of shifting the pitch at constant tempo.
+        pitch_semitones: largest shift, up or down.
+        equalizer_prob: probability of raising or lowering seven bands.
+        equalizer_gain_db: lowest and highest gain of a band.
+        distortion_prob: probability of distortion by a tanh.
+        distortion_amount: lowest and highest share of the samples driven into saturation.
+        noise_prob: probability of adding white noise.
+        noise_level: lowest and highest standard deviation of that noise.
+        stretch_prob: probability of changing the tempo at constant pitch.
+        stretch_rate: lowest and highest rate; above 1 is faster.
+        mp3_prob: probability of encoding to mp3 and decoding again.
+        mp3_quality: lowest and highest quality, from 0 (smallest file) to 1.
     """
 
     reversal_prob: float
@@ -70,7 +70,7 @@ class EffectsConfig:
     mp3_quality: tuple[Range, ...]
 
     def check(self, stems: Sequence[str]) -> None:
-        """Raise ValueError unless every list has an entry per stem."""
+        """Raise ValueError unless every list has one entry per stem."""
         for name, value in vars(self).items():
             if isinstance(value, tuple) and len(value) != len(stems):
                 raise ValueError(
@@ -82,12 +82,12 @@ class EffectsConfig:
 def affect(
     stem: Audio, index: int, config: EffectsConfig, sample_rate: int, rng: np.random.Generator
 ) -> Audio:
-    """Draw and apply the effects of stem number ``index``; (channel, sample) in and out."""
+    """Draw and apply the effects of the stem at ``index``; (channel, sample) in and out."""
     if rng.random() < config.reversal_prob:
         stem = stem[:, ::-1]
     if rng.random() < config.pitch_prob[index]:
-        most = config.pitch_semitones[index]
-        stem = shift_pitch(stem, rng.uniform(-most, most))
+        largest = config.pitch_semitones[index]
+        stem = shift_pitch(stem, rng.uniform(-largest, largest))
     if rng.random() < config.equalizer_prob[index]:
         stem = equalize(stem, config.equalizer_gain_db[index], sample_rate, rng)
     if rng.random() < config.distortion_prob[index]:
@@ -105,22 +105,22 @@ def affect(
 
 def equalize(stem: Audio, gain_db: Range, sample_rate: int, rng: np.random.Generator) -> Audio:
     """A low shelf, five peaks and a high shelf, each of random centre, width and gain."""
-    from scipy.signal import sosfilt  # half a second, which --help must not cost
+    from scipy.signal import sosfilt  # takes half a second, too long for --help
 
     sections = []
-    for number, (low, high) in enumerate(BANDS_HZ):
-        shelf = number in (0, len(BANDS_HZ) - 1)
+    for band, (low, high) in enumerate(BANDS_HZ):
+        shelf = band in (0, len(BANDS_HZ) - 1)
         centre = min(rng.uniform(low, high), 0.45 * sample_rate)
         q = rng.uniform(*(_SHELF_Q if shelf else _PEAK_Q))
         gain = 10.0 ** (rng.uniform(*gain_db) / 40.0)
         angle = 2.0 * np.pi * centre / sample_rate
-        sections.append(_peak(gain, angle, q) if not shelf else _shelf(gain, angle, q, number > 0))
+        sections.append(_peak(gain, angle, q) if not shelf else _shelf(gain, angle, q, band > 0))
     filtered: Audio = sosfilt(np.stack(sections), stem, axis=1).astype(np.float32)
     return filtered
 
 
 def _peak(gain: float, angle: float, q: float) -> NDArray[np.float64]:
-    """A second-order section that is ``gain`` squared at ``angle`` and 1 far from it."""
+    """A second-order section with ``gain`` squared at ``angle`` and 1 far from it."""
     alpha, cosine = np.sin(angle) / (2.0 * q), np.cos(angle)
     up = (1.0 + alpha * gain, -2.0 * cosine, 1.0 - alpha * gain)
     down = (1.0 + alpha / gain, -2.0 * cosine, 1.0 - alpha / gain)
@@ -129,7 +129,7 @@ def _peak(gain: float, angle: float, q: float) -> NDArray[np.float64]:
 
 
 def _shelf(gain: float, angle: float, q: float, high: bool) -> NDArray[np.float64]:
-    """A second-order section that is ``gain`` squared on one side of ``angle``, 1 on the other."""
+    """A second-order section with ``gain`` squared on one side of ``angle``, 1 on the other."""
     sign = -1.0 if high else 1.0
     cosine, slope = sign * np.cos(angle), np.sin(angle) / q * np.sqrt(gain)
     plus, minus = gain + 1.0, gain - 1.0
@@ -148,15 +148,15 @@ def _shelf(gain: float, angle: float, q: float, high: bool) -> NDArray[np.float6
 
 
 def distort(stem: Audio, amount: float) -> Audio:
-    """Saturate by a tanh so that about ``amount`` of the samples are bent; the level is kept."""
+    """Saturate by a tanh a share ``amount`` of the samples; the level stays the same."""
     level = np.sqrt(np.square(stem, dtype=np.float64).mean())
     if not level:
         return stem
     threshold = float(np.quantile(np.abs(stem), 1.0 - 0.99 * amount))
-    bent = np.tanh(stem * np.float32(0.5 / max(threshold, 1e-6)))
-    after = np.sqrt(np.square(bent, dtype=np.float64).mean())
-    kept: Audio = (bent * np.float32(level / after)).astype(np.float32)
-    return kept
+    saturated = np.tanh(stem * np.float32(0.5 / max(threshold, 1e-6)))
+    after = np.sqrt(np.square(saturated, dtype=np.float64).mean())
+    distorted: Audio = (saturated * np.float32(level / after)).astype(np.float32)
+    return distorted
 
 
 def shift_pitch(stem: Audio, semitones: float) -> Audio:
@@ -170,20 +170,20 @@ def stretch(stem: Audio, rate: float) -> Audio:
     """Play ``rate`` times as fast at the same pitch, by a phase vocoder.
 
     Returns:
-        (channel, round(sample / rate)). All channels are turned by the same phase, so that what
-        lies between them stays where it is.
+        (channel, round(sample / rate)). All channels are rotated by the same phase, which keeps
+        the phase differences between them and so the stereo image.
     """
     samples = round(stem.shape[1] / rate)
     spec = _frames(stem)  # (channel, frame, bin)
-    # The turn of phase to the next frame, common to the channels, summed up as heard at rate 1.
-    turn = np.angle((spec[:, 1:] * spec[:, :-1].conj()).sum(axis=0))
-    heard = np.concatenate([np.zeros_like(turn[:1]), np.cumsum(turn, axis=0)])
-    places = np.arange(0.0, spec.shape[1] - 1, rate)
-    first = places.astype(int)
-    share = (places - first)[:, None]
+    # The phase advance to the next frame, common to the channels, and its sum at rate 1.
+    advance = np.angle((spec[:, 1:] * spec[:, :-1].conj()).sum(axis=0))
+    analysis = np.concatenate([np.zeros_like(advance[:1]), np.cumsum(advance, axis=0)])
+    positions = np.arange(0.0, spec.shape[1] - 1, rate)
+    first = positions.astype(int)
+    share = (positions - first)[:, None]
     magnitude = (1.0 - share) * np.abs(spec[:, first]) + share * np.abs(spec[:, first + 1])
-    played = np.concatenate([np.zeros_like(turn[:1]), np.cumsum(turn[first[:-1]], axis=0)])
-    phase = np.angle(spec[:, first]) + played - heard[first]
+    synthesis = np.concatenate([np.zeros_like(advance[:1]), np.cumsum(advance[first[:-1]], axis=0)])
+    phase = np.angle(spec[:, first]) + synthesis - analysis[first]
     return _overlap_add(magnitude * np.exp(1j * phase), samples)
 
 
@@ -192,7 +192,7 @@ def _window() -> NDArray[np.float64]:
 
 
 def _frames(stem: Audio) -> NDArray[np.complex128]:
-    """(channel, sample) -> (channel, frame, bin) of Hann windows, the ends padded with zeros."""
+    """(channel, sample) -> (channel, frame, bin) with a Hann window, zero-padded at both ends."""
     tail = _WINDOW + -stem.shape[1] % _HOP
     padded = np.pad(stem.astype(np.float64), ((0, 0), (_WINDOW // 2, tail)))
     cut = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW, axis=1)[:, ::_HOP]
@@ -205,20 +205,20 @@ def _overlap_add(spec: NDArray[np.complex128], samples: int) -> Audio:
     frames = np.fft.irfft(spec, _WINDOW, axis=-1) * window
     total = np.zeros((spec.shape[0], (spec.shape[1] - 1) * _HOP + _WINDOW))
     weight = np.zeros(total.shape[1])
-    for number in range(spec.shape[1]):
-        place = slice(number * _HOP, number * _HOP + _WINDOW)
-        total[:, place] += frames[:, number]
-        weight[place] += window**2
+    for frame in range(spec.shape[1]):
+        span = slice(frame * _HOP, frame * _HOP + _WINDOW)
+        total[:, span] += frames[:, frame]
+        weight[span] += window**2
     summed = (total / np.maximum(weight, 1e-3))[:, _WINDOW // 2 :].astype(np.float32)
     return audio.fit_length(summed, samples)
 
 
 def mp3(stem: Audio, sample_rate: int, quality: float) -> Audio:
-    """Encode to mp3 and decode again; libsndfile gives the length and place in time back.
+    """Encode to mp3 and decode again; libsndfile restores length and timing.
 
     Args:
         stem: (channel, sample).
-        sample_rate: one that mp3 has.
+        sample_rate: one that mp3 supports.
         quality: from 0.0, the smallest file, to 1.0.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What happens around the training loop: seeding by epoch, the metrics file, progress."""
+"""Callbacks of the training loop: seeds, the metrics file, checkpoints, early stop, progress."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ VALIDATION_LOSS = "val/loss"
 
 
 class SeedEpoch(Callback):
-    """Seed every generator from (seed, epoch), so that a resumed epoch draws what it would have."""
+    """Seed every generator from (seed, epoch), so that a resumed run draws the same examples."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Seed torch, NumPy and Python, on every device."""
-        number = (self.seed * 1_000_003 + trainer.current_epoch) * 4_096 + trainer.global_rank
-        pl.seed_everything(number % 2**32, verbose=False)
+        seed = (self.seed * 1_000_003 + trainer.current_epoch) * 4_096 + trainer.global_rank
+        pl.seed_everything(seed % 2**32, verbose=False)
 
 
 class MetricsFile(Callback):
-    """One CSV row per epoch: epoch, step, learning rate, then everything logged, by name.
+    """One CSV row per epoch: epoch, step, learning rate, then all logged values, sorted by name.
 
-    It holds no clock, so the same seed on the same machine writes the same bytes.
+    There are no times in it, so that the same seed on the same machine writes the same bytes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,13 +40,13 @@ class MetricsFile(Callback):
         self.rows: list[dict[str, str]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the rows of the epochs that a resumed run has behind it."""
+        """Keep the rows of the epochs that a resumed run has finished."""
         if self.path.is_file():
             rows = csv.DictReader(io.StringIO(self.path.read_text(encoding="utf-8")))
             self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Append the epoch's row and write the file anew."""
+        """Append the epoch's row and rewrite the file."""
         if not trainer.is_global_zero:
             return
         row = {"epoch": str(trainer.current_epoch), "step": str(trainer.global_step)}
@@ -68,8 +68,8 @@ class Checkpoints(Callback):
 
     With ``save_top_k`` the weights of the best epochs stay beside them as ``epoch-<n>.ckpt``.
 
-    Lightning lets plateau schedules see an epoch's loss only after its last callback, when the
-    checkpoint is written; a resumed run makes up for that step when it starts.
+    Lightning steps plateau schedules only after the epoch's last callback, and so after the
+    checkpoint is written; a resumed run makes up for the missing step when it starts.
     """
 
     def __init__(self, folder: Path, keep_best: bool, save_top_k: int = 0) -> None:
@@ -81,25 +81,25 @@ class Checkpoints(Callback):
         self.metrics: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The loss to beat and the epoch's metrics, kept in the checkpoint."""
+        """The loss to beat and the epoch's metrics, for the checkpoint."""
         return {"lowest": self.lowest, "metrics": self.metrics, "top": self.top}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the loss to beat and the last epoch's metrics from a checkpoint."""
+        """Restore the loss to beat and the last epoch's metrics from a checkpoint."""
         self.lowest = state_dict["lowest"]
         self.metrics = state_dict["metrics"]
-        # Numbers, whatever a file says: they name files that are removed.
+        # Converted, as files are untrusted: these numbers name files to delete.
         self.top = {int(epoch): float(loss) for epoch, loss in state_dict["top"].items()}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the plateau schedules the loss that the checkpoint was too early for."""
+        """Step the plateau schedules with the loss of the epoch before the checkpoint."""
         for config in trainer.lr_scheduler_configs if self.metrics else ():
             due = config.interval == "epoch" and trainer.current_epoch % config.frequency == 0
             if due and isinstance(config.scheduler, ReduceLROnPlateau):
                 config.scheduler.step(self.metrics[str(config.monitor)])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, each file beside its place and then renamed."""
+        """Save the checkpoints of the epoch."""
         self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         loss = self.metrics[VALIDATION_LOSS]
         if self.keep_best and loss < self.lowest:
@@ -109,42 +109,42 @@ class Checkpoints(Callback):
         self._save(trainer, "last.ckpt")
 
     def _keep_top(self, trainer: pl.Trainer, loss: float) -> None:
-        """Weights of the epoch if it is among the best; the worst goes when there are too many."""
+        """Save the epoch's weights if it is among the best, and delete those that no longer are."""
         epoch = trainer.current_epoch
         ranked = sorted({**self.top, epoch: loss}.items(), key=lambda item: item[1])
         kept = dict(ranked[: self.save_top_k])
         if epoch in kept:
             self._save(trainer, f"epoch-{epoch}.ckpt", weights_only=True)
-        for gone in self.top.keys() - kept.keys():
+        for dropped in self.top.keys() - kept.keys():
             if trainer.is_global_zero:
-                (self.folder / f"epoch-{gone}.ckpt").unlink(missing_ok=True)
+                (self.folder / f"epoch-{dropped}.ckpt").unlink(missing_ok=True)
         self.top = kept
 
     def _save(self, trainer: pl.Trainer, name: str, weights_only: bool = False) -> None:
-        beside = self.folder / f".part-{name}"
-        trainer.save_checkpoint(beside, weights_only)
+        part = self.folder / f".part-{name}"
+        trainer.save_checkpoint(part, weights_only)
         if trainer.is_global_zero:
-            beside.replace(self.folder / name)
+            part.replace(self.folder / name)
 
 
 class EarlyStop(EarlyStopping):
-    """Lightning's early stopping, for runs that are resumed.
+    """Lightning's early stopping, made to survive a resume.
 
-    Lightning's own counts an epoch after ``Checkpoints`` has saved the count, and on resuming
-    forgets that it had stopped.
+    By default Lightning counts an epoch only after ``Checkpoints`` has saved the count, and a
+    resumed run does not know that it had stopped.
     """
 
     def __init__(self, epochs: int) -> None:
         super().__init__(VALIDATION_LOSS, patience=epochs, check_on_train_epoch_end=False)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Train no further if the checkpoint's run was over."""
+        """Stop at once if the checkpoint's run had stopped."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
 
 
 class Progress(Callback):
-    """Steps done, time left and the last loss: a bar, or a line now and then without a terminal."""
+    """Steps, time left and the last loss: a bar, or occasional lines if not on a terminal."""
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the display on the first process."""
@@ -155,7 +155,7 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
-        """Show the step and its loss; stop at once if the loss is no number."""
+        """Show the step and its loss; stop at once if the loss is not finite."""
         loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
         if not math.isfinite(loss):
             raise ValueError(

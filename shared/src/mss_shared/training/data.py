@@ -1,4 +1,4 @@
-"""The training loop's data: numbered examples, divided over ranks and workers."""
+"""The data of the training loop: examples by index, divided among ranks and workers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Sampler
 from mss_shared.training.random_mixes import Example, ExampleSets
 
 
-class EpochNumbers(Sampler[int]):
-    """The example numbers of the current epoch that this rank draws."""
+class EpochSampler(Sampler[int]):
+    """The indices of the current epoch's examples that this rank draws."""
 
     def __init__(self, examples: int, rank: int, world: int) -> None:
         self.examples, self.rank, self.world = examples, rank, world
@@ -36,9 +36,9 @@ class Examples(pl.LightningDataModule):
     """A paper's examples in batches, this rank's share of them.
 
     Args:
-        sets: what is drawn.
+        sets: the examples of training and validation.
         batch: examples per optimizer step, over all devices.
-        workers: processes that read; None for 0 on the CPU, up to 8 per device elsewhere.
+        workers: data-loading processes; None for 0 on the CPU, up to 8 per device elsewhere.
 
     Raises:
         ValueError: if an epoch is not a whole number of batches.
@@ -56,12 +56,12 @@ class Examples(pl.LightningDataModule):
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader[Example]:
-        """Batches of the current epoch, this rank's share."""
-        numbers = EpochNumbers(self.sets.per_epoch, *self._rank())
-        return self._loader(self.sets.train, numbers)
+        """This rank's share of the current epoch, in batches."""
+        sampler = EpochSampler(self.sets.per_epoch, *self._rank())
+        return self._loader(self.sets.train, sampler)
 
     def val_dataloader(self) -> DataLoader[Example]:
-        """All validation examples, this rank's share."""
+        """This rank's share of the validation examples, in batches."""
         rank, world = self._rank()
         valid = self.sets.valid
         return self._loader(valid, range(rank, len(valid), world), self.sets.valid_batch)
@@ -70,7 +70,7 @@ class Examples(pl.LightningDataModule):
         trainer = self._attached()
         return trainer.global_rank, trainer.world_size
 
-    def _loader(self, dataset: Any, numbers: Any, batch: int | None = None) -> DataLoader[Example]:
+    def _loader(self, dataset: Any, sampler: Any, batch: int | None = None) -> DataLoader[Example]:
         trainer = self._attached()
         on_cpu = trainer.strategy.root_device.type == "cpu"
         workers = self.workers
@@ -80,7 +80,7 @@ class Examples(pl.LightningDataModule):
             dataset,
             batch_size=batch
             or self.batch // (trainer.world_size * trainer.accumulate_grad_batches),
-            sampler=numbers,
+            sampler=sampler,
             num_workers=workers,
             pin_memory=not on_cpu,
             generator=torch.Generator(),

@@ -41,19 +41,19 @@ _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 @dataclass(frozen=True)
 class Machine:
-    """What the machine decides and no recipe says.
+    """Settings that depend on the machine and are in no recipe.
 
     Attributes:
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        devices: how many of them; 0 for one on the CPU, all elsewhere.
-        num_nodes: machines, started by torchrun or SLURM as Lightning documents.
-        workers: processes that read excerpts; None for 0 on the CPU, up to 8 per device elsewhere.
-        micro_batch: examples per device and pass; None for the batch's share of a device.
-        logger: ``tensorboard`` or ``wandb``, beside ``metrics.csv``.
-        save_top_k: keep the weights of so many epochs of the lowest validation losses.
-        dev_mode: one epoch of one training and one validation batch, to try the whole path; such
-            a run is not verbatim.
-        deterministic: only operations that repeat to the bit; an error where there is none.
+        devices: number of devices; 0 for one on the CPU, all elsewhere.
+        num_nodes: number of machines, started by torchrun or SLURM as Lightning documents.
+        workers: data-loading processes; None for 0 on the CPU, up to 8 per device elsewhere.
+        micro_batch: examples per device and forward pass; None for the device's share of a batch.
+        logger: ``tensorboard`` or ``wandb``, besides ``metrics.csv``.
+        save_top_k: also keep the weights of this many epochs with the lowest validation loss.
+        dev_mode: one epoch of one training and one validation batch, to check the whole pipeline;
+            such a run is not verbatim.
+        deterministic: use only deterministic operations; an error where there is none.
     """
 
     device: str = "auto"
@@ -78,25 +78,25 @@ def fit(
     resume: bool = False,
     command: str = "",
 ) -> Path:
-    """Train a model by a recipe.
+    """Train a model from a recipe.
 
     Args:
         paper: the package.
         loaded: its recipe.
         dataset: training and validation tracks.
-        out: the run folder; must be new unless ``resume``.
+        out: the run folder; must hold no run unless ``resume``.
         machine: devices, workers, micro-batch.
-        seed: instead of the recipe's.
-        resume: go on from ``last.ckpt``, bit for bit as if never stopped.
+        seed: overrides the recipe's.
+        resume: resume from ``last.ckpt``, with bit-identical results to an uninterrupted run.
         command: what the user typed, for the record.
 
     Returns:
         The run folder.
 
     Raises:
-        ValueError: if a number or word of the recipe's loop is none that it may be, the data set
-            does not fit the recipe, a training track is also a test track,
-            the folder holds another run, or the micro-batch does not divide the batch.
+        ValueError: if a value of the recipe's training section is invalid, the data set does not
+            fit the recipe, a training track is also a test track, the folder holds another run,
+            or the micro-batch does not divide the batch.
     """
     loaded = replace(loaded, verbatim=loaded.verbatim and not machine.dev_mode)
     recipe, loop = loaded.recipe, loaded.recipe.training
@@ -119,14 +119,14 @@ def fit(
     examples = Examples(sets, loop.batch, machine.workers)
     _run(trainer, module, examples, last if resume and last.is_file() else None)
     if trainer.is_global_zero:
-        _take_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
+        _load_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
         training = describe_training(dataset, trainer.global_step, seed)
         _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
     return out
 
 
 def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | None) -> None:
-    """The loop, from the start or from a checkpoint."""
+    """Run the training loop, from the start or from a checkpoint."""
     with _interruptible(trainer), warnings.catch_warnings():
         # Lightning 2.6 calls a function that torch 2.13 deprecates; users can do nothing about it.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
@@ -139,7 +139,7 @@ def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | Non
 
 
 def check_loop(loop: LoopConfig) -> None:
-    """Raise ValueError unless the loop has examples, epochs, and words that mean something."""
+    """Raise ValueError for an empty batch, no epochs, or an unknown precision or ``keep``."""
     for name in ("batch", "epochs"):
         if getattr(loop, name) < 1:
             raise ValueError(f"training.{name} is {getattr(loop, name)}: give at least 1")
@@ -151,13 +151,13 @@ def check_loop(loop: LoopConfig) -> None:
 
 
 def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> None:
-    """Raise ValueError unless every track has the stems, rate and channels, and none is leaked."""
+    """Raise ValueError unless all tracks have the stems, rate and channels, and none is a test."""
     for track in (*dataset.split("train"), *dataset.split("valid")):
         check_fits(track, stems, model.sample_rate, model.channels)
-    tests = {track.name for track in dataset.test}
-    marks = {track_fingerprint(track) for track in dataset.test}
+    names = {track.name for track in dataset.test}
+    fingerprints = {track_fingerprint(track) for track in dataset.test}
     for track in dataset.train:
-        if track.name in tests or track_fingerprint(track) in marks:
+        if track.name in names or track_fingerprint(track) in fingerprints:
             raise ValueError(
                 f"training track {track.name} is also a test track of {dataset.root}: remove it "
                 f"from train/"
@@ -165,7 +165,7 @@ def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> None:
 
 
 def describe_training(dataset: Dataset, steps: int, seed: int) -> dict[str, Any]:
-    """What a weights file must say of its training, so that its scores can be trusted."""
+    """The record of its training in a weights file, by which its scores can be trusted."""
     return {
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
@@ -177,15 +177,15 @@ def describe_training(dataset: Dataset, steps: int, seed: int) -> dict[str, Any]
 
 
 def _identity(recipe: Any, dataset: Dataset, seed: int) -> str:
-    """What a run folder belongs to: the digests of recipe and data, and the seed, a line each."""
+    """What identifies a run: the digests of recipe and data, and the seed, one per line."""
     return f"{recipe_digest(recipe)}\n{dataset.fingerprint}\n{seed}\n"
 
 
 def _check_folder(out: Path, identity: str, resume: bool) -> None:
-    kept = out / "recipe.digest"
+    digest = out / "recipe.digest"
     if not resume and (out / "metrics.csv").exists():
         raise ValueError(f"{out} already holds a run: continue it with --resume, or choose --out")
-    if resume and kept.is_file() and kept.read_text(encoding="utf-8") != identity:
+    if resume and digest.is_file() and digest.read_text(encoding="utf-8") != identity:
         raise ValueError(
             f"{out} holds a run of another recipe, data set or seed: resume it with its own"
         )
@@ -211,7 +211,7 @@ def _trainer(
         limit_train_batches=limit,
         limit_val_batches=limit,
         deterministic=machine.deterministic or None,
-        # Statistics of batch norm over all devices; torch has it on GPUs alone.
+        # Batch norm statistics over all devices; torch supports it only on GPUs.
         sync_batchnorm=not on_cpu(accelerator),
         gradient_clip_val=loop.clip_norm,
         precision=_precision(loop.precision, accelerator),
@@ -235,7 +235,7 @@ def _trainer(
 
 
 def _logger(name: str, out: Path) -> Logger:
-    """Where Lightning logs to; wandb is imported only if it is asked for."""
+    """The logger by name; wandb is imported only on request."""
     if name == "tensorboard":
         return TensorBoardLogger(out, name="", version="tensorboard")
     if importlib.util.find_spec("wandb") is None:
@@ -246,12 +246,12 @@ def _logger(name: str, out: Path) -> Logger:
 def accumulation(
     batch: int, micro_batch: int | None, world: int, model: nn.Module, synchronised: bool = False
 ) -> int:
-    """Passes per optimizer step, so that any machine keeps the recipe's batch.
+    """Forward passes per optimizer step, so that any machine keeps the recipe's batch.
 
-    ``synchronised`` says that batch norm takes its statistics over all devices.
+    ``synchronised`` means that batch norm computes its statistics over all devices.
 
     Raises:
-        ValueError: if the parts do not multiply to the batch, or batch norm forbids smaller parts.
+        ValueError: if micro-batches do not add up to the batch, or batch norm forbids them.
     """
     micro = max(1, batch // world) if micro_batch is None else micro_batch
     if micro < 1 or batch % (micro * world):
@@ -262,30 +262,30 @@ def accumulation(
     norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     together = micro * world if synchronised else micro
     if together < batch and any(isinstance(part, norms) for part in model.modules()):
-        where = "no" if synchronised else "one device and no"
+        advice = "no" if synchronised else "one device and no"
         raise ValueError(
             f"the model has batch norm and {together} examples at a time would change its "
-            f"statistics of {batch}: use {where} --micro_batch"
+            f"statistics of {batch}: use {advice} --micro_batch"
         )
     return batch // (micro * world)
 
 
 def on_cpu(accelerator: str) -> bool:
-    """Whether training runs on the CPU, asked for or for want of anything else."""
+    """Whether training runs on the CPU, by request or because there is no other device."""
     return accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
 
 
-def _precision(wanted: str, accelerator: str) -> Any:
-    """The recipe's precision; full on a CPU, where half precision only costs time."""
-    if on_cpu(accelerator) and wanted != "32-true":
-        console.say(f"precision {wanted} needs a GPU: training in 32-true")
+def _precision(precision: str, accelerator: str) -> Any:
+    """The recipe's precision; 32-true on a CPU, where half precision is only slower."""
+    if on_cpu(accelerator) and precision != "32-true":
+        console.say(f"precision {precision} needs a GPU: training in 32-true")
         return "32-true"
-    return wanted
+    return precision
 
 
 @contextmanager
 def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
-    """Pass Ctrl-C on: Lightning turns it into exit code 1, and ignores it from then on."""
+    """Raise KeyboardInterrupt on Ctrl-C: Lightning exits with code 1 and ignores it thereafter."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -296,11 +296,11 @@ def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
         raise KeyboardInterrupt from None
 
 
-def _take_weights(module: nn.Module, path: Path) -> None:
-    """Load the weights of a checkpoint, which are the moving average if there is one.
+def _load_weights(module: nn.Module, path: Path) -> None:
+    """Load the weights of a checkpoint: their moving average if the recipe has one.
 
-    They are not read off the module: Lightning leaves the average there only after an epoch, and
-    a resumed run that was complete has none.
+    The module itself is no source for it: Lightning puts the average there only after an epoch,
+    and a run that is resumed when it is already complete has no more epochs.
     """
     state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state, strict=True)

@@ -1,7 +1,7 @@
-"""Training examples: excerpts of stems, mixed at random and augmented, read from disk by seeking.
+"""Training examples: random excerpts of stems, augmented and mixed, read from disk by seeking.
 
-Example number ``n`` is a pure function of (tracks, config, seed, n): worker count, batch size and
-the number of machines change who draws it, not what it is.
+Example ``n`` is a pure function of (tracks, config, seed, n): worker count, batch size and the
+number of machines change which process draws it, but not its samples.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Example = dict[str, Tensor]
 
 
 class RandomMixes(TorchDataset[Example]):
-    """An endless supply of training examples, addressed by number.
+    """An endless supply of training examples, by index.
 
     Args:
         tracks: the training tracks; all must have the stems of ``config``.
         config: the recipe's data section.
         targets: the stems that the model estimates, in its order.
-        seed: with the example's number, all the randomness there is.
+        seed: with the index of an example, the only source of randomness.
     """
 
     def __init__(
@@ -38,52 +38,52 @@ class RandomMixes(TorchDataset[Example]):
     ) -> None:
         self.tracks = tuple(tracks)
         self.config = config
-        self.targets = _places(targets, config)
+        self.targets = _stem_indices(targets, config)
         self.seed = seed
 
-    def __getitem__(self, number: int) -> Example:
+    def __getitem__(self, index: int) -> Example:
         """{"mixture": (channel, sample), "stems": (stem, channel, sample)}, float32."""
-        rng = np.random.default_rng([self.seed, number])
-        stems = torch.from_numpy(self.draw(number, rng))
+        rng = np.random.default_rng([self.seed, index])
+        stems = torch.from_numpy(self.draw(index, rng))
         return {"mixture": stems.sum(dim=0), "stems": stems[self.targets]}
 
-    def draw(self, number: int, rng: np.random.Generator) -> Audio:
-        """Example ``number``'s (stem, channel, sample) in the order of ``config.stems``.
+    def draw(self, index: int, rng: np.random.Generator) -> Audio:
+        """The stems of example ``index``: (stem, channel, sample), in order of ``config.stems``.
 
-        Papers that draw or treat stems in a way of their own change this alone.
+        Papers that draw or augment stems in their own way override only this.
         """
         return draw_stems(self.tracks, self.config, rng)
 
 
-def _places(targets: Sequence[str], config: DataConfig) -> list[int]:
-    """Where a model's stems are among those of the recipe's data."""
+def _stem_indices(targets: Sequence[str], config: DataConfig) -> list[int]:
+    """The indices of a model's stems among those of the recipe's data."""
     for stem in targets:
         if stem not in config.stems:
             raise ValueError(
-                f"the model estimates {stem}, data.stems are {', '.join(config.stems)}: name it "
-                f"there too"
+                f"the model estimates {stem}, data.stems are {', '.join(config.stems)}: add it to "
+                f"data.stems"
             )
     return [config.stems.index(stem) for stem in targets]
 
 
 class ConsecutiveChunks(TorchDataset[Example]):
-    """The whole of every track once, unaltered, cut into chunks; a track's last one is padded."""
+    """Every track once, without augmentation, in chunks; a track's last chunk is zero-padded."""
 
     def __init__(self, tracks: Sequence[Track], config: DataConfig, targets: Sequence[str]) -> None:
         self.config = config
-        self.targets = _places(targets, config)
-        self.places = [
+        self.targets = _stem_indices(targets, config)
+        self.chunks = [
             (track, start)
             for track in tracks
             for start in range(0, track.info.samples, _chunk_samples(track, config))
         ]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.chunks)
 
-    def __getitem__(self, number: int) -> Example:
+    def __getitem__(self, index: int) -> Example:
         """{"mixture": (channel, sample), "stems": (stem, channel, sample)}, float32."""
-        track, start = self.places[number]
+        track, start = self.chunks[index]
         size = _chunk_samples(track, self.config)
         stems = torch.from_numpy(
             np.stack([_read(track, stem, start, size) for stem in self.config.stems])
@@ -92,22 +92,22 @@ class ConsecutiveChunks(TorchDataset[Example]):
 
 
 class SizedExamples(Protocol):
-    """Examples that can be counted."""
+    """A finite number of examples."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, number: int, /) -> Example: ...
+    def __getitem__(self, index: int, /) -> Example: ...
 
 
 @dataclass(frozen=True)
 class ExampleSets:
-    """What is drawn in a training run.
+    """The examples of a training run.
 
     Attributes:
-        train: examples by number, without end.
-        valid: all that a validation sees.
+        train: an endless supply, by index.
+        valid: all validation examples.
         per_epoch: training examples between two validations.
-        valid_batch: validation examples at a time; None for as many as in training.
+        valid_batch: batch size in validation; None for that of training.
     """
 
     train: TorchDataset[Example]
@@ -125,10 +125,10 @@ def default_examples(
         dataset: training and validation tracks.
         config: the recipe's data section.
         targets: the stems that the model estimates, in its order.
-        seed: of the mixes.
+        seed: for the random mixes.
 
     Raises:
-        ValueError: if a target is none of the recipe's stems.
+        ValueError: if a target is not among the recipe's stems.
     """
     return ExampleSets(
         RandomMixes(dataset.train, config, targets, seed),
@@ -141,21 +141,21 @@ def draw_stems(tracks: Sequence[Track], config: DataConfig, rng: np.random.Gener
     """Draw one example's stems.
 
     Returns:
-        (stem, channel, sample) float32 in the order of ``config.stems``. With
-        ``random_mix_prob`` the stems come from tracks and places of their own, else from one
-        place of one track, up to ``time_shift_seconds``.
+        (stem, channel, sample) float32 in the order of ``config.stems``. With probability
+        ``random_mix_prob`` each stem comes from its own track and position, otherwise all come
+        from one position of one track, up to ``time_shift_seconds``.
     """
-    home = any_of(tracks, rng)
-    place = rng.random()
-    scattered = rng.random() < config.random_mix_prob
+    track = draw_track(tracks, rng)
+    position = rng.random()
+    is_random_mix = rng.random() < config.random_mix_prob
     stems = []
     for stem in config.stems:
-        if scattered:
-            home, place = any_of(tracks, rng), rng.random()
-        excerpt = augment(draw_excerpt(home, stem, place, config, rng), config, rng)
+        if is_random_mix:
+            track, position = draw_track(tracks, rng), rng.random()
+        excerpt = augment(draw_excerpt(track, stem, position, config, rng), config, rng)
         for probability in config.mixup_prob:
             if rng.random() < probability:
-                other = any_of(tracks, rng)
+                other = draw_track(tracks, rng)
                 more = draw_excerpt(other, stem, rng.random(), config, rng)
                 excerpt = excerpt + augment(more, config, rng)
         stems.append(excerpt)
@@ -163,18 +163,18 @@ def draw_stems(tracks: Sequence[Track], config: DataConfig, rng: np.random.Gener
 
 
 def draw_excerpt(
-    track: Track, stem: str, place: float, config: DataConfig, rng: np.random.Generator
+    track: Track, stem: str, position: float, config: DataConfig, rng: np.random.Generator
 ) -> Audio:
     """(channel, sample) of one stem, shifted in time and pitch as the recipe says.
 
-    ``place`` in [0, 1) says where in the track it lies.
+    ``position`` in [0, 1) is where in the track it lies.
     """
     size = _chunk_samples(track, config)
     ratio = 1.0
     if rng.random() < config.pitch_shift_prob:
         ratio = 2.0 ** (rng.uniform(-1.0, 1.0) * config.pitch_shift_semitones / 12.0)
     count = round(size * ratio)
-    start = _start(track, place, count, config)
+    start = _start(track, position, count, config)
     shift = rng.uniform(-1.0, 1.0) * config.time_shift_seconds * track.info.sample_rate
     start = int(np.clip(start + round(shift), 0, max(0, track.info.samples - count)))
     excerpt = _read(track, stem, start, count)
@@ -184,7 +184,7 @@ def draw_excerpt(
 
 
 def augment(excerpt: Audio, config: DataConfig, rng: np.random.Generator) -> Audio:
-    """Gain, channel swap, polarity, silence: each drawn for this stem alone."""
+    """Draw gain, polarity, silence and channel swap of one excerpt, and apply them."""
     low, high = config.gain_range
     gain = rng.uniform(low, high)
     if rng.random() < config.polarity_prob:
@@ -196,16 +196,16 @@ def augment(excerpt: Audio, config: DataConfig, rng: np.random.Generator) -> Aud
     return (excerpt * np.float32(gain)).astype(np.float32)
 
 
-def any_of(tracks: Sequence[Track], rng: np.random.Generator) -> Track:
-    """One of the tracks, each as likely as the others."""
+def draw_track(tracks: Sequence[Track], rng: np.random.Generator) -> Track:
+    """One of the tracks, all equally likely."""
     return tracks[int(rng.integers(len(tracks)))]
 
 
-def _start(track: Track, place: float, count: int, config: DataConfig) -> int:
-    """The first sample for a place in [0, 1): anywhere, or on the grid if there is one."""
+def _start(track: Track, position: float, count: int, config: DataConfig) -> int:
+    """The first sample of a position in [0, 1): any sample, or one on the recipe's grid."""
     grid = round(config.chunk_grid_seconds * track.info.sample_rate) or 1
     choices = max(0, track.info.samples - count) // grid + 1
-    return int(place * choices) * grid
+    return int(position * choices) * grid
 
 
 def _chunk_samples(track: Track, config: DataConfig) -> int:
@@ -213,6 +213,6 @@ def _chunk_samples(track: Track, config: DataConfig) -> int:
 
 
 def _read(track: Track, stem: str, start: int, count: int) -> Audio:
-    """(channel, count) float32, zero-padded where the track ends too soon."""
+    """(channel, count) float32, zero-padded after the end of the track."""
     available = max(0, min(count, track.info.samples - start))
     return audio.fit_length(track.read_stem(stem, start, available), count)

@@ -1,8 +1,8 @@
 """A pool of loud segments per stem, from which examples draw their stems one by one.
 
-The pool needs no memory. Segment number ``k`` of a stem is a pure function of (tracks, config,
-seed, stem, k); example ``n`` finds segments n to n + size - 1 in the pool, so that with every
-example the oldest goes and a new one comes.
+The pool takes no memory. Segment ``k`` of a stem is a pure function of (tracks, config, seed, stem,
+k); example ``n`` draws from segments n to n + size - 1, as if with every example a new segment
+replaced the oldest.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 from mss_shared.audio import Audio
 from mss_shared.datasets import Track
 from mss_shared.recipe_sections import DataConfig, PoolConfig
-from mss_shared.training.random_mixes import any_of, augment, draw_excerpt, draw_stems
+from mss_shared.training.random_mixes import augment, draw_excerpt, draw_stems, draw_track
 
-# Excerpts tried for one segment; music that is so rarely loud is none of the stem's.
+# Excerpts tried for one segment; a stem that is loud so rarely has no use for a pool.
 _TRIES = 1000
-_SEGMENT = 0x5E6  # tells a segment's seed from an example's
+_SEGMENT = 0x5E6  # keeps the seeds of segments apart from those of examples
 
 
 class SegmentPool:
-    """The segments of all stems.
+    """The pool of segments of all stems.
 
     Args:
         tracks: the training tracks.
@@ -32,7 +32,7 @@ class SegmentPool:
         seed: of the run.
 
     Raises:
-        ValueError: if the pool has no room.
+        ValueError: if the pool's size is less than 1.
     """
 
     def __init__(
@@ -46,25 +46,30 @@ class SegmentPool:
         self.pool = pool
         self.seed = seed
 
-    def draw(self, number: int, rng: np.random.Generator) -> Audio:
-        """Example ``number``'s (stem, channel, sample), augmented with the recipe's probabilities.
+    def draw(self, example: int, rng: np.random.Generator) -> Audio:
+        """The stems of an example: (stem, channel, sample), augmented as the recipe says.
 
-        With ``random_mix_prob`` from the pool, else from one place of one track.
+        With probability ``random_mix_prob`` from the pool, otherwise from one position of one
+        track.
         """
         if rng.random() >= self.config.random_mix_prob:
             return draw_stems(self.tracks, self.together, rng)
-        return np.stack([self._stem(index, number, rng) for index in range(len(self.config.stems))])
+        return np.stack(
+            [self._stem(index, example, rng) for index in range(len(self.config.stems))]
+        )
 
-    def segment(self, index: int, number: int) -> Audio:
-        """Segment ``number`` of stem ``index``: (channel, sample), louder than the floor.
+    def segment(self, index: int, k: int) -> Audio:
+        """Segment ``k`` of the stem at ``index``: (channel, sample), louder than the floor.
 
         Raises:
-            ValueError: if no excerpt of a thousand is.
+            ValueError: if a thousand excerpts are all too quiet.
         """
-        rng = np.random.default_rng([self.seed, number, index, _SEGMENT])
+        rng = np.random.default_rng([self.seed, k, index, _SEGMENT])
         stem = self.config.stems[index]
         for _ in range(_TRIES):
-            excerpt = draw_excerpt(any_of(self.tracks, rng), stem, rng.random(), self.config, rng)
+            excerpt = draw_excerpt(
+                draw_track(self.tracks, rng), stem, rng.random(), self.config, rng
+            )
             if level_db(excerpt) > self.pool.floor_db:
                 return excerpt
         raise ValueError(
@@ -72,12 +77,12 @@ class SegmentPool:
             f"data.pool.floor_db, or leave the stem out"
         )
 
-    def _stem(self, index: int, number: int, rng: np.random.Generator) -> Audio:
+    def _stem(self, index: int, example: int, rng: np.random.Generator) -> Audio:
         size = self.pool.size
-        excerpt = augment(self.segment(index, number + int(rng.integers(size))), self.config, rng)
+        excerpt = augment(self.segment(index, example + int(rng.integers(size))), self.config, rng)
         for probability in self.config.mixup_prob:
             if rng.random() < probability:
-                more = self.segment(index, number + int(rng.integers(size)))
+                more = self.segment(index, example + int(rng.integers(size)))
                 excerpt = excerpt + augment(more, self.config, rng)
         return excerpt
 
