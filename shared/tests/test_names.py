@@ -15,12 +15,13 @@ from tiny_paper.paper import PAPER
 from tiny_songs import RATE, demo_recipe, noise, write_track
 
 from mss_shared import audio
-from mss_shared.checkpoints.checkpoint import Checkpoint, load_checkpoint, save_model
+from mss_shared.checkpoints.checkpoint import load_checkpoint, save_model
 from mss_shared.checkpoints.published import read_published
 from mss_shared.cli import run
 from mss_shared.cli.mss_eval import main as mss_eval
 from mss_shared.datasets import open_dataset
 from mss_shared.evaluation.score_files import run_folder, track_file
+from mss_shared.interfaces import Checkpoint
 from mss_shared.names import inside, is_file_name, is_name, name_like
 from mss_shared.recipe import recipe_digest, recipe_from_text, to_yaml
 from mss_shared.separation.batch.inputs import SongFile

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     import lightning as pl
     from torch import Tensor, nn
 
-    from mss_shared.checkpoints.checkpoint import Checkpoint
     from mss_shared.datasets import Dataset
-    from mss_shared.training.random_mixes import ExampleSets
+    from mss_shared.interfaces import Checkpoint, ExampleSets
 
 __all__ = ["Alias", "AnyPaper", "Option", "Paper", "Verb", "override"]
 

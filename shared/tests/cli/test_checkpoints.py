@@ -13,10 +13,11 @@ from tiny_songs import RATE, demo_recipe, noise
 
 from mss_shared import audio
 from mss_shared.checkpoints import checkpoint
-from mss_shared.checkpoints.checkpoint import Checkpoint, load_checkpoint
+from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.checkpoints.published import Published
 from mss_shared.cli import checkpoints, run
 from mss_shared.cli.checkpoints import key_map
+from mss_shared.interfaces import Checkpoint
 from mss_shared.paper import override
 
 MODEL = PAPER.build_model(demo_recipe().recipe)

@@ -14,13 +14,14 @@ from tiny_paper.recipe import Recipe
 from tiny_songs import RATE, STEMS, demo_recipe, noise
 
 from mss_shared import audio
-from mss_shared.checkpoints.checkpoint import Checkpoint, load_checkpoint, load_checkpoints
+from mss_shared.checkpoints.checkpoint import load_checkpoint, load_checkpoints
 from mss_shared.cli import run
 from mss_shared.datasets import Dataset
+from mss_shared.interfaces import Checkpoint, ExampleSets
 from mss_shared.paper import AnyPaper, Option, Paper, Verb, override
 from mss_shared.separation.separator import interchangeable
 from mss_shared.testing import make_dataset
-from mss_shared.training.random_mixes import ExampleSets, RandomMixes
+from mss_shared.training.random_mixes import RandomMixes
 
 
 class Halved(torch.nn.Module):

@@ -14,7 +14,6 @@ from tiny_paper.paper import PAPER
 from tiny_songs import RATE, STEMS, demo_recipe, make_track, noise, tone, write_track
 
 from mss_shared.audio import Audio
-from mss_shared.checkpoints.checkpoint import Checkpoint
 from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.datasets import Dataset, Track, open_dataset
 from mss_shared.evaluation import score_files
@@ -29,6 +28,7 @@ from mss_shared.evaluation.evaluate import (
 from mss_shared.evaluation.oracles import ORACLES, ideal_ratio_mask, mixture_as_estimate
 from mss_shared.evaluation.protocols import find_protocol
 from mss_shared.evaluation.track_metrics import Engine
+from mss_shared.interfaces import Checkpoint
 from mss_shared.metrics.bsseval import bsseval
 
 SAMPLES = RATE * 5 // 2

@@ -9,7 +9,8 @@ from bs_roformer.community import CommunityConfig, read_community_yaml
 from bs_roformer.model import Roformer
 from bs_roformer.recipe import Recipe
 from bs_roformer.weights import load_network, read_weights
-from mss_shared.checkpoints import Checkpoint, fetch, find_published
+from mss_shared.checkpoints import fetch, find_published
+from mss_shared.interfaces import Checkpoint
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.recipe_sections import InferenceConfig
 

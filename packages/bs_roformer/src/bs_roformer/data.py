@@ -11,7 +11,8 @@ from bs_roformer.model import Roformer
 from bs_roformer.recipe import DataConfig, Recipe
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track
-from mss_shared.training import ExampleSets, RandomMixes, SegmentPool, affect
+from mss_shared.interfaces import ExampleSets
+from mss_shared.training import RandomMixes, SegmentPool, affect
 
 
 class Mixes(RandomMixes):

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from bs_roformer.model import Roformer
     from bs_roformer.training import Training
-    from mss_shared.checkpoints import Checkpoint
     from mss_shared.datasets import Dataset
-    from mss_shared.training import ExampleSets
+    from mss_shared.interfaces import Checkpoint, ExampleSets
 
 # The flags of the fork with a lossless mode and of the training framework it comes from.
 ALIASES = (

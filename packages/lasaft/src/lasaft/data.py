@@ -18,8 +18,9 @@ from torch.utils.data import Dataset as TorchDataset
 from lasaft.model import Separator
 from lasaft.recipe import Recipe
 from mss_shared.datasets import Dataset, Track
+from mss_shared.interfaces import Example, ExampleSets
 from mss_shared.recipe_sections import DataConfig
-from mss_shared.training import ConsecutiveChunks, Example, ExampleSets, RandomMixes
+from mss_shared.training import ConsecutiveChunks, RandomMixes
 
 
 class ConditionedMixes(TorchDataset[Example]):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lasaft.model import Separator
     from lasaft.training import Training
     from mss_shared.datasets import Dataset
-    from mss_shared.training import ExampleSets
+    from mss_shared.interfaces import ExampleSets
 
 
 class LaSAFTPaper(Paper[Recipe, "Separator"]):

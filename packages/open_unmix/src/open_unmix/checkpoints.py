@@ -16,7 +16,8 @@ from typing import Any
 
 from torch import Tensor
 
-from mss_shared.checkpoints import Checkpoint, fill, read_weights_file
+from mss_shared.checkpoints import fill, read_weights_file
+from mss_shared.interfaces import Checkpoint
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.build import build_separator
 from open_unmix.recipe import ModelConfig, Recipe

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from mss_shared.datasets import Dataset, Track
-from mss_shared.training import Example, ExampleSets
+from mss_shared.interfaces import Example, ExampleSets
 from open_unmix.separator import Separator
 
 

@@ -13,9 +13,8 @@ from open_unmix.recipe import Recipe
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mss_shared.checkpoints import Checkpoint
     from mss_shared.datasets import Dataset
-    from mss_shared.training import ExampleSets
+    from mss_shared.interfaces import Checkpoint, ExampleSets
     from open_unmix.separator import Separator
     from open_unmix.training import Training
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mss_shared.checkpoints.checkpoint import (
-        Checkpoint,
         fill,
         load_checkpoint,
         load_checkpoints,
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Checkpoint",
     "Published",
     "WeightsFile",
     "fetch",
@@ -42,7 +40,6 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Checkpoint": "checkpoint",
     "Published": "published",
     "WeightsFile": "third_party",
     "fetch": "published",

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from mss_shared import console
-from mss_shared.checkpoints.checkpoint import Checkpoint
 from mss_shared.checkpoints.digest import weights_digest
+from mss_shared.interfaces import Checkpoint
 from mss_shared.paper import AnyPaper
 from mss_shared.separation.device import BackOff, prepare
 from mss_shared.separation.ensembles import Ensemble, Mirrored, Shifted, group_by_stems

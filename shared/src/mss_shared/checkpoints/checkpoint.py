@@ -25,37 +25,10 @@ from mss_shared.checkpoints.third_party import (
     read_weights_file,
     strip_prefixes,
 )
-from mss_shared.names import check_file_name, check_name, is_name, shorten
+from mss_shared.interfaces import Checkpoint
+from mss_shared.names import check_name, is_name, shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A model with its weights and what is known about their training.
-
-    Attributes:
-        model: in evaluation mode, on the CPU.
-        recipe: the typed recipe.
-        recipe_name: its name.
-        verbatim: whether it was trained without an override; None for a third-party file.
-        leaf_sources: counts of paper, code and ours; None if unknown.
-        training: data set, tracks, steps and seed; None for a third-party file.
-        notes: how the file was read, one line each.
-    """
-
-    model: Any
-    recipe: Any
-    recipe_name: str
-    verbatim: bool | None
-    leaf_sources: dict[str, int] | None
-    training: dict[str, Any] | None
-    notes: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        """Check the stems: they come from a file and become file names."""
-        for stem in self.model.stems:
-            check_file_name(stem, "the name of a stem")
 
 
 def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:

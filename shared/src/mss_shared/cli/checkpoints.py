@@ -15,7 +15,6 @@ from torch import Tensor
 
 from mss_shared import console
 from mss_shared.checkpoints.checkpoint import (
-    Checkpoint,
     adapt_weights,
     find_published_recipe,
     from_recipe,
@@ -29,6 +28,7 @@ from mss_shared.checkpoints.published import (
     read_published,
 )
 from mss_shared.checkpoints.third_party import WeightsFile, read_weights_file
+from mss_shared.interfaces import Checkpoint
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import load_recipe, shipped_recipes, to_yaml
 

@@ -8,7 +8,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from mss_shared import console
-from mss_shared.checkpoints.checkpoint import Checkpoint, load_checkpoints
+from mss_shared.checkpoints.checkpoint import load_checkpoints
+from mss_shared.interfaces import Checkpoint
 from mss_shared.paper import AnyPaper, Option
 from mss_shared.recipe_sections import InferenceConfig
 

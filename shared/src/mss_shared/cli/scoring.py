@@ -9,7 +9,6 @@ from typing import Any
 
 from mss_shared import audio, console
 from mss_shared.audio import Audio
-from mss_shared.checkpoints.checkpoint import Checkpoint
 from mss_shared.datasets import Dataset, Track, open_dataset
 from mss_shared.evaluation.evaluate import (
     Estimator,
@@ -19,6 +18,7 @@ from mss_shared.evaluation.evaluate import (
 from mss_shared.evaluation.evaluate import evaluate as score
 from mss_shared.evaluation.oracles import ORACLES
 from mss_shared.evaluation.track_metrics import OURS, Engine
+from mss_shared.interfaces import Checkpoint
 from mss_shared.names import inside
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from mss_shared.audio import Audio
-from mss_shared.checkpoints.checkpoint import Checkpoint
 from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.console import Report
 from mss_shared.datasets import Dataset, Track
@@ -21,6 +20,7 @@ from mss_shared.evaluation.protocols import aggregate, find_protocol
 from mss_shared.evaluation.run_record import METHOD_FIELDS, describe_protocol, write_record
 from mss_shared.evaluation.score_files import TrackScores, run_folder, write_track
 from mss_shared.evaluation.track_metrics import OURS, Engine, Song
+from mss_shared.interfaces import Checkpoint
 from mss_shared.recipe import recipe_digest
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.device import peak_memory_bytes

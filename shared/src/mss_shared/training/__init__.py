@@ -10,19 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mss_shared.training.augmentation import EffectsConfig, Range, affect
-    from mss_shared.training.random_mixes import (
-        ConsecutiveChunks,
-        Example,
-        ExampleSets,
-        RandomMixes,
-    )
+    from mss_shared.training.random_mixes import ConsecutiveChunks, RandomMixes
     from mss_shared.training.segment_pool import SegmentPool
 
 __all__ = [
     "ConsecutiveChunks",
     "EffectsConfig",
-    "Example",
-    "ExampleSets",
     "RandomMixes",
     "Range",
     "SegmentPool",
@@ -32,8 +25,6 @@ __all__ = [
 _MODULES = {
     "ConsecutiveChunks": "random_mixes",
     "EffectsConfig": "augmentation",
-    "Example": "random_mixes",
-    "ExampleSets": "random_mixes",
     "RandomMixes": "random_mixes",
     "Range": "augmentation",
     "SegmentPool": "segment_pool",

@@ -10,7 +10,7 @@ import lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from mss_shared.training.random_mixes import Example, ExampleSets
+from mss_shared.interfaces import Example, ExampleSets
 
 
 class EpochSampler(Sampler[int]):

@@ -7,20 +7,16 @@ number of machines change which process draws it, but not its samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from mss_shared import audio
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track
+from mss_shared.interfaces import Example, ExampleSets
 from mss_shared.recipe_sections import DataConfig
-
-Example = dict[str, Tensor]
 
 
 class RandomMixes(TorchDataset[Example]):
@@ -89,31 +85,6 @@ class ConsecutiveChunks(TorchDataset[Example]):
             np.stack([_read(track, stem, start, size) for stem in self.config.stems])
         )
         return {"mixture": stems.sum(dim=0), "stems": stems[self.targets]}
-
-
-class SizedExamples(Protocol):
-    """A finite number of examples."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Example: ...
-
-
-@dataclass(frozen=True)
-class ExampleSets:
-    """The examples of a training run.
-
-    Attributes:
-        train: an endless supply, by index.
-        valid: all validation examples.
-        per_epoch: training examples between two validations.
-        valid_batch: batch size in validation; None for that of training.
-    """
-
-    train: TorchDataset[Example]
-    valid: SizedExamples
-    per_epoch: int
-    valid_batch: int | None = None
 
 
 def default_examples(
