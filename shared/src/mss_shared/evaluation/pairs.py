@@ -55,7 +55,7 @@ def pair_tracks(
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}: name the folder of the estimates")
     tracks = dataset.split("test")
-    found = {_key(f.name): folders.stem_files(f) for f in _folders(root)}
+    found = {_key(f.name): folders.find_stem_files(f) for f in _folders(root)}
     estimates = {track.name: found.pop(_key(track.name), {}) for track in tracks}
     known = _references(tracks)
     chosen = tuple(stems) if stems else _estimated(estimates, known)
@@ -86,7 +86,7 @@ def _key(name: str) -> str:
 
 
 def _folders(root: Path) -> list[Path]:
-    return [*folders.track_folders(root), *folders.track_folders(root / "test")]
+    return [*folders.find_track_folders(root), *folders.find_track_folders(root / "test")]
 
 
 def _references(tracks: Sequence[Track]) -> tuple[str, ...]:
