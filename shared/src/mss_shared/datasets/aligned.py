@@ -1,11 +1,11 @@
-"""Pairs of aligned files: the input of a model and the target.
+"""Pairs of aligned files: the input of a model and the stem it should return.
 
     root/train/<track>/mixture.wav     the input
-    root/train/<track>/<stem>.wav      the target, aligned to the sample
+    root/train/<track>/<stem>.wav      the stem, aligned to the sample
     root/valid/<track>/...             optional; without it every tenth training track is held out
     root/test/<track>/...              optional
 
-The mixture need not be a sum of stems: the stem ``rest`` is the mixture minus the target. A
+The mixture need not be a sum of stems: the stem ``rest`` is the mixture minus the other. A
 recipe's ``data.stems`` is then ``[<stem>, rest]``; without random mixes and gains, a training
 example is an excerpt of the pair.
 """

@@ -42,19 +42,19 @@ def read_trackfolder_var(root: Path) -> Dataset:
             f"{first} and {second} are each in {count} tracks of {root}: one stem must be in more "
             f"tracks than any other"
         )
-    target = ranked[0][0] if ranked else ""
+    shared_stem = ranked[0][0] if ranked else ""
     splits = {
-        split: tuple(_pair(track, target) for track in tracks)
+        split: tuple(_pair(track, shared_stem) for track in tracks)
         for split, tracks in tracks_by_split.items()
     }
     return folders.with_validation(Dataset(folders.get_dataset_name(root), root, **splits))
 
 
-def _pair(track: Track, target: str) -> Track:
+def _pair(track: Track, shared_stem: str) -> Track:
     rest = [
         (1.0, path)
         for stem, path in track.stems.items()
-        if stem != target and isinstance(path, Path)
+        if stem != shared_stem and isinstance(path, Path)
     ]
-    stems = {target: track.stems.get(target, Sum(())), REST: Sum(tuple(rest))}
+    stems = {shared_stem: track.stems.get(shared_stem, Sum(())), REST: Sum(tuple(rest))}
     return Track(track.name, stems, None, track.info)
