@@ -49,7 +49,7 @@ _BSSEVAL_SILENCE = f"{_SILENT_FRAME}; {_SILENT_SONG} and does not make the other
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a score is computed; its id stands beside every number.
+    """How a score is computed; its id is stored with every score.
 
     Attributes:
         name, version: part of the id; any change of the definition is a new version.

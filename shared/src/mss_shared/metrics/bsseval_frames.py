@@ -62,8 +62,8 @@ class Levels(NamedTuple):
 class Filters(NamedTuple):
     """Filters on the channels of the references.
 
-    joint: (scored stem of the estimate, channel, given stem, channel, tap), from all references.
-    own: (pair, channel, given stem, channel, tap), from the reference of the pair alone.
+    joint: (scored stem of the estimate, channel, input stem, channel, tap), from all references.
+    own: (pair, channel, input stem, channel, tap), from the reference of the pair alone.
     """
 
     joint: Array
@@ -155,7 +155,7 @@ class FilterBank:
         self.counts = [(len(f.joint), len(f.own)) for f in filters]
 
     def project(self, references: Array) -> list[tuple[Array, Array]]:
-        """(given stem, channel, sample) -> the joint and the own projections of each task.
+        """(input stem, channel, sample) -> the joint and the own projections of each task.
 
         The first taps - 1 samples are history; the others fill complete blocks. Returns (scored
         stem or pair, channel, block, sample); a block is `hop` samples long.

@@ -40,10 +40,10 @@ CHUNK = 1 << 17
 
 @dataclass(frozen=True)
 class Scenario:
-    """The stems to score: entry i is the sum of the given stems `groups[i]`."""
+    """The stems to score: entry i is the sum of the input stems `groups[i]`."""
 
     groups: tuple[tuple[int, ...], ...]
-    stems: int  # number of given stems
+    stems: int  # number of input stems
 
     @classmethod
     def one_per_stem(cls, stems: int) -> "Scenario":
@@ -51,14 +51,14 @@ class Scenario:
 
     @property
     def weights(self) -> Array:
-        """(scored stem, given stem): 1 if the given stem is part of the sum, else 0."""
+        """(scored stem, input stem): 1 if the input stem is part of the sum, else 0."""
         weights = np.zeros((len(self.groups), self.stems))
         for row, group in zip(weights, self.groups, strict=True):
             row[list(group)] = 1.0
         return weights
 
     def mix(self, signals: Array) -> Array:
-        """(given stem, ...) -> (scored stem, ...)."""
+        """(input stem, ...) -> (scored stem, ...)."""
         if self == Scenario.one_per_stem(self.stems):
             return signals
         return np.stack([signals[list(group)].sum(axis=0) for group in self.groups])
