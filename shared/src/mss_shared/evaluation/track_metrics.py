@@ -180,7 +180,7 @@ def whole_track(values: Values) -> Score:
 
     def score(song: Song, targets: Sequence[str], _: Engine = OURS) -> TrackScores:
         frames = {
-            stem: [Frame(0.0, song.seconds, _of_stem(values, song, stem, 0, song.samples))]
+            stem: [Frame(0.0, song.seconds, _score_excerpt(values, song, stem, 0, song.samples))]
             for stem in targets
         }
         return TrackScores(song.name, frames)
@@ -196,7 +196,7 @@ def every_second(values: Values) -> Score:
         starts = range(0, song.samples - second + 1, second)
         frames = {
             stem: [
-                Frame(float(t), 1.0, _of_stem(values, song, stem, start, start + second))
+                Frame(float(t), 1.0, _score_excerpt(values, song, stem, start, start + second))
                 for t, start in enumerate(starts)
             ]
             for stem in targets
@@ -206,7 +206,9 @@ def every_second(values: Values) -> Score:
     return score
 
 
-def _of_stem(values: Values, song: Song, stem: str, start: int, stop: int) -> Mapping[str, float]:
+def _score_excerpt(
+    values: Values, song: Song, stem: str, start: int, stop: int
+) -> Mapping[str, float]:
     """The values of samples ``start`` up to ``stop`` of one stem, in float64."""
     reference, estimate = (
         np.ascontiguousarray(samples(side, start, stop)[0], np.float64)
