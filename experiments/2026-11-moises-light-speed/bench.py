@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    print("| setting | undone | ratio | least s, undone | least s, as it is | outputs apart |")
+    print("| setting | undone | ratio | least s, undone | least s, as is | largest difference |")
     print("|---|---|---|---|---|---|")
     for setting in SETTINGS if "all" in given.settings else given.settings:
         compare(setting, given.rounds)

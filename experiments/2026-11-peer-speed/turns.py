@@ -7,7 +7,7 @@ from statistics import median
 
 from torch import Tensor
 
-HEAD = """| what | ratio | least s, theirs | least s, ours | outputs apart |
+HEAD = """| what | ratio | least s, theirs | least s, ours | largest difference |
 |---|---|---|---|---|"""
 
 

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--duration", type=float, default=30.0)
     words = parser.parse_args()
     columns = "model", "chunk s", "overlap", "window", "context s", "worst dB", "at s"
-    columns += "median dB", "at borders dB", "cost"
+    columns += "median dB", "at seams dB", "cost"
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for name in words.models:
         model, inference = load(name)

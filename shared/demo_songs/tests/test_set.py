@@ -295,7 +295,7 @@ def test_sets_are_kept_in_the_users_cache_directory(tmp_path, monkeypatch, broke
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no manifest.json in .*: give the folder"):
+    with pytest.raises(FileNotFoundError, match=r"no manifest.json in .*: pass the folder"):
         read_manifest(tmp_path)
 
 

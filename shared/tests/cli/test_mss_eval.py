@@ -250,7 +250,7 @@ def spoil_folder(folder: Path) -> None:
         (spoil_missing, "track B - Two has no estimate of bass in "),
         (spoil_length, "the estimate of bass has 16093 samples, the reference 16100: align it, or"),
         (spoil_rate, "the estimate of bass has 44100 Hz, the reference 8000: resample"),
-        (spoil_channels, "the estimate of bass has 1 channels, the reference 2: bring both"),
+        (spoil_channels, "the estimate of bass has 1 channels, the reference 2: convert one"),
         (spoil_unreadable, "B - Two/bass.wav is not a readable sound file"),
         (spoil_nan, "B - Two/drums.wav holds NaN or infinity first at sample 1234: repair"),
         (spoil_folder, "track B - Two has no folder of estimates under "),
@@ -292,7 +292,7 @@ def test_a_run_that_became_incomplete_loses_its_record(songs: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["ref", "nothing"], "there is no folder .*nothing: name the folder of the estimates"),
+        (["ref", "nothing"], "there is no folder .*nothing: pass the folder of the estimates"),
         (["nothing", "est"], "there is no folder .*nothing: "),
         (["ref", "ref"], "no estimates under .* for the 3 tracks of .*: it must hold one folder"),
         (["ref", "est", "--stems", "piano"], "has no references of piano, only of vocals, drums"),
@@ -392,7 +392,7 @@ def test_a_killed_process_is_one_sentence(
 ) -> None:
     monkeypatch.setattr(batch, "_score", _die)
     assert run(songs, "--protocol", "usdr", "--jobs", "2") == 2
-    assert "was killed, perhaps for want of memory: run again with fewer" in capsys.readouterr().err
+    assert "was killed, perhaps for lack of memory: run again with fewer" in capsys.readouterr().err
 
 
 def _die(*_: Any, **__: Any) -> None:

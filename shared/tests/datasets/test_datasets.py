@@ -372,7 +372,7 @@ def test_stem_mp4_files_are_looked_for_in_train_and_test_only(tmp_path: Path) ->
     assert not musdb18.holds_stem_files(tmp_path)
     (tmp_path / "train" / "a.stem.mp4").touch()
     assert musdb18.holds_stem_files(tmp_path)
-    assert not folders.track_folders(tmp_path / "train")
+    assert not folders.find_track_folders(tmp_path / "train")
 
 
 def test_held_out_names_replace_an_earlier_hold_out_and_lose_no_track(tmp_path: Path) -> None:

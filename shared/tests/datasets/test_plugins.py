@@ -126,7 +126,9 @@ def test_a_plugin_that_fails_is_named(install: Install, value: str, said: str) -
 
 def test_a_folder_that_a_plugin_names_must_be_there(install: Install) -> None:
     site = install("lab-songs", lab="open_lab")
-    with pytest.raises(ValueError, match="lab-songs can't open lab: .*/songs/studio is no folder"):
+    with pytest.raises(
+        ValueError, match="lab-songs can't open lab: .*/songs/studio is not a folder"
+    ):
         open_dataset("lab")
     assert not (site / "songs").exists()
 
@@ -135,7 +137,7 @@ def test_a_layouts_name_stays_ours_and_a_warning_says_so(install: Install, tmp_p
     install("lab-songs", aligned="open_lab")
     for place in ("train/a", "train/b"):
         write_track(tmp_path / "pairs" / place, {"mixture": noise(1), "vocals": noise(2)})
-    with pytest.warns(UserWarning, match="aligned of lab-songs is passed over: .* mss-shared's"):
+    with pytest.warns(UserWarning, match="aligned of lab-songs is ignored: .* for mss-shared"):
         dataset = open_dataset(f"aligned:{tmp_path}/pairs")
     assert set(dataset.train[0].stems) == {"vocals", "rest"}
     assert "lab_songs" not in sys.modules
@@ -145,7 +147,7 @@ def test_the_name_of_the_demo_songs_stays_theirs(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("lab-songs", demo="open_lab")
-    with pytest.warns(UserWarning, match="demo of lab-songs is passed over: .* mss-demo-songs's"):
+    with pytest.warns(UserWarning, match="demo of lab-songs is ignored: .* for mss-demo-songs"):
         with pytest.raises(ValueError, match="mss-demo-songs can't open demo:huge"):
             open_dataset("demo:huge")
 
@@ -197,7 +199,7 @@ def test_mss_data_builds_what_a_plugin_builds(
     code, out, _ = mss_data(monkeypatch, capsys, "lab", "--takes", "3")
     assert (code, out) == (0, "built/3\n")
     code, _, err = mss_data(monkeypatch, capsys, "plain")
-    assert code == 2 and "plain is not one to build: open it with --data_root plain" in err
+    assert code == 2 and "plain has nothing to build: open it with --data_root plain" in err
 
 
 def test_a_broken_plugin_hinders_no_other_verb(

@@ -282,7 +282,7 @@ def test_equal_and_opposite_channels_are_found_and_one_sided_stems_scored():
     references[0, 1] = references[0, 0]
     references[1, 1] = -references[0, 0]
     references[2, 1] = 0
-    equal = equal_channels(references, Scenario.as_given(3), (0, 600))
+    equal = equal_channels(references, Scenario.one_per_stem(3), (0, 600))
     assert equal == [(0, 1), (0, 3), (1, 3)]
     assert independent(range(6), equal) == [0, 2, 4, 5]
     assert independent([2, 3], equal) == [2, 3]

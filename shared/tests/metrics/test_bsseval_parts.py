@@ -136,7 +136,7 @@ def arguments_but(**changes: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"estimates": np.ones((2, 2, 399))}, r"\(2, 2, 400\) and estimates \(2, 2, 399\): bring"),
+        ({"estimates": np.ones((2, 2, 399))}, r"\(2, 2, 400\) and estimates \(2, 2, 399\): both"),
         (
             {"references": np.ones(9), "estimates": np.ones(9)},
             r"have shape \(9,\): pass a non-empty",
@@ -149,8 +149,8 @@ def arguments_but(**changes: object) -> dict[str, Any]:
             {"estimates": np.ones((2, 2, 400), complex)},
             "estimates have dtype complex128: pass real",
         ),
-        ({"window": 0.5}, "window is 0.5 samples: give"),
-        ({"hop": float("nan")}, "hop is nan samples: give"),
+        ({"window": 0.5}, "window is 0.5 samples: pass"),
+        ({"hop": float("nan")}, "hop is nan samples: pass"),
         ({"metrics": ("SDR", "SNR")}, r"metrics is \('SDR', 'SNR'\): choose from SDR, ISR"),
         ({"metrics": ()}, r"metrics is \(\): choose"),
         ({"taps": 0}, "taps is 0: "),
@@ -176,13 +176,13 @@ def test_a_sample_that_is_not_finite_is_named(side, stem, channel, sample, value
     given_arguments = arguments_but()
     given_arguments[side][stem, channel, sample] = value
     given_arguments[side][stem, 0, sample + 1 :] = value
-    with pytest.raises(ValueError, match=rf"{side}\[{stem}\] is .* at sample {sample}: mend"):
+    with pytest.raises(ValueError, match=rf"{side}\[{stem}\] is .* at sample {sample}: fix"):
         bsseval(**given_arguments)
 
 
 @pytest.mark.parametrize(("stems", "index"), [(1, 0), (4, 4), (4, -1)])
 def test_vocals_must_be_one_of_several_stems(stems: int, index: int):
-    with pytest.raises(ValueError, match=f"vocals_index is {index} of {stems} stems: name"):
+    with pytest.raises(ValueError, match=f"vocals_index is {index} of {stems} stems: pass"):
         bsseval_with_accompaniment(*song(0, stems, 1, 50), index, window=10, hop=10)
 
 

@@ -293,6 +293,6 @@ def test_arrays_of_silence_and_perfect_arrays_warn_of_nothing() -> None:
 @pytest.mark.parametrize("metric", METRICS)
 def test_an_array_and_a_tensor_are_refused_together(metric: Any) -> None:
     stem = noise(0, 2, 4_100)
-    said = "of type ndarray and Tensor: pass numpy arrays alone, or torch tensors alone"
+    said = "of type ndarray and Tensor: pass only numpy arrays, or only torch tensors"
     with pytest.raises(ValueError, match=said):
         metric(stem.numpy(), stem)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mss_shared.metrics import stft
-from mss_shared.metrics.bleedfull import bleedless_fullness, hz_of_mel, mel_filters, mel_of_hz
+from mss_shared.metrics.bleedfull import bleedless_fullness, hz_to_mel, mel_filters, mel_to_hz
 from mss_shared.metrics.l1freq import l1_freq
 from mss_shared.metrics.stft import Padding, magnitude_blocks
 
@@ -129,10 +129,10 @@ def test_other_rates_and_no_samples_are_refused() -> None:
 
 
 def test_mel_is_linear_to_1_khz_and_logarithmic_above() -> None:
-    found = [mel_of_hz(hz) for hz in (0.0, 200.0, 1_000.0, 6_400.0, 40_960.0)]
+    found = [hz_to_mel(hz) for hz in (0.0, 200.0, 1_000.0, 6_400.0, 40_960.0)]
     assert found == pytest.approx([0.0, 3.0, 15.0, 42.0, 69.0])
     for mel in (0.0, 3.0, 14.999, 15.0, 42.0, 59.5):
-        assert mel_of_hz(hz_of_mel(mel)) == pytest.approx(mel)
+        assert hz_to_mel(mel_to_hz(mel)) == pytest.approx(mel)
 
 
 def test_mel_bands_have_the_area_1_and_their_tops_rise_from_0_to_half_the_rate() -> None:
@@ -141,8 +141,8 @@ def test_mel_bands_have_the_area_1_and_their_tops_rise_from_0_to_half_the_rate()
     areas = filters.sum(axis=-1) * RATE / 4_096
     assert areas[-128:].tolist() == pytest.approx([1.0] * 128, abs=0.01)  # 10 bins wide or more
     tops = filters.argmax(axis=-1)[-256:] * RATE / 4_096
-    spaces = np.diff([mel_of_hz(float(hz)) for hz in tops])
+    spaces = np.diff([hz_to_mel(float(hz)) for hz in tops])
     assert bool((spaces > 0).all())
-    assert mel_of_hz(RATE / 2) - mel_of_hz(float(tops[-1])) == pytest.approx(
-        mel_of_hz(RATE / 2) / 513, abs=0.01
+    assert hz_to_mel(RATE / 2) - hz_to_mel(float(tops[-1])) == pytest.approx(
+        hz_to_mel(RATE / 2) / 513, abs=0.01
     )

@@ -1,7 +1,7 @@
-"""Build a demo set once, resume what was interrupted, and leave a manifest.
+"""Build a demo set once, resume an interrupted build, and leave a manifest.
 
-Songs are written into a folder beside their place and renamed, the manifest last; processes that
-build the same set at once make the same bytes and the first rename wins.
+Songs are written into a temporary folder and renamed into place, the manifest last. Processes that
+build the same set at the same time make the same bytes, and the first rename wins.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ def demo_root(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """The folder of a demo set, built first where it isn't there yet.
+    """The folder of a demo set, which is built first if it does not exist.
 
     A set whose manifest matches is returned at once. An interrupted build keeps its finished
-    songs. Workers are processes of their own, so a calling script needs no `if __name__` guard.
+    songs. Workers are separate programs, so a calling script needs no `if __name__` guard.
 
     Args:
         settings: what to build, one of SIZES or your own.
-        cache: folder that holds sets, a subfolder each; the user's cache directory by default.
+        cache: folder with a subfolder per set; the user's cache directory by default.
         jobs: worker processes; the number of processors by default.
         progress: called with (song name, songs done, songs in all) after each song.
 
@@ -86,18 +86,18 @@ def read_manifest(root: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if the folder has none.
-        ValueError: if it is no JSON object.
+        ValueError: if it is not a JSON object.
     """
     path = Path(root) / MANIFEST
     if not path.is_file():
         raise FileNotFoundError(
-            f"no {MANIFEST} in {root}: give the folder of a demo set that was built to its end"
+            f"no {MANIFEST} in {root}: pass the folder of a demo set that was built completely"
         )
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(
-            f"{path} is no JSON ({error}): delete it to build the set again"
+            f"{path} is not valid JSON ({error}): delete it to build the set again"
         ) from error
     if not isinstance(manifest, dict):
         raise ValueError(
@@ -140,13 +140,13 @@ def _versions(settings: DemoSettings) -> dict[str, str]:
 
 
 def _is_whole(folder: Path, plan: SongPlan) -> bool:
-    """Every wav file of a song is there in full length."""
+    """Whether every wav file of a song is there in full length."""
     paths = [folder / f"{name}.wav" for name in FILES]
     return all(path.is_file() and path.stat().st_size > _wav_bytes(plan) for path in paths)
 
 
 def _is_complete(root: Path, settings: DemoSettings, plans: list[SongPlan]) -> bool:
-    """The manifest is of these settings and this generator, and no file is missing."""
+    """Whether the manifest matches the settings and this generator, and no file is missing."""
     try:
         manifest = read_manifest(root)
     except (FileNotFoundError, ValueError):
@@ -158,7 +158,7 @@ def _is_complete(root: Path, settings: DemoSettings, plans: list[SongPlan]) -> b
 
 
 def _is_current(folder: Path, plan: SongPlan, versions: dict[str, str]) -> bool:
-    """A finished song of this plan, generator and package versions."""
+    """Whether a folder is a finished song of this plan, generator and package versions."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -174,7 +174,7 @@ def _build(
     jobs: int,
     progress: Progress | None,
 ) -> None:
-    # Imported here: the pool's users alone need it, and a finished set needs no building.
+    # Imported here: only a build needs it, and a finished set is not built.
     from mss_demo_songs.pool import make_songs
 
     versions = _versions(settings)
@@ -197,7 +197,7 @@ def _build(
 
 
 def _sweep(root: Path) -> None:
-    """Remove what builds left behind that were killed a day ago or earlier."""
+    """Remove what builds left behind that were killed at least a day ago."""
     for left in root.glob(f"{WORKPLACE_PREFIX}*"):
         if time.time() - left.stat().st_mtime > STALE_SECONDS:
             shutil.rmtree(left, ignore_errors=True)
@@ -206,7 +206,7 @@ def _sweep(root: Path) -> None:
 def _remaining(
     root: Path, plans: list[SongPlan], versions: dict[str, str], workplace: Path
 ) -> list[SongPlan]:
-    """The songs still to make; folders that hold anything else are taken out of the way."""
+    """The songs still to make; folders that are no longer current are moved out of the way."""
     current = {
         root / plan.split / plan.name
         for plan in plans
@@ -219,12 +219,12 @@ def _remaining(
     return [plan for plan in plans if root / plan.split / plan.name not in current]
 
 
-def _move_in(made: Path, place: Path) -> None:
-    """Rename a finished song to its place, unless another process was first."""
+def _move_in(finished: Path, destination: Path) -> None:
+    """Rename a finished song into place, unless another process was first."""
     try:
-        made.rename(place)
+        finished.rename(destination)
     except OSError:
-        if not place.is_dir():
+        if not destination.is_dir():
             raise
 
 
@@ -235,7 +235,7 @@ def _write_manifest(
     versions: dict[str, str],
     workplace: Path,
 ) -> None:
-    # Imported here, with NumPy and SciPy behind it: a finished set is found without them.
+    # Imported here, as it loads NumPy and SciPy, which a finished set does not need.
     from mss_demo_songs.song import file_digests
 
     digests = {

@@ -25,13 +25,13 @@ from mss_demo_songs.styles import (
     programs_for,
 )
 
-#: Share of a song that a two-bar intro may take; a longer one leaves the singer too little.
+#: Largest share of a song for a two-bar intro; a longer one leaves the singer too little.
 LONGEST_INTRO = 0.25
 
 
 @dataclass(frozen=True)
 class Song:
-    """A composed song: what the renderer plays and what meta.json tells.
+    """A composed song, as the renderer plays it and meta.json describes it.
 
     Attributes:
         plan: what was asked for.

@@ -28,7 +28,7 @@ MINOR_LOOPS = (
 )
 
 
-def scale_of(key: int, minor: bool) -> tuple[int, ...]:
+def get_scale(key: int, minor: bool) -> tuple[int, ...]:
     """The seven pitch classes of a major or natural minor scale on `key`."""
     steps = MINOR_SCALE if minor else MAJOR_SCALE
     return tuple((key + step) % 12 for step in steps)
@@ -36,7 +36,7 @@ def scale_of(key: int, minor: bool) -> tuple[int, ...]:
 
 def chord_on(degree: int, key: int, minor: bool, seventh: bool) -> Chord:
     """The triad or seventh chord on a scale degree; the fifth of a minor key is dominant."""
-    scale = scale_of(key, minor)
+    scale = get_scale(key, minor)
     if minor and degree == 5:
         # The raised leading note of harmonic minor, which the melody then sings as well.
         scale = tuple((key + step) % 12 for step in (0, 2, 3, 5, 7, 8, 11))

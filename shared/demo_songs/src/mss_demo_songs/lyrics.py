@@ -13,7 +13,7 @@ ONSETS = (
     + ("v", "w", "z", "tS", "dZ", "T", "bl", "br", "dr", "fl", "gl", "kr", "sl", "st", "tr")
 )  # fmt: skip
 VOWELS = ("a", "A:", "E", "I", "i:", "u:", "U", "V", "oU", "eI", "aI", "O:", "3:")
-#: The empty coda stands several times, as open syllables sing best.
+#: The empty coda is listed several times, because open syllables sing best.
 CODAS = ("", "", "", "", "", "n", "m", "l", "s", "t", "d", "z", "k", "N", "v", "nd", "st")
 
 #: Phonemes made without the vocal folds; consonants outside of this table are voiced.
@@ -38,10 +38,10 @@ class Syllable:
 
 def write_lyrics(rng: np.random.Generator) -> list[Syllable]:
     """The different syllables of one song, sorted by spelling."""
-    found: dict[str, Syllable] = {}
-    while len(found) < SYLLABLES_PER_SONG:
+    syllables: dict[str, Syllable] = {}
+    while len(syllables) < SYLLABLES_PER_SONG:
         onset = ONSETS[rng.integers(len(ONSETS))]
         vowel = VOWELS[rng.integers(len(VOWELS))]
         syllable = Syllable(onset, vowel, CODAS[rng.integers(len(CODAS))])
-        found[syllable.spelling] = syllable
-    return [found[spelling] for spelling in sorted(found)]
+        syllables[syllable.spelling] = syllable
+    return [syllables[spelling] for spelling in sorted(syllables)]

@@ -26,18 +26,18 @@ CONTROLS = ((CHANNEL_VOLUME, 110), (11, 127), (91, 0), (93, 0))
 
 @functools.cache
 def sound_font() -> bytes:
-    """The General MIDI sound font inside the installed pretty_midi, which is not imported.
+    """The General MIDI sound font of the installed pretty_midi, which is not imported.
 
     Raises:
         FileNotFoundError: if the package or its sound font is missing.
     """
-    found = importlib.util.find_spec("pretty_midi")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("pretty_midi")
+    if spec is None or spec.origin is None:
         raise FileNotFoundError(
             "pretty_midi, whose sound font plays the demo set, is not installed: "
             "pip install mss-demo-songs"
         )
-    path = Path(found.origin).parent / SOUND_FONT
+    path = Path(spec.origin).parent / SOUND_FONT
     if not path.is_file():
         raise FileNotFoundError(
             f"no {SOUND_FONT} in {path.parent}: reinstall the pinned pretty_midi with "

@@ -1,7 +1,7 @@
 """The demo songs as ``--data_root demo`` and ``mss-data demo``: a plugin of mss-shared.
 
-pyproject.toml registers ``demo`` under the entry point group ``mss_shared.datasets``; what that
-asks for is described in mss-shared, and nothing of it is imported here.
+pyproject.toml registers ``demo`` in the entry point group ``mss_shared.datasets``. mss-shared
+documents the interface of plugins; nothing of it is imported here.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from mss_demo_songs.settings import SIZES
 
 
 class DemoSongs:
-    """The generated songs in three sizes, or in any other through the flags."""
+    """The generated songs, in three sizes or, through the flags, in any other."""
 
     def __call__(self, variant: str, progress: Progress | None = None) -> Path:
-        """The folder of one of the SIZES, built first where it isn't there yet; small if empty.
+        """The folder of one of the SIZES, built first if needed; small without a variant.
 
         Raises:
             ValueError: if there is no such size.
@@ -30,7 +30,7 @@ class DemoSongs:
         return demo_root(SIZES[size], progress=progress)
 
     def add_flags(self, parser: argparse.ArgumentParser) -> None:
-        """The flags of ``mss-data demo``."""
+        """Add the flags of ``mss-data demo``."""
         parser.add_argument("--size", choices=tuple(SIZES), default="small")
         parser.add_argument("--train", type=int, help="training songs instead of the size's")
         parser.add_argument("--test", type=int, help="test songs instead of the size's")
@@ -43,10 +43,10 @@ class DemoSongs:
         parser.add_argument("--jobs", type=int, help="processes; all cores if not given")
 
     def build(self, arguments: argparse.Namespace, progress: Progress | None = None) -> Path:
-        """The folder of the set that the flags describe, built first where it isn't there yet.
+        """The folder of the set that the flags describe, built first if needed.
 
         Raises:
-            ValueError: if a number lies outside its range.
+            ValueError: if a value is out of range.
             ModuleNotFoundError, OSError, RuntimeError: as ``demo_root``.
         """
         settings = SIZES[arguments.size]

@@ -1,4 +1,4 @@
-"""Worker processes that share a list of songs; the caller's thread hears of each finished one."""
+"""Worker processes that share a list of songs, and report each finished one to the caller."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _start() -> subprocess.Popen[str]:
 
 
 def _ask(process: subprocess.Popen[str], request: dict[str, Any]) -> dict[str, str]:
-    """One song by one worker."""
+    """Let one worker make one song."""
     assert process.stdin is not None and process.stdout is not None
     line = ""
     try:
@@ -69,7 +69,7 @@ def _stop(processes: Sequence[subprocess.Popen[str]], threads: Sequence[threadin
         thread.join()
     for process in processes:
         for pipe in (process.stdin, process.stdout):
-            # A request that the worker never read is lost with it.
+            # A request that the worker never read is lost.
             with contextlib.suppress(OSError):
                 assert pipe is not None
                 pipe.close()
@@ -108,6 +108,6 @@ def make_songs(
             yield plan
     finally:
         with contextlib.suppress(queue.Empty):
-            while True:  # a thread whose worker was ended must find no other song
+            while True:  # a thread whose worker was ended must not take another song
                 todo.get_nowait()
         _stop(processes, threads)

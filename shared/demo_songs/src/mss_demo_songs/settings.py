@@ -1,4 +1,4 @@
-"""What a demo set holds: its size, its seed, and the plan of each of its songs."""
+"""The content of a demo set: its size, its seed, and a plan of each song."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 
 from mss_demo_songs.styles import STYLES
 
-#: Raised whenever a change moves a sample; an older set in the cache is then built again.
+#: Increased whenever a change moves a sample; older sets in the cache are then built again.
 GENERATOR_VERSION = "1"
 SAMPLE_RATE = 44_100
-#: Seeds of one set: training songs count from the base, test songs and edge cases stand apart.
+#: Seeds of a set: training songs count from its base, test songs and edge cases from further on.
 SEEDS_PER_SET, FIRST_TEST_SEED, FIRST_EDGE_SEED = 100_000, 50_000, 90_000
 INSTRUMENTAL_EVERY = 12
 VALIDATION_SONGS = 3
@@ -19,18 +19,18 @@ VALIDATION_SONGS = 3
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """The settings that decide every sample of a demo set.
+    """The settings that determine every sample of a demo set.
 
     Attributes:
         train: training songs, at least 1.
-        test: test songs, at least 1; one edge-case song comes on top, outside of the test folder.
+        test: test songs, at least 1; an edge case is made as well, outside the test folder.
         seconds: length of every song, 4 s to 600 s.
-        seed: another seed gives other songs.
-        vocals: False replaces the sung voice by a choir of the sound font and drops the need for
-            the two speech packages; the manifest's name says so.
+        seed: a different seed gives different songs.
+        vocals: False replaces the singing voice by a choir of the sound font, so that the two
+            speech packages are not needed; the manifest's name says so.
 
     Raises:
-        ValueError: if a number lies outside its range.
+        ValueError: if a value is out of range.
     """
 
     train: int
@@ -40,15 +40,15 @@ class DemoSettings:
     vocals: bool
 
     def __post_init__(self) -> None:
-        for name, found, low, high in (
+        for name, value, low, high in (
             ("train", self.train, 1, 9_999),
             ("test", self.test, 1, 9_999),
             ("seconds", self.seconds, 4, 600),
             ("seed", self.seed, 0, 999_999),
         ):
-            if not low <= found <= high:
+            if not low <= value <= high:
                 raise ValueError(
-                    f"the demo set was asked for {name} {found}: "
+                    f"the demo set was asked for {name} {value}: "
                     f"{name} must lie between {low} and {high}"
                 )
 
@@ -62,14 +62,14 @@ SIZES: dict[str, DemoSettings] = {
 
 @dataclass(frozen=True)
 class SongPlan:
-    """One song before it is composed; equal plans give equal samples.
+    """The plan of a song; equal plans give equal samples.
 
     Attributes:
         split: "train", "test" or "edge".
         name: folder name, `<NN>-<style>-<seed>`.
         style: key of `styles.STYLES`.
         seed: the song's own seed.
-        seconds: its length.
+        seconds: the song's length.
         voice: "sung", "choir" (the sound font sings) or "none" (vocals are exactly zero).
     """
 
@@ -82,7 +82,7 @@ class SongPlan:
 
 
 def short_name(settings: DemoSettings) -> str:
-    """The size's name, or a digest of the settings where they match no size."""
+    """The size's name, or a digest of the settings if they match none."""
     for size, known in SIZES.items():
         if known == settings:
             return size
@@ -115,7 +115,7 @@ def plan_songs(settings: DemoSettings) -> list[SongPlan]:
         style = styles[index % len(styles)]
         songs.append(plan("train", index, style, base + index, "none" if instrumental else voice))
     for index in range(settings.test):
-        # Five has no common factor with twelve, so few test songs already span the styles.
+        # Five and twelve have no common factor, so even a few test songs cover different styles.
         style = styles[5 * index % len(styles)]
         songs.append(plan("test", index, style, base + FIRST_TEST_SEED + index, voice))
     songs.append(plan("edge", 0, "funk", base + FIRST_EDGE_SEED, "none"))
@@ -123,6 +123,6 @@ def plan_songs(settings: DemoSettings) -> list[SongPlan]:
 
 
 def validation_names(songs: list[SongPlan]) -> list[str]:
-    """The last three training songs; fewer where training would be left without a song."""
+    """The last three training songs; fewer if no song would be left for training."""
     train = [song.name for song in songs if song.split == "train"]
     return train[max(1, len(train) - VALIDATION_SONGS) :]

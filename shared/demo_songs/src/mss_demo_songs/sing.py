@@ -128,21 +128,21 @@ def _blank(frames: int, bins: int) -> _Frames:
 
 
 def _lay_syllables(slots: list[_Slot], bank: list[SpokenSyllable], frames: int) -> _Frames:
-    """Every syllable's frames at their place, joined by a short cross-fade of log envelopes."""
+    """Lay every syllable's frames in place, joined by a short cross-fade of log envelopes."""
     laid = _blank(frames, FFT_SIZE // 2 + 1)
     for slot in slots:
         spoken = bank[slot.sung.syllable]
         source = _source_frames(slot, spoken)
         low = np.minimum(source.astype(int), len(spoken.envelope) - 2)
         share = (source - low)[:, None]
-        place = slice(slot.onset, slot.onset + len(source))
+        span = slice(slot.onset, slot.onset + len(source))
         loudness = 2 * np.log(slot.sung.note.velocity / 90.0)
-        laid.envelope[place] = (
+        laid.envelope[span] = (
             spoken.envelope[low] * (1 - share) + spoken.envelope[low + 1] * share + loudness
         )
         nearest = np.round(source).astype(int)
-        laid.voiced[place] = spoken.voiced[nearest]
-        laid.noise[place] = spoken.noise[nearest]
+        laid.voiced[span] = spoken.voiced[nearest]
+        laid.noise[span] = spoken.noise[nearest]
     for slot in slots[1:]:
         for frame in range(max(1, slot.onset - 1), min(frames - 1, slot.onset + 1)):
             around = laid.envelope[frame - 1] + laid.envelope[frame + 1]
@@ -269,7 +269,7 @@ def sing(
     return np.asarray(take + _air(take, rng))
 
 
-def chorus_of(melody: tuple[SungNote, ...]) -> tuple[SungNote, ...]:
+def get_chorus(melody: tuple[SungNote, ...]) -> tuple[SungNote, ...]:
     """The notes of the chorus."""
     return tuple(sung for sung in melody if sung.section == "chorus")
 

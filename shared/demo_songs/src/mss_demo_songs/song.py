@@ -17,7 +17,7 @@ from mss_demo_songs.master import Integers, master
 from mss_demo_songs.settings import GENERATOR_VERSION, SAMPLE_RATE, SongPlan
 from mss_demo_songs.stems import mix_stems
 
-#: First word of every seed, so that other users of small seeds draw other numbers.
+#: Part of every seed, so that other programs with small seeds draw different numbers.
 SEED_CONSTANT = 20_261_103
 
 
@@ -30,7 +30,7 @@ def make_song(plan: SongPlan) -> tuple[Song, dict[str, Integers]]:
 
 
 def describe(song: Song, versions: dict[str, str]) -> dict[str, Any]:
-    """What meta.json tells; note times in seconds, rounded to a tenth of a millisecond."""
+    """The content of meta.json; note times in seconds, rounded to a tenth of a millisecond."""
     parts = [
         {
             "name": part.name,
@@ -73,7 +73,7 @@ def write_song(plan: SongPlan, folder: Path, versions: dict[str, str]) -> None:
     """
     song, files = make_song(plan)
     for name, sound in files.items():
-        # Through memory, so that a full disk is the system's OSError and not a library's own.
+        # Through memory, so that a full disk raises the system's OSError, not the library's error.
         buffer = io.BytesIO()
         wavfile.write(buffer, SAMPLE_RATE, np.ascontiguousarray(sound.T))
         (folder / f"{name}.wav").write_bytes(buffer.getvalue())

@@ -1,4 +1,4 @@
-"""A program of its own: speak a list of syllables with espeak-ng, then end.
+"""A separate program: speak a list of syllables with espeak-ng, then exit.
 
 espeak-ng keeps state between utterances that no call clears, so each song speaks its syllables,
 sorted, in a fresh process. It is run by path, `python -I -S speech_process.py`, and imports

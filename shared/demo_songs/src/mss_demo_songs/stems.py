@@ -22,7 +22,7 @@ from mss_demo_songs.effects import (
 from mss_demo_songs.lyrics import write_lyrics
 from mss_demo_songs.midi import render
 from mss_demo_songs.score import Part
-from mss_demo_songs.sing import chorus_of, shifted, sing, third_above
+from mss_demo_songs.sing import get_chorus, shifted, sing, third_above
 from mss_demo_songs.speech import syllable_bank
 
 #: Level of each part of `other` against its chord part, in dB.
@@ -93,7 +93,7 @@ def sing_takes(song: Song, samples: int, rng: np.random.Generator) -> Sound:
     assert song.singer is not None
     bank = syllable_bank(song.singer, write_lyrics(rng))
     takes = pan(sing(song.melody, bank, song.singer, samples, rng), 0.0)
-    chorus = chorus_of(song.melody)
+    chorus = get_chorus(song.melody)
     if song.singer.doubled and chorus:
         for late, position in ((-0.012, -0.6), (0.012, 0.6)):
             double = sing(shifted(chorus, late), bank, song.singer, samples, rng)

@@ -1,8 +1,8 @@
-"""A process that makes songs: a JSON object per line on standard input and on standard output.
+"""A process that makes songs; requests and answers are JSON, one object per line, over a pipe.
 
 A request has plan (the fields of SongPlan), folder (where to write) and versions; the answer is
 {"song": name} or {"song": name, "error": text, "kind": exception class}. Workers are started as
-`python -m mss_demo_songs.worker`, so that a caller needs no `if __name__` guard.
+`python -m mss_demo_songs.worker`, so that a calling script needs no `if __name__` guard.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def answer(line: str) -> dict[str, str]:
         write_song(plan, folder, request["versions"])
     except OSError as error:
         return {"song": plan.name, "kind": "OSError", "error": error.strerror or str(error)}
-    except Exception as error:  # the parent raises it again, with the song's name
+    except Exception as error:  # the parent process raises it with the song's name
         kind = type(error).__name__
         return {"song": plan.name, "kind": kind, "error": f"{kind}: {error}"}
     return {"song": plan.name}
@@ -41,7 +41,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # The builder was killed; closing the pipe at exit would complain a second time.
+        # The parent was killed; closing the pipe at exit would fail a second time.
         os._exit(1)
 
 

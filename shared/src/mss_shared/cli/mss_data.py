@@ -35,7 +35,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     info.add_argument("root", help="a folder, or a name such as demo or demo:tiny")
     info.set_defaults(run=_info)
     # A plugin is loaded only for its own verb: a broken one must not stop the others.
-    for name in plugins.names():
+    for name in plugins.list_names():
         what = "the generated demo songs" if name == "demo" else f"the data set {name}"
         verb = verbs.add_parser(name, help=f"build {what}", allow_abbrev=False)
         if words[:1] == [name]:

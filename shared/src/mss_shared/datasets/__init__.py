@@ -1,4 +1,4 @@
-"""Data sets: one module per kind on disk; ``open_dataset`` picks by what it finds."""
+"""Data sets: one module per layout on disk; ``open_dataset`` recognises which one it is."""
 
 from mss_shared.datasets.opening import open_dataset
 from mss_shared.datasets.tracks import STEMS, Dataset, Track

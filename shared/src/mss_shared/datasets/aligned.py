@@ -1,13 +1,13 @@
-"""Pairs of files: what a model hears and what it should give.
+"""Pairs of aligned files: the input of a model and the stem it should return.
 
-    root/train/<track>/mixture.wav     what it hears
-    root/train/<track>/<stem>.wav      what it should give, sample by sample aligned
+    root/train/<track>/mixture.wav     the input
+    root/train/<track>/<stem>.wav      the stem, aligned to the sample
     root/valid/<track>/...             optional; without it every tenth training track is held out
     root/test/<track>/...              optional
 
-The mixture need not be a sum: the stem ``rest`` is what it has besides the other one, so that both
-add up to it. A recipe's ``data.stems`` is then ``[<stem>, rest]``; without random mixes and gains
-a training example is an excerpt of the pair.
+The mixture need not be a sum of stems: the stem ``rest`` is the mixture minus the other. A
+recipe's ``data.stems`` is then ``[<stem>, rest]``; without random mixes and gains, a training
+example is an excerpt of the pair.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ def read_aligned(root: Path) -> Dataset:
         ValueError: if a track folder has no mixture, or not exactly one other file.
     """
     splits = {
-        split: tuple(_read_pair(folder) for folder in folders.track_folders(root / split))
+        split: tuple(_read_pair(folder) for folder in folders.find_track_folders(root / split))
         for split in folders.SPLITS
     }
-    return folders.with_validation(Dataset(folders.dataset_name(root), root, **splits))
+    return folders.with_validation(Dataset(folders.get_dataset_name(root), root, **splits))
 
 
 def _read_pair(folder: Path) -> Track:
     track = folders.read_track(folder)
     if track.mixture is None or len(track.stems) != 1:
         raise ValueError(
-            f"{folder} holds {', '.join(sorted(folders.stem_files(folder)))}: a pair is "
+            f"{folder} holds {', '.join(sorted(folders.find_stem_files(folder)))}: a pair is "
             f"mixture.wav and one other file"
         )
     [(stem, path)] = track.stems.items()

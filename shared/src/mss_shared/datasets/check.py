@@ -12,33 +12,33 @@ from mss_shared.audio import Audio, AudioInfo
 from mss_shared.datasets import folders
 from mss_shared.datasets.tracks import STEMS
 
-# MUSDB18-HQ's mixtures are sums rounded once more: two 16-bit steps are no fault.
+# MUSDB18-HQ's mixtures are sums that were rounded again: a difference of two 16-bit steps is fine.
 SUM_TOLERANCE = 2 / 32_768
 
 
 def check_root(root: Path, stems: tuple[str, ...] = STEMS) -> Iterator[tuple[str, list[str]]]:
-    """Yield (split/track, faults) for every track folder; an empty list means sound.
+    """Yield (split/track, faults) for every track folder; a flawless track has no faults.
 
     Raises:
         ValueError: if there is no track folder at all.
     """
-    found = [
+    tracks = [
         (f"{split}/{folder.name}" if split else folder.name, folder)
         for split in (*folders.SPLITS, "")
-        for folder in folders.track_folders(root / split)
+        for folder in folders.find_track_folders(root / split)
         if split or folder.name not in folders.SPLITS
     ]
-    if not found:
+    if not tracks:
         raise ValueError(
-            f"no track folders under {root}: name the folder that holds train/ and test/"
+            f"no track folders under {root}: pass the folder that holds train/ and test/"
         )
-    for name, folder in found:
+    for name, folder in tracks:
         yield name, check_track(folder, stems)
 
 
 def check_track(folder: Path, stems: tuple[str, ...] = STEMS) -> list[str]:
     """List one track's faults: missing or unreadable files, differing headers, silence, sums."""
-    files = folders.stem_files(folder)
+    files = folders.find_stem_files(folder)
     faults = [f"no {stem}.wav" for stem in (*stems, "mixture") if stem not in files]
     infos: dict[str, AudioInfo] = {}
     signals: dict[str, Audio] = {}
@@ -58,7 +58,7 @@ def check_track(folder: Path, stems: tuple[str, ...] = STEMS) -> list[str]:
 def _header_faults(infos: dict[str, AudioInfo]) -> list[str]:
     faults = []
     for unit in ("samples", "sample_rate", "channels"):
-        values = {stem: getattr(found, unit) for stem, found in infos.items()}
+        values = {stem: getattr(info, unit) for stem, info in infos.items()}
         if len(set(values.values())) > 1:
             listed = ", ".join(f"{stem} {value}" for stem, value in values.items())
             faults.append(f"{unit} differ: {listed}")

@@ -1,12 +1,11 @@
-"""Any folder of track folders, MUSDB18-HQ's layout among them.
+"""Any folder of track folders, including MUSDB18-HQ's layout.
 
     root/train/<track>/{mixture,vocals,drums,bass,other}.wav
     root/valid/<track>/...      optional; without it every tenth training track is held out
     root/test/<track>/...
 
-The mixture file is optional, stems may be any names, files may be wav or flac. A root whose own
-children are track folders is read as test tracks alone. Open-Unmix's users know it as
-``trackfolder_fix``.
+The mixture file is optional, stems may have any names, files may be wav or flac. If the root itself
+holds track folders, they are all test tracks. Open-Unmix calls this layout ``trackfolder_fix``.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ SPLITS = ("train", "valid", "test")
 
 
 def read(root: Path, name: str, faults: dict[str, str] | None = None) -> Dataset:
-    """List the tracks of a folder by reading headers only.
+    """List the tracks of a folder; reads headers only.
 
     Args:
         root: the folder.
-        name: the data set's.
-        faults: if given, a broken test track is left out and its name and fault are put here.
+        name: the data set's name.
+        faults: if given, broken test tracks are left out and added here, name to fault.
 
     Raises:
         ValueError: if there is no track folder, a file is unreadable, or the files of one track
@@ -48,27 +47,27 @@ def read(root: Path, name: str, faults: dict[str, str] | None = None) -> Dataset
 
 
 def with_validation(dataset: Dataset) -> Dataset:
-    """The data set; if it has no validation tracks, every tenth training track becomes one."""
+    """Hold out every tenth training track if the data set has no validation tracks."""
     if not dataset.valid and len(dataset.train) > 1:
         return hold_out(dataset, tuple(track.name for track in dataset.train[::10]))
     return dataset
 
 
-def dataset_name(root: Path) -> str:
-    """How tables call a folder."""
+def get_dataset_name(root: Path) -> str:
+    """The name of a folder in tables."""
     return name_like(root.resolve().name, "folder")
 
 
 def hold_out(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
-    """Make the named tracks the validation split, and all others of train and valid train."""
+    """Make the named tracks the validation split, and all others the training split."""
     tracks = sorted((*dataset.train, *dataset.valid), key=lambda track: track.name)
     valid = tuple(track for track in tracks if track.name in names)
     train = tuple(track for track in tracks if track.name not in names)
     return replace(dataset, train=train, valid=valid)
 
 
-def stem_files(folder: Path) -> dict[str, Path]:
-    """Stem (or ``mixture``) name to sound file, in a track's folder; wav before flac."""
+def find_stem_files(folder: Path) -> dict[str, Path]:
+    """Stem (or ``mixture``) to its sound file in a track's folder; wav takes precedence."""
     files: dict[str, Path] = {}
     for suffix in SUFFIXES:
         for path in sorted(folder.glob(f"*{suffix}")):
@@ -77,16 +76,16 @@ def stem_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def track_folders(folder: Path) -> list[Path]:
-    """Folders below ``folder`` that hold at least one sound file, by name."""
+def find_track_folders(folder: Path) -> list[Path]:
+    """The folders directly below that hold at least one sound file, sorted by name."""
     if not folder.is_dir():
         return []
-    return [path for path in sorted(folder.iterdir()) if path.is_dir() and stem_files(path)]
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and find_stem_files(path)]
 
 
 def _read_split(folder: Path, faults: dict[str, str] | None = None) -> tuple[Track, ...]:
     tracks = []
-    for path in track_folders(folder):
+    for path in find_track_folders(folder):
         try:
             tracks.append(read_track(path))
         except ValueError as error:
@@ -97,25 +96,25 @@ def _read_split(folder: Path, faults: dict[str, str] | None = None) -> tuple[Tra
 
 
 def read_track(folder: Path) -> Track:
-    """One track folder; ValueError if its files differ in length, rate or channels."""
-    files = stem_files(folder)
+    """Open one track folder; ValueError if its files differ in length, rate or channels."""
+    files = find_stem_files(folder)
     infos = {stem: audio.info(path) for stem, path in files.items()}
     stems = {stem: path for stem, path in files.items() if stem != "mixture"}
     if not stems:
         raise ValueError(f"{folder} holds a mixture but no stems: add one wav file per stem")
     first = next(iter(stems))
-    for stem, found in infos.items():
-        if _shape(found) != _shape(infos[first]):
+    for stem, info in infos.items():
+        if _shape(info) != _shape(infos[first]):
             raise ValueError(
-                f"{folder}: {stem} has {_say(found)}, {first} has {_say(infos[first])}: "
+                f"{folder}: {stem} has {_describe(info)}, {first} has {_describe(infos[first])}: "
                 f"all files of a track must agree (mss-data check lists every track)"
             )
     return Track(folder.name, stems, files.get("mixture"), infos[first])
 
 
-def _shape(found: AudioInfo) -> tuple[int, int, int]:
-    return found.samples, found.sample_rate, found.channels
+def _shape(info: AudioInfo) -> tuple[int, int, int]:
+    return info.samples, info.sample_rate, info.channels
 
 
-def _say(found: AudioInfo) -> str:
-    return f"{found.samples} samples at {found.sample_rate} Hz in {found.channels} channels"
+def _describe(info: AudioInfo) -> str:
+    return f"{info.samples} samples at {info.sample_rate} Hz in {info.channels} channels"

@@ -1,9 +1,9 @@
-"""A folder that says itself how it is called and which tracks validate, in a ``manifest.json``.
+"""A folder whose ``manifest.json`` gives its name and its validation tracks.
 
     root/manifest.json                 {"name": "lab_live", "validation": ["01-song", "07-song"]}
     root/{train,test}/<track>/...      as `mss_shared.datasets.folders` reads them
 
-Further fields are the maker's own. The demo songs have one.
+Other fields are up to whoever makes the folder. The demo songs come with a manifest.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ def has_manifest(root: Path) -> bool:
 
 
 def read_with_manifest(root: Path, faults: dict[str, str] | None = None) -> Dataset:
-    """Open a folder that has a manifest; ``faults`` is that of `folders.read`.
+    """Open a folder that has a manifest; ``faults`` is as in `folders.read`.
 
     Raises:
-        ValueError: if the manifest is no JSON object, has no name that may be a data set's or no
-            list of validation tracks, or the tracks are faulty.
+        ValueError: if the manifest is not a JSON object, has no valid name or no list of
+            validation tracks, or the tracks are faulty.
     """
     path = root / MANIFEST
     manifest = _read(path)
@@ -48,7 +48,7 @@ def _read(path: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{path} is no JSON ({shorten(str(error))}): repair it, or remove it"
+            f"{path} is not valid JSON ({shorten(str(error))}): fix it, or remove it"
         ) from None
     if not isinstance(manifest, dict):
         raise ValueError(

@@ -1,7 +1,7 @@
-"""MUSDB18: its 14 validation tracks, and its ``.stem.mp4`` files decoded once to wav.
+"""MUSDB18: its 14 validation tracks, and its ``.stem.mp4`` files, decoded to wav once.
 
-The mp4 files are read through ``musdb``, which needs ffmpeg and ffprobe on the path even to be
-imported; it is imported only here, only when such files are opened.
+The mp4 files are read through ``musdb``. Even importing it takes ffmpeg and ffprobe on the path, so
+it is imported only when such files are opened.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ VALIDATION = (
 def name_validation(dataset: Dataset, broken: int = 0) -> Dataset:
     """Hold out the 14 tracks if all are there; name the full wav set ``musdb18hq``.
 
-    ``broken`` test tracks belong to the set but are not listed in it.
+    ``broken`` counts test tracks that belong to the set but were left out of it.
     """
     tracks = dataset.train + dataset.valid
     names = {track.name for track in tracks}
@@ -65,7 +65,7 @@ def holds_stem_files(root: Path) -> bool:
 def decode(root: Path, progress: Report | None = None) -> Path:
     """Decode every ``.stem.mp4`` below ``root`` to wav folders in the user's cache, once.
 
-    A track that is complete in the cache is not decoded again; each appears whole or not at all.
+    A track in the cache is not decoded again: its folder appears complete or not at all.
 
     Raises:
         ValueError: without ffmpeg and ffprobe on the path, or without the ``musdb`` package.
@@ -87,14 +87,14 @@ def _open_database(root: Path) -> Any:
     missing = [tool for tool in ("ffmpeg", "ffprobe") if shutil.which(tool) is None]
     if missing:
         raise ValueError(
-            f"{root} holds .stem.mp4 files and {' and '.join(missing)} can't be found: install "
+            f"{root} holds .stem.mp4 files, but {' and '.join(missing)} can't be found: install "
             f"ffmpeg, or use MUSDB18-HQ's wav files"
         )
     try:
         import musdb
     except ImportError:
         raise ValueError(
-            f'{root} holds .stem.mp4 files: pip install "mss-shared[data]", which reads them'
+            f'{root} holds .stem.mp4 files: pip install "mss-shared[data]" to read them'
         ) from None
     return musdb.DB(root=str(root))
 

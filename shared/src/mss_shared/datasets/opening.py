@@ -12,7 +12,8 @@ from mss_shared.datasets.sourcefolder import read_sourcefolder
 from mss_shared.datasets.trackfolder_var import read_trackfolder_var
 from mss_shared.datasets.tracks import Dataset
 
-# What can't be told from the folders alone is named before them: --data_root aligned:FOLDER.
+# Layouts that can't be recognised from the folders are given as a prefix: --data_root
+# aligned:FOLDER.
 LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
     "aligned": read_aligned,
     "sourcefolder": read_sourcefolder,
@@ -23,16 +24,16 @@ LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
 def open_dataset(
     data_root: str | Path, progress: Progress | None = None, faults: dict[str, str] | None = None
 ) -> Dataset:
-    """Open a data set; make the demo songs or decode MUSDB18's mp4 files if need be.
+    """Open a data set; builds the demo songs or decodes MUSDB18's mp4 files first if needed.
 
     Args:
         data_root: a MUSDB18-HQ folder; a MUSDB18 folder of ``.stem.mp4`` files; any folder with
             ``train/`` and ``test/`` folders of track folders; a folder of track folders, which are
             then all test tracks; ``aligned:``, ``sourcefolder:`` or ``trackfolder_var:`` and a
-            folder of that layout; or the name of a data set that a package has registered
+            folder in that layout; or the name of a data set that a package has registered
             (`mss_shared.datasets.plugins`), such as ``demo`` or ``demo:tiny``.
         progress: called with (song, songs done, songs in all) while something is built.
-        faults: if given, broken test tracks are left out and put here, name to sentence.
+        faults: if given, broken test tracks are left out and added here, name to sentence.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
@@ -41,20 +42,20 @@ def open_dataset(
     """
     name, colon, rest = str(data_root).partition(":")
     if name in LAYOUTS and colon:
-        plugins.find_entry(name)  # warns of one that is passed over
-        return _open_layout(name, _existing(rest))
-    found = plugins.open_plugin(name, rest, progress)
-    if isinstance(found, Dataset):
-        return found
-    return _open_folder(_existing(data_root) if found is None else found, progress, faults)
+        plugins.find_entry(name)  # warns of a plugin under a reserved name
+        return _open_layout(name, _check_folder(rest))
+    opened = plugins.open_plugin(name, rest, progress)
+    if isinstance(opened, Dataset):
+        return opened
+    return _open_folder(_check_folder(data_root) if opened is None else opened, progress, faults)
 
 
-def _existing(folder: str | Path) -> Path:
+def _check_folder(folder: str | Path) -> Path:
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(
             f"there is no folder {root}: --data_root must be the folder that holds train/ and "
-            f"test/, or a name ({', '.join(plugins.names())})"
+            f"test/, or a name ({', '.join(plugins.list_names())})"
         )
     return root
 
@@ -62,7 +63,7 @@ def _existing(folder: str | Path) -> Path:
 def _open_folder(root: Path, progress: Progress | None, faults: dict[str, str] | None) -> Dataset:
     if manifest.has_manifest(root):
         return manifest.read_with_manifest(root, faults)
-    name = folders.dataset_name(root)
+    name = folders.get_dataset_name(root)
     if musdb18.holds_stem_files(root):
         root, name = musdb18.decode(root, progress), "musdb18"
     dataset = folders.read(root, name, faults)

@@ -1,13 +1,13 @@
-"""A folder per stem, each with any sound files: nothing belongs together.
+"""A folder per stem, each with any sound files; files of different stems are unrelated.
 
     root/train/vocals/*.wav
     root/train/drums/*.wav
     root/valid/vocals/*.wav            optional; without it every tenth training track is held out
     root/test/...                      optional
 
-Files are sorted by length and put together, the longest of each stem, the second longest, and so
-on; a stem with fewer files starts over. Such a track ends with its shortest file. A recipe with
-``random_mix_prob: 1.0`` draws every stem from a track of its own.
+Tracks are made by sorting the files of each stem by length: the longest of each stem, the second
+longest, and so on; a stem with fewer files starts over. A track is as long as its shortest file.
+With ``random_mix_prob: 1.0`` a recipe draws every stem from a different track.
 """
 
 from __future__ import annotations
@@ -34,30 +34,30 @@ def read_sourcefolder(root: Path) -> Dataset:
     if len(stems) > 1:
         listed = " and ".join(sorted(", ".join(sorted(names)) for names in stems))
         raise ValueError(f"the splits of {root} have {listed}: give each the same stem folders")
-    return folders.with_validation(Dataset(folders.dataset_name(root), root, **splits))
+    return folders.with_validation(Dataset(folders.get_dataset_name(root), root, **splits))
 
 
 def _read_split(folder: Path) -> tuple[Track, ...]:
-    files = {stem.name: _by_length(stem) for stem in folders.track_folders(folder)}
-    count = max((len(found) for found in files.values()), default=0)
+    files = {stem.name: _by_length(stem) for stem in folders.find_track_folders(folder)}
+    count = max((len(of_stem) for of_stem in files.values()), default=0)
     return tuple(
-        _together(folder, number, {stem: f[number % len(f)] for stem, f in files.items()})
-        for number in range(count)
+        _make_track(folder, index, {stem: f[index % len(f)] for stem, f in files.items()})
+        for index in range(count)
     )
 
 
 def _by_length(folder: Path) -> list[File]:
-    found = [(path, audio.info(path)) for path in folders.stem_files(folder).values()]
-    return sorted(found, key=lambda file: (-file[1].samples, file[0].name))
+    files = [(path, audio.info(path)) for path in folders.find_stem_files(folder).values()]
+    return sorted(files, key=lambda file: (-file[1].samples, file[0].name))
 
 
-def _together(folder: Path, number: int, files: dict[str, File]) -> Track:
+def _make_track(folder: Path, index: int, files: dict[str, File]) -> Track:
     infos = {stem: info for stem, (_, info) in files.items()}
-    forms = {stem: (info.sample_rate, info.channels) for stem, info in infos.items()}
-    if len(set(forms.values())) > 1:
-        listed = ", ".join(f"{stem} {rate} Hz x {c}" for stem, (rate, c) in forms.items())
-        raise ValueError(f"files below {folder} differ, {listed}: convert them to one form")
+    formats = {stem: (info.sample_rate, info.channels) for stem, info in infos.items()}
+    if len(set(formats.values())) > 1:
+        listed = ", ".join(f"{stem} {rate} Hz x {c}" for stem, (rate, c) in formats.items())
+        raise ValueError(f"files below {folder} differ, {listed}: convert them to one format")
     first = next(iter(infos.values()))
     info = replace(first, samples=min(info.samples for info in infos.values()))
     stems = {stem: path for stem, (path, _) in files.items()}
-    return Track(f"{number:05d}", stems, None, info)
+    return Track(f"{index:05d}", stems, None, info)

@@ -1,14 +1,14 @@
-"""Track folders with one stem in common and any others besides.
+"""Track folders that share one stem and otherwise hold any files.
 
     root/train/<track>/vocals.wav      the stem that most tracks share
     root/train/<track>/<any>.wav       the rest, any number of files
     root/valid/<track>/...             optional; without it every tenth training track is held out
     root/test/<track>/...              optional
 
-The stem is the one that the most training tracks have; where it is missing it is silent, and all
-other files together are the stem ``rest``. A mixture file is not read: the mixture is the sum. A
-recipe's ``data.stems`` is ``[<stem>, rest]``; ``random_mix_prob`` is how often the rest comes from
-another track.
+The shared stem is the one that most tracks have. In a track without it, it is silence; all other
+files together are the stem ``rest``. A mixture file is ignored: the mixture is the sum. A recipe's
+``data.stems`` is ``[<stem>, rest]``; ``random_mix_prob`` is how often the rest comes from another
+track.
 """
 
 from __future__ import annotations
@@ -25,30 +25,36 @@ def read_trackfolder_var(root: Path) -> Dataset:
     """Open a folder of track folders of varying stems.
 
     Raises:
-        ValueError: if two stems are equally common, or files of a track differ in form.
+        ValueError: if two stems are equally common, or files of a track differ in length, rate or
+            channels.
     """
-    found = {
-        split: [folders.read_track(folder) for folder in folders.track_folders(root / split)]
+    tracks_by_split = {
+        split: [folders.read_track(folder) for folder in folders.find_track_folders(root / split)]
         for split in folders.SPLITS
     }
-    counts = Counter(stem for tracks in found.values() for track in tracks for stem in track.stems)
+    counts = Counter(
+        stem for tracks in tracks_by_split.values() for track in tracks for stem in track.stems
+    )
     ranked = counts.most_common(2)
     if len(ranked) == 2 and ranked[0][1] == ranked[1][1]:
         (first, count), (second, _) = ranked
         raise ValueError(
             f"{first} and {second} are each in {count} tracks of {root}: one stem must be in more "
-            f"than any other"
+            f"tracks than any other"
         )
-    target = ranked[0][0] if ranked else ""
-    splits = {split: tuple(_pair(t, target) for t in tracks) for split, tracks in found.items()}
-    return folders.with_validation(Dataset(folders.dataset_name(root), root, **splits))
+    shared_stem = ranked[0][0] if ranked else ""
+    splits = {
+        split: tuple(_pair(track, shared_stem) for track in tracks)
+        for split, tracks in tracks_by_split.items()
+    }
+    return folders.with_validation(Dataset(folders.get_dataset_name(root), root, **splits))
 
 
-def _pair(track: Track, target: str) -> Track:
+def _pair(track: Track, shared_stem: str) -> Track:
     rest = [
         (1.0, path)
         for stem, path in track.stems.items()
-        if stem != target and isinstance(path, Path)
+        if stem != shared_stem and isinstance(path, Path)
     ]
-    stems = {target: track.stems.get(target, Sum(())), REST: Sum(tuple(rest))}
+    stems = {shared_stem: track.stems.get(shared_stem, Sum(())), REST: Sum(tuple(rest))}
     return Track(track.name, stems, None, track.info)

@@ -1,4 +1,4 @@
-"""What every data set is made of: tracks, which read any excerpt of any stem from disk."""
+"""Data sets and their tracks, which read any excerpt of any stem from disk."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ STEMS = ("vocals", "drums", "bass", "other")
 
 @dataclass(frozen=True)
 class Sum:
-    """A stem that is no file of its own: files added, or subtracted by a factor of -1.
+    """A stem without a file of its own: a sum of files, or a difference, with a factor of -1.
 
     Attributes:
-        parts: (factor, file); no part is silence.
+        parts: (factor, file) each; without any, the stem is silent.
     """
 
     parts: tuple[tuple[float, Path], ...]
 
     @classmethod
     def of(cls, *sources: Path | Sum) -> Sum:
-        """Files and sums added."""
+        """The sum of files and sums."""
         parts = (s.parts if isinstance(s, Sum) else ((1.0, s),) for s in sources)
         return cls(tuple(part for several in parts for part in several))
 
 
 @dataclass(frozen=True)
 class Track:
-    """One song: a sound file per stem, all of one length, rate and channel count.
+    """One song: a sound file per stem, all with the same length, rate and channel count.
 
     Attributes:
         name: the track's folder name.
-        stems: stem name to file, or to a sum of files.
+        stems: stem to its file, or to a sum of files.
         mixture: the mixture's file, or None if the mixture is the sum of the stems.
-        info: length, rate and channels, the same for every file; files may be longer.
+        info: length, rate and channels of every file; files may be longer.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Track:
     info: AudioInfo
 
     def read_stem(self, stem: str, start: int = 0, samples: int | None = None) -> Audio:
-        """(channel, sample) float32 of one stem, read by seeking."""
+        """Read (channel, sample) float32 of one stem by seeking."""
         if stem not in self.stems:
             raise ValueError(
                 f"track {self.name} has no stem {stem!r}, only {', '.join(self.stems)}: "
@@ -68,11 +68,11 @@ class Track:
     def read_stems(
         self, stems: tuple[str, ...], start: int = 0, samples: int | None = None
     ) -> Audio:
-        """(stem, channel, sample) float32, in the order asked for."""
+        """Read (stem, channel, sample) float32, in the order of ``stems``."""
         return np.stack([self.read_stem(stem, start, samples) for stem in stems])
 
     def read_mixture(self, start: int = 0, samples: int | None = None) -> Audio:
-        """(channel, sample) float32 of the mixture: its file, or the sum of all stems."""
+        """Read (channel, sample) float32 of the mixture: its file, or the sum of all stems."""
         if self.mixture is not None:
             return audio.read(self.mixture, start, samples)
         total: Audio = self.read_stems(tuple(self.stems), start, samples).sum(axis=0)
@@ -80,7 +80,7 @@ class Track:
 
 
 def check_fits(track: Track, stems: Sequence[str], sample_rate: int, channels: int) -> None:
-    """Raise ValueError unless a track has some stems, and the rate and channels of a model."""
+    """Raise ValueError unless a track has these stems, and the rate and channels of a model."""
     for stem in stems:
         if stem not in track.stems:
             raise ValueError(
@@ -99,7 +99,7 @@ class Dataset:
     """A data set opened for reading.
 
     Attributes:
-        name: how tables call it (``musdb18hq``, ``demo_small``, the folder's name otherwise).
+        name: the name in tables: ``musdb18hq``, ``demo_small``, otherwise the folder's name.
         root: the folder.
         train, valid, test: tracks of each split; valid is disjoint from train.
     """

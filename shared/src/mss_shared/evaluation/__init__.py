@@ -1,1 +1,1 @@
-"""From estimates to score files: protocols, their metrics, records, oracles."""
+"""From estimates to score files: protocols, track metrics, run records, oracles."""

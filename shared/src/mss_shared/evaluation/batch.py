@@ -1,4 +1,4 @@
-"""Score many tracks: in parallel, going on where an earlier run stopped, keeping what is done."""
+"""Score many tracks in parallel; a repeated run scores only what is missing."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from mss_shared.evaluation.track_metrics import BSSEVAL_METRICS, Engine, Song
 from mss_shared.metrics.bsseval_signals import cpu_count
 from mss_shared.names import is_file_name, is_name
 
-Found = dict[str, TrackScores]  # by the protocol's label
+ScoresByLabel = dict[str, TrackScores]  # by the protocol's label
 
 
 @dataclass
 class Batch:
-    """What scoring a set of tracks gave.
+    """The scores of a set of tracks.
 
     Attributes:
-        tracks: track to its scores by protocol label, as they stand in the files.
-        faults: track to one sentence.
-        differences: largest distance between museval and ours by metric, in dB.
+        tracks: track to its scores by protocol label, as rounded in the files.
+        faults: track to the reason, in one sentence, why it has no scores.
+        differences: metric to the largest difference between museval and ours, in dB.
     """
 
-    tracks: dict[str, Found] = field(default_factory=dict)
+    tracks: dict[str, ScoresByLabel] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     differences: dict[str, float] = field(default_factory=dict)
 
 
 class Journal:
-    """Which tracks of a run are done, and from which files; lives beside the scores."""
+    """Which tracks of a run are done, and from which files; stored beside the scores."""
 
     def __init__(self, folder: Path, engine: Engine) -> None:
         self.folder, self.engine = folder, engine
@@ -53,7 +53,7 @@ class Journal:
             self.entries = _read_entries(self.path)
 
     def find(self, song: Song, protocol: Protocol) -> TrackScores | None:
-        """The scores of an earlier run, if the same files gave them and they are still there."""
+        """The scores of an earlier run, if they are intact and the same files gave them."""
         entry = self.entries.get(f"{protocol.label}/{song.name}")
         path = score_files.track_file(self.folder, protocol.label, song.name)
         if not entry or entry["inputs"] != self._inputs(song, protocol) or not path.is_file():
@@ -64,21 +64,21 @@ class Journal:
         read = score_files.from_json(text, song.name, protocol.id, str(path))
         return TrackScores(song.name, read.targets, entry["notes"], protocol.id)
 
-    def add(self, song: Song, protocol: Protocol, found: TrackScores) -> None:
-        """Write a track's scores, then that they are done."""
+    def add(self, song: Song, protocol: Protocol, scores: TrackScores) -> None:
+        """Write a track's scores, then record that they are done."""
         self.entries[f"{protocol.label}/{song.name}"] = {
             "inputs": self._inputs(song, protocol),
-            "sha256": score_files.write_track(self.folder, protocol.label, found),
-            "notes": dict(found.notes),
+            "sha256": score_files.write_track(self.folder, protocol.label, scores),
+            "notes": dict(scores.notes),
         }
         atomic.write_text(self.path, json.dumps(self.entries, indent=2) + "\n")
 
     def digests(self, protocol: Protocol, tracks: Sequence[str]) -> dict[str, str]:
-        """Track to the SHA-256 of its file."""
+        """Track to the SHA-256 of its score file."""
         return {name: self.entries[f"{protocol.label}/{name}"]["sha256"] for name in tracks}
 
     def keep_only(self, protocols: Sequence[Protocol], tracks: Sequence[str]) -> None:
-        """Remove score files of tracks and protocols that this run does not have."""
+        """Remove the score files of tracks and protocols that are not part of this run."""
         kept = {f"{p.label}/{name}" for p in protocols for name in tracks}
         for key in sorted(set(self.entries) - kept):
             label, _, name = key.partition("/")
@@ -92,7 +92,7 @@ class Journal:
             atomic.write_text(self.path, json.dumps(self.entries, indent=2) + "\n")
 
     def _inputs(self, song: Song, protocol: Protocol) -> str:
-        """Digest of the protocol's id and of every file's place, size and time."""
+        """Digest of the protocol's id and of every file's path, size and time."""
         lines = [protocol.id, *protocol.targets, *song.stems, str(self.engine.museval)]
         for signals in (song.references, song.estimates, song.mixture):
             assert isinstance(signals, FileSignals)
@@ -103,17 +103,17 @@ class Journal:
 
 
 def _read_entries(path: Path) -> dict[str, dict[str, Any]]:
-    """Label/track to what a journal says of it; what is odd is scored again."""
+    """Label/track to its journal entry; malformed entries are dropped, so they are scored again."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        journal = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError):
         return {}
-    entries = found.items() if isinstance(found, dict) else ()
+    entries = journal.items() if isinstance(journal, dict) else ()
     return {key: entry for key, entry in entries if _is_entry(key, entry)}
 
 
 def _is_entry(key: str, entry: Any) -> bool:
-    """Whether key and values are of the kind that ``Journal.add`` writes."""
+    """Whether key and values have the form that ``Journal.add`` writes."""
     label, _, track = key.partition("/")
     if not (is_name(label) and is_file_name(track) and isinstance(entry, dict)):
         return False
@@ -138,27 +138,27 @@ def score_batch(
     Args:
         songs: tracks whose signals are files.
         protocols: with their targets chosen.
-        folder: the run's.
-        jobs: processes; by default one per CPU. No bit of a file depends on it.
-        engine: who computes BSSEval; with museval the distance to ours is measured too.
+        folder: the run's folder.
+        jobs: processes; by default one per CPU. The files are the same to the bit for any number.
+        engine: what computes BSSEval; museval is also compared with ours.
         progress: called with (track, done, all).
 
     Returns:
-        What was found, and the journal.
+        The scores, and the journal.
     """
     chosen = engine or Engine()
     journal, batch = Journal(folder, chosen), Batch()
     todo: list[tuple[Song, list[Protocol]]] = []
     for song in songs:
         earlier = {p.label: journal.find(song, p) for p in protocols}
-        batch.tracks[song.name] = {k: found for k, found in earlier.items() if found}
+        batch.tracks[song.name] = {k: scores for k, scores in earlier.items() if scores}
         if missing := [p for p in protocols if not earlier[p.label]]:
             todo.append((song, missing))
     done, total = len(songs) - len(todo), len(songs)
     if progress is not None:
         progress(f"{done} done before" if done else "", done, total)
     if todo:
-        (folder / "run.json").unlink(missing_ok=True)  # complete no more
+        (folder / "run.json").unlink(missing_ok=True)  # it marks complete runs only
     for (song, missing), result in _results(todo, jobs, chosen):
         done += 1
         if isinstance(result, str):
@@ -174,15 +174,16 @@ def score_batch(
 def _keep(
     batch: Batch, journal: Journal, song: Song, protocols: Sequence[Protocol], result: _Result
 ) -> None:
-    for protocol, found in zip(protocols, result.scores, strict=True):
-        journal.add(song, protocol, found)
-        # As written, so that a run in two parts gives the numbers of a run in one.
-        read = score_files.from_json(score_files.to_json(found), song.name, protocol.id)
+    for protocol, scores in zip(protocols, result.scores, strict=True):
+        journal.add(song, protocol, scores)
+        # Rounded as in the file, so that an interrupted run gives the numbers of an uninterrupted
+        # one.
+        read = score_files.from_json(score_files.to_json(scores), song.name, protocol.id)
         batch.tracks[song.name][protocol.label] = TrackScores(
-            song.name, read.targets, found.notes, protocol.id
+            song.name, read.targets, scores.notes, protocol.id
         )
-    for metric, distance in result.differences.items():
-        batch.differences[metric] = max(distance, batch.differences.get(metric, 0.0))
+    for metric, difference in result.differences.items():
+        batch.differences[metric] = max(difference, batch.differences.get(metric, 0.0))
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class _Result:
 def _results(
     todo: Sequence[tuple[Song, list[Protocol]]], jobs: int | None, engine: Engine
 ) -> Iterator[tuple[tuple[Song, list[Protocol]], _Result | str]]:
-    """Each item with its result, or a sentence, as they come."""
+    """Each item with its result, or with an error sentence, in order of completion."""
     cpus = cpu_count()
     count = max(1, min(jobs or cpus, len(todo)))
     work = partial(_score, engine=Engine(engine.museval, max(1, cpus // count)))
@@ -202,7 +203,7 @@ def _results(
         for song, protocols in todo:
             yield (song, protocols), work(song, [p.name for p in protocols])
         return
-    # Spawned, not forked: threads of the libraries do not survive a fork.
+    # Spawned, not forked: the libraries' threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=context) as pool:
         futures = {
@@ -220,37 +221,37 @@ def _outcome(result: Callable[[], _Result | str]) -> _Result | str:
     try:
         return result()
     except BrokenProcessPool:
-        return "its process was killed, perhaps for want of memory: run again with fewer --jobs"
+        return "its process was killed, perhaps for lack of memory: run again with fewer --jobs"
 
 
 def _score(song: Song, names: Sequence[str], engine: Engine) -> _Result | str:
-    """One song under some protocols; in a process of its own if there are several jobs."""
+    """Score one song under some protocols; runs in a process of its own if jobs are several."""
     try:
         protocols = [find_protocol(name).on(song.stems) for name in names]
-        found = tuple(protocol(song, engine) for protocol in protocols)
+        scores = tuple(protocol(song, engine) for protocol in protocols)
         differences = {}
         if engine.museval:
             ours = tuple(protocol(song, Engine(workers=engine.workers)) for protocol in protocols)
-            differences = _differences(found, ours)
-        return _Result(found, differences)
+            differences = _differences(scores, ours)
+        return _Result(scores, differences)
     except (ValueError, OSError, ImportError, MemoryError) as error:
         return console.sentence(error) or "not enough memory: run again with fewer --jobs"
 
 
 def _differences(theirs: Sequence[TrackScores], ours: Sequence[TrackScores]) -> dict[str, float]:
-    """Largest distance by metric of BSSEval; infinite where only one of the two is a number."""
+    """BSSEval metric to the largest difference; infinite where only one side is NaN."""
     largest: dict[str, float] = {}
-    for one, other in zip(theirs, ours, strict=True):
-        for stem, frames in one.targets.items():
-            for frame, mine in zip(frames, other.targets[stem], strict=True):
-                for metric in set(frame.metrics) & set(BSSEVAL_METRICS):
-                    distance = _distance(frame.metrics[metric], mine.metrics[metric])
-                    largest[metric] = max(distance, largest.get(metric, 0.0))
+    for their_scores, our_scores in zip(theirs, ours, strict=True):
+        for stem, their_frames in their_scores.targets.items():
+            for their_frame, our_frame in zip(their_frames, our_scores.targets[stem], strict=True):
+                for metric in set(their_frame.metrics) & set(BSSEVAL_METRICS):
+                    difference = _difference(their_frame.metrics[metric], our_frame.metrics[metric])
+                    largest[metric] = max(difference, largest.get(metric, 0.0))
     return largest
 
 
-def _distance(one: float, other: float) -> float:
-    if one == other or (math.isnan(one) and math.isnan(other)):
+def _difference(theirs: float, ours: float) -> float:
+    if theirs == ours or (math.isnan(theirs) and math.isnan(ours)):
         return 0.0
-    distance = abs(one - other)
-    return math.inf if math.isnan(distance) else distance
+    difference = abs(theirs - ours)
+    return math.inf if math.isnan(difference) else difference

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-COST_SECONDS = 6.0  # of audio, over which operations are counted
+COST_SECONDS = 6.0  # of audio, on which operations are counted
 
 
 def count_gmac(model: torch.nn.Module) -> float:
-    """Thousand million multiply-accumulates per second of audio, over 6 s; half the counted FLOP.
+    """Giga multiply-accumulates (GMAC) per second of audio, measured on 6 s; half the FLOPs.
 
-    Matrix products, convolutions, attention and recurrent layers are counted; transforms and
-    element-wise work are not.
+    Matrix products, convolutions, attention and recurrent layers count; Fourier transforms and
+    element-wise operations do not.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -36,22 +36,22 @@ def _gpu_layers(frames: Any, weights: Any, *_: Any, out_shape: Any = None, **__:
 
 
 def _recurrent(frames: Any, weights: Any) -> int:
-    """FLOP of recurrent layers: every matrix once per frame of (frame, batch, feature)."""
+    """FLOPs of recurrent layers on (frame, batch, feature): every matrix once per frame."""
     matrices = [shape for shape in weights if len(shape) == 2]
     return 2 * int(frames[0]) * int(frames[1]) * sum(int(a) * int(b) for a, b in matrices)
 
 
 def _linear(x: Any, weight: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
-    """FLOP of (..., features in) times (features out, features in)."""
+    """FLOPs of (..., features in) times (features out, features in)."""
     return 2 * int(prod(x[:-1])) * int(weight[0]) * int(weight[1])
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
-    """FLOP of the two products of (batch, head, token, feature)."""
+    """FLOPs of attention's two matrix products on (batch, head, token, feature)."""
     return 2 * int(prod(query[:3])) * int(key[2]) * (int(query[3]) + int(value[3]))
 
 
-# Operations for CPUs, and fused layers, that torch's counter does not know.
+# CPU and fused operations that torch's own counter does not know.
 _MORE = {
     torch.ops.aten.mkldnn_rnn_layer: _cpu_layer,
     torch.ops.aten._cudnn_rnn: _gpu_layers,

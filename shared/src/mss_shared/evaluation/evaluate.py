@@ -32,14 +32,15 @@ Summary = dict[str, dict[str, dict[str, float]]]
 
 @dataclass
 class Estimator:
-    """Something that estimates stems, and what a table should say about it.
+    """Something that estimates stems, and its description for tables.
 
     Attributes:
         stems: names of the estimates, in order.
         estimate: track -> (stem, channel, sample).
         about: the fields of ``run.json`` that describe the method.
-        best_order: whether its stems have no order of their own: each track is scored in the best.
-        seconds, audio_seconds: time spent in ``estimate`` and audio it covered, so far.
+        best_order: whether its stems are interchangeable (permutation-invariant outputs); each
+            track is then scored in the order that fits best.
+        seconds, audio_seconds: time spent in ``estimate``, and audio covered, so far.
     """
 
     stems: tuple[str, ...]
@@ -50,16 +51,16 @@ class Estimator:
     audio_seconds: float = field(default=0.0)
 
     def __call__(self, track: Track) -> Audio:
-        """Estimate and keep the time."""
-        began = time.perf_counter()
+        """Estimate the stems of a track, timed."""
+        start = time.perf_counter()
         result = self.estimate(track)
-        self.seconds += time.perf_counter() - began
+        self.seconds += time.perf_counter() - start
         self.audio_seconds += track.info.seconds
         return result
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of work per second of audio; below 1 is faster than playing."""
+        """Seconds of computation per second of audio; below 1 is faster than real time."""
         return self.seconds / self.audio_seconds if self.audio_seconds else float("nan")
 
 
@@ -99,14 +100,14 @@ def model_estimator(
 def oracle_estimator(
     name: str, kind: str, oracle: Callable[[Track, tuple[str, ...]], Audio], stems: tuple[str, ...]
 ) -> Estimator:
-    """An estimator that looks at the references, or at nothing but the mixture."""
+    """An estimator that uses the references, or the mixture alone."""
     about = {"kind": kind, "method": name, "gmac_per_second": None}
     about |= dict.fromkeys(METHOD_FIELDS)
     return Estimator(stems, lambda track: oracle(track, stems), about)
 
 
 def with_remainder(estimator: Estimator, name: str) -> Estimator:
-    """The estimator with one more stem: the mixture less all that it estimates.
+    """The estimator with one more stem: the mixture minus the sum of all that it estimates.
 
     Raises:
         ValueError: if it estimates that stem itself.
@@ -115,8 +116,8 @@ def with_remainder(estimator: Estimator, name: str) -> Estimator:
         raise ValueError(f"--remainder {name}: the model estimates {name} itself")
 
     def estimate(track: Track) -> Audio:
-        found = estimator.estimate(track)
-        return np.concatenate([found, (track.read_mixture() - found.sum(axis=0))[None]])
+        estimates = estimator.estimate(track)
+        return np.concatenate([estimates, (track.read_mixture() - estimates.sum(axis=0))[None]])
 
     return replace(estimator, stems=(*estimator.stems, name), estimate=estimate)
 
@@ -142,16 +143,16 @@ def evaluate(
         scores_root: the score folder becomes ``<root>/<dataset>/<method>/<run>``.
         run: the run's name.
         command: what the user typed, for the record.
-        keep: called with each track and its estimates, to write them somewhere.
-        engine: who computes BSSEval.
+        keep: called with each track and its estimates, for instance to write them.
+        engine: what computes BSSEval.
         progress: called with (track, done, all).
 
     Returns:
         The score folder, and protocol id -> stem -> metric -> value.
 
     Raises:
-        ValueError: for an unknown protocol, a name that can't be a folder's, a track without a
-            stem, or estimates that are no numbers, before anything of this track is written.
+        ValueError: for an unknown protocol, a name that can't be a folder's, a track without one
+            of the stems, or estimates that are not finite; nothing of that track is written.
     """
     chosen = [
         find_protocol(name).on(estimator.stems, best_order=estimator.best_order)
@@ -169,9 +170,9 @@ def evaluate(
         mixture, rate = track.read_mixture()[None], track.info.sample_rate
         song = Song(track.name, estimator.stems, references, estimates, mixture, rate)
         for protocol in chosen:
-            found = protocol(song, engine)
-            digests[protocol.label][track.name] = write_track(folder, protocol.label, found)
-            results[protocol.label].append(found)
+            scores = protocol(song, engine)
+            digests[protocol.label][track.name] = write_track(folder, protocol.label, scores)
+            results[protocol.label].append(scores)
         if progress is not None:
             progress(track.name, done + 1, len(tracks))
     described = {
@@ -191,7 +192,7 @@ def evaluate(
 
 
 def check_estimates(track: Track, references: Audio, estimates: Audio) -> None:
-    """Raise ValueError if shapes differ or an estimate holds NaN or infinity, saying where."""
+    """Raise ValueError if shapes differ or an estimate holds NaN or infinity."""
     if references.shape != estimates.shape:
         raise ValueError(
             f"track {track.name}: the estimates are {estimates.shape}, the references "
@@ -200,8 +201,8 @@ def check_estimates(track: Track, references: Audio, estimates: Audio) -> None:
     bad = np.argwhere(~np.isfinite(estimates))
     if len(bad):
         raise ValueError(
-            f"track {track.name}: the estimate of stem {bad[0][0]} is no number at sample "
-            f"{bad[0][2]}: the weights are broken"
+            f"track {track.name}: the estimate of stem {bad[0][0]} is NaN or infinite at sample "
+            f"{bad[0][2]}: the weights are broken, use others"
         )
 
 

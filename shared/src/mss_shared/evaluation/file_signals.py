@@ -1,4 +1,4 @@
-"""Stem files as signals that are read piece by piece, so that memory does not grow with a song."""
+"""Stem files as signals that are read in blocks, so that memory does not grow with a song."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class FileSignals:
     """(stem, channel, sample) float32; a stem is the sum of one or more files.
 
     Attributes:
-        stems: the files of each stem with their factors, all of one rate and channel count.
-        channels: that count.
-        length: in samples; shorter files are continued by zeros, longer ones cut.
+        stems: the files of each stem with their factors, all with the same rate and channels.
+        channels: their number.
+        length: in samples; shorter files are padded with zeros, longer ones cut.
     """
 
     stems: tuple[Sum, ...]
@@ -54,10 +54,10 @@ class FileSignals:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All of them, in order of the stems."""
+        """The files of all stems, in order."""
         return tuple(path for stem in self.stems for _, path in stem.parts)
 
     def sums(self, groups: Iterable[Sequence[int]]) -> FileSignals:
-        """Signals whose stems are sums of stems of these."""
+        """Signals whose stems are sums of these stems."""
         parts = [tuple(part for n in group for part in self.stems[n].parts) for group in groups]
         return FileSignals(tuple(map(Sum, parts)), self.channels, self.length)

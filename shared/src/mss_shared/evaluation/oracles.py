@@ -1,7 +1,7 @@
 """Estimates that need no training: the mixture itself, and the ideal ratio mask.
 
-They bound every board: a method below the first has learnt nothing, above the second a magnitude
-mask with the mixture's phase is no longer enough.
+They put every score into perspective: a method that does not beat the mixture has learnt nothing,
+and one that beats the ratio mask does more than mask magnitudes and keep the mixture's phase.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ def mixture_as_estimate(track: Track, stems: tuple[str, ...]) -> Audio:
 
 
 def ideal_ratio_mask(track: Track, stems: tuple[str, ...]) -> Audio:
-    """(stem, channel, sample): the mixture through each stem's share of the power.
+    """(stem, channel, sample): the mixture, masked by each stem's share of the power.
 
-    The mask of a bin is a stem's power over the sum of the powers of all of the track's stems,
-    asked for or not, each channel alone; STFT of 2048 samples, hop 1024, periodic Hann.
+    The mask of a bin is a stem's power divided by the sum of the powers of all stems of the track,
+    including those not asked for, in each channel alone; STFT of 2048 samples, hop 1024, periodic
+    Hann window.
 
     Source: IRM2 of the Signal Separation Evaluation Campaign (Stöter et al. 2018), without its
     Wiener step.
     """
     window = get_window("hann", IRM_N_FFT, fftbins=True)
     transform = ShortTimeFFT(window, IRM_HOP, fs=track.info.sample_rate)
-    every = (*stems, *(stem for stem in track.stems if stem not in stems))
-    specs = transform.stft(track.read_stems(every).astype(np.float64))
+    all_stems = (*stems, *(stem for stem in track.stems if stem not in stems))
+    specs = transform.stft(track.read_stems(all_stems).astype(np.float64))
     powers = np.abs(specs) ** 2
     total, power = powers.sum(axis=0), powers[: len(stems)]
     mask = np.divide(power, total, out=np.zeros_like(power), where=total > 0)

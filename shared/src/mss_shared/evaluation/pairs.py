@@ -1,4 +1,4 @@
-"""Pair the tracks of a data set with folders of estimates, by name and never by order."""
+"""Match the tracks of a data set with folders of estimates, by name and never by order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mss_shared.audio import AudioInfo
 from mss_shared.datasets import Dataset, Track, folders
 from mss_shared.datasets.tracks import Sum
 from mss_shared.evaluation.file_signals import FileSignals
-from mss_shared.evaluation.protocols import in_order
+from mss_shared.evaluation.protocols import sort_stems
 from mss_shared.evaluation.track_metrics import ACCOMPANIMENT, Song
 
 Files = dict[str, Path]
@@ -20,12 +20,12 @@ Files = dict[str, Path]
 
 @dataclass(frozen=True)
 class Pairs:
-    """What can be scored and what can't.
+    """Which tracks can be scored, and which can't.
 
     Attributes:
         stems: what the method estimates.
-        songs: tracks with all of them.
-        faults: track to one sentence.
+        songs: the tracks that have an estimate of every stem.
+        faults: track to the reason, in one sentence, why it can't be scored.
         ignored: names of estimated stems without a reference, and of folders without a track.
     """
 
@@ -53,10 +53,10 @@ def pair_tracks(
         ValueError: if no track has an estimate, or a stem that is asked for has no reference.
     """
     if not root.is_dir():
-        raise FileNotFoundError(f"there is no folder {root}: name the folder of the estimates")
+        raise FileNotFoundError(f"there is no folder {root}: pass the folder of the estimates")
     tracks = dataset.split("test")
-    found = {_key(f.name): folders.stem_files(f) for f in _folders(root)}
-    estimates = {track.name: found.pop(_key(track.name), {}) for track in tracks}
+    unmatched = {_key(f.name): folders.find_stem_files(f) for f in _folders(root)}
+    estimates = {track.name: unmatched.pop(_key(track.name), {}) for track in tracks}
     known = _references(tracks)
     chosen = tuple(stems) if stems else _estimated(estimates, known)
     for stem in chosen:
@@ -68,7 +68,7 @@ def pair_tracks(
     if not chosen:
         raise ValueError(
             f"no estimates under {root} for the {len(tracks)} tracks of {dataset.root}: it must "
-            f"hold one folder per track, by the track's name, with files such as {known[0]}.wav"
+            f"hold one folder per track, named like the track, with files such as {known[0]}.wav"
         )
     extra = {stem for files in estimates.values() for stem in files} - {*known, "mixture"}
     songs, faults = [], {}
@@ -77,22 +77,22 @@ def pair_tracks(
             songs.append(_song(track, estimates[track.name], chosen, root, fit_length))
         except (ValueError, OSError) as error:
             faults[track.name] = console.sentence(error)
-    return Pairs(chosen, tuple(songs), faults, (*sorted(extra), *sorted(found)))
+    return Pairs(chosen, tuple(songs), faults, (*sorted(extra), *sorted(unmatched)))
 
 
 def _key(name: str) -> str:
-    """File systems differ in how they spell an accent."""
+    """A name in one Unicode form: file systems differ in how they store accents."""
     return unicodedata.normalize("NFC", name)
 
 
 def _folders(root: Path) -> list[Path]:
-    return [*folders.track_folders(root), *folders.track_folders(root / "test")]
+    return [*folders.find_track_folders(root), *folders.find_track_folders(root / "test")]
 
 
 def _references(tracks: Sequence[Track]) -> tuple[str, ...]:
-    """Stems that tracks have, and accompaniment, which is the sum of all but vocals."""
+    """The stems of the tracks, and accompaniment, which is the sum of all but vocals."""
     stems = {stem for track in tracks for stem in track.stems}
-    return in_order([*stems, ACCOMPANIMENT] if "vocals" in stems else [*stems])
+    return sort_stems([*stems, ACCOMPANIMENT] if "vocals" in stems else [*stems])
 
 
 def _estimated(estimates: dict[str, Files], known: Sequence[str]) -> tuple[str, ...]:
@@ -103,8 +103,8 @@ def _estimated(estimates: dict[str, Files], known: Sequence[str]) -> tuple[str, 
 def _song(track: Track, files: Files, stems: Sequence[str], root: Path, fit_length: bool) -> Song:
     if not files:
         raise ValueError(
-            f"track {track.name} has no folder of estimates under {root}: separate it, or name its "
-            f"folder like the track"
+            f"track {track.name} has no folder of estimates under {root}: separate it, or rename "
+            f"its folder to the track's name"
         )
     for stem in stems:
         if stem not in files:
@@ -113,14 +113,14 @@ def _song(track: Track, files: Files, stems: Sequence[str], root: Path, fit_leng
                 f"it out with --stems"
             )
         _check_header(track, stem, audio.info(files[stem]), fit_length)
-    form = track.info.channels, track.info.samples
+    size = track.info.channels, track.info.samples
     parts = [track.mixture] if track.mixture else [*track.stems.values()]
     return Song(
         track.name,
         tuple(stems),
-        FileSignals(tuple(_reference(track, stem) for stem in stems), *form),
-        FileSignals(tuple(Sum.of(files[stem]) for stem in stems), *form),
-        FileSignals((Sum.of(*parts),), *form),
+        FileSignals(tuple(_reference(track, stem) for stem in stems), *size),
+        FileSignals(tuple(Sum.of(files[stem]) for stem in stems), *size),
+        FileSignals((Sum.of(*parts),), *size),
         track.info.sample_rate,
     )
 
@@ -137,15 +137,15 @@ def _reference(track: Track, stem: str) -> Sum:
     return Sum.of(*parts)
 
 
-def _check_header(track: Track, stem: str, found: AudioInfo, fit_length: bool) -> None:
-    wanted = track.info
+def _check_header(track: Track, stem: str, info: AudioInfo, fit_length: bool) -> None:
+    expected = track.info
     pairs = (
-        ("Hz", found.sample_rate, wanted.sample_rate, "resample the estimate"),
-        ("channels", found.channels, wanted.channels, "bring both to the same"),
+        ("Hz", info.sample_rate, expected.sample_rate, "resample the estimate"),
+        ("channels", info.channels, expected.channels, "convert one of them"),
         (
             "samples",
-            wanted.samples if fit_length else found.samples,
-            wanted.samples,
+            expected.samples if fit_length else info.samples,
+            expected.samples,
             "align it, or pass --fit_length to cut or zero-pad its end as museval does",
         ),
     )

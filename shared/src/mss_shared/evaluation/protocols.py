@@ -1,14 +1,14 @@
-"""Named, versioned protocols: which metric of which stems, on which frames, silence how,
-averaged how.
+"""Named, versioned protocols: metric, stems, frames, treatment of silence, averaging.
 
-A number without its protocol's id means nothing, and two ids never share an average.
+A score without its protocol's id means nothing, and no average mixes two ids.
 
-BSSEval scores the stems of a track together: where one is silent no other counts, and SIR depends
-on what else is there. So the stems belong to the id: ``bsseval_v4@1`` is that of vocals, drums,
-bass and other; any other choice is named, as in ``bsseval_v4.vocals+accompaniment@1``.
+BSSEval scores the stems of a track jointly: a frame in which one is silent counts for none, and SIR
+depends on which other stems there are. So the stems are part of the id: ``bsseval_v4@1`` stands for
+vocals, drums, bass and other; any other choice is spelt out, as in
+``bsseval_v4.vocals+accompaniment@1``.
 
-Stems without an order of their own, such as speakers, are scored in the order of the greatest mean
-SI-SDR, track by track, and the id says so: ``si_sdr.best_order@1``.
+Interchangeable stems (permutation-invariant outputs), such as speakers, are scored in the order
+with the greatest mean SI-SDR, track by track, and the id says so: ``si_sdr.best_order@1``.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from mss_shared.evaluation.track_metrics import (
     bleed_values,
     csdr_values,
     every_second,
-    in_best_order,
     l1_freq_values,
     log_wmse_values,
+    reorder_estimates,
     score_bsseval,
     score_bsseval_v3,
     score_sisec,
@@ -49,21 +49,21 @@ _BSSEVAL_SILENCE = f"{_SILENT_FRAME}; {_SILENT_SONG} and does not make the other
 
 @dataclass(frozen=True)
 class Protocol:
-    """What a number under this id is.
+    """How a score is computed; its id is stored with every score.
 
     Attributes:
-        name, version: with ``targets`` the id; any change of the definition is a new version.
-        metrics: names of the metrics a frame holds.
-        unit: of all of them.
+        name, version: part of the id; any change of the definition is a new version.
+        metrics: names of a frame's metrics.
+        unit: of all metrics.
         window: which frames there are.
-        frames, tracks: how frames of a track, and tracks of a set, become one number.
+        frames, tracks: how the frames of a track, and the tracks of a set, are averaged.
         silence: what happens where a reference or an estimate is silent.
-        choose: the stems a method estimates -> those that are scored, in the files' order;
+        choose: the stems a method estimates -> the stems to score, in the order of the files;
             ValueError if the protocol can't be applied to them.
         score: (song, targets, engine) -> frames of every target, and why a target has no score.
-        joint: whether one stem's score depends on which others are there.
-        targets: what is scored; empty until ``on`` has chosen.
-        best_order: whether estimates are put in the order that suits the references best.
+        joint: whether a stem's score depends on which other stems there are.
+        targets: the stems to score; empty until ``on`` has chosen them.
+        best_order: whether estimates are first put in the order that fits the references best.
     """
 
     name: str
@@ -90,11 +90,11 @@ class Protocol:
 
     @property
     def id(self) -> str:
-        """``name@version``, with the stems in between where they matter and are not the four."""
+        """``name@version``, with the stems in between if they matter and are not the usual four."""
         return f"{self.label}@{self.version}"
 
     def on(self, stems: Sequence[str], *, best_order: bool = False) -> Protocol:
-        """The protocol for a method that estimates these stems, in an order or without one."""
+        """The protocol for a method that estimates these stems."""
         chosen = replace(self, targets=self.choose(stems))
         if not best_order:
             return chosen
@@ -106,23 +106,23 @@ class Protocol:
 
         Args:
             song: the track.
-            engine: who computes BSSEval.
+            engine: what computes BSSEval.
         """
         assert self.targets, "choose the stems first"
         if self.best_order:
-            song = in_best_order(song)
+            song = reorder_estimates(song)
         return replace(self.score(song, self.targets, engine), protocol=self.id)
 
 
-def in_order(stems: Sequence[str]) -> tuple[str, ...]:
-    """Vocals, drums, bass, other, accompaniment as far as they are there, then all others."""
+def sort_stems(stems: Sequence[str]) -> tuple[str, ...]:
+    """Vocals, drums, bass, other and accompaniment first, then all others by name."""
     known = tuple(stem for stem in _ORDER if stem in stems)
     return known + tuple(sorted(set(stems) - set(known)))
 
 
 def _together(stems: Sequence[str]) -> tuple[str, ...]:
-    """Without the accompaniment if its parts are there: it would be the sum of other references."""
-    chosen = in_order(stems)
+    """All stems, less the accompaniment if its parts are there: it is the sum of these."""
+    chosen = sort_stems(stems)
     parts = [stem for stem in chosen if stem not in ("vocals", ACCOMPANIMENT)]
     return tuple(stem for stem in chosen if stem != ACCOMPANIMENT or not parts)
 
@@ -131,7 +131,7 @@ def _sisec(stems: Sequence[str]) -> tuple[str, ...]:
     four = set(STEMS) <= set(stems)
     if not four and not {"vocals", ACCOMPANIMENT} <= set(stems):
         raise ValueError(
-            f"protocol sisec18 needs vocals and accompaniment, or all of {', '.join(STEMS)}, and "
+            f"protocol sisec18 needs vocals and accompaniment, or all of {', '.join(STEMS)}, but "
             f"there is only {', '.join(stems)}: choose bsseval_v4"
         )
     return (*(STEMS[1:] if four else ()), "vocals", ACCOMPANIMENT)
@@ -174,7 +174,7 @@ _USDR = Protocol(
     frames="mean",
     tracks="mean",
     silence="a silent stem scores 1e-7 over the energy of its estimate",
-    choose=in_order,
+    choose=sort_stems,
     score=whole_track(usdr_values),
 )
 _CSDR = replace(
@@ -225,16 +225,16 @@ PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of that name; ValueError listing the names there are."""
+    """The protocol of that name; a ValueError lists all names."""
     if name not in PROTOCOLS:
         raise ValueError(f"there is no protocol {name!r}: choose from {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
 
 
 def aggregate(tracks: Sequence[TrackScores], protocol: Protocol) -> dict[str, dict[str, float]]:
-    """Stem -> metric -> value over a set of tracks, by the protocol's own rule; NaN is skipped.
+    """Stem -> metric -> average over a set of tracks, by the protocol's rules.
 
-    A number that no frame supports is NaN.
+    NaN is skipped; the average of nothing but NaN is NaN.
 
     Raises:
         ValueError: if a track was scored under another protocol id.

@@ -1,4 +1,4 @@
-"""``run.json``: what stands beside a run's score files, so that a table can tell what made them."""
+"""``run.json``: the record beside a run's score files, which says what produced them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mss_shared.evaluation.protocols import Protocol
 from mss_shared.evaluation.score_files import TrackScores
 from mss_shared.evaluation.track_metrics import BSSEVAL_METRICS, OURS, Engine
 
-# What describes a model; null where nothing is known of one.
+# The fields that describe a model; null where there is no model, or it is unknown.
 METHOD_FIELDS = (
     *("recipe", "recipe_digest", "verbatim", "leaf_sources", "reproduces", "training", "weights"),
 )
@@ -31,12 +31,12 @@ def write_record(
     """Write ``run.json``, which completes a score folder.
 
     Args:
-        folder: the run's.
-        run: its name.
+        folder: the run's folder.
+        run: the run's name.
         about: ``kind``, ``method`` and the METHOD_FIELDS.
         dataset: ``name``, ``split``, ``tracks``, ``fingerprint``.
-        stems: what was estimated.
-        protocols: label to ``describe_protocol``.
+        stems: the stems that were estimated.
+        protocols: label to the result of ``describe_protocol``.
         cost: the COST_FIELDS.
         command: what the user typed.
     """
@@ -60,7 +60,7 @@ def describe_protocol(
     digests: Mapping[str, str],
     engine: Engine = OURS,
 ) -> dict[str, Any]:
-    """What a number of this protocol is, who computed it, why stems have none, every SHA-256."""
+    """A protocol's definition, what computed its scores, and the SHA-256 of every file."""
     museval = engine.museval and protocol.metrics == BSSEVAL_METRICS
     return {
         "id": protocol.id,

@@ -1,9 +1,9 @@
-"""Score folders: museval's JSON per track, and one ``run.json`` that says what made them.
+"""Score folders: museval's JSON per track, and one ``run.json`` that says what produced them.
 
 <scores>/<dataset>/<method>/<run>/run.json
 <scores>/<dataset>/<method>/<run>/<protocol>/test/<track>.json
 
-museval's stores read a protocol's folder as it is: ``EvalStore().add_eval_dir(...)``.
+museval reads a protocol's folder as it is: ``EvalStore().add_eval_dir(...)``.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class TrackScores:
-    """What one protocol found on one track.
+    """The scores of one track under one protocol.
 
     Attributes:
-        name: the track's.
+        name: the track's name.
         targets: stem to its frames, in the file's order.
         notes: stem to the reason why it has no score; not part of the file.
-        protocol: id of the protocol; without it no number can be averaged.
+        protocol: id of the protocol; scores without it can't be averaged.
     """
 
     name: str
@@ -47,10 +47,10 @@ class TrackScores:
 
 
 def to_json(scores: TrackScores) -> str:
-    """museval's text, to the letter but for its version at the end.
+    """museval's JSON to the letter, except for the version number at its end.
 
-    Values have 5 decimals, half rounded to even on the exact binary value; infinities and NaN are
-    the bare token NaN.
+    Values are rounded to 5 decimals, ties to even by their exact binary value; infinities and NaN
+    become the bare token NaN.
     """
     targets = [_target(stem, frames) for stem, frames in scores.targets.items()]
     return _block("{", [f'"targets": {_block("[", targets, "]", 1)}'], "}", 0)
@@ -90,13 +90,13 @@ def from_json(text: str, name: str, protocol: str = "", what: str = "") -> Track
     """Read a track's scores, ours or museval's.
 
     Args:
-        text: the file's.
-        name: the track's.
+        text: the content of the file.
+        name: the track's name.
         protocol: id of the protocol, which the file does not hold.
-        what: the file, for the message; the track's name if not given.
+        what: the file's name for the error; by default the track's.
 
     Raises:
-        ValueError: naming ``what``, if the text is not in museval's format.
+        ValueError: if the text is not in museval's format.
     """
     try:
         targets = {
@@ -114,10 +114,10 @@ def from_json(text: str, name: str, protocol: str = "", what: str = "") -> Track
 
 
 def run_folder(root: Path, dataset: str, method: str, run: str) -> Path:
-    """Where the scores of a run stand.
+    """The folder of a run's scores.
 
     Raises:
-        ValueError: if a name can't be a folder's of the results.
+        ValueError: if a name is not valid as a folder's.
     """
     check_name(dataset, "the name of the data set")
     check_name(method, "the name of the method")
@@ -126,10 +126,10 @@ def run_folder(root: Path, dataset: str, method: str, run: str) -> Path:
 
 
 def track_file(folder: Path, label: str, track: str) -> Path:
-    """Where a track's scores stand in a run's folder.
+    """The file of a track's scores in a run's folder.
 
     Raises:
-        ValueError: if it would not be below.
+        ValueError: if a name would lead out of the folder.
     """
     check_name(label, "the name of a protocol")
     check_file_name(track, "the name of a track")
@@ -137,7 +137,7 @@ def track_file(folder: Path, label: str, track: str) -> Path:
 
 
 def write_track(folder: Path, label: str, scores: TrackScores) -> str:
-    """Write one track's scores under a protocol's label; returns the file's SHA-256."""
+    """Write one track's scores under a protocol's label; return the file's SHA-256."""
     text = to_json(scores)
     write_text(track_file(folder, label, scores.name), text)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,6 @@
 """From one track's references and estimates to frames of scores, one function per kind of protocol.
 
-All is computed on numpy arrays; torch is not loaded.
+Everything here works on numpy arrays; torch is not loaded.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ BSSEVAL_METRICS = ("SDR", "SIR", "SAR", "ISR")  # museval's order in files
 
 @dataclass(frozen=True)
 class Song:
-    """One track and what a method made of it.
+    """One track and a method's estimates of its stems.
 
     Attributes:
-        name: the track's.
-        stems: what was estimated, in the order of the signals.
+        name: the track's name.
+        stems: the estimated stems, in the order of the signals.
         references, estimates: (stem, channel, sample), full scale 1.0.
         mixture: (1, channel, sample).
         sample_rate: in Hz.
@@ -47,16 +47,16 @@ class Song:
 
     @property
     def samples(self) -> int:
-        """Length in samples per channel."""
+        """Samples per channel."""
         return int(self.references.shape[2])
 
     @property
     def seconds(self) -> float:
-        """Duration."""
+        """Duration in seconds."""
         return self.samples / self.sample_rate
 
     def pair(self, targets: Sequence[str]) -> tuple[Signals, Signals]:
-        """References and estimates of some stems; accompaniment is the sum of the others."""
+        """References and estimates of some stems; accompaniment is the sum of all but vocals."""
         groups = [self._parts(target) for target in targets]
         return _sums(self.references, groups), _sums(self.estimates, groups)
 
@@ -68,18 +68,18 @@ class Song:
 
 @dataclass(frozen=True)
 class Engine:
-    """Who computes BSSEval.
+    """What computes BSSEval.
 
     Attributes:
-        museval: museval instead of ours.
-        workers: threads of ours, None for all CPUs; no bit of the scores depends on it.
+        museval: museval instead of our implementation.
+        workers: threads of ours, None for all CPUs; scores are the same to the bit for any number.
     """
 
     museval: bool = False
     workers: int | None = None
 
     def bsseval(self, song: Song, targets: Sequence[str], *, framewise: bool = False) -> BssScores:
-        """BSSEval of some stems together, in frames of 1 s."""
+        """BSSEval of some stems jointly, in frames of 1 s."""
         second = song.sample_rate
         pair = song.pair(targets)
         if self.museval:
@@ -104,59 +104,59 @@ def _sums(signals: Signals, groups: Sequence[tuple[int, ...]]) -> Signals:
     return np.stack([signals[list(group)].sum(axis=0) for group in groups])
 
 
-def in_best_order(song: Song) -> Song:
-    """The song with its estimates in the order of the greatest mean SI-SDR."""
+def reorder_estimates(song: Song) -> Song:
+    """Put a song's estimates in the order with the greatest mean SI-SDR."""
     references, estimates = (
         np.ascontiguousarray(samples(side, 0, song.samples), np.float64)
         for side in (song.references, song.estimates)
     )
-    found = np.stack(
+    scores = np.stack(  # (estimate, reference)
         [si_sdr(references, np.broadcast_to(one, references.shape)) for one in estimates]
     )
-    places = range(len(found))
+    stems = range(len(scores))
     best = max(
-        permutations(places), key=lambda order: sum(float(found[order[n], n]) for n in places)
+        permutations(stems), key=lambda order: sum(float(scores[order[n], n]) for n in stems)
     )
     return replace(song, estimates=np.asarray(song.estimates)[list(best)])
 
 
 def score_bsseval(song: Song, targets: Sequence[str], engine: Engine = OURS) -> TrackScores:
-    """BSSEval v4 of some stems together, in frames of 1 s, as museval does by default."""
+    """BSSEval v4 of some stems jointly, in frames of 1 s, as in museval by default."""
     return _from_bsseval(song, targets, engine.bsseval(song, targets))
 
 
 def score_bsseval_v3(song: Song, targets: Sequence[str], engine: Engine = OURS) -> TrackScores:
-    """The same with filters of each frame."""
+    """BSSEval v3: as v4, but with filters estimated in each frame."""
     return _from_bsseval(song, targets, engine.bsseval(song, targets, framewise=True))
 
 
 def score_sisec(song: Song, targets: Sequence[str], engine: Engine = OURS) -> TrackScores:
-    """Vocals and accompaniment against each other, drums, bass and other among all four.
+    """Vocals and accompaniment scored as a pair, drums, bass and other among all four stems.
 
-    Source: SiSEC 2018; where both are there, museval takes vocals from the pair alone.
+    Source: SiSEC 2018. Vocals occur in both; like museval, this takes their scores from the pair.
     """
     second, pair = song.sample_rate, ("vocals", ACCOMPANIMENT)
     if ACCOMPANIMENT not in song.stems and not engine.museval:
-        found = bsseval_with_accompaniment(
+        scores = bsseval_with_accompaniment(
             *song.pair(STEMS),
             STEMS.index("vocals"),
             window=second,
             hop=second,
             workers=engine.workers,
         )
-        parts = [_from_bsseval(song, each, f) for each, f in zip((STEMS, pair), found, strict=True)]
+        parts = [_from_bsseval(song, *part) for part in zip((STEMS, pair), scores, strict=True)]
     else:
         four = [STEMS] if set(STEMS) <= set(song.stems) else []
         parts = [score_bsseval(song, each, engine) for each in (*four, pair)]
-    # The pair comes last, so that its vocals count.
+    # The pair comes last, so its vocals replace those of the four.
     source = {stem: part for part in parts for stem in part.targets}
     frames = {stem: source[stem].targets[stem] for stem in targets}
     notes = {s: source[s].notes[s] for s in targets if s in source[s].notes}
     return TrackScores(song.name, frames, notes)
 
 
-def _from_bsseval(song: Song, targets: Sequence[str], found: BssScores) -> TrackScores:
-    values = {name: getattr(found, name.lower()) for name in METRICS}
+def _from_bsseval(song: Song, targets: Sequence[str], scores: BssScores) -> TrackScores:
+    values = {name: getattr(scores, name.lower()) for name in METRICS}
     frames = {
         stem: [
             Frame(float(t), 1.0, {name: float(values[name][row, t]) for name in BSSEVAL_METRICS})
@@ -166,9 +166,9 @@ def _from_bsseval(song: Song, targets: Sequence[str], found: BssScores) -> Track
     }
     notes = {}
     for row, stem in enumerate(targets):
-        if found.silent_references[row]:
+        if scores.silent_references[row]:
             notes[stem] = "the reference is silent over the whole track"
-        elif found.silent_estimates[row]:
+        elif scores.silent_estimates[row]:
             notes[stem] = "the estimate is silent over the whole track"
         elif np.isnan(values["SDR"][row]).all():
             notes[stem] = "in every frame some stem is silent"
@@ -176,11 +176,11 @@ def _from_bsseval(song: Song, targets: Sequence[str], found: BssScores) -> Track
 
 
 def whole_track(values: Values) -> Score:
-    """A protocol of one frame, the whole track, computed in float64, stem by stem."""
+    """Score whole tracks: one frame per stem, computed in float64."""
 
     def score(song: Song, targets: Sequence[str], _: Engine = OURS) -> TrackScores:
         frames = {
-            stem: [Frame(0.0, song.seconds, _of_stem(values, song, stem, 0, song.samples))]
+            stem: [Frame(0.0, song.seconds, _score_excerpt(values, song, stem, 0, song.samples))]
             for stem in targets
         }
         return TrackScores(song.name, frames)
@@ -189,14 +189,14 @@ def whole_track(values: Values) -> Score:
 
 
 def every_second(values: Values) -> Score:
-    """A protocol of frames of 1 s; a last incomplete one is dropped unless it is the only one."""
+    """Score frames of 1 s; an incomplete last frame is dropped unless it is the only one."""
 
     def score(song: Song, targets: Sequence[str], _: Engine = OURS) -> TrackScores:
         second = min(song.sample_rate, song.samples)
         starts = range(0, song.samples - second + 1, second)
         frames = {
             stem: [
-                Frame(float(t), 1.0, _of_stem(values, song, stem, start, start + second))
+                Frame(float(t), 1.0, _score_excerpt(values, song, stem, start, start + second))
                 for t, start in enumerate(starts)
             ]
             for stem in targets
@@ -206,7 +206,9 @@ def every_second(values: Values) -> Score:
     return score
 
 
-def _of_stem(values: Values, song: Song, stem: str, start: int, stop: int) -> Mapping[str, float]:
+def _score_excerpt(
+    values: Values, song: Song, stem: str, start: int, stop: int
+) -> Mapping[str, float]:
     """The values of samples ``start`` up to ``stop`` of one stem, in float64."""
     reference, estimate = (
         np.ascontiguousarray(samples(side, start, stop)[0], np.float64)
@@ -216,31 +218,31 @@ def _of_stem(values: Values, song: Song, stem: str, start: int, stop: int) -> Ma
 
 
 def usdr_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:
-    """uSDR in dB."""
+    """uSDR of a whole track, in dB."""
     return {"uSDR": float(usdr(reference, estimate))}
 
 
 def csdr_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:
-    """The same ratio of one chunk, in dB."""
+    """cSDR of one chunk, in dB: the ratio of uSDR."""
     return {"cSDR": float(usdr(reference, estimate))}
 
 
 def si_sdr_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:
-    """SI-SDR in dB, channels taken together."""
+    """SI-SDR in dB, all channels taken as one signal."""
     return {"SI-SDR": float(si_sdr(reference, estimate))}
 
 
 def l1_freq_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:
-    """L1Freq, up to 100."""
+    """L1Freq, out of 100."""
     return {"L1Freq": float(l1_freq(reference, estimate))}
 
 
 def bleed_values(reference: Array, estimate: Array, song: Song) -> dict[str, float]:
-    """Bleedless and fullness, up to 100."""
-    # One thread for the products of bands: then no bit depends on the number of cores.
+    """Bleedless and fullness, out of 100."""
+    # One BLAS thread, so that scores are the same to the bit on any number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
-        found = bleedless_fullness(reference, estimate, sample_rate=song.sample_rate)
-    return {"bleedless": float(found.bleedless), "fullness": float(found.fullness)}
+        scores = bleedless_fullness(reference, estimate, sample_rate=song.sample_rate)
+    return {"bleedless": float(scores.bleedless), "fullness": float(scores.fullness)}
 
 
 def log_wmse_values(reference: Array, estimate: Array, song: Song) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Metrics, one module per family; each takes numpy arrays or torch tensors and knows no file.
+"""Metrics, one module per family, on numpy arrays or torch tensors; none reads a file.
 
-None loads torch: `mss_shared.metrics.arrays` says how a formula serves both.
+None loads torch: `mss_shared.metrics.arrays` says how one formula serves both kinds.
 """

@@ -1,6 +1,6 @@
-"""Numpy arrays and torch tensors through one spelling: each metric is written once, over both.
+"""Numpy arrays and torch tensors behind the same functions, so that each metric is written once.
 
-Nothing here loads torch. A tensor brings its own functions, which keep gradients and devices.
+Nothing here loads torch: a tensor brings torch's functions along, which keep gradients and devices.
 """
 
 from __future__ import annotations
@@ -15,41 +15,41 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-# What a metric takes and gives: arrays for arrays, tensors for tensors.
+# A metric of arrays returns an array, a metric of tensors a tensor.
 Signal = TypeVar("Signal", "NDArray[np.floating[Any]]", "Tensor")
 
 
-def functions_of(*signals: Any) -> Any:
-    """The array functions (``sum``, ``log10``, ``fft`` ...) of numpy or of torch.
+def get_array_functions(*signals: Any) -> Any:
+    """The module with the signals' functions (``sum``, ``log10``, ``fft`` ...): numpy's or torch's.
 
     Raises:
-        ValueError: if signals are of both kinds, or of another one.
+        ValueError: if the signals are a mix of both, or neither.
     """
     try:
         return array_namespace(*signals)
     except TypeError:
         kinds = " and ".join(dict.fromkeys(type(signal).__name__ for signal in signals))
         raise ValueError(
-            f"the signals are of type {kinds}: pass numpy arrays alone, or torch tensors alone"
+            f"the signals are of type {kinds}: pass only numpy arrays, or only torch tensors"
         ) from None
 
 
 def like(values: NDArray[np.float64], signal: Any) -> Any:
-    """Constants as an array of a signal's kind, dtype and device."""
-    xp = functions_of(signal)
+    """Constants as an array or a tensor with a signal's dtype and device."""
+    xp = get_array_functions(signal)
     return xp.asarray(values, dtype=signal.dtype, device=device(signal))
 
 
-def frames_of(signal: Any, size: int, hop: int) -> Any:
-    """(..., sample) -> (..., frame, size): whole frames alone, as a view."""
+def split_frames(signal: Any, size: int, hop: int) -> Any:
+    """(..., sample) -> (..., frame, size): complete frames only, as a view."""
     if is_torch_array(signal):
         return signal.unfold(-1, size, hop)
     return sliding_window_view(signal, size, axis=-1)[..., ::hop, :]
 
 
 def check_shapes(reference: Any, estimate: Any) -> None:
-    """Raise ValueError, saying both, unless shapes are equal and (..., channel, sample), floats."""
-    xp = functions_of(reference, estimate)
+    """Raise ValueError unless both are floats of the same shape (..., channel, sample)."""
+    xp = get_array_functions(reference, estimate)
     if not all(xp.isdtype(signal.dtype, "real floating") for signal in (reference, estimate)):
         raise ValueError(
             f"the reference is {reference.dtype}, the estimate {estimate.dtype}: "

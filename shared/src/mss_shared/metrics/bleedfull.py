@@ -1,4 +1,4 @@
-"""Bleedless and fullness: what an estimate has too much, and too little, on mel bands."""
+"""Bleedless and fullness: how much an estimate adds, and how much it lacks, on mel bands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mss_shared.metrics.arrays import Signal, check_shapes, functions_of, like
+from mss_shared.metrics.arrays import Signal, check_shapes, get_array_functions, like
 from mss_shared.metrics.stft import magnitude_blocks
 
 SAMPLE_RATE = 44_100
@@ -18,7 +18,7 @@ HOP = 1024
 BANDS = 512
 RANGE_DB = 80.0
 SMALLEST = 1e-10
-# Bands that one product computes; fewer waste less on weights of 0, more spare calls.
+# Bands per matrix product: fewer bands waste less on zero weights, more bands save calls.
 NEIGHBOURS = 32
 
 
@@ -34,11 +34,11 @@ def bleedless_fullness(
 ) -> BleedFull[Signal]:
     """How little an estimate adds and how little it lacks, on mel bands. Differentiable.
 
-    d is estimate minus reference, in dB, of magnitudes (n_fft 4096, hop 1024, Hann, zeros beyond
-    the ends) in 512 mel bands. bleedless = 100 / (1 + mean of the positive d); fullness = 100 /
-    (1 + mean of the negative d, without sign); 100 where there are none. Before that each side is
-    raised to 80 dB below its own maximum over channels, bands and frames, so that d is seldom 0:
-    where both rest on that floor, d is the difference of the maxima.
+    d is estimate minus reference in dB, of magnitudes (n_fft 4096, hop 1024, Hann window, padded
+    with zeros) in 512 mel bands. bleedless = 100 / (1 + mean of the positive d); fullness = 100 /
+    (1 + mean absolute value of the negative d); 100 if there are none. Beforehand, each side is
+    clipped from below at 80 dB under its own maximum over channels, bands and frames. So d is
+    seldom 0: where both sides are clipped, d is the difference of the two maxima.
 
     Args:
         reference: (..., channel, sample) true stem.
@@ -46,12 +46,12 @@ def bleedless_fullness(
         sample_rate: of both; only 44100, since the bands reach 22,050 Hz.
 
     Returns:
-        Two times (...) without unit. A silent reference scores fullness 100 and bleedless about 1,
-        a silent estimate the reverse; both silent, 100 twice. Beyond blocks of frames it keeps the
-        mel bands: half as many values as its inputs hold.
+        Two scores of shape (...), without unit. A silent reference scores fullness 100 and
+        bleedless about 1, a silent estimate the reverse, two silent signals 100 twice. All mel
+        bands are held in memory at once: half as many values as the inputs hold.
 
     Raises:
-        ValueError: if the shapes differ, there is no sample, or the rate is another one.
+        ValueError: if the shapes differ, there is no sample, or the rate is not 44100.
 
     Source: the bleed_full metrics of ZFTurbo's Music-Source-Separation-Training.
     """
@@ -61,10 +61,10 @@ def bleedless_fullness(
             f"the audio is at {sample_rate} Hz, bleedless and fullness are defined at "
             f"{SAMPLE_RATE} Hz: resample it first"
         )
-    xp = functions_of(reference)
+    xp = get_array_functions(reference)
     totals, counts = 0.0, 0
     for r, e in zip(_levels(reference), _levels(estimate), strict=True):
-        difference = xp.stack([e - r, r - e])  # what is too much, what is missing
+        difference = xp.stack([e - r, r - e])  # too much, too little
         totals = totals + xp.sum(xp.clip(difference, min=0.0), axis=(-3, -2, -1))
         counts = counts + xp.count_nonzero(difference > 0, axis=(-3, -2, -1))
     means = totals / xp.astype(xp.clip(counts, min=1), reference.dtype)
@@ -72,8 +72,8 @@ def bleedless_fullness(
 
 
 def _levels(signal: Any) -> list[Any]:
-    """(..., channel, sample) -> blocks of (..., channel, band, frame) dB, 80 dB at most apart."""
-    xp, filters = functions_of(signal), like(mel_filters(), signal)
+    """(..., channel, sample) -> blocks of (..., channel, band, frame) within 80 dB."""
+    xp, filters = get_array_functions(signal), like(mel_filters(), signal)
     groups = [(span, filters[rows, span]) for rows, span in _groups()]
     window = like(0.5 - 0.5 * np.cos(2.0 * np.pi / N_FFT * np.arange(N_FFT)), signal)
     blocks = []
@@ -86,12 +86,12 @@ def _levels(signal: Any) -> list[Any]:
 
 @functools.cache
 def _groups() -> list[tuple[slice, slice]]:
-    """Bands in groups of neighbours, and the bins a group spans: the other weights are 0."""
+    """Groups of neighbouring bands, each with the bins it spans: all its other weights are 0."""
     groups = []
     for first in range(0, BANDS, NEIGHBOURS):
         rows = slice(first, first + NEIGHBOURS)
-        held = np.flatnonzero(mel_filters()[rows].any(axis=0))
-        groups.append((rows, slice(int(held[0]), int(held[-1]) + 1)))
+        bins = np.flatnonzero(mel_filters()[rows].any(axis=0))
+        groups.append((rows, slice(int(bins[0]), int(bins[-1]) + 1)))
     return groups
 
 
@@ -99,12 +99,12 @@ def _groups() -> list[tuple[slice, slice]]:
 def mel_filters() -> NDArray[np.float64]:
     """(band, bin) float64 weights: 512 triangles, evenly spaced in mel from 0 to 22,050 Hz.
 
-    Each has the area 1 over Hz; bins being 10.8 Hz apart, the lowest triangles hold one or two.
+    Each has area 1 in Hz. Bins are 10.8 Hz apart, so the lowest triangles cover one or two.
 
-    Source: Slaney 1998, Auditory Toolbox: mel linear below 1 kHz, logarithmic above.
+    Source: Slaney 1998, Auditory Toolbox: linear below 1 kHz, logarithmic above.
     """
-    top = mel_of_hz(SAMPLE_RATE / 2)
-    edges = np.array([hz_of_mel(top * edge / (BANDS + 1)) for edge in range(BANDS + 2)])
+    top = hz_to_mel(SAMPLE_RATE / 2)
+    edges = np.array([mel_to_hz(top * edge / (BANDS + 1)) for edge in range(BANDS + 2)])
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     bins = np.arange(N_FFT // 2 + 1, dtype=np.float64) * SAMPLE_RATE / N_FFT
     rise, fall = (bins - low) / (centre - low), (high - bins) / (high - centre)
@@ -112,11 +112,11 @@ def mel_filters() -> NDArray[np.float64]:
     return weights
 
 
-def mel_of_hz(hz: float) -> float:
+def hz_to_mel(hz: float) -> float:
     """Slaney's scale: 15 mel per kHz up to 1 kHz, then 27 mel for a factor of 6.4."""
     return 0.015 * hz if hz < 1000.0 else 15.0 + 27.0 * math.log(hz / 1000.0, 6.4)
 
 
-def hz_of_mel(mel: float) -> float:
-    """The inverse of `mel_of_hz`."""
+def mel_to_hz(mel: float) -> float:
+    """The inverse of `hz_to_mel`."""
     return mel / 0.015 if mel < 15.0 else float(1000.0 * 6.4 ** ((mel - 15.0) / 27.0))

@@ -1,22 +1,23 @@
 """BSSEval v4 (and v3), exact: SDR, ISR, SIR and SAR of separated stems, frame by frame.
 
-Frames. A last incomplete frame is dropped; a window as long as the song makes one frame.
+Frames. An incomplete last frame is dropped; a window as long as the song makes one frame.
 
-Silence. A signal is silent where its channels sum to exactly 0, so right = -left is silent too.
-If any reference or estimate is silent throughout a frame, every ratio of every stem is NaN in it.
-A stem whose reference or estimate is silent over the whole song is an error with silent="raise",
-as in museval. With silent="nan" that stem is NaN in all frames and the others are scored:
-- a reference silent over the whole song is no regressor, and neither it nor its estimate counts in
-  the rule for frames;
-- beside an audible reference, an estimate silent over the whole song does not count in the rule
-  for frames; its reference does, and stays a regressor.
+Silence. A signal is silent where its channels sum to exactly 0, so right = -left is silent, too. In
+a frame throughout which any reference or estimate is silent, every ratio of every stem is NaN. A
+stem whose reference or estimate is silent over the whole song is an error with silent="raise", as
+in museval. With silent="nan", that stem is NaN in all frames and the others are scored:
+- a reference that is silent over the whole song is not a regressor, and the rule for frames ignores
+  it and its estimate;
+- if only the estimate is silent over the whole song, the rule for frames ignores the estimate; the
+  reference counts, and is still a regressor.
 
-Dependence. Equal or opposite channels change nothing. If a reference is otherwise a filtered copy
-of another, filters are not unique, and ratios of frames shorter than the song depend on rounding.
+Dependence. Equal or opposite channels make no difference. If a reference is a filtered copy of
+another in any other way, the filters are not unique, and ratios of frames shorter than the song
+depend on rounding.
 
-Infinities. A denominator of exactly 0 gives +inf: the SDR of a perfect estimate.
+Infinities. A denominator of exactly 0 gives +inf, for instance the SDR of a perfect estimate.
 
-Permutation. One undefined SIR hides the mean of every order; the given order is then kept.
+Permutation. An undefined SIR makes the mean of every order NaN; the order is then left as it is.
 
 Source: Vincent et al. 2007, "First stereo audio source separation evaluation campaign" (the
 ratios); Stoeter, Liutkus and Ito 2018, "The 2018 Signal Separation Evaluation Campaign" (v4: one
@@ -64,9 +65,9 @@ class BssScores:
     """Ratios in dB, higher is better.
 
     sdr, isr, sir, sar: (stem, frame) float64; NaN where undefined or not asked for.
-    permutation: (stem, 1), or (stem, frame) if filters are framewise: the estimate that was
-        scored against each reference.
-    silent_references, silent_estimates: (stem,), whether it is silent over the whole song.
+    permutation: (stem, 1), or (stem, frame) with framewise filters: which estimate was scored
+        against each reference.
+    silent_references, silent_estimates: (stem,), whether they are silent over the whole song.
     """
 
     sdr: Array
@@ -96,7 +97,7 @@ class _Options:
         if self.taps < 1:
             raise ValueError(f"taps is {self.taps}: a filter needs at least 1")
         if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers is {self.workers}: give at least 1 thread, or None")
+            raise ValueError(f"workers is {self.workers}: pass at least 1 thread, or None")
         if self.silent not in ("nan", "raise"):
             raise ValueError(f"silent is {self.silent!r}: choose 'nan' or 'raise'")
 
@@ -111,10 +112,7 @@ class _Options:
 
 @dataclass(frozen=True)
 class _Plan:
-    """A scenario with what the whole song says about it.
-
-    references, estimates: which of them are audible.
-    """
+    """A scenario, and which of its references and estimates are audible in the song."""
 
     task: Task
     references: NDArray[np.bool_]
@@ -126,7 +124,7 @@ class _Plan:
         return self.references & self.estimates
 
     def valid(self, levels: Levels) -> NDArray[np.bool_]:
-        """(frame,): whether all that counts is audible."""
+        """(frame,): whether everything that counts is audible."""
         heard = levels.reference_audible[self.references].all(axis=0)
         heard &= levels.estimate_audible[self.stems].all(axis=0)
         return np.logical_and(heard, self.stems.any())
@@ -146,28 +144,30 @@ def bsseval(
     silent: Literal["nan", "raise"] = "nan",
     workers: int | None = None,
 ) -> BssScores:
-    """Score estimates against references; the module says what counts as silent.
+    """Score estimates against references; for silence, see the module.
 
     Args:
         references, estimates: (stem, channel, sample), finite, of one shape; an array, or a
-            `Reader` that reads them piece by piece, so that memory does not grow with the song.
-        window, hop: samples per frame and from frame to frame, may be fractional or inf.
+            `Reader` that reads them in blocks, so that memory does not grow with the song.
+        window, hop: samples per frame and from frame to frame; may be fractional or inf.
         metrics: which ratios to compute; SDR alone needs no filters.
         taps: length of the distortion filters in samples.
-        framewise_filters: estimate the filters in every frame anew (BSSEval v3).
+        framewise_filters: estimate the filters in each frame (BSSEval v3).
         sources_version: ratios of `bss_eval_sources`: SDR = own projection over the rest, no ISR.
         permute: match estimates to references by the largest mean SIR.
-        silent: whether a stem silent over the whole song is NaN or an error.
-        workers: threads, None for all CPUs of the process; no bit of the scores depends on it.
+        silent: whether a stem that is silent over the whole song is NaN or an error.
+        workers: threads, None for all CPUs of the process; scores are the same to the bit for any
+            number.
 
     Raises:
-        ValueError: shapes differ, no or non-finite samples, an argument out of range, silence.
+        ValueError: if shapes differ, samples are missing or not finite, an argument is out of
+            range, or, with silent="raise", a stem is silent.
     """
     options = _Options(
         window, hop, metrics, taps, framewise_filters, sources_version, permute, silent, workers
     )
     pair = _checked_pair(references, estimates)
-    return _score(*pair, [Scenario.as_given(pair[0].shape[0])], options)[0]
+    return _score(*pair, [Scenario.one_per_stem(pair[0].shape[0])], options)[0]
 
 
 def bsseval_with_accompaniment(
@@ -183,17 +183,17 @@ def bsseval_with_accompaniment(
     silent: Literal["nan", "raise"] = "nan",
     workers: int | None = None,
 ) -> tuple[BssScores, BssScores]:
-    """Scores of the given stems, and of vocals against accompaniment, from one pass.
+    """Scores of all stems, and of vocals against accompaniment, in one pass.
 
-    The accompaniment is the sum of all stems but vocals, on both sides; `vocals_index` says which
-    stem is vocals. The other arguments are those of `bsseval`.
+    The accompaniment is the sum of all stems but vocals, on both sides; `vocals_index` is the index
+    of the vocals. The other arguments are those of `bsseval`.
 
     Returns:
         (stem, frame) scores of the stems, then (2, frame) scores of vocals and accompaniment. The
-        rules for silence hold within each of the two.
+        rules for silence apply within each of the two.
 
     Raises:
-        ValueError: as `bsseval`, or fewer than two stems, or no stem `vocals_index`.
+        ValueError: as `bsseval`; also for fewer than two stems or a `vocals_index` out of range.
     """
     options = _Options(window, hop, metrics, taps, framewise_filters, False, False, silent, workers)
     pair = _checked_pair(references, estimates)
@@ -201,10 +201,10 @@ def bsseval_with_accompaniment(
     if stems < 2 or not 0 <= vocals_index < stems:
         raise ValueError(
             f"vocals_index is {vocals_index} of {stems} stems: "
-            f"name the vocals among at least two stems, counted from 0"
+            f"pass the index of the vocals among at least two stems, counted from 0"
         )
     rest = tuple(stem for stem in range(stems) if stem != vocals_index)
-    scenarios = [Scenario.as_given(stems), Scenario(((vocals_index,), rest), stems)]
+    scenarios = [Scenario.one_per_stem(stems), Scenario(((vocals_index,), rest), stems)]
     first, second = _score(*pair, scenarios, options)
     return first, second
 
@@ -216,7 +216,7 @@ def _checked_pair(
     if pair[0].shape != pair[1].shape:
         raise ValueError(
             f"references have shape {pair[0].shape} and estimates {pair[1].shape}: "
-            f"bring both to the same (stem, channel, sample)"
+            f"both must be the same (stem, channel, sample)"
         )
     return pair
 
@@ -224,8 +224,8 @@ def _checked_pair(
 def _score(
     references: Signals, estimates: Signals, scenarios: Sequence[Scenario], options: _Options
 ) -> list[BssScores]:
-    # One BLAS thread: rounding then does not depend on the machine's load or core count, and
-    # several songs at once do not fight over the cores.
+    # One BLAS thread, so that rounding does not depend on the load or the number of cores, and
+    # several songs at once do not compete for the cores.
     with threadpool_limits(limits=1, user_api="blas"):
         return _score_frames(references, estimates, scenarios, options)
 
@@ -272,7 +272,7 @@ def _filtered(
     plans: Sequence[_Plan],
     options: _Options,
 ) -> list[Energies]:
-    """Energies of the chosen frames, with filters of the song or of each frame."""
+    """Energies of the chosen frames, with filters of the whole song or of each frame."""
     sections = [((0, references.shape[2]), list(chosen))] if chosen else []
     if options.framewise_filters:
         sections = [(frames[frame], [frame]) for frame in chosen]
@@ -296,19 +296,19 @@ def _filters(
     auto = mixed.references.reshape(lanes, lanes, -1)
     cross = mixed.estimates.reshape(lanes, lanes, -1)
     equal = equal_channels(references, scenario, bounds)
-    every = [lane for lane in range(lanes) if plan.references[lane // channels]]
-    joint = projection_filters(auto, cross, independent(every, equal))
+    audible_lanes = [lane for lane in range(lanes) if plan.references[lane // channels]]
+    joint = projection_filters(auto, cross, independent(audible_lanes, equal))
     own = np.zeros((stems, *joint.shape))
     for stem in np.flatnonzero(plan.stems):
-        mine = [lane for lane in every if lane // channels == stem]
-        own[stem] = projection_filters(auto, cross, independent(mine, equal))
+        own_lanes = [lane for lane in audible_lanes if lane // channels == stem]
+        own[stem] = projection_filters(auto, cross, independent(own_lanes, equal))
     shape = stems, channels, stems, channels, auto.shape[-1]
     by_pair = own.reshape(stems, *shape)[plan.task.second, plan.task.first]
     return Filters(*(scenario.spread(x) for x in (joint.reshape(shape), by_pair)))
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
-    """10 log10; +inf where the denominator is exactly 0."""
+    """The ratio in dB; +inf where the denominator is exactly 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio: Array = 10 * np.log10(numerator / denominator)
     return np.where(denominator == 0, np.inf, ratio)
@@ -356,10 +356,10 @@ def _assemble(
 def _best_order(sir: Array, framewise: bool) -> NDArray[np.intp]:
     """(reference, estimate, frame) dB -> (reference, 1 or frame) order of largest mean SIR."""
     stems = len(sir)
-    orders = np.array(list(permutations(range(stems))))  # the given order comes first
+    orders = np.array(list(permutations(range(stems))))  # the original order comes first
     if not framewise:
         sir = sir.mean(axis=2, keepdims=True)
     values = sir[np.arange(stems), orders].mean(axis=1)  # (order, 1 or frame)
-    # A NaN hides every order at once, and argmax then gives the first.
+    # A NaN makes the means of all orders NaN, and argmax then returns the first.
     best: NDArray[np.intp] = orders[np.argmax(values, axis=0)].T
     return best

@@ -1,4 +1,4 @@
-"""Correlations of references and estimates at the few lags that BSSEval's filters reach."""
+"""Correlations of references and estimates at the few lags that BSSEval's filters span."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,15 +8,15 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mss_shared.metrics.bsseval_signals import Array, Scenario, Signals, in_order, samples
+from mss_shared.metrics.bsseval_signals import Array, Scenario, Signals, map_in_order, samples
 
 BLOCK = 4096  # transform length, eight times the usual 512 taps
-BLOCKS_AT_ONCE = 12  # bounds the memory of a batch to 20 MB with four stereo stems
+BLOCKS_AT_ONCE = 12  # limits a batch to 20 MB of memory with four stereo stems
 
 
 @dataclass(frozen=True)
 class Correlations:
-    """Sums over time of one reference channel against a later sample of another signal.
+    """Correlations of each reference channel with later samples of every other channel.
 
     references: (stem, channel, stem, channel, lag): sum of r[a, c, n] r[b, d, n + lag].
     estimates: (stem, channel, stem, channel, lag): sum of r[a, c, n] e[b, d, n + lag].
@@ -26,7 +26,7 @@ class Correlations:
     estimates: Array
 
     def mixed(self, scenario: Scenario) -> "Correlations":
-        """Those of sums of stems: sums of the blocks at hand."""
+        """The correlations of sums of stems, which are sums of these correlations."""
         w = scenario.weights
         both = (self.references, self.estimates)
         return Correlations(*(np.einsum("ga,hb,acbdl->gchdl", w, w, x) for x in both))
@@ -39,7 +39,7 @@ def overlapping(signals: Array, size: int, hop: int) -> Array:
 
 def block_spectra(blocks: Array) -> NDArray[np.complex128]:
     """(lane, block, sample) -> (bin, lane, block)."""
-    # Bins outermost, since what follows is one small matrix product per bin.
+    # Bins outermost, because one small matrix product per bin follows.
     spectra: NDArray[np.complex128] = scipy.fft.rfft(np.moveaxis(blocks, -1, 0), axis=0)
     return spectra
 
@@ -47,10 +47,10 @@ def block_spectra(blocks: Array) -> NDArray[np.complex128]:
 def correlate(
     references: Signals, estimates: Signals, taps: int, bounds: tuple[int, int], workers: int
 ) -> Correlations:
-    """Linear correlations at lags 0 ... taps - 1 of the signals between two samples.
+    """Linear correlations of the signals within `bounds`, at lags 0 ... taps - 1.
 
-    Overlap-save: a block of each reference, padded by zeros, against a block of every signal that
-    reads `taps - 1` samples further, so that no lag wraps around.
+    Overlap-save: a zero-padded block of each reference is correlated with a block of every signal
+    that is `taps - 1` samples longer, so that no lag wraps around.
     """
     stems, channels = references.shape[:2]
     length = bounds[1] - bounds[0]
@@ -58,7 +58,7 @@ def correlate(
     batch = BLOCKS_AT_ONCE * (size - taps + 1)
     task = partial(_cross_spectra, references, estimates, taps, size, bounds)
     total: NDArray[np.complex128] | None = None
-    for spectra in in_order(task, range(bounds[0], bounds[1], batch), workers):
+    for spectra in map_in_order(task, range(bounds[0], bounds[1], batch), workers):
         total = spectra if total is None else np.add(total, spectra, out=total)
     assert total is not None
     lags = scipy.fft.irfft(np.moveaxis(total, 0, -1), size)[..., :taps]

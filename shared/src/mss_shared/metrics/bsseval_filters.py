@@ -1,4 +1,4 @@
-"""BSSEval's filters: least squares on delayed references, from their correlations."""
+"""BSSEval's filters: the least-squares fit of delayed references, from their correlations."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -10,14 +10,14 @@ from scipy.linalg import lapack
 
 from mss_shared.metrics.bsseval_signals import CHUNK, Array, Scenario, Signals, excerpt
 
-# The absolute constant on the diagonal of the reference implementation.
+# The constant that museval adds to the diagonal.
 DIAGONAL = float(np.finfo(np.float64).eps)
 
 
 def equal_channels(
     references: Signals, scenario: Scenario, bounds: tuple[int, int]
 ) -> list[tuple[int, int]]:
-    """Pairs a < b of (stem, channel) lanes that are equal, or opposite, at every sample."""
+    """Pairs a < b of lanes, that is (stem, channel), that are equal, or opposite, everywhere."""
     lanes = len(scenario.groups) * references.shape[1]
     alike = {pair: True for pair in combinations(range(lanes), 2)}
     opposite = dict(alike)
@@ -33,13 +33,13 @@ def equal_channels(
 
 
 def independent(lanes: Sequence[int], equal: Sequence[tuple[int, int]]) -> list[int]:
-    """The lanes without those that repeat an earlier one: what they span is the same."""
+    """The lanes that do not repeat an earlier one; they span the same signals as all lanes."""
     repeated = {b for a, b in equal if a in lanes}
     return [lane for lane in lanes if lane not in repeated]
 
 
 def projection_filters(auto: Array, cross: Array, lanes: Sequence[int]) -> Array:
-    """Filters that take the chosen references nearest to each estimate.
+    """Filters that project each estimate onto the delayed references of the chosen lanes.
 
     Args:
         auto: (lane, lane, lag) correlations of the references.
@@ -47,7 +47,7 @@ def projection_filters(auto: Array, cross: Array, lanes: Sequence[int]) -> Array
         lanes: the reference lanes to use.
 
     Returns:
-        (estimate lane, lane, tap); zero for the lanes not used.
+        (estimate lane, lane, tap); zero for lanes that are not used.
     """
     count, taps = len(lanes), auto.shape[-1]
     filters = np.zeros((cross.shape[1], len(auto), taps))
@@ -60,12 +60,12 @@ def projection_filters(auto: Array, cross: Array, lanes: Sequence[int]) -> Array
 
 
 def gram(auto: Array, lanes: Sequence[int]) -> Array:
-    """Lower triangle of the matrix of delayed references, a Toeplitz block per pair of lanes."""
+    """Lower triangle of the Gram matrix of delayed references, a Toeplitz block per lane pair."""
     taps = auto.shape[-1]
     matrix = np.zeros((len(lanes) * taps, len(lanes) * taps), order="F")
     for row, a in enumerate(lanes):
         for column, b in enumerate(lanes[: row + 1]):
-            # Delays k of a and l of b meet at lag k - l, from 1 - taps to taps - 1.
+            # Delay k of a and delay l of b correlate at lag k - l, from 1 - taps to taps - 1.
             lags = np.concatenate([auto[b, a, :0:-1], auto[a, b]])
             block = sliding_window_view(lags, taps)[:, ::-1]
             rows = slice(row * taps, (row + 1) * taps)
@@ -75,13 +75,13 @@ def gram(auto: Array, lanes: Sequence[int]) -> Array:
 
 
 def _solve(auto: Array, lanes: Sequence[int], right: Array) -> Array:
-    """Solve the normal equations, singular or not."""
+    """Solve the normal equations, even if they are singular."""
     factor, failed = lapack.dpotrf(gram(auto, lanes), lower=1, clean=0, overwrite_a=1)
     if not failed:
         solution: Array = lapack.dpotrs(factor, right, lower=1)[0]
         return solution
-    # Rounding made a pivot negative: references depend on each other. An indefinite
-    # factorisation goes through, and its projections are as good.
+    # References depend on each other, so rounding made a pivot negative. A factorisation for
+    # indefinite matrices still works, and its projections are as accurate.
     work = int(lapack.dsytrf_lwork(len(right), lower=1)[0])  # the default is 7 times slower
     factor, pivots, failed = lapack.dsytrf(gram(auto, lanes), lower=1, lwork=work, overwrite_a=1)
     if not failed:

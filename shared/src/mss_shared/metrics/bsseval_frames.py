@@ -18,11 +18,11 @@ from mss_shared.metrics.bsseval_signals import (
     audible,
     energy,
     excerpt,
-    in_order,
+    map_in_order,
 )
 
-BLOCK = 4096  # transforms are near this length: whole blocks fill a frame
-BLOCKS_AT_ONCE = 12  # bounds the memory of one piece of a long frame
+BLOCK = 4096  # transforms are about this long: a frame is filled by complete blocks
+BLOCKS_AT_ONCE = 12  # limits the memory for one piece of a long frame
 
 Pair = tuple[int, int]  # index of the estimate, index of the reference it is scored against
 Frames = Sequence[tuple[int, int]]
@@ -30,7 +30,7 @@ Frames = Sequence[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Task:
-    """One scenario and which of its estimates meet which of its references."""
+    """A scenario, and which of its estimates are scored against which of its references."""
 
     scenario: Scenario
     pairs: tuple[Pair, ...]
@@ -47,7 +47,7 @@ class Task:
 
 
 class Levels(NamedTuple):
-    """What needs no filter.
+    """What can be measured without filters.
 
     reference, error: (pair, frame) energy of the reference and of estimate minus reference.
     reference_audible, estimate_audible: (scored stem, frame).
@@ -60,10 +60,10 @@ class Levels(NamedTuple):
 
 
 class Filters(NamedTuple):
-    """Filters over the channels of the given references.
+    """Filters on the channels of the references.
 
-    joint: (scored stem of the estimate, channel, given stem, channel, tap), from all references.
-    own: (pair, channel, given stem, channel, tap), from the reference of the pair alone.
+    joint: (scored stem of the estimate, channel, input stem, channel, tap), from all references.
+    own: (pair, channel, input stem, channel, tap), from the reference of the pair alone.
     """
 
     joint: Array
@@ -73,7 +73,7 @@ class Filters(NamedTuple):
 class Energies(NamedTuple):
     """(pair, frame) energies of projections and of differences.
 
-    own, joint: the projections on the pair's reference and on all references.
+    own, joint: the projections onto the pair's reference and onto all references.
     spatial: own - reference. interference: joint - own.
     artifacts: estimate - joint. residual: estimate - own.
     """
@@ -87,7 +87,7 @@ class Energies(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Samples `start` up to `stop` of a frame and of the decay of the filters after it."""
+    """Samples `start` up to `stop` of a frame, including the decay of the filters after it."""
 
     frame: int
     start: int
@@ -95,7 +95,7 @@ class Piece(NamedTuple):
 
 
 def pieces(frames: Frames, chosen: Sequence[int], size: int, decay: int) -> Iterator[Piece]:
-    """Cut the chosen frames, each longer by `decay`, into pieces of at most `size` samples."""
+    """Cut the chosen frames, each extended by `decay`, into pieces of at most `size` samples."""
     for frame in chosen:
         first, last = frames[frame]
         for start in range(first, last + decay, size):
@@ -109,8 +109,8 @@ def frame_levels(
     totals = [_no_levels(task, len(frames)) for task in tasks]
     work = partial(_piece_levels, references, estimates, tasks)
     todo = list(pieces(frames, range(len(frames)), CHUNK, 0))
-    for piece, found in zip(todo, in_order(work, todo, workers), strict=True):
-        for total, part in zip(totals, found, strict=True):
+    for piece, levels in zip(todo, map_in_order(work, todo, workers), strict=True):
+        for total, part in zip(totals, levels, strict=True):
             total.reference[:, piece.frame] += part.reference
             total.error[:, piece.frame] += part.error
             total.reference_audible[:, piece.frame] |= part.reference_audible
@@ -127,15 +127,15 @@ def _piece_levels(
     references: Signals, estimates: Signals, tasks: Sequence[Task], piece: Piece
 ) -> list[Levels]:
     bounds = piece.start, piece.stop
-    given = [excerpt(signals, *bounds, bounds) for signals in (references, estimates)]
-    found = []
+    excerpts = [excerpt(signals, *bounds, bounds) for signals in (references, estimates)]
+    levels = []
     for task in tasks:
-        stems = [task.scenario.mix(signals) for signals in given]
+        stems = [task.scenario.mix(signals) for signals in excerpts]
         heard = [audible(signals) for signals in stems]
-        loud = [energy(stems[0][j]) for _, j in task.pairs]
-        wrong = [energy(stems[1][i] - stems[0][j]) for i, j in task.pairs]
-        found.append(Levels(np.array(loud), np.array(wrong), *heard))
-    return found
+        reference = [energy(stems[0][j]) for _, j in task.pairs]
+        error = [energy(stems[1][i] - stems[0][j]) for i, j in task.pairs]
+        levels.append(Levels(np.array(reference), np.array(error), *heard))
+    return levels
 
 
 class FilterBank:
@@ -155,10 +155,10 @@ class FilterBank:
         self.counts = [(len(f.joint), len(f.own)) for f in filters]
 
     def project(self, references: Array) -> list[tuple[Array, Array]]:
-        """(given stem, channel, sample) -> per task the joint and the own projections.
+        """(input stem, channel, sample) -> the joint and the own projections of each task.
 
-        The first taps - 1 samples are history; the rest fills whole blocks. Returns (scored stem
-        or pair, channel, block, sample), each block `hop` samples long.
+        The first taps - 1 samples are history; the others fill complete blocks. Returns (scored
+        stem or pair, channel, block, sample); a block is `hop` samples long.
         """
         lanes = references.reshape(self.stems * self.channels, -1)
         spectra = np.matmul(self.spectra, block_spectra(overlapping(lanes, self.size, self.hop)))
@@ -184,11 +184,11 @@ def add_energies(
     bank: FilterBank,
     workers: int,
 ) -> None:
-    """Add the energies of the chosen frames to the totals, one per task, shaped `no_energies`."""
+    """Add the energies of the chosen frames to the totals of each task, shaped as `no_energies`."""
     todo = list(pieces(frames, chosen, bank.hop * BLOCKS_AT_ONCE, bank.taps - 1))
     work = partial(_piece_energies, references, estimates, frames, tasks, bank)
-    for piece, found in zip(todo, in_order(work, todo, workers), strict=True):
-        for total, part in zip(totals, found, strict=True):
+    for piece, energies in zip(todo, map_in_order(work, todo, workers), strict=True):
+        for total, part in zip(totals, energies, strict=True):
             total[:, :, piece.frame] += part
 
 
@@ -200,17 +200,17 @@ def _piece_energies(
     bank: FilterBank,
     piece: Piece,
 ) -> list[Array]:
-    """(quantity, pair) per task."""
+    """(field of Energies, pair) for each task."""
     blocks = -(-(piece.stop - piece.start) // bank.hop)
     stop = piece.start + blocks * bank.hop
     bounds = frames[piece.frame]
-    given = excerpt(references, piece.start - bank.taps + 1, stop, bounds)
-    played = given[..., bank.taps - 1 :], excerpt(estimates, piece.start, stop, bounds)
-    blocked = [x.reshape(*x.shape[:2], blocks, bank.hop) for x in played]
-    found = []
-    for task, (joint, own) in zip(tasks, bank.project(given), strict=True):
+    with_history = excerpt(references, piece.start - bank.taps + 1, stop, bounds)
+    excerpts = with_history[..., bank.taps - 1 :], excerpt(estimates, piece.start, stop, bounds)
+    blocked = [x.reshape(*x.shape[:2], blocks, bank.hop) for x in excerpts]
+    results = []
+    for task, (joint, own) in zip(tasks, bank.project(with_history), strict=True):
         mixed = [task.scenario.mix(signals) for signals in blocked]
-        # Pair by pair, so that what is subtracted stays in the cache.
+        # Pair by pair, so that the operands of the subtractions stay in the cache.
         energies = [
             (
                 energy(alone),
@@ -222,5 +222,5 @@ def _piece_energies(
             )
             for (i, j), alone in zip(task.pairs, own, strict=True)
         ]
-        found.append(np.array(energies).reshape(-1, len(Energies._fields)).T)
-    return found
+        results.append(np.array(energies).reshape(-1, len(Energies._fields)).T)
+    return results

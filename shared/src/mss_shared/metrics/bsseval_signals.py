@@ -1,4 +1,4 @@
-"""What BSSEval reads: checked arrays, excerpts in float64, sums of stems, silence."""
+"""BSSEval's input: checked arrays, excerpts in float64, sums of stems, silence."""
 
 import math
 import os
@@ -27,39 +27,39 @@ class Reader(Protocol):
         """(stem, channel, stop - start) finite real samples; ValueError if they are not."""
 
     def sums(self, groups: Sequence[Sequence[int]]) -> "Reader":
-        """Signals whose stems are sums of stems of these."""
+        """Signals whose stems are sums of these stems."""
 
 
 Signals = NDArray[Any] | Reader  # (stem, channel, sample), any real dtype
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Samples read at once where a whole song is walked: the song is never copied to float64.
+# Samples per read when a whole song is scanned: it is never copied to float64 as a whole.
 CHUNK = 1 << 17
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """The stems to score: entry i is the sum of the given stems `groups[i]`."""
+    """The stems to score: entry i is the sum of the input stems `groups[i]`."""
 
     groups: tuple[tuple[int, ...], ...]
-    stems: int  # number of given stems
+    stems: int  # number of input stems
 
     @classmethod
-    def as_given(cls, stems: int) -> "Scenario":
+    def one_per_stem(cls, stems: int) -> "Scenario":
         return cls(tuple((stem,) for stem in range(stems)), stems)
 
     @property
     def weights(self) -> Array:
-        """(scored stem, given stem): 1 where the given stem is a summand, else 0."""
+        """(scored stem, input stem): 1 if the input stem is part of the sum, else 0."""
         weights = np.zeros((len(self.groups), self.stems))
         for row, group in zip(weights, self.groups, strict=True):
             row[list(group)] = 1.0
         return weights
 
     def mix(self, signals: Array) -> Array:
-        """(given stem, ...) -> (scored stem, ...)."""
-        if self == Scenario.as_given(self.stems):
+        """(input stem, ...) -> (scored stem, ...)."""
+        if self == Scenario.one_per_stem(self.stems):
             return signals
         return np.stack([signals[list(group)].sum(axis=0) for group in self.groups])
 
@@ -70,9 +70,9 @@ class Scenario:
 
 
 def checked(signals: ArrayLike | Reader, name: str) -> Signals:
-    """The signals themselves, if real, (stem, channel, sample), not empty and finite.
+    """The signals themselves; ValueError unless (stem, channel, sample), real, finite, not empty.
 
-    Readers are not walked through here: they check what they read.
+    Readers check their samples themselves as they read.
     """
     array: NDArray[Any] | Reader = signals if isinstance(signals, Reader) else np.asarray(signals)
     if len(array.shape) != 3 or 0 in array.shape:
@@ -90,7 +90,7 @@ def checked(signals: ArrayLike | Reader, name: str) -> Signals:
             stem, sample = _first_bad(bad)
             raise ValueError(
                 f"{name}[{stem}] is NaN or infinite first at sample {start + sample}: "
-                f"mend the audio of stem {stem} before scoring"
+                f"fix the audio of stem {stem} before scoring"
             )
     return array
 
@@ -110,20 +110,20 @@ def excerpt(signals: Signals, start: int, stop: int, bounds: tuple[int, int]) ->
 
 
 def samples(signals: Signals, start: int, stop: int) -> NDArray[Any]:
-    """(stem, channel, stop - start) as they are held or read."""
+    """(stem, channel, stop - start) in their own dtype, from memory or through the reader."""
     if isinstance(signals, Reader):
         return signals.read(start, stop)
     return signals[..., start:stop]
 
 
 def audible(signals: Array) -> NDArray[np.bool_]:
-    """(stem, channel, sample) -> (stem,): whether the sum of the channels is ever not zero."""
+    """(stem, channel, sample) -> (stem,): whether the sum of the channels is ever nonzero."""
     heard: NDArray[np.bool_] = (signals.sum(axis=1) != 0).any(axis=-1)
     return heard
 
 
 def audible_somewhere(signals: Signals, scenario: Scenario) -> NDArray[np.bool_]:
-    """(scored stem,): whether it is audible anywhere in the song; stops reading once all are."""
+    """(scored stem,): whether it is audible anywhere in the song; reads until all are."""
     samples = signals.shape[2]
     heard = np.zeros(len(scenario.groups), bool)
     for start in range(0, samples, CHUNK):
@@ -143,7 +143,7 @@ def frame_bounds(samples: int, window: float, hop: float) -> list[tuple[int, int
     """First and one-past-last sample of each complete frame; one frame if the window is longer."""
     for name, value in (("window", window), ("hop", hop)):
         if not value >= 1:
-            raise ValueError(f"{name} is {value} samples: give a length of at least 1 sample")
+            raise ValueError(f"{name} is {value} samples: pass a length of at least 1 sample")
     if window >= samples:
         return [(0, samples)]
     count = 1 if math.isinf(hop) else math.floor((samples - window + hop) / hop)
@@ -158,12 +158,12 @@ def cpu_count() -> int:
     return os.cpu_count() or 1
 
 
-def in_order(
+def map_in_order(
     task: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
-    """Results of a task over items on threads, in the order of the items: sums do not depend on
-    the number of threads."""
-    # A pool for one thread too: glibc returns the buffers of the main thread to the system after
-    # every item, and their page faults took a third of the time.
+    """Map a task over items on threads; results keep the order of the items, so that sums do not
+    depend on the number of threads."""
+    # A pool even for one thread: in the main thread, glibc returns buffers to the system after
+    # every item, and the page faults took a third of the time.
     with ThreadPoolExecutor(workers) as pool:
         yield from pool.map(task, items)

@@ -1,4 +1,4 @@
-"""L1Freq: how far magnitudes are apart, on a scale from 0 to 100."""
+"""L1Freq: how close magnitude spectrograms are, on a scale from 0 to 100."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mss_shared.metrics.arrays import Signal, check_shapes, functions_of, like
+from mss_shared.metrics.arrays import Signal, check_shapes, get_array_functions, like
 from mss_shared.metrics.stft import magnitude_blocks
 
 N_FFT = 2048
@@ -17,18 +17,18 @@ HOP = 1024
 def l1_freq(reference: Signal, estimate: Signal) -> Signal:
     """Closeness of magnitudes, from 0 to 100; higher is better. Differentiable.
 
-    100 / (1 + 10 * m), m being the mean of ||E| - |R|| over channels, bins and frames of STFTs
-    with n_fft 2048, hop 1024, a rectangular window and mirrored ends, all in samples at any rate.
-    Unlike the ratios it depends on level: at equal SDR louder stems score lower.
+    100 / (1 + 10 * m), where m is the mean of ||E| - |R|| over channels, bins and frames of STFTs
+    with n_fft 2048, hop 1024, a rectangular window and reflect padding, whatever the sample rate.
+    Unlike the ratios it depends on level: at equal SDR, louder stems score lower.
 
     Args:
-        reference: (..., channel, sample) true stem, full scale being 1.
+        reference: (..., channel, sample) true stem, full scale 1.0.
         estimate: (..., channel, sample) separated stem.
 
     Returns:
-        (...) without unit; 100 means equal magnitudes. A silent reference scores by the estimate's
-        magnitudes alone, 100 if that is silent too. Memory does not grow with length, unless
-        gradients are asked for.
+        (...) without unit; 100 means equal magnitudes. Beside a silent reference, only the
+        estimate's magnitudes count: 100 if it is silent, too. Without gradients, memory does not
+        grow with length.
 
     Raises:
         ValueError: if the shapes differ or there are fewer than 1025 samples.
@@ -36,7 +36,7 @@ def l1_freq(reference: Signal, estimate: Signal) -> Signal:
     Source: the L1Freq metric of ZFTurbo's Music-Source-Separation-Training.
     """
     check_shapes(reference, estimate)
-    xp, window = functions_of(reference), like(np.ones(N_FFT), reference)
+    xp, window = get_array_functions(reference), like(np.ones(N_FFT), reference)
     total: Any = 0.0
     count = 0
     for r, e in zip(

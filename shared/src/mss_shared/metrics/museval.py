@@ -1,4 +1,4 @@
-"""BSSEval by museval itself, to check ours against; needs ffmpeg and ffprobe to be imported."""
+"""BSSEval by museval itself, to check ours against; importing it needs ffmpeg and ffprobe."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def bsseval(
     hop: float,
     framewise_filters: bool = False,
 ) -> BssScores:
-    """The call and result of `mss_shared.metrics.bsseval.bsseval`, computed by museval.
+    """Like `mss_shared.metrics.bsseval.bsseval`, but computed by museval.
 
-    The whole song is held in memory as float64, several times.
+    Several float64 copies of the whole song are held in memory.
 
     Raises:
         ValueError: without museval, ffmpeg or ffprobe; if a stem is silent over the whole song,
-            which museval does not score; or where its solver gives up.
+            which museval refuses to score; or if its solver fails.
     """
     from_museval = _import()
     # museval takes (stem, sample, channel).

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mss_shared.metrics.arrays import Signal, check_shapes, frames_of, functions_of
+from mss_shared.metrics.arrays import Signal, check_shapes, get_array_functions, split_frames
 
 # k_sdr keeps SDR within these bounds, in dB.
 K_SDR_LIMIT = 10.0
@@ -18,11 +18,11 @@ def usdr(reference: Signal, estimate: Signal, *, eps: float = 1e-7) -> Signal:
     Args:
         reference: (..., channel, sample) true stem.
         estimate: (..., channel, sample) separated stem at the same sample rate.
-        eps: added to both energies; 1e-7 is the challenges' own constant, 1e-8 that of ZFTurbo's
+        eps: added to both energies; 1e-7 is the challenges' constant, 1e-8 that of ZFTurbo's
             training framework.
 
     Returns:
-        (...) dB. A silent reference scores eps over the energy of the estimate.
+        (...) dB. For a silent reference, the ratio is eps over the energy of the estimate.
 
     Raises:
         ValueError: if the shapes differ.
@@ -30,7 +30,7 @@ def usdr(reference: Signal, estimate: Signal, *, eps: float = 1e-7) -> Signal:
     Source: SDR of the Music Demixing Challenges 2021 and 2023 (Mitsufuji et al. 2022, eq. 2).
     """
     check_shapes(reference, estimate)
-    xp = functions_of(reference)
+    xp = get_array_functions(reference)
     energy = xp.sum(reference**2, axis=(-2, -1)) + eps
     error = xp.sum((reference - estimate) ** 2, axis=(-2, -1)) + eps
     ratio: Signal = 10.0 * xp.log10(energy / error)
@@ -38,7 +38,7 @@ def usdr(reference: Signal, estimate: Signal, *, eps: float = 1e-7) -> Signal:
 
 
 def frame_sdr(reference: Signal, estimate: Signal, *, window: int, hop: int) -> Signal:
-    """Plain SNR of every whole frame, in dB: the SDR of BSSEval v4 before its silence rule.
+    """Plain SNR of every complete frame, in dB: the SDR of BSSEval v4 before its silence rule.
 
     Args:
         reference: (..., channel, sample) true stem.
@@ -62,15 +62,15 @@ def frame_sdr(reference: Signal, estimate: Signal, *, window: int, hop: int) -> 
     energy = _frame_energies(reference, window, hop)
     error = _frame_energies(estimate - reference, window, hop)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio: Signal = 10.0 * functions_of(reference).log10(energy / error)
+        ratio: Signal = 10.0 * get_array_functions(reference).log10(energy / error)
     return ratio
 
 
 def chunk_sdr(reference: Signal, estimate: Signal, *, window: int, eps: float = 1e-7) -> Signal:
-    """Median of `usdr` over chunks side by side, in dB; higher is better. Differentiable.
+    """Median of `usdr` over adjacent chunks, in dB; higher is better. Differentiable.
 
-    The cSDR of papers whose chunks are one second: but for eps and its silence rule, the SDR of
-    BSSEval v4. A last incomplete chunk is dropped, unless it is the only one.
+    With chunks of one second this is the cSDR of papers: the SDR of BSSEval v4, except for eps and
+    the treatment of silence. An incomplete last chunk is dropped unless it is the only one.
 
     Args:
         reference: (..., channel, sample) true stem.
@@ -79,14 +79,14 @@ def chunk_sdr(reference: Signal, estimate: Signal, *, window: int, eps: float = 
         eps: added to both energies of every chunk.
 
     Returns:
-        (...) dB, never NaN or infinite for finite audio; of an even number of chunks, the mean of
-        the two in the middle. Every chunk counts: a silent one scores eps over the energy of the
-        estimate, or 0 dB if that is silent too, where BSSEval gives NaN.
+        (...) dB, never NaN or infinite for finite audio; for an even number of chunks, the mean of
+        the two in the middle. Every chunk counts: for a silent one the ratio is eps over the energy
+        of the estimate, or 0 dB if that is silent, too, where BSSEval gives NaN.
 
     Raises:
         ValueError: if the shapes differ, there is no sample, or window or eps is not positive.
 
-    Source: the SDR of `usdr`, framed as BSSEval v4 frames (Stöter et al. 2018), whole windows only.
+    Source: the ratio of `usdr` in the frames of BSSEval v4 (Stöter et al. 2018).
     """
     check_shapes(reference, estimate)
     samples = reference.shape[-1]
@@ -98,44 +98,44 @@ def chunk_sdr(reference: Signal, estimate: Signal, *, window: int, eps: float = 
     chunk = min(window, samples)
     energy = _frame_energies(reference, chunk, chunk) + eps
     error = _frame_energies(estimate - reference, chunk, chunk) + eps
-    median: Signal = _median(10.0 * functions_of(reference).log10(energy / error))
+    median: Signal = _median(10.0 * get_array_functions(reference).log10(energy / error))
     return median
 
 
 def k_sdr(reference: Signal, estimate: Signal) -> Signal:
     """SDR of a whole stem on a scale from 0 to 100, logarithmic in dB; higher is better.
 
-    SDR is held between -10 and 10 dB: outside, score and gradient stay as they are there.
+    SDR is clipped at -10 and 10 dB.
 
     Args:
         reference: (..., channel, sample) true stem.
         estimate: (..., channel, sample) separated stem.
 
     Returns:
-        (...) without unit: 0 from -10 dB down, 100 from 10 dB up. A silent reference scores about
-        0, unless the estimate is about silent too.
+        (...) without unit: 0 at -10 dB and below, 100 at 10 dB and above. A silent reference scores
+        about 0, unless the estimate is nearly silent, too.
 
     Raises:
         ValueError: if the shapes differ.
 
     Source: the k_sdr of ZFTurbo's Music-Source-Separation-Training, K = 10, on `usdr` at eps 1e-8.
     """
-    xp = functions_of(reference)
+    xp = get_array_functions(reference)
     above = xp.clip(usdr(reference, estimate, eps=1e-8) + K_SDR_LIMIT, 1e-6, 2 * K_SDR_LIMIT)
     score: Signal = 100.0 * xp.log1p(above) / math.log1p(2 * K_SDR_LIMIT)
     return score
 
 
 def _frame_energies(signal: Signal, window: int, hop: int) -> Signal:
-    """(..., channel, sample) -> (..., frame) sums of squares over channels and whole frames."""
-    xp = functions_of(signal)
-    energies: Signal = xp.sum(frames_of(xp.sum(signal**2, axis=-2), window, hop), axis=-1)
+    """(..., channel, sample) -> (..., frame) sums of squares over channels and samples."""
+    xp = get_array_functions(signal)
+    energies: Signal = xp.sum(split_frames(xp.sum(signal**2, axis=-2), window, hop), axis=-1)
     return energies
 
 
 def _median(values: Signal) -> Signal:
-    """(..., frame) -> (...); torch.median would give the lower of two values in the middle."""
-    ordered = functions_of(values).sort(values, axis=-1)
+    """(..., frame) -> (...); torch.median would return the lower of two values in the middle."""
+    ordered = get_array_functions(values).sort(values, axis=-1)
     count = values.shape[-1]
     middle: Signal = (ordered[..., (count - 1) // 2] + ordered[..., count // 2]) / 2
     return middle

@@ -1,7 +1,7 @@
-"""Scale-invariant signal-to-distortion ratio: one definition, and two variants by name.
+"""Scale-invariant signal-to-distortion ratio: one definition, and two named variants.
 
-`si_sdr` is the one this repository reports. The variants are there to compare with numbers of
-others; the three differ in the third decimal on ordinary stems, and widely on silent ones.
+This repository reports `si_sdr`. The variants serve to compare with published numbers; on ordinary
+stems the three differ in the third decimal, on silent ones widely.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import math
 
 import numpy as np
 
-from mss_shared.metrics.arrays import Signal, check_shapes, functions_of
+from mss_shared.metrics.arrays import Signal, check_shapes, get_array_functions
 
 
 def si_sdr(reference: Signal, estimate: Signal, *, eps: float = 1e-8) -> Signal:
     """SDR after the best scaling of the reference, in dB; higher is better. Differentiable.
 
-    Channels are taken together as one signal, and its mean is removed first.
+    All channels together are one signal, whose mean is removed first.
 
     Args:
         reference: (..., channel, sample) true stem.
@@ -33,7 +33,7 @@ def si_sdr(reference: Signal, estimate: Signal, *, eps: float = 1e-8) -> Signal:
     Source: Le Roux et al. 2019, eq. 5.
     """
     check_shapes(reference, estimate)
-    xp = functions_of(reference)
+    xp = get_array_functions(reference)
     whole = (-2, -1)
     reference = reference - xp.mean(reference, axis=whole, keepdims=True)
     estimate = estimate - xp.mean(estimate, axis=whole, keepdims=True)
@@ -48,16 +48,16 @@ def si_sdr(reference: Signal, estimate: Signal, *, eps: float = 1e-8) -> Signal:
 def si_sdr_keeping_mean(reference: Signal, estimate: Signal) -> Signal:
     """SI-SDR as ZFTurbo's framework computes it, in dB; higher is better. Differentiable.
 
-    Channels are taken together as one signal. Unlike `si_sdr` it keeps the signals' means and
-    adds 1e-8 for every sample, not once, inside both sums of the scale, which grows with length.
+    All channels together are one signal. Unlike `si_sdr`, this keeps the mean, and in both sums of
+    the scale it adds 1e-8 per sample, not once, so that the constant grows with length.
 
     Args:
         reference: (..., channel, sample) true stem.
         estimate: (..., channel, sample) separated stem.
 
     Returns:
-        (...) dB, at least -80, which a silent reference scores; a silent estimate scores by the
-        constants alone.
+        (...) dB, at least -80, the score of a silent reference; the score of a silent estimate
+        depends on the constants alone.
 
     Raises:
         ValueError: if the shapes differ.
@@ -65,7 +65,7 @@ def si_sdr_keeping_mean(reference: Signal, estimate: Signal) -> Signal:
     Source: the si_sdr of ZFTurbo's Music-Source-Separation-Training.
     """
     check_shapes(reference, estimate)
-    xp, eps, whole = functions_of(reference), 1e-8, (-2, -1)
+    xp, eps, whole = get_array_functions(reference), 1e-8, (-2, -1)
     inner = xp.sum(estimate * reference + eps, axis=whole, keepdims=True)
     target = inner / xp.sum(reference**2 + eps, axis=whole, keepdims=True) * reference
     energy = xp.sum(target**2, axis=whole)
@@ -77,7 +77,7 @@ def si_sdr_keeping_mean(reference: Signal, estimate: Signal) -> Signal:
 def si_sdr_per_channel(
     reference: Signal, estimate: Signal, *, zero_mean: bool = True, clamp_db: float = math.inf
 ) -> Signal:
-    """SI-SDR of every channel by itself, in dB; higher is better.
+    """SI-SDR of each channel separately, in dB; higher is better.
 
     Differentiable under a finite clamp_db; a clamped value has a gradient of 0.
 
@@ -85,11 +85,11 @@ def si_sdr_per_channel(
         reference: (..., channel, sample) true stem.
         estimate: (..., channel, sample) separated stem.
         zero_mean: remove the mean of every channel first.
-        clamp_db: scores are held between -clamp_db and clamp_db.
+        clamp_db: scores are clamped to -clamp_db ... clamp_db.
 
     Returns:
-        (..., channel) dB. Without constants: a silent reference or estimate scores -clamp_db, a
-        perfect estimate clamp_db, or what rounding leaves, above 120 dB in float64.
+        (..., channel) dB. There are no constants: a silent reference or estimate scores -clamp_db,
+        a perfect estimate clamp_db, or whatever rounding leaves, above 120 dB in float64.
 
     Raises:
         ValueError: if the shapes differ or clamp_db is not positive.
@@ -99,7 +99,7 @@ def si_sdr_per_channel(
     check_shapes(reference, estimate)
     if not clamp_db > 0:
         raise ValueError(f"scores are to be clamped at {clamp_db} dB: clamp_db must be above 0")
-    xp = functions_of(reference)
+    xp = get_array_functions(reference)
     if zero_mean:
         reference = reference - xp.mean(reference, axis=-1, keepdims=True)
         estimate = estimate - xp.mean(estimate, axis=-1, keepdims=True)
@@ -113,11 +113,11 @@ def si_sdr_per_channel(
 
 
 def _clamped_ratio(energy: Signal, error: Signal, clamp_db: float) -> Signal:
-    """dB of energy over error within +-clamp_db; nothing at all counts as error alone.
+    """Energy over error in dB, clamped to +-clamp_db; if both are 0, it counts as error alone.
 
-    Shares of the sum, unlike the ratio itself, neither overflow nor spoil gradients.
+    Shares of the sum are used, as the plain ratio may overflow and give gradients of NaN.
     """
-    xp = functions_of(energy)
+    xp = get_array_functions(energy)
     silent = xp.astype(energy + error == 0, energy.dtype)
     whole = energy + error + silent
     least = 1 / (1 + 10 ** (clamp_db / 10))
