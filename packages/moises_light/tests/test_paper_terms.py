@@ -4,14 +4,11 @@ No section numbers are known (only the abstract was read first-hand), so a docst
 source instead: the paper, a network it builds on, or the package that filled in what it leaves out.
 """
 
-import inspect
 from typing import Any
-
-import pytest
-from torch import nn
 
 from moises_light import model
 from moises_light.training import Training, spec_error
+from mss_shared.testing import check_terms
 
 # term, the block whose docstring has it, the source which that docstring names
 TERMS: list[tuple[str, Any, str]] = [
@@ -40,22 +37,5 @@ TERMS: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("term", "block", "source"), TERMS)
-def test_a_term_of_the_paper_finds_its_block_and_its_source(
-    term: str, block: Any, source: str
-) -> None:
-    text = " ".join((inspect.getdoc(block) or "").split())
-    assert term.lower() in text.lower()
-    assert source in text
-
-
-def test_every_block_of_the_model_has_a_term() -> None:
-    blocks = {
-        item
-        for item in vars(model).values()
-        if inspect.isclass(item)
-        and issubclass(item, nn.Module)
-        and item.__module__ == model.__name__
-    }
-    assert len(blocks) == 12
-    assert blocks <= {block for _, block, _ in TERMS}
+def test_the_papers_terms_lead_to_its_blocks() -> None:
+    check_terms(TERMS, (model,), blocks=12)

@@ -4,12 +4,9 @@ No section numbers of the paper are known; its authors' code is public, and is w
 cites wherever the paper says no more than the term.
 """
 
-import inspect
 from typing import Any
 
-import pytest
-from torch import nn
-
+from mss_shared.testing import check_terms
 from open_unmix import estimates, model, separator, statistics, training, wiener
 
 # term, the block whose docstring has it, and the source or the symbols which that docstring names
@@ -41,23 +38,5 @@ TERMS: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("term", "block", "source"), TERMS)
-def test_a_term_of_the_paper_finds_its_block_and_its_source(
-    term: str, block: Any, source: str
-) -> None:
-    text = " ".join((inspect.getdoc(block) or "").split())
-    assert term.lower() in text.lower()
-    assert source in text
-
-
-def test_every_block_of_the_model_has_a_term() -> None:
-    blocks = {
-        item
-        for module in (model, separator)
-        for item in vars(module).values()
-        if inspect.isclass(item)
-        and issubclass(item, nn.Module)
-        and item.__module__ == module.__name__
-    }
-    assert len(blocks) == 5
-    assert blocks <= {block for _, block, _ in TERMS}
+def test_the_papers_terms_lead_to_its_blocks() -> None:
+    check_terms(TERMS, (model, separator), blocks=5)

@@ -4,12 +4,9 @@ The full text of the papers was not read, so a docstring cites no section number
 paper where that has the term, and the authors' code or the music fork for everything else.
 """
 
-import inspect
 from typing import Any
 
-import pytest
-from torch import nn
-
+from mss_shared.testing import check_terms
 from tflocoformer_mss import bands, blocks, config, losses, model, unified
 
 # term, the block whose docstring has it, the source which that docstring names
@@ -52,23 +49,5 @@ TERMS: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("term", "block", "source"), TERMS)
-def test_a_term_of_the_papers_finds_its_block_and_its_source(
-    term: str, block: Any, source: str
-) -> None:
-    text = " ".join((inspect.getdoc(block) or "").split())
-    assert term.lower() in text.lower()
-    assert source in text
-
-
-def test_every_block_of_the_models_has_a_term() -> None:
-    defined = {
-        item
-        for module in (bands, blocks, model, unified)
-        for item in vars(module).values()
-        if inspect.isclass(item)
-        and issubclass(item, nn.Module)
-        and item.__module__ == module.__name__
-    }
-    assert len(defined) == 14
-    assert defined <= {block for _, block, _ in TERMS}
+def test_the_papers_terms_lead_to_their_blocks() -> None:
+    check_terms(TERMS, (bands, blocks, model, unified), blocks=14)

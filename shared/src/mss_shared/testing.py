@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -49,6 +51,34 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
     check_gradients(paper, demo.recipe)
     check_short_fits(paper, demo, folder, variants)
     check_help(paper)
+
+
+def check_terms(
+    terms: Sequence[tuple[str, Any, str]], modules: Sequence[ModuleType], blocks: int
+) -> None:
+    """Assert that a search for a paper's terms leads to its blocks.
+
+    Args:
+        terms: a term of the paper or a symbol of the authors, the class, function or module whose
+            docstring has it, and the source, section, figure or equation that is named there.
+        modules: the model's code; every network layer that they define stands in ``terms``.
+        blocks: how many such layers there are.
+    """
+    for term, block, source in terms:
+        text = " ".join((inspect.getdoc(block) or "").split())
+        assert term.lower() in text.lower(), f"{term} is not in the docstring of {block}"
+        assert source in text, f"{source} is not in the docstring of {block}"
+    layers = {
+        item
+        for module in modules
+        for item in vars(module).values()
+        if isinstance(item, type)
+        and issubclass(item, torch.nn.Module)
+        and item.__module__ == module.__name__
+    }
+    assert len(layers) == blocks
+    missing = layers - {block for _, block, _ in terms}
+    assert not missing, f"no term leads to {missing}"
 
 
 def check_recipes(paper: AnyPaper) -> dict[str, LoadedRecipe[Any]]:
