@@ -262,7 +262,17 @@ def test_no_field_of_a_manifest_leads_elsewhere_or_blocks_a_folder(fence: Fence)
     record = json.loads(lines[-1])
     tried = 0
     for place in places(record):
-        for value in (*map(fence.hostile, HOSTILE), 3, -1, None, [], {}, True, "[" * 50_000):
+        for value in (
+            *map(fence.hostile, HOSTILE),
+            3,
+            -1,
+            None,
+            [],
+            {},
+            True,
+            "[" * 50_000,
+            "x/" * 3_000,
+        ):
             tried += 1
             line = json.dumps(replaced(record, place, value))
             (out / MANIFEST).write_text("\n".join([*lines, line, ""]))
@@ -319,6 +329,7 @@ def test_a_name_is_a_file_name_and_one_part_of_a_path(text: str) -> None:
     assert is_name(like) and is_file_name(like)
     if is_name(text):
         assert name_like(text, "otherwise") == text
+    assert not is_name("a--b") and not is_name("-a") and is_name("a-b")
     if is_file_name(text):
         assert Path("x", text).parts == ("x", text)
 

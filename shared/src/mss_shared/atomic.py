@@ -37,7 +37,8 @@ def make_part(path: Path, *, suffix: str | None = None, prefix: str = PART) -> P
 def replacing(path: Path, *, suffix: str | None = None, prefix: str = PART) -> Iterator[Path]:
     """Yield a temporary file, which replaces ``path`` when the block ends.
 
-    If the block raises, the path stays as it was and nothing is left beside it.
+    If the block raises, the path stays as it was and nothing is left beside it. A path that is a
+    link is replaced itself: what it points to stays as it is.
 
     Args:
         path, suffix, prefix: as in ``make_part``.
@@ -67,7 +68,7 @@ def making_folder(path: Path) -> Iterator[Path]:
         OSError: if the folder can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{PART}{secrets.token_hex(6)}-{path.name}")
+    part = path.with_name(f"{PART}{secrets.token_hex(6)}")
     part.mkdir()
     try:
         yield part

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mss_shared import audio
+from mss_shared import audio, console
 from mss_shared.audio import Audio, AudioInfo
 from mss_shared.datasets import folders
 from mss_shared.datasets.tracks import STEMS
@@ -46,8 +46,8 @@ def check_track(folder: Path, stems: tuple[str, ...] = STEMS) -> list[str]:
         try:
             infos[stem] = audio.info(files[stem])
             signals[stem] = audio.read(files[stem])
-        except ValueError as error:
-            faults.append(str(error))
+        except (ValueError, OSError, ImportError) as error:
+            faults.append(console.sentence(error))
     faults += _header_faults(infos)
     faults += [f"{stem} is silent" for stem, signal in signals.items() if not signal.any()]
     if not faults or all(fault.endswith("silent") for fault in faults):

@@ -317,6 +317,22 @@ def test_a_song_is_left_to_another_host_that_beats(
     assert first["holder"] == "process 1 on elsewhere" and first["lock"] == str(lock)
 
 
+def test_a_superseded_holder_publishes_nothing(songs: list[SongFile], out: Path) -> None:
+    writer = Writer(out)
+
+    def separate(song: SongFile, guard: Guard) -> Separated:
+        if song.name == "one":  # suspended for longer than a lease, then awake again
+            [lock] = (out / LOCKS).glob("*.lock")
+            lock.unlink()
+            lock_of_another_host(out, "one")
+        return writer(song, guard)
+
+    first, second = run_batch(songs, out, SETTINGS, separate)
+    assert (first["state"], second["state"]) == ("failed", "done")
+    assert "was taken over by another process" in first["error"]
+    assert not (out / "one").exists()
+
+
 def test_a_failed_batch_leaves_no_folder_of_its_own(songs: list[SongFile], out: Path) -> None:
     def separate(song: SongFile, guard: Guard) -> Separated:
         raise ValueError("no sound")

@@ -121,8 +121,12 @@ def _acquire(lease: SoftFileLease, patient: bool) -> Holder | None:
                 lease.acquire(timeout=0)
         except FileNotFoundError:
             continue  # another process has just removed the empty folder
-        except (Timeout, LeaseSettingsMismatch, PermissionError):
+        except (Timeout, LeaseSettingsMismatch):
             return _holder(lease)
+        except PermissionError:
+            if not lock.exists():  # the folder is closed to this user, not the lock
+                raise
+            return _holder(lease)  # another user's
         return None
 
 

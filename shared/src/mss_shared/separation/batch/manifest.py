@@ -17,10 +17,20 @@ MANIFEST = "separated.jsonl"
 
 Record = dict[str, Any]
 
+Types = dict[str, tuple[type, ...]]
+
 # Fields that are read, and their types; lines without them are ignored.
-_RECORD: dict[str, type] = {"song": str, "settings": str, "outputs": dict, "input": dict}
-_INPUT: dict[str, type] = {"path": str, "bytes": int, "mtime_ns": int, "sha256": str}
-_OUTPUT: dict[str, type] = {"path": str}
+_RECORD: Types = {"song": (str,), "settings": (str,), "outputs": (dict,), "input": (dict,)}
+_INPUT: Types = {"path": (str,), "bytes": (int,), "mtime_ns": (int,), "sha256": (str,)}
+_OUTPUT: Types = {"path": (str,)}
+# Besides, of a song that is done.
+_DONE: Types = {
+    "sum_is_exact": (bool, type(None)),
+    "null_depth_dbfs": (int, float, type(None)),
+    "joint_gain_db": (int, float),
+    "notes": (list,),
+}
+_DONE_OUTPUT: Types = {"path": (str,), "bytes": (int,)}
 _LONGEST_NAME = 255  # bytes; the limit of common file systems
 
 
@@ -44,10 +54,13 @@ class Manifest:
         record = self.find(name)
         if record is None or record.get("state") != "done" or record["settings"] != settings:
             return None
-        for output in record["outputs"].values():
-            written = self.out / output["path"]
-            if not written.is_file() or written.stat().st_size != output["bytes"]:
-                return None
+        try:
+            for output in record["outputs"].values():
+                written = self.out / output["path"]
+                if not written.is_file() or written.stat().st_size != output["bytes"]:
+                    return None
+        except OSError:  # a path that no file can have
+            return None
         if not path.is_file():
             return None
         now, then = path.stat(), record["input"]
@@ -145,21 +158,24 @@ def _parse(line: bytes) -> Record | None:
     if not isinstance(record, dict) or not _has_fields(record, _RECORD):
         return None
     is_done = record.get("state") == "done"
-    fields = _OUTPUT | ({"bytes": int} if is_done else {})
+    if is_done and not _has_fields(record, _DONE):
+        return None
+    fields = _DONE_OUTPUT if is_done else _OUTPUT
     outputs = record["outputs"].values()
     if not all(_has_fields(output, fields) and _is_below(output["path"]) for output in outputs):
         return None
     return record if _has_fields(record["input"], _INPUT) else None
 
 
-def _has_fields(values: Any, fields: dict[str, type]) -> bool:
-    """Whether an object has fields of these types, and no NUL, which paths can't contain."""
+def _has_fields(values: Any, types: Types) -> bool:
+    """Whether an object has fields of these types, without a NUL, which no path or name has."""
     if not isinstance(values, dict):
         return False
-    texts = [values[name] for name, kind in fields.items() if kind is str and name in values]
-    return all(type(values.get(name)) is kind for name, kind in fields.items()) and not any(
-        "\0" in str(text) for text in texts
-    )
+    for name, legal in types.items():
+        value = values.get(name)
+        if name not in values or type(value) not in legal or "\0" in str(value):
+            return False
+    return True
 
 
 def _is_below(path: str) -> bool:
