@@ -14,13 +14,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from mss_shared.atomic import replacing
+from mss_shared.audio.formats import PCM_BITS, encode_pcm
 from mss_shared.audio.reader import open_sound
 from mss_shared.audio.sound import Audio, AudioInfo, Exact, check_finite
 
-# Bits and integer container of the PCM subtypes that are quantised here, not by libsndfile,
-# whose writer scales by 2**(bits-1) - 1 while every reader divides by 2**(bits-1).
-_PCM_BITS = {"PCM_16": (16, np.int16), "PCM_24": (24, np.int32)}
-SUBTYPES = (*_PCM_BITS, "FLOAT")
+SUBTYPES = ("PCM_16", "PCM_24", "FLOAT")
 
 
 def info(path: Path) -> AudioInfo:
@@ -77,7 +75,7 @@ def write(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16") -
         raise ValueError(f"unknown sample format {subtype!r}: choose from {', '.join(SUBTYPES)}")
     if not soundfile.check_format(path.suffix[1:], subtype):
         raise ValueError(f"{path} can't hold {subtype} by its name: name it .wav")
-    values = _quantise(path, audio, subtype) if subtype in _PCM_BITS else audio
+    values = _quantise(path, audio, subtype) if subtype in PCM_BITS else audio
     try:
         with replacing(path) as part:
             soundfile.write(part, values.T, sample_rate, subtype=subtype)
@@ -127,14 +125,9 @@ def fit_length(audio: Audio, samples: int) -> Audio:
 
 
 def _quantise(path: Path, audio: Audio, subtype: str) -> NDArray[np.signedinteger]:
-    bits, container = _PCM_BITS[subtype]
     peak = float(np.abs(audio).max(initial=0.0))
     if peak > 1.0:
         raise ValueError(
             f"{path} would clip: the peak is {peak:.3f} and {subtype} ends at 1.0: write FLOAT"
         )
-    full = 2 ** (bits - 1)
-    values: NDArray[np.signedinteger]
-    values = np.clip(np.rint(audio.astype(np.float64) * full), -full, full - 1).astype(container)
-    # libsndfile takes 24 bits from the upper bytes of an int32.
-    return values << 8 if bits == 24 else values
+    return encode_pcm(audio, subtype)

@@ -15,8 +15,8 @@ from tiny_songs import noise
 from torch import Tensor
 
 from mss_shared import audio, console
+from mss_shared.audio import writer
 from mss_shared.recipe_sections import InferenceConfig
-from mss_shared.separation.output import stem_files
 from mss_shared.separation.output.options import Delivery, Separated
 from mss_shared.separation.output.stem_files import Format, StemFiles, null_depth
 from mss_shared.separation.separate import separate_file
@@ -217,7 +217,7 @@ def test_a_wav_beyond_four_gigabytes_is_an_rf64(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audio.write(tmp_path / "song.wav", noise(0, 2, 1_000, 0.1), RATE)
-    monkeypatch.setattr(stem_files, "_RIFF_BYTES", 3_000)
+    monkeypatch.setattr(writer, "_RIFF_BYTES", 3_000)
     done = run(tmp_path / "song.wav", tmp_path / "out", Delivery(lossless="mask"))
     for path in done.paths.values():
         assert path.read_bytes()[:4] == b"RF64"
@@ -243,6 +243,28 @@ def test_a_file_shorter_than_promised_is_not_published(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=r"a\.wav can't be written \(5 of 10 samples arrived\)"):
             files.close()
     assert not names(tmp_path)
+
+
+def test_no_file_gets_its_name_if_the_header_of_one_cannot_be_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = []
+
+    def failing(path: Path, mask: int) -> None:
+        finished.append(path)
+        if len(finished) == 3:
+            raise OSError("the disk is gone")
+
+    monkeypatch.setattr(writer, "set_mask", failing)
+    targets = [tmp_path / "out" / f"{name}.wav" for name in "abcd"]
+    with (
+        pytest.raises(OSError, match="the disk is gone"),
+        StemFiles(targets, Format("WAV", "PCM_16"), RATE, 3, 10) as files,
+    ):
+        files.write(np.zeros((4, 3, 10)))
+        files.close()
+        files.publish(0x7)
+    assert len(finished) == 3 and not (tmp_path / "out").exists()
 
 
 def test_null_depth_is_the_peak_of_what_is_missing(tmp_path: Path) -> None:

@@ -8,12 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mss_shared.audio.formats import SOUND_SUFFIXES
+
 # Looked for in folders; a file named explicitly may have any suffix.
-SUFFIXES = frozenset(
-    ".wav .flac .mp3 .ogg .oga .opus .aif .aiff .aifc .w64 .rf64 .caf .au "
-    ".bw64 .voc .mp2 .tta .wv .m4a .m4b .mp4 .m4v .mov .3gp .mkv .mka .webm .avi .flv .ts "
-    ".aac .ac3 .eac3 .dts .wma".split()
-)
+SUFFIXES = SOUND_SUFFIXES
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mss_shared.audio.formats import PCM_BITS
+
 Integers = NDArray[np.int64]
 Exact = NDArray[np.float64]
 
-PCM_BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _SIGNIFICAND_BITS = {"FLOAT": 24, "DOUBLE": 53}
 
 # At steps of 2**-51, the 53 bits of a double reach up to 4.0: stems and their partial sums may

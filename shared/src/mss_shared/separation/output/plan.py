@@ -10,29 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mss_shared.audio.formats import (
+    MP3,
+    PCM_BITS,
+    SPOOL,
+    STEM_MP4_SUFFIX,
+    Format,
+    check_lossy,
+    native_subtype,
+)
 from mss_shared.audio.streams import Song
-from mss_shared.separation.output.exact_sums import PCM_BITS, Grid, find_float_grid
+from mss_shared.separation.output.exact_sums import Grid, find_float_grid
 from mss_shared.separation.output.options import Delivery, check_relative
-from mss_shared.separation.output.stem_files import SPOOL, SUFFIXES, Format, StemFiles
+from mss_shared.separation.output.stem_files import StemFiles
 from mss_shared.separation.separator import Separator
 
 MIXTURE = "mixture"
-
-# What the lossy codecs support; libsndfile and FFmpeg would reject the rest only after separating.
-_LOSSY_RATES = {
-    "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
-    "mp4": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000),
-}
-_LOSSY_CHANNELS = 2
-
-# Input to output sample format; anything else, such as 8 bits or a lossy codec, becomes PCM_16.
-_NATIVE = {name: name for name in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")} | {
-    "ALAC_16": "PCM_16",
-    "ALAC_20": "PCM_24",
-    "ALAC_24": "PCM_24",
-    "ALAC_32": "PCM_32",
-    "DWVW_24": "PCM_24",
-}
 
 
 @dataclass(frozen=True)
@@ -89,7 +82,7 @@ def plan_files(song: Song, model: Separator, delivery: Delivery, out: Path, name
         ValueError: if the model lacks a stem, two files share a name, or the container does not
             support the song's channels or sample rate.
     """
-    _check_lossy(song, delivery.container)
+    check_lossy(delivery.container, song.channels, song.sample_rate)
     stems = delivery.written(model.stems)
     rows = _weight_rows(stems, delivery)
     weights = np.array([*rows.values()], dtype=np.int64)
@@ -101,25 +94,16 @@ def plan_files(song: Song, model: Separator, delivery: Delivery, out: Path, name
     partition = _find_partition(weights)
     if delivery.lossless and not partition:
         notes += ("the files written do not make up the whole song: their sum is not checked",)
-    suffix = SUFFIXES[final.container]
-    targets = {row: _target(out, delivery, name, row, suffix) for row in rows}
+    targets = {row: _target(out, delivery, name, row, final.suffix) for row in rows}
     paths = targets
     if delivery.container == "mp4":
         one = _mp4_target(out, delivery, name)
-        targets = {row: one.with_name(f"{index}-{row}.wav") for index, row in enumerate(rows)}
+        spools = [one.with_name(f"{index}-{row}{SPOOL.suffix}") for index, row in enumerate(rows)]
+        targets = dict(zip(rows, spools, strict=True))
         paths = dict.fromkeys(rows, one)
     lossy = delivery.container in ("mp3", "mp4")
     first = SPOOL if lossy else final
     return FilePlan(targets, paths, weights, partition, first, final, may_float, grid, notes)
-
-
-def _check_lossy(song: Song, container: str) -> None:
-    rates = _LOSSY_RATES.get(container)
-    if rates and (song.channels > _LOSSY_CHANNELS or song.sample_rate not in rates):
-        raise ValueError(
-            f"{container} can't hold {song.channels} channels at {song.sample_rate} Hz: write wav "
-            f"or flac"
-        )
 
 
 def _weight_rows(stems: tuple[str, ...], delivery: Delivery) -> dict[str, list[int]]:
@@ -169,14 +153,14 @@ def _format(song: Song, delivery: Delivery) -> tuple[Format, bool, tuple[str, ..
     if container == "SAME":
         wide = (delivery.subtype or song.subtype) in ("PCM_32", "FLOAT")  # libsndfile's has 24 bits
         container = "FLAC" if song.container == "FLAC" and not wide else "WAV"
-    subtype = delivery.subtype or _NATIVE.get(song.subtype, "PCM_16")
+    subtype = delivery.subtype or native_subtype(song.subtype)
     notes: tuple[str, ...] = ()
     if delivery.subtype is None and song.subtype in ("PCM_U8", "PCM_S8"):
         notes = ("8-bit input, written as 16-bit",)
     if container == "MP4":
         return SPOOL, False, notes
     if container == "MP3":
-        return Format("MP3", "MPEG_LAYER_III"), False, notes
+        return MP3, False, notes
     if container == "FLAC" and subtype not in ("PCM_16", "PCM_24"):
         subtype = "PCM_24"
     return Format(container, subtype), container == "WAV" and delivery.subtype is None, notes
@@ -209,4 +193,4 @@ def _mp4_target(out: Path, delivery: Delivery, song: str) -> Path:
     """The one file of all streams, in the folder that the pattern gives without a stem."""
     relative = delivery.filename.format(song=song, stem="").lstrip("/")
     check_relative(relative)
-    return out / Path(relative).parent / f"{song}.stem.mp4"
+    return out / Path(relative).parent / f"{song}{STEM_MP4_SUFFIX}"

@@ -1,0 +1,164 @@
+"""One sound file, written block by block beside its final name, and renamed to it when whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import soundfile
+
+from mss_shared.atomic import PART, make_part
+from mss_shared.audio.channel_layout import set_mask
+from mss_shared.audio.formats import Format, encode
+from mss_shared.audio.peak_chunk import remove_time
+from mss_shared.audio.sound import Exact
+from mss_shared.audio.streams import BLOCK_SAMPLES
+
+# RIFF has 32-bit sizes; larger files use RF64, the same format with 64-bit sizes.
+_RIFF_BYTES = 2**32 - 2**20
+_SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+
+
+class SoundWriter:
+    """A file that grows under a temporary name beside its target.
+
+    In order: ``write`` and ``change_format`` at will, ``close``, ``finish_header``, ``publish``.
+    ``discard`` may come at any time, also after ``publish``.
+
+    Attributes:
+        part: the unfinished file, which ``publish`` renames to ``target``.
+        form: the format it is written in.
+    """
+
+    def __init__(
+        self,
+        target: Path,
+        form: Format,
+        rate: int,
+        channels: int,
+        samples: int,
+        prefix: str = PART,
+    ) -> None:
+        """Create the file.
+
+        Args:
+            target: its final path.
+            form: its format.
+            rate: in Hz.
+            channels: how many.
+            samples: how many will be written.
+            prefix: how its temporary name begins.
+
+        Raises:
+            ValueError: if the format can't hold so many channels or that rate.
+            OSError: if the file can't be made.
+        """
+        self.target = target
+        self.prefix = prefix
+        self.form = form
+        self.rate = rate
+        self.channels = channels
+        self.samples = samples
+        self.written = 0
+        self.part = self._make_part(form)
+        self.file = self._open()
+
+    def write(self, values: Exact) -> None:
+        """Append (channel, sample) values, full scale 1.0.
+
+        Raises:
+            OSError: if writing fails, as on a full disk.
+        """
+        encoded = encode(values, self.form.subtype)
+        try:
+            self.file.write(encoded.T)
+        except (soundfile.LibsndfileError, AssertionError) as error:
+            raise OSError(_describe_failure(self.target, error)) from None
+        self.written += values.shape[-1]
+
+    def change_format(self, form: Format, gain: float = 1.0) -> None:
+        """Continue in another format; what was written so far is copied, times ``gain``."""
+        self._close()
+        before, copied = self.part, self.written > 0
+        self.part, self.form, self.written = self._make_part(form), form, 0
+        try:
+            self.file = self._open()
+            if copied:
+                for block in read_back(before):
+                    self.write(block * gain)
+        finally:
+            before.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the file, still under its temporary name.
+
+        Raises:
+            OSError: if it is shorter than what was written, which libsndfile does not report.
+        """
+        self._close()
+        with soundfile.SoundFile(self.part) as file:
+            frames = file.frames
+        if self.form.container != "MP3" and frames != self.samples:
+            raise OSError(
+                f"{self.target} can't be written ({frames} of {self.samples} samples arrived): is "
+                f"the disk full?"
+            )
+
+    def finish_header(self, mask: int = 0) -> None:
+        """Set the loudspeaker of each channel in the closed file, and clear the time of writing."""
+        remove_time(self.part)
+        if self.channels > 2:
+            set_mask(self.part, mask)
+
+    def publish(self) -> None:
+        """Rename the finished file to its target."""
+        os.replace(self.part, self.target)
+
+    def discard(self) -> None:
+        """Close and delete the unfinished file, if it is still there."""
+        if not self.file.closed:
+            self.file.close()
+        self.part.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        try:
+            self.file.close()
+        except soundfile.LibsndfileError as error:
+            raise OSError(_describe_failure(self.target, error)) from None
+
+    def _make_part(self, form: Format) -> Path:
+        return make_part(self.target, suffix=form.suffix, prefix=self.prefix)
+
+    def _open(self) -> soundfile.SoundFile:
+        container, subtype = self.form.container, self.form.subtype
+        size = self.samples * self.channels * _SAMPLE_BYTES.get(subtype, 0)
+        options = {}
+        if container == "WAV" and size > _RIFF_BYTES:
+            container = "RF64"
+        elif container == "WAV" and self.channels > 2:
+            container = "WAVEX"
+        if container == "MP3":  # the highest constant bit rate
+            options = {"bitrate_mode": "CONSTANT", "compression_level": 0.0}
+        try:
+            return soundfile.SoundFile(
+                self.part, "w", self.rate, self.channels, subtype, format=container, **options
+            )
+        except soundfile.LibsndfileError as error:
+            self.part.unlink(missing_ok=True)
+            raise ValueError(
+                f"{container.lower()} can't hold {self.channels} channels at {self.rate} Hz "
+                f"({error.error_string.rstrip('.')}): write wav"
+            ) from None
+
+
+def read_back(path: Path) -> Iterator[Exact]:
+    """The (channel, sample) blocks of a closed file, exactly as they were written."""
+    with soundfile.SoundFile(path) as file:
+        while len(values := file.read(BLOCK_SAMPLES, dtype="float64", always_2d=True)):
+            yield values.T
+
+
+def _describe_failure(target: Path, error: Exception) -> str:
+    reason = getattr(error, "error_string", "not all samples arrived")
+    return f"{target} can't be written ({reason}): is the disk full?"
