@@ -39,8 +39,8 @@ Breakdown = tuple[Tensor, tuple[Tensor, Tensor]]
 
 
 class BandSplit(nn.Module):
-    """Band-split module: turn each band into one token per frame, with an RMSNorm and a linear
-    layer of its own.
+    """Band-split module (paper): turn each band into one token per frame, with an RMSNorm and a
+    linear layer of its own.
 
     Args:
         widths: real numbers per band and frame.
@@ -87,8 +87,8 @@ def make_blocks(config: ModelConfig, extras: Layout12Config | None) -> list[nn.M
 
 
 class MaskEstimator(nn.Module):
-    """Multi-band mask estimation module of one stem: per band an MLP that ends in a gated linear
-    unit.
+    """Multi-band mask estimation module (paper) of one stem: per band an MLP that ends in a gated
+    linear unit.
 
     The mask is complex and unbounded. The paper has an RMSNorm before each MLP, public weights do
     not.
@@ -127,7 +127,8 @@ def mask_mlp(sizes: Sequence[int]) -> nn.Sequential:
 
 
 class Roformer(nn.Module):
-    """What both models share: STFT, band split, blocks, masks, inverse STFT and loss.
+    """What both models share: STFT, band split, blocks, masks, inverse STFT and loss (papers'
+    figure).
 
     Args:
         kind: "bs" or "mel".
@@ -301,7 +302,8 @@ class Roformer(nn.Module):
     def mask_spec(self, masks: Tensor, spec: Tensor) -> Tensor:
         """Masks (b, s, t, f c r) times (b, t, f, c) complex -> (b, s, t, f, c) complex.
 
-        Real and imaginary part of a mask are its last axis: the complex ideal ratio mask.
+        Real and imaginary part of a mask are its last axis: the paper's complex ideal ratio mask
+        (cIRM).
         """
         parts = masks.to(spec.real.dtype).unflatten(-1, (-1, self.channels, 2))
         return torch.view_as_complex(parts.contiguous()) * spec.unsqueeze(1)
@@ -347,7 +349,7 @@ class Roformer(nn.Module):
 
 
 class BSRoformer(Roformer):
-    """BS-RoFormer: bands that do not overlap.
+    """BS-RoFormer (paper: Lu et al. 2023): bands that do not overlap.
 
     Args:
         dim: features per band and frame (D).
@@ -377,7 +379,8 @@ class BSRoformer(Roformer):
 
 
 class MelBandRoformer(Roformer):
-    """Mel-Band RoFormer: bands overlap, and the masks of a bin are averaged over its bands.
+    """Mel-Band RoFormer (paper: Wang et al. 2023): mel bands overlap, and the masks of a bin are
+    averaged over its bands.
 
     The arguments are those of `BSRoformer`, with num_bands instead of freqs_per_bands.
     """
