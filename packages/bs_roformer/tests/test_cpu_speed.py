@@ -32,13 +32,20 @@ every_network = pytest.mark.parametrize(
 )
 
 
-def seeded(kind: str = "bs", **changes: Any) -> Roformer:
+def plain(kind: str = "bs", **changes: Any) -> Roformer:
     """A small seeded network with linear attention, in evaluation mode."""
     torch.manual_seed(0)
     sizes = {**SMALL, "linear_transformer_depth": 1, **changes}
     if kind == "bs":
         return BSRoformer(freqs_per_bands=(4, 4, 8, 17), **sizes).eval()
     return MelBandRoformer(num_bands=6, **sizes).eval()
+
+
+def faster(kind: str = "bs", **changes: Any) -> Roformer:
+    """The same network with the faster classes."""
+    model = plain(kind, **changes)
+    speed_up(model)
+    return model
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -60,8 +67,8 @@ def test_the_plain_and_the_faster_network_agree(
     monkeypatch.setattr("bs_roformer.cpu_speed.RECORDED_FROM", 0)
     mixture, target = noise(2, 2, 900), noise(2, 2, 900, seed=1)
     results = []
-    for cpu_speed in (False, True):
-        model = seeded(kind, layout=layout, cpu_speed=cpu_speed)
+    for make in (plain, faster):
+        model = make(kind, layout=layout)
         with torch.no_grad():
             output = model(mixture)
         loss = model(mixture, target=target)
@@ -70,26 +77,26 @@ def test_the_plain_and_the_faster_network_agree(
         gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
         assert len(gradients) > 50
         results.append([output, loss.detach(), torch.cat(gradients)])
-    assert all(close(faster, plain) for plain, faster in zip(*results, strict=True))
+    assert all(close(ours, theirs) for theirs, ours in zip(*results, strict=True))
 
 
 @every_network
 def test_only_the_faster_network_has_the_faster_classes(kind: str, layout: str) -> None:
-    plain, faster = (seeded(kind, layout=layout, cpu_speed=flag) for flag in (False, True))
-    assert not {type(module) for module in plain.modules()} & set(FASTER.values())
-    assert not {type(module) for module in faster.modules()} & set(FASTER)
-    states = [model.state_dict() for model in (plain, faster)]
+    models = [make(kind, layout=layout) for make in (plain, faster)]
+    assert not {type(module) for module in models[0].modules()} & set(FASTER.values())
+    assert not {type(module) for module in models[1].modules()} & set(FASTER)
+    states = [model.state_dict() for model in models]
     assert [*states[0]] == [*states[1]]
     assert all(torch.equal(*pair) for pair in zip(*(s.values() for s in states), strict=True))
 
 
-def test_a_plain_network_can_be_made_faster_later() -> None:
-    model, mixture = seeded(cpu_speed=False), noise(2, 2, 900)
+def test_making_a_network_faster_twice_is_the_same_as_once() -> None:
+    model, mixture = plain(), noise(2, 2, 900)
     with torch.no_grad():
-        plain = model(mixture)
+        before = model(mixture)
         speed_up(model)
-        speed_up(model)  # a second time changes nothing
-        assert close(model(mixture), plain)
+        speed_up(model)
+        assert close(model(mixture), before)
     assert not {type(module) for module in model.modules()} & set(FASTER)
 
 
@@ -101,7 +108,7 @@ def test_a_plain_network_can_be_made_faster_later() -> None:
 def test_without_gradient_the_output_is_the_same_in_pieces(
     kind: str, layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, mixture = seeded(kind, layout=layout), noise(2, 2, 900)
+    model, mixture = faster(kind, layout=layout), noise(2, 2, 900)
     whole = model(mixture).detach()
     monkeypatch.setattr("bs_roformer.cpu_speed.PIECE_ROWS", 70)
     with torch.no_grad():
@@ -109,7 +116,7 @@ def test_without_gradient_the_output_is_the_same_in_pieces(
 
 
 def test_rows_in_pieces_may_lie_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer = seeded().layers[0].get_submodule("0").layers[0][1]
+    layer = faster().layers[0].get_submodule("0").layers[0][1]
     x = noise(5, 30, layer.net[1].in_features).transpose(0, 1)
     whole = layer(x).detach()
     monkeypatch.setattr("bs_roformer.cpu_speed.PIECE_ROWS", 7)

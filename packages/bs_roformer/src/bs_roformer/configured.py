@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bs_roformer.community import CommunityConfig, read_community_yaml
+from bs_roformer.cpu_speed import speed_up
 from bs_roformer.model import Roformer
 from bs_roformer.recipe import Recipe
 from bs_roformer.weights import load_network, read_weights
@@ -36,6 +37,7 @@ def open_configured(source: str, config_path: Path) -> Checkpoint:
     path = fetch(entries[0]) if entries else path
     recognised = read_weights(path)
     model = load_network(recognised, config.kind, config.arguments, path)
+    speed_up(model)
     notes = (f"{path} with {config_path}", *recognised.notes, *config.notes)
     recipe = _recipe(config, model)
     return Checkpoint(model, recipe, config_path.stem, None, None, None, notes)

@@ -1,7 +1,7 @@
 """Faster forward passes on a CPU: `speed_up` gives the modules of a model these methods.
 
-The model is complete without this module, which changes no parameter, key or result (beyond
-rounding). It does two things:
+Nothing here is used unless `speed_up` is called, as the command line does. It changes no parameter,
+key or result (beyond rounding), and does two things:
 
 - Linear layers run on oneDNN. Of the two matrix libraries in torch's CPU builds they normally get
   MKL, which on some processors has half the speed. The operator that reaches oneDNN belongs to

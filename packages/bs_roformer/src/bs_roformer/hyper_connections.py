@@ -22,7 +22,9 @@ Merge = Callable[[Tensor], Tensor]
 
 
 class Branch(nn.Module):
-    """A sub-layer (attention or feed-forward) and the residual around it."""
+    """A sub-layer (attention or feed-forward) and the residual around it; a branch in the package
+    BS-RoFormer.
+    """
 
     def __init__(self, branch: nn.Module) -> None:
         super().__init__()
@@ -46,7 +48,7 @@ class Branch(nn.Module):
 
 
 class StreamNorm(nn.Module):
-    """RMSNorm with a gain stored as its difference from one."""
+    """RMSNorm of the package BS-RoFormer, whose gain is stored as its difference from one."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -58,7 +60,8 @@ class StreamNorm(nn.Module):
 
 
 class HyperConnection(Branch):
-    """R residual streams: one weighted sum of them feeds the sub-layer, R other sums go on.
+    """Hyper-connections, of the package BS-RoFormer, with R residual streams: one weighted sum of
+    them feeds the sub-layer, R other sums go on.
 
     Computed in float32 or wider throughout.
 
@@ -129,7 +132,8 @@ def sum_streams(x: Tensor, extras: Layout12Config) -> Tensor:
 
 
 class BranchedTransformer(nn.Module):
-    """`transformer.Transformer` with a `Branch` around every sub-layer, and value residuals.
+    """`transformer.Transformer` with a `Branch` around every sub-layer, and value residuals, as in
+    the package BS-RoFormer.
 
     Args:
         config, extras: sizes and layout.
@@ -167,7 +171,8 @@ class BranchedTransformer(nn.Module):
 
 
 class BranchedBlock(nn.ModuleDict):
-    """`transformer.Block` of `BranchedTransformer`s that hands on its values.
+    """`transformer.Block` of `BranchedTransformer`s that hands on its values, as in the package
+    BS-RoFormer.
 
     Children are numbered as in `transformer.Block`, but the mel network counts from 1 where it has
     no linear attention.

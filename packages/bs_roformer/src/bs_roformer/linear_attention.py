@@ -15,9 +15,9 @@ SIMILARITY_SCALE = 8.0  # not learned; from the code this follows
 
 
 class FeatureAttention(nn.Module):
-    """Softmax over the features of a head instead of over positions. It has no parameters.
+    """Softmax over the features of a head instead of over positions, of the package BS-RoFormer.
 
-    The cost grows linearly with the number of positions.
+    It has no parameters. The cost grows linearly with the number of positions.
     """
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> Tensor:
@@ -34,7 +34,9 @@ def position_norm(x: Tensor) -> Tensor:
 
 
 class LinearAttention(nn.Module):
-    """Self-attention between features, normalised first; without positions and gates."""
+    """Linear attention, of the package BS-RoFormer: self-attention between features, normalised
+    first; without positions and gates.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ arXiv:2310.01809). From input to output of the papers' figure:
     loss                            Roformer.loss
 
 What third-party networks add is in files of its own: hyper_connections.py and value_residual.py
-(layout "1.2"), pope.py, linear_attention.py. So is what makes a CPU faster: cpu_speed.py.
+(layout "1.2"), pope.py, linear_attention.py. cpu_speed.py makes a built model faster on a CPU.
 
 Letters in shape comments: b batch, s stem, c channel, n sample, f bin, t frame, k band, d feature,
 r real and imaginary part.
@@ -28,7 +28,6 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from bs_roformer.config import Layout12Config, ModelConfig, read_arguments
-from bs_roformer.cpu_speed import speed_up
 from bs_roformer.hyper_connections import make_branched_blocks, run_branched_blocks
 from bs_roformer.linear_attention import LinearAttention
 from bs_roformer.mel_bands import mel_bands
@@ -40,8 +39,8 @@ Breakdown = tuple[Tensor, tuple[Tensor, Tensor]]
 
 
 class BandSplit(nn.Module):
-    """Band-split module: turn each band into one token per frame, with an RMSNorm and a linear
-    layer of its own.
+    """Band-split module (paper): turn each band into one token per frame, with an RMSNorm and a
+    linear layer of its own.
 
     Args:
         widths: real numbers per band and frame.
@@ -88,8 +87,8 @@ def make_blocks(config: ModelConfig, extras: Layout12Config | None) -> list[nn.M
 
 
 class MaskEstimator(nn.Module):
-    """Multi-band mask estimation module of one stem: per band an MLP that ends in a gated linear
-    unit.
+    """Multi-band mask estimation module (paper) of one stem: per band an MLP that ends in a gated
+    linear unit.
 
     The mask is complex and unbounded. The paper has an RMSNorm before each MLP, public weights do
     not.
@@ -128,15 +127,15 @@ def mask_mlp(sizes: Sequence[int]) -> nn.Sequential:
 
 
 class Roformer(nn.Module):
-    """What both models share: STFT, band split, blocks, masks, inverse STFT and loss.
+    """What both models share: STFT, band split, blocks, masks, inverse STFT and loss (papers'
+    figure).
 
     Args:
         kind: "bs" or "mel".
         arguments: those of the constructor, by name.
-        cpu_speed: see `BSRoformer`.
     """
 
-    def __init__(self, kind: str, arguments: Mapping[str, Any], cpu_speed: bool) -> None:
+    def __init__(self, kind: str, arguments: Mapping[str, Any]) -> None:
         super().__init__()
         config, extras = read_arguments(kind, arguments)
         self.config, self.extras = config, extras
@@ -148,8 +147,6 @@ class Roformer(nn.Module):
         widths = [2 * config.channels * (last + 1 - first) for first, last in self.bands()]
         self.band_split = BandSplit(widths, config.dim)
         self.mask_estimators = nn.ModuleList(MaskEstimator(config, widths) for _ in config.stems)
-        if cpu_speed:
-            speed_up(self)
 
     def bands(self) -> list[tuple[int, int]]:
         """First and last bin of every band, counted from the first bin that is processed."""
@@ -305,7 +302,8 @@ class Roformer(nn.Module):
     def mask_spec(self, masks: Tensor, spec: Tensor) -> Tensor:
         """Masks (b, s, t, f c r) times (b, t, f, c) complex -> (b, s, t, f, c) complex.
 
-        Real and imaginary part of a mask are its last axis: the complex ideal ratio mask.
+        Real and imaginary part of a mask are its last axis: the paper's complex ideal ratio mask
+        (cIRM).
         """
         parts = masks.to(spec.real.dtype).unflatten(-1, (-1, self.channels, 2))
         return torch.view_as_complex(parts.contiguous()) * spec.unsqueeze(1)
@@ -351,13 +349,11 @@ class Roformer(nn.Module):
 
 
 class BSRoformer(Roformer):
-    """BS-RoFormer: bands that do not overlap.
+    """BS-RoFormer (paper: Lu et al. 2023): bands that do not overlap.
 
     Args:
         dim: features per band and frame (D).
         depth: number of blocks (L).
-        cpu_speed: compute with the faster classes of cpu_speed.py, whose results are the same
-            up to rounding; False leaves the plain modules.
         arguments: any field of `ModelConfig`, and with layout="1.2" of `Layout12Config`, by name.
             `DEFAULTS` in config.py has the values of those left out. num_stems may replace stems
             that have no names.
@@ -366,8 +362,8 @@ class BSRoformer(Roformer):
         ValueError: if an argument is unknown or out of range, or two contradict each other.
     """
 
-    def __init__(self, dim: int, *, depth: int, cpu_speed: bool = True, **arguments: Any) -> None:
-        super().__init__("bs", {"dim": dim, "depth": depth, **arguments}, cpu_speed)
+    def __init__(self, dim: int, *, depth: int, **arguments: Any) -> None:
+        super().__init__("bs", {"dim": dim, "depth": depth, **arguments})
 
     def bands(self) -> list[tuple[int, int]]:
         """First and last bin of every band, counted from the first bin that is processed."""
@@ -383,7 +379,8 @@ class BSRoformer(Roformer):
 
 
 class MelBandRoformer(Roformer):
-    """Mel-Band RoFormer: bands overlap, and the masks of a bin are averaged over its bands.
+    """Mel-Band RoFormer (paper: Wang et al. 2023): mel bands overlap, and the masks of a bin are
+    averaged over its bands.
 
     The arguments are those of `BSRoformer`, with num_bands instead of freqs_per_bands.
     """
@@ -391,8 +388,8 @@ class MelBandRoformer(Roformer):
     source: Tensor
     overlap: Tensor
 
-    def __init__(self, dim: int, *, depth: int, cpu_speed: bool = True, **arguments: Any) -> None:
-        super().__init__("mel", {"dim": dim, "depth": depth, **arguments}, cpu_speed)
+    def __init__(self, dim: int, *, depth: int, **arguments: Any) -> None:
+        super().__init__("mel", {"dim": dim, "depth": depth, **arguments})
         bins = [bin_ for first, last in self.bands() for bin_ in range(first, last + 1)]
         parts = range(2 * self.channels)  # values per bin
         source = [bin_ * len(parts) + part for bin_ in bins for part in parts]

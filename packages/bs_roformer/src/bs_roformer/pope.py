@@ -11,8 +11,8 @@ from bs_roformer.rope import SharedEmbedding
 
 
 class PolarEmbedding(SharedEmbedding):
-    """Turn each feature into a complex number: its softplus is the magnitude, its position the
-    angle.
+    """PoPE, of the package BS-RoFormer: turn each feature into a complex number, its softplus being
+    the magnitude, its position the angle.
 
     Unlike with RoPE, the angle does not depend on the signal. Keys are also shifted by a learned
     angle per head and feature, limited to one turn backwards.

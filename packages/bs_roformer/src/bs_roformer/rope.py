@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class SharedEmbedding(nn.Module):
-    """A position embedding that all attention layers along one axis share.
+    """A position embedding that all attention layers along one axis share, as in public weights.
 
     The state dictionary gets a copy for every layer, because safetensors files cannot store one
     tensor under several keys.
@@ -26,7 +26,8 @@ class SharedEmbedding(nn.Module):
 
 
 class RotaryEmbedding(SharedEmbedding):
-    """Rotate each pair of adjacent features by an angle proportional to the position.
+    """RoPE (Su et al. 2021, used by both papers): rotate each pair of adjacent features by an angle
+    proportional to the position.
 
     Pair i of e features turns by position * 10000^(-2i / e).
 

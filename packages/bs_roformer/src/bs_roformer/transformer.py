@@ -17,7 +17,8 @@ from bs_roformer.config import ModelConfig
 
 
 class RMSNorm(nn.Module):
-    """Scale the last axis to unit root mean square, times a learned gain.
+    """RMSNorm (paper: also before each mask MLP): the last axis at unit root mean square, times a
+    learned gain.
 
     The norm is computed in float32 or wider: squares in half precision overflow or vanish.
     """
@@ -35,7 +36,7 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with RoPE on queries and keys, normalised first.
+    """Multi-head self-attention with RoPE on queries and keys (paper), normalised first.
 
     Public weights add a sigmoid gate per head and position; the paper has none. Runs in the dtype
     of its input: float32 stays float32 on every device.
@@ -96,7 +97,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, config: ModelConfig, training: bool)
 
 
 class FeedForward(nn.Module):
-    """RMSNorm, then two linear layers with a GELU between them; the hidden width is 4 d."""
+    """Feed-forward: RMSNorm, then two linear layers with a GELU between them; hidden width 4 d.
+
+    Source: public weights and the package BS-RoFormer.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -117,7 +121,7 @@ class FeedForward(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Layers of attention and feed-forward, each with a residual connection.
+    """RoPE Transformer (paper): layers of attention and feed-forward, each with a residual.
 
     Args:
         config: sizes and layout.
@@ -159,7 +163,7 @@ AXES = {
 
 
 class Block(nn.ModuleList):
-    """RoPE Transformer block: a transformer along frames (inner-band), then along bands
+    """RoPE Transformer block (paper): a transformer along frames (inner-band), then along bands
     (inter-band).
 
     Its children are numbered as in public weights: time 0, freq 1; or linear 0, time 1, freq 2

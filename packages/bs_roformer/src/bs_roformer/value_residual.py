@@ -17,7 +17,8 @@ MIX_KEYS = {"bs": "to_value_residual_mix", "mel": "learned_value_residual_mix"}
 
 
 class ValueMix(nn.Module):
-    """What both attentions share: a learned share of the first block's values.
+    """What both attentions of the package BS-RoFormer share: a learned share of the first block's
+    values.
 
     Args:
         config: sizes.
@@ -48,7 +49,7 @@ class ValueMix(nn.Module):
 
 
 class ValueResidualAttention(ValueMix):
-    """`transformer.Attention` with gates and a value residual.
+    """`transformer.Attention` with gates and a value residual, of the package BS-RoFormer.
 
     Args:
         config, mixes, exchanged: see `ValueMix`.
@@ -87,7 +88,9 @@ class ValueResidualAttention(ValueMix):
 
 
 class ValueResidualLinearAttention(ValueMix):
-    """`linear_attention.LinearAttention` with a value residual; its temperature starts at 0.
+    """`linear_attention.LinearAttention` with a value residual, of the package BS-RoFormer.
+
+    Its temperature starts at 0.
 
     Args:
         config, mixes: see `ValueMix`; its formula is never the exchanged one.

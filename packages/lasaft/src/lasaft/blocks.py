@@ -42,7 +42,7 @@ def bottleneck(bins: int, factor: int, least: int) -> int:
 
 
 class Block(nn.Module):
-    """An intermediate block: convolutions, modulation, frequency transformation, in this order.
+    """An intermediate block (paper): convolutions, modulation, frequency transformation, in order.
 
     Modulation (FiLM, PoCM, GPoCM) acts between the convolutions and the frequency transformation,
     and at the end of a block that has no frequency transformation.
@@ -82,7 +82,8 @@ def dense(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
 
 
 class TFC(Block):
-    """TFC, time-frequency convolutions: a dense block that returns its last layer's output.
+    """TFC, time-frequency convolutions (Choi et al., ISMIR 2020): a dense block that returns its
+    last layer's output.
 
     Args:
         in_channels: of the block's input.
@@ -116,7 +117,9 @@ def convolution(
 
 
 class DTFC(nn.Module):
-    """A TFC dilated by 1, 3, 5, ... between a first and a last convolution; no network uses it."""
+    """DTFC, of the authors' code: a TFC dilated by 1, 3, 5, ... between a first and a last
+    convolution; no network uses it.
+    """
 
     def __init__(
         self,
@@ -165,7 +168,8 @@ def frequency_layers(
 
 
 class TDF(nn.Module):
-    """TDF, time-distributed fully-connected layers: f1 bins to f2, each frame by itself.
+    """TDF, time-distributed fully-connected layers (Choi et al., ISMIR 2020): f1 bins to f2, each
+    frame by itself.
 
     Two linear layers with a bottleneck of f2 / bn_factor units between them, at least
     ``min_bn_units``; a single layer if ``bn_factor`` is None.
@@ -198,7 +202,7 @@ def tdf_widths(f1: int, f2: int, factor: int | None, least: int) -> list[int]:
 
 
 class TFC_TDF(Block):
-    """TFC-TDF: y = TFC(x); y + TDF(y)."""
+    """TFC-TDF (Choi et al., ISMIR 2020): y = TFC(x); y + TDF(y)."""
 
     def __init__(self, tfc: TFC, tdf: TDF) -> None:
         super().__init__()
@@ -216,7 +220,7 @@ class TFC_TDF(Block):
 
 
 class Attentive(Block):
-    """y = TFC(x); y + Attention(Q, K, V') over the latent sources V' of y.
+    """y = TFC(x); y + Attention(Q, K, V') over the latent sources V' of y, as in the paper.
 
     Attention(Q, K, V') = softmax(Q K^T / sqrt(d_k)) V': the query Q comes from the embedding of the
     condition, the keys K are learnt, so the attention depends on the stem alone and not on time,
@@ -255,7 +259,7 @@ class Attentive(Block):
 
 
 class TFC_LaSAFT(Attentive):
-    """LaSAFT, the latent source attentive frequency transformation, after a TFC.
+    """LaSAFT, the paper's latent source attentive frequency transformation, after a TFC.
 
     A TDF whose second layer has one copy per latent source, and the attention that weights the
     copies by the condition. The bottleneck grows with the number of latent sources.
@@ -298,7 +302,8 @@ class TFC_LaSAFT(Attentive):
 
 
 class TFC_LightSAFT(Attentive):
-    """LightSAFT after a TFC: LaSAFT with the latent sources mixed inside the bottleneck.
+    """LightSAFT of the authors' code, after a TFC: LaSAFT with the latent sources mixed inside the
+    bottleneck.
 
     Arguments as in ``TFC_LaSAFT``; the second layer exists once and reads the mixed bottleneck.
     """

@@ -13,6 +13,8 @@ from lasaft.config import ModelConfig
 class ControlBlock(nn.Module):
     """The dense layers of the condition generator: E, 2E, 4E, ..., E * 2 ** (n_layer - 1) units.
 
+    `dense_control_block` of the authors' code.
+
     Args:
         embedding_dim: E.
         n_layer: one more than the linear layers.
@@ -34,7 +36,7 @@ class ControlBlock(nn.Module):
 
 
 class ConditionGenerator(nn.Module):
-    """The condition generator: gamma and beta of every modulated block, from the embedding.
+    """The paper's condition generator: gamma and beta of every modulated block, from the embedding.
 
     PoCM's gamma is the paper's omega, a matrix per block.
 
@@ -95,7 +97,7 @@ def _linear(inputs: int, outputs: int, act: str | None, norm: bool) -> nn.Sequen
 
 
 def film(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-    """FiLM, feature-wise linear modulation: FiLM(X_c) = gamma_c * X_c + beta_c.
+    """FiLM, feature-wise linear modulation (paper): FiLM(X_c) = gamma_c * X_c + beta_c.
 
     Args:
         x: (item, channel, frame, bin).
@@ -110,7 +112,7 @@ def film(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
 def pocm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     """PoCM, point-wise convolutional modulation: PoCM(X_c) = beta_c + sum over j of omega_cj * X_j.
 
-    A 1x1 convolution whose weights the condition generates.
+    In the paper a 1x1 convolution whose weights the condition generates.
 
     Args:
         x: (item, channel, frame, bin).
@@ -125,7 +127,7 @@ def pocm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
 
 
 def gpocm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
-    """GPoCM, gated point-wise convolutional modulation: GPoCM(X) = sigmoid(PoCM(X)) * X.
+    """GPoCM, gated point-wise convolutional modulation: GPoCM(X) = sigmoid(PoCM(X)) * X (paper).
 
     Shapes as in ``pocm``.
     """

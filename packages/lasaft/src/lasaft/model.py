@@ -22,7 +22,8 @@ from lasaft.shared_passes import estimate_stems
 
 
 class DenseCUNet(nn.Module):
-    """The conditioned U-Net (CUNet) with dense blocks, Figure 1 of the paper.
+    """The conditioned U-Net (CUNet) with dense blocks, Figure 1 of the paper; `Dense_CUNet` of the
+    authors' code.
 
     From the mixture's spectrogram and the index of a stem to the stem's spectrogram. The encoder,
     the middle and the decoder are made of blocks of one kind: TFC, TFC-TDF, LaSAFT or LightSAFT.
@@ -155,7 +156,7 @@ class DenseCUNet(nn.Module):
 
 
 class SharingCUNet(DenseCUNet):
-    """``DenseCUNet`` with a fast path for several stems of one mixture: ``shared_passes.py``.
+    """``DenseCUNet``, the paper's CUNet, with a fast path for several stems: ``shared_passes.py``.
 
     Weights are the same, and in evaluation mode the estimates; for batch norm in training mode see
     ``estimate_stems``.
@@ -170,7 +171,7 @@ class SharingCUNet(DenseCUNet):
 
 
 class Transform(nn.Module):
-    """Holds the frozen window under the key of the published weights, ``stft.stft.window``."""
+    """Holds the STFT's window under the key of the published weights, ``stft.stft.window``."""
 
     def __init__(self, n_fft: int) -> None:
         super().__init__()
@@ -178,7 +179,7 @@ class Transform(nn.Module):
 
 
 class Window(nn.Module):
-    """A periodic Hann window that is not trained."""
+    """A periodic Hann window that is not trained, as in the authors' code."""
 
     def __init__(self, n_fft: int) -> None:
         super().__init__()
@@ -186,7 +187,8 @@ class Window(nn.Module):
 
 
 class Separator(nn.Module):
-    """From audio to stems: STFT, network and inverse STFT in windows over songs of any length.
+    """From audio to stems: STFT, network and inverse STFT in windows over songs of any length, as
+    ``separate_track`` of the authors' code.
 
     The stems are the conditions of one network; those of a window are estimated together.
 

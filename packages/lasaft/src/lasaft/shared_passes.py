@@ -10,21 +10,44 @@ condition, the first encoder block up to its latent sources.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from lasaft.blocks import Attentive, Block, Modulation
-
-if TYPE_CHECKING:
-    from lasaft.model import DenseCUNet
+from lasaft.conditioning import ConditionGenerator
 
 Modulations = Sequence[Modulation | None]  # one per block of the network, in the order they run
 Rest = Callable[[Tensor, Modulation | None], Tensor]
 
 
-def estimate_stems(network: DenseCUNet, image: Tensor, conditions: Tensor) -> Tensor:
+class ConditionedUNet(Protocol):
+    """What the fast path needs of a network, usually a ``DenseCUNet``: its layers and their order.
+
+    Attributes:
+        n_blocks: how many blocks there are.
+        modulated: indices of those that are modulated, in running order.
+    """
+
+    n_blocks: int
+    modulated: tuple[int, ...]
+    first_conv: nn.Sequential
+    encoders: nn.ModuleList
+    downsamplings: nn.ModuleList
+    upsamplings: nn.ModuleList
+    last_conv: nn.Sequential
+    embedding: nn.Embedding
+    condition_generator: ConditionGenerator
+
+    def block(self, index: int) -> nn.Module:
+        """A block by its index in running order: encoder, middle, decoder."""
+
+    def modulations(self, gammas: Tensor, betas: Tensor) -> list[Modulation | None]:
+        """One modulation per block in running order, None where it is not modulated."""
+
+
+def estimate_stems(network: ConditionedUNet, image: Tensor, conditions: Tensor) -> Tensor:
     """Several stems of each item, as ``network(image, conditions.flatten())`` would estimate them.
 
     In training mode batch norm normalises each stem's pass by itself, so results differ from
@@ -56,7 +79,7 @@ def estimate_stems(network: DenseCUNet, image: Tensor, conditions: Tensor) -> Te
     return torch.stack(estimates, dim=1).flatten(0, 1)
 
 
-def first_conditioned_block(network: DenseCUNet) -> int:
+def first_conditioned_block(network: ConditionedUNet) -> int:
     """Index of the first block that depends on the condition; its predecessors are shared."""
     return 0 if isinstance(network.block(0), Attentive) else network.modulated[0]
 
@@ -79,7 +102,7 @@ def _share(block: nn.Module, x: Tensor, modulated: bool) -> Rest:
     return rest
 
 
-def _per_stem(network: DenseCUNet, conditions: Tensor) -> Iterator[tuple[Tensor, Modulations]]:
+def _per_stem(network: ConditionedUNet, conditions: Tensor) -> Iterator[tuple[Tensor, Modulations]]:
     """The embedding and the modulations of each column of (item, stem) conditions."""
     embedding = network.embedding(conditions.flatten())
     # All at once, for the batch norms of the condition generator in training mode.
@@ -91,7 +114,7 @@ def _per_stem(network: DenseCUNet, conditions: Tensor) -> Iterator[tuple[Tensor,
 
 
 def _run(
-    network: DenseCUNet,
+    network: ConditionedUNet,
     indices: range,
     x: Tensor,
     skips: list[Tensor],
@@ -106,7 +129,7 @@ def _run(
     return x
 
 
-def _enter(network: DenseCUNet, index: int, x: Tensor, skips: list[Tensor]) -> Tensor:
+def _enter(network: ConditionedUNet, index: int, x: Tensor, skips: list[Tensor]) -> Tensor:
     """What a block reads, from the output of the block before it (or the image)."""
     levels = len(network.encoders)
     if index > levels:
@@ -116,7 +139,7 @@ def _enter(network: DenseCUNet, index: int, x: Tensor, skips: list[Tensor]) -> T
     return below
 
 
-def _leave(network: DenseCUNet, index: int, x: Tensor, skips: list[Tensor]) -> None:
+def _leave(network: ConditionedUNet, index: int, x: Tensor, skips: list[Tensor]) -> None:
     """Keep an encoder block's output for the decoder block of its level."""
     if index < len(network.encoders):
         skips.append(x)

@@ -71,7 +71,9 @@ class TIF(nn.Module):
 
 
 class TDFBlock(Block):
-    """The block of the TDF network: a single frequency transformation without a skip connection."""
+    """The block of the TDF network in the code of 2020: a single frequency transformation without
+    a skip connection.
+    """
 
     def __init__(self, tif: nn.Sequential) -> None:
         super().__init__()
@@ -84,7 +86,8 @@ class TDFBlock(Block):
 
 
 class TDFDecoderBlock(nn.Sequential):
-    """A ``TDFBlock`` in the decoder, and a 1x1 convolution back to the network's channels.
+    """A ``TDFBlock`` in the decoder, and a 1x1 convolution back to the network's channels, as in
+    the code of 2020.
 
     Keys are those of a Sequential; the two arguments it ignores are those of every block.
     """
@@ -99,7 +102,7 @@ class TDFDecoderBlock(nn.Sequential):
 
 
 class TFC_TIF(Block):
-    """TFC-TDF with the TDF of 2020: y = TFC(x); y + TIF(y)."""
+    """TFC-TDF with the TDF of the code of 2020: y = TFC(x); y + TIF(y)."""
 
     def __init__(self, tfc: TFC, tif: TIF) -> None:
         super().__init__()
@@ -117,7 +120,8 @@ class TFC_TIF(Block):
 
 
 class Recurrent(Block):
-    """TFC-RNN and TDC-RNN: convolutions, a GRU over time on vectors of bins, a TDF back to bins.
+    """TFC-RNN and TDC-RNN, of the code of 2020: convolutions, a GRU over time on vectors of bins, a
+    TDF back to bins.
 
     Args:
         convolutions: attribute name and module of the TFC or TDC.
@@ -159,7 +163,7 @@ class Recurrent(Block):
 class FrequencyResampling(nn.Module):
     """Halves or doubles the bins, each frame by itself: the resampling of the TDF and TDC networks.
 
-    The authors' batch norm always has 24 channels; this one has as many as the network.
+    In the code of 2020 the batch norm always has 24 channels; this one has as many as the network.
     """
 
     def __init__(self, channels: int, up: bool) -> None:
