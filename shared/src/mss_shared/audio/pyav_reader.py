@@ -28,10 +28,12 @@ _FLOATS = ("FLOAT", "DOUBLE")
 # Codecs that give back the floats they were given.
 _LOSSLESS_FLOATS = ("pcm_", "wavpack", "als")
 # Formats whose headers count the samples. Of others, bytes are counted (``container_headers``).
-_COUNTED = ("flac", "wv", "tta", "ape", "tak")
-# Those whose headers give the end of the last packet, in thousandths of a second, and may give no
-# bytes.
+_COUNTED = ("flac", "wv", "tta", "ape", "tak", "avi")
+_AVI_SECONDS = 0.1
+# Those whose headers give the end of the last packet, in thousandths of a second.
 _TIMED = ("matroska", "flv")
+# That whose times jump where two of them were joined.
+_JOINED = "mpegts"
 _TICK_SECONDS = 0.003
 _BATCH = 2**16
 _TICKS = 10**6  # per second, FFmpeg's unit of a file's duration
@@ -170,7 +172,9 @@ def _decoded(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDArr
                 f"cut short or broken, replace it"
             )
         for frame in packet.decode():
-            yield sound.take(frame)
+            values = sound.take(frame)
+            sound.check_gap(frame, joined=container.format.name == _JOINED)
+            yield values
         sound.take_times(packet)
 
 
@@ -191,15 +195,14 @@ def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
     present = sound.samples / sound.sample_rate
     if stream.duration is not None and name in _COUNTED:
         seconds = float(stream.duration * stream.time_base)
-    elif (
-        name in _TIMED
-        and container.duration
-        and len(container.streams) == 1
-        and read_header(sound.path).promised is None
-    ):
+        if name == "avi":  # which counts what encoders add, and rounds up
+            slack = _AVI_SECONDS + 2 * sound.longest / sound.sample_rate
+    elif name in _TIMED and container.duration and len(container.streams) == 1:
         seconds = container.duration / _TICKS
         present = max(present, sound.end_seconds)
-        slack += sound.longest / sound.sample_rate / 2
+        frame = sound.longest / sound.sample_rate
+        # Where no byte is missing: what an encoder put before and behind the sound may count.
+        slack += frame / 2 if read_header(sound.path).promised is None else 0.05 + 2 * frame
     if seconds is not None and present < seconds - slack:
         raise ValueError(
             f"{sound.path} holds {present:.3f} of the {seconds:.3f} s its header promises: the "

@@ -21,6 +21,8 @@ _LOW_RATE = 32_000  # Hz, below which frames are shorter and may be as small as 
 _BEFORE, _BEFORE_AT_LOW_RATES = 16 * 1152, 32 * 576
 _NEVER_FORGETS = ("OPUS", "VOX_ADPCM", "G721_32", "G723_24", "G723_40", "GSM610", "NMS_ADPCM_16")
 _SKIP = 2**16
+# libsndfile seeks wrongly inside the last page of a Vorbis file: of 255 packets at most.
+_LAST_PAGE = 255 * 4096
 
 
 class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
@@ -230,6 +232,8 @@ def _go_to(file: Any, start: int) -> None:
     if file.subtype.startswith("MPEG"):
         before = _BEFORE if file.samplerate >= _LOW_RATE else _BEFORE_AT_LOW_RATES
         file.seek(max(0, start - before))
+    elif file.subtype == "VORBIS":
+        file.seek(max(0, min(start, file.frames - _LAST_PAGE)))
     elif file.subtype not in _NEVER_FORGETS:
         file.seek(start)
         return
