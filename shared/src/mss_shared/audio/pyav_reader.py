@@ -65,6 +65,11 @@ def open_decoded(
             f"mp3 or m4a"
         ) from None
     stream, notes = _default(path, container.streams.audio)
+    if stream.codec_context is None:
+        raise ValueError(
+            f"{path} is coded in a way that none of PyAV's {len(av.codecs_available)} codecs "
+            f"decodes: convert it to wav"
+        )
     sound = _spooled(av, container, stream, path, folder / "sound.w64")
     order, mask = arranged(sound.names)
     reader = SndfileReader(

@@ -69,7 +69,7 @@ def _open(path: Path, stack: ExitStack) -> Reader:
         return _open_raw(path, stack, header, header.raw, (note,))
     try:
         reader = _open_libsndfile(path, header)
-    except (soundfile.LibsndfileError, TypeError) as error:
+    except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
         if header.raw is not None:  # a chunk that libsndfile stumbles over
             return _open_raw(path, stack, header, header.raw, ())
         return _refused_by_libsndfile(path, stack, error)
@@ -132,7 +132,7 @@ def _open_link(path: Path, stack: ExitStack, link: Link, *, alone: bool) -> Read
             open_file = partial(_open_part, path, link.start, link.end)
         try:
             reader = SndfileReader(path, open_file)
-        except (soundfile.LibsndfileError, TypeError):
+        except (soundfile.LibsndfileError, TypeError, OverflowError):
             pass
         else:
             stack.callback(reader.close)

@@ -21,6 +21,7 @@ _LOW_RATE = 32_000  # Hz, below which frames are shorter and may be as small as 
 _BEFORE, _BEFORE_AT_LOW_RATES = 16 * 1152, 32 * 576
 _NEVER_FORGETS = ("OPUS", "VOX_ADPCM", "G721_32", "G723_24", "G723_40", "GSM610", "NMS_ADPCM_16")
 _SKIP = 2**16
+_PIECE = 2**22  # samples of each channel that are read at once
 # libsndfile seeks wrongly inside the last page of a Vorbis file: of 255 packets at most.
 _LAST_PAGE = 255 * 4096
 
@@ -80,7 +81,8 @@ class Reader(ABC):
                 f"{self.path} has {length} samples, {start} to {start + count} were asked for: "
                 f"choose an excerpt inside the file"
             )
-        pieces = [*self.pieces(start, count, max(1, count), "float32", again=False)]
+        # A header may claim more than memory holds: a piece is taken when those before it are there.
+        pieces = [*self.pieces(start, count, max(1, min(count, _PIECE)), "float32", again=False)]
         audio: Audio = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
         check_finite(audio, str(self.path), start)
         return np.ascontiguousarray(audio)
