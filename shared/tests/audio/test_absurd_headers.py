@@ -1,4 +1,4 @@
-"""Files whose headers claim what cannot be: one sentence with the file's name, and little memory."""
+"""Files whose headers claim what cannot be: one sentence with the name, and little memory."""
 
 import struct
 import tracemalloc

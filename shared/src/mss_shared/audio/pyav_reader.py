@@ -1,17 +1,19 @@
 """Sound that libsndfile does not read: m4a, video, rarer codecs; decoded by PyAV.
 
-A file is decoded once, from its beginning, into a temporary W64 file. So every frame is looked at
+A file is decoded once, from its beginning, into a temporary W64 file without a name, which is gone
+whatever ends the program. So every frame is looked at
 before any is used, the length is counted and not believed, and any part of it reads the same as the
 whole, whatever the codec.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import soundfile
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from mss_shared.audio.channel_layout import arranged
 from mss_shared.audio.container_headers import read_header
 from mss_shared.audio.decoded_sound import FORMATS, DecodedSound
-from mss_shared.audio.file_part import FilePart
+from mss_shared.audio.file_part import FilePart, SharedFile
 from mss_shared.audio.mp3_decoder import decode_mp3
 from mss_shared.audio.sndfile_reader import SequentialFile, SndfileReader
 
@@ -55,7 +57,7 @@ def open_decoded(
         OSError: if the disk that holds temporary files refuses.
     """
     av = import_av(path)
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mss-")))
+    spool = stack.enter_context(tempfile.TemporaryFile(prefix="mss-"))
     part = stack.enter_context(FilePart(path, start, end))
     try:
         container = stack.enter_context(av.open(part, metadata_errors="replace"))
@@ -70,11 +72,11 @@ def open_decoded(
             f"{path} is coded in a way that none of PyAV's {len(av.codecs_available)} codecs "
             f"decodes: convert it to wav"
         )
-    sound = _spooled(av, container, stream, path, folder / "sound.w64")
+    sound = _spooled(av, container, stream, path, spool)
     order, mask = arranged(sound.names)
     reader = SndfileReader(
         path,
-        lambda: SequentialFile(folder / "sound.w64"),
+        lambda: SequentialFile(SharedFile(spool)),
         order=order,
         mask=mask,
         notes=notes,
@@ -85,10 +87,10 @@ def open_decoded(
     return reader
 
 
-def _spooled(av: Any, container: Any, stream: Any, path: Path, target: Path) -> DecodedSound:
+def _spooled(av: Any, container: Any, stream: Any, path: Path, spool: IO[bytes]) -> DecodedSound:
     """Decode a stream into a W64 file; errors of both libraries become ours."""
     try:
-        return _spool(container, stream, path, target)
+        return _spool(container, stream, path, spool)
     except av.FFmpegError as error:
         raise ValueError(f"{path} can't be decoded ({_reason(error)}): replace it") from None
     except (soundfile.LibsndfileError, AssertionError) as error:
@@ -124,19 +126,19 @@ def _default(path: Path, streams: Any) -> tuple[Any, tuple[str, ...]]:
     return stream, (f"audio track {number + 1} of {len(streams)}{name} is read, {which}",)
 
 
-def _spool(container: Any, stream: Any, path: Path, target: Path) -> DecodedSound:
+def _spool(container: Any, stream: Any, path: Path, spool: IO[bytes]) -> DecodedSound:
     """Decode a stream into a W64 file."""
     sound = DecodedSound(path)
     file: Any = None
+    target = spool.fileno() if os.name == "posix" else spool
     try:
         written = 0
         for values in _batches(_decoded(container, stream, sound), _BATCH):
             if file is None:
                 subtype = FORMATS[sound.kind][0]
                 channels = len(sound.names)
-                file = soundfile.SoundFile(
-                    target, "w", sound.sample_rate, channels, subtype, format="W64"
-                )
+                about = ("w", sound.sample_rate, channels, subtype)
+                file = soundfile.SoundFile(target, *about, format="W64", closefd=False)
             file.write(values)
             written += len(values)
     finally:
@@ -144,7 +146,7 @@ def _spool(container: Any, stream: Any, path: Path, target: Path) -> DecodedSoun
             file.close()
     if file is None:
         raise ValueError(f"{path} has no samples: give a file with sound")
-    if soundfile.info(target).frames != written:  # libsndfile does not tell
+    if soundfile.info(SharedFile(spool)).frames != written:  # libsndfile does not tell
         raise AssertionError
     _check_duration(container, stream, sound)
     return sound

@@ -81,7 +81,7 @@ class Reader(ABC):
                 f"{self.path} has {length} samples, {start} to {start + count} were asked for: "
                 f"choose an excerpt inside the file"
             )
-        # A header may claim more than memory holds: a piece is taken when those before it are there.
+        # A header may claim more than memory holds: a piece is read when those before it are.
         pieces = [*self.pieces(start, count, max(1, min(count, _PIECE)), "float32", again=False)]
         audio: Audio = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
         check_finite(audio, str(self.path), start)
