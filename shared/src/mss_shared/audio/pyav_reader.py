@@ -1,17 +1,19 @@
 """Sound that libsndfile does not read: m4a, video, rarer codecs; decoded by PyAV.
 
 A file is decoded once, from its beginning, into a temporary W64 file without a name, which is gone
-whatever ends the program. So every frame is looked at
-before any is used, the length is counted and not believed, and any part of it reads the same as the
-whole, whatever the codec.
+whatever ends the program. So every frame is looked at before any is used, the length is counted and
+not believed, and any part of it reads the same as the whole, whatever the codec. The last file is
+kept: to ask what it holds and then to read it, or many excerpts of it, decodes it once.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +21,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mss_shared.audio.channel_layout import arranged
+from mss_shared.audio.channel_layout import Order, arranged
 from mss_shared.audio.container_headers import read_header
 from mss_shared.audio.decoded_sound import FORMATS, DecodedSound
 from mss_shared.audio.file_part import FilePart, SharedFile
@@ -38,6 +40,8 @@ _TIMED = ("matroska", "flv")
 _JOINED = "mpegts"
 _TICK_SECONDS = 0.003
 _BATCH = 2**16
+# A file that was written later than this may be written again without another time of writing.
+_SETTLED_SECONDS = 1.0
 _TICKS = 10**6  # per second, FFmpeg's unit of a file's duration
 
 
@@ -57,34 +61,69 @@ def open_decoded(
         OSError: if the disk that holds temporary files refuses.
     """
     av = import_av(path)
-    spool = stack.enter_context(tempfile.TemporaryFile(prefix="mss-"))
-    part = stack.enter_context(FilePart(path, start, end))
-    try:
-        container = stack.enter_context(av.open(part, metadata_errors="replace"))
-    except (av.FFmpegError, ValueError) as error:
-        raise ValueError(
-            f"{path} is not a readable sound file ({_reason(error)}): use wav, flac, ogg, aiff, "
-            f"mp3 or m4a"
-        ) from None
-    stream, notes = _default(path, container.streams.audio)
-    if stream.codec_context is None:
-        raise ValueError(
-            f"{path} is coded in a way that none of PyAV's {len(av.codecs_available)} codecs "
-            f"decodes: convert it to wav"
-        )
-    sound = _spooled(av, container, stream, path, spool)
-    order, mask = arranged(sound.names)
+    about = path.stat()
+    key = (path, start, end, about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
+    decoded = _LAST.get(key)
+    if decoded is None:
+        decoded = _decode(av, path, start, end)
+        _LAST.clear()
+        if time.time() - about.st_mtime > _SETTLED_SECONDS:
+            _LAST[key] = decoded
+    kept = decoded
     reader = SndfileReader(
         path,
-        lambda: SequentialFile(SharedFile(spool)),
-        order=order,
-        mask=mask,
-        notes=notes,
-        container=container.format.name.split(",")[0].upper(),
-        subtype=_subtype(sound, stream.codec_context.name),
+        lambda: SequentialFile(SharedFile(kept.spool)),
+        order=kept.order,
+        mask=kept.mask,
+        notes=kept.notes,
+        container=kept.container,
+        subtype=kept.subtype,
     )
     stack.callback(reader.close)
     return reader
+
+
+@dataclass
+class _Decoded:
+    """A decoded file, and what ``SndfileReader`` is told of it."""
+
+    spool: IO[bytes]
+    order: Order
+    mask: int
+    notes: tuple[str, ...]
+    container: str
+    subtype: str
+
+    def __del__(self) -> None:
+        self.spool.close()  # when the last reader of it is gone
+
+
+_LAST: dict[tuple[object, ...], _Decoded] = {}
+
+
+def _decode(av: Any, path: Path, start: int, end: int | None) -> _Decoded:
+    with ExitStack() as stack, ExitStack() as failed:
+        spool = failed.enter_context(tempfile.TemporaryFile(prefix="mss-"))
+        part = stack.enter_context(FilePart(path, start, end))
+        try:
+            container = stack.enter_context(av.open(part, metadata_errors="replace"))
+        except (av.FFmpegError, ValueError) as error:
+            raise ValueError(
+                f"{path} is not a readable sound file ({_reason(error)}): use wav, flac, ogg, "
+                f"aiff, mp3 or m4a"
+            ) from None
+        stream, notes = _default(path, container.streams.audio)
+        if stream.codec_context is None:
+            raise ValueError(
+                f"{path} is coded in a way that none of PyAV's {len(av.codecs_available)} codecs "
+                f"decodes: convert it to wav"
+            )
+        sound = _spooled(av, container, stream, path, spool)
+        order, mask = arranged(sound.names)
+        name = container.format.name.split(",")[0].upper()
+        subtype = _subtype(sound, stream.codec_context.name)
+        failed.pop_all()
+        return _Decoded(spool, order, mask, notes, name, subtype)
 
 
 def _spooled(av: Any, container: Any, stream: Any, path: Path, spool: IO[bytes]) -> DecodedSound:
