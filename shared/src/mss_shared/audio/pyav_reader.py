@@ -248,7 +248,7 @@ def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
         present = max(present, sound.end_seconds)
         frame = sound.longest / sound.sample_rate
         # Where no byte is missing: what an encoder put before and behind the sound may count.
-        slack += frame / 2 if read_header(sound.path).promised is None else 0.05 + 2 * frame
+        slack += frame / 2 if read_header(sound.path).promised is None else 0.25 + 2 * frame
     if seconds is not None and present < seconds - slack:
         raise ValueError(
             f"{sound.path} holds {present:.3f} of the {seconds:.3f} s its header promises: the "

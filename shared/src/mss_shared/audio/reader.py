@@ -121,8 +121,11 @@ def _open_raw(
 def _open_ogg(path: Path, stack: ExitStack) -> Reader:
     """Each song of an Ogg file by itself: neither library tells them apart."""
     links = read_links(path)
-    parts = [_open_link(path, stack, link, alone=len(links) == 1) for link in links]
-    return parts[0] if len(parts) == 1 else ChainReader(path, parts)
+    if len(links) == 1:
+        return _open_link(path, stack, links[0], alone=True)
+    return ChainReader(
+        path, len(links), lambda number, part: _open_link(path, part, links[number], alone=False)
+    )
 
 
 def _open_link(path: Path, stack: ExitStack, link: Link, *, alone: bool) -> Reader:
