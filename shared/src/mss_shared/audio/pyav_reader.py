@@ -237,7 +237,8 @@ def _set_up(container: Any, stream: Any) -> None:
 def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
     """Refuse a file that says how long it is and is shorter."""
     name = container.format.name.split(",")[0]
-    seconds, slack = None, _TICK_SECONDS
+    seconds: float | None = None
+    slack = _TICK_SECONDS
     present = sound.samples / sound.sample_rate
     if stream.duration is not None and name in _COUNTED:
         seconds = float(stream.duration * stream.time_base)
@@ -247,8 +248,12 @@ def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
         seconds = container.duration / _TICKS
         present = max(present, sound.end_seconds)
         frame = sound.longest / sound.sample_rate
-        # Where no byte is missing: what an encoder put before and behind the sound may count.
-        slack += frame / 2 if read_header(sound.path).promised is None else 0.25 + 2 * frame
+        if read_header(sound.path).promised is None:
+            slack += frame / 2
+        elif sound.samples == sound.longest:  # one frame, which may count as a full one
+            seconds = None
+        else:  # no byte is missing; what encoders put before and behind the sound may count
+            slack += 0.25 + 2 * frame
     if seconds is not None and present < seconds - slack:
         raise ValueError(
             f"{sound.path} holds {present:.3f} of the {seconds:.3f} s its header promises: the "
