@@ -1,6 +1,7 @@
 """Sound through PyAV: m4a, video and mp4 with stems, in and out."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -135,8 +136,9 @@ def test_a_full_disk_for_temporary_files_is_told_with_their_folder_and_leaves_no
         ):
             pass
     assert not [*folder.iterdir()]
-    with open_song(tmp_path / "song.m4a"):
-        assert [*folder.iterdir()]
+    with open_song(tmp_path / "song.m4a") as song:
+        assert os.name != "posix" or not [*folder.iterdir()]  # nothing is left if it is killed
+        assert np.concatenate([*song.blocks()], axis=1).any()
     assert not [*folder.iterdir()]
 
 

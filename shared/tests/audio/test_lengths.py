@@ -1,5 +1,6 @@
 """Files whose headers don't say how long they are, or say it wrong, are read to their end."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from tiny_songs import noise
 
 from mss_shared import audio
+from mss_shared.audio import pyav_reader
 from mss_shared.audio.mp3_header import header_at
 
 av = pytest.importorskip("av")
@@ -188,3 +190,19 @@ def test_a_flac_file_from_a_pipe_that_was_cut_is_refused(tmp_path: Path) -> None
     (tmp_path / "a.flac").write_bytes(content[:-100])
     with pytest.raises(ValueError, match=r"a\.flac does not say how long it is, .* cut short"):
         audio.read(tmp_path / "a.flac")
+
+
+def test_excerpts_of_a_flac_file_from_a_pipe_decode_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.flac"
+    sound = flac_of_a_pipe(path, 70_000)
+    os.utime(path, (1e9, 1e9))
+    assert audio.info(path).samples == 70_000
+    with monkeypatch.context() as patch:
+        patch.setattr(pyav_reader, "_decode", None)
+        for start in (0, 60_000, 5):
+            found = audio.read(path, start, 1_000)
+            np.testing.assert_array_equal(found, sound[:, start : start + 1_000])
+    shorter = flac_of_a_pipe(path, 60_000)
+    np.testing.assert_array_equal(audio.read(path), shorter)

@@ -80,6 +80,20 @@ def test_all_songs_of_an_ogg_file_are_read(tmp_path: Path, subtype: str) -> None
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole[:, 100:50_100])
 
 
+def test_an_ogg_file_of_more_parts_than_files_may_be_open_is_read(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, noise(0, samples=500).T, RATE, "VORBIS")
+    part = audio.read(path)
+    path.write_bytes(200 * path.read_bytes())
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, limits[1]))
+    try:
+        np.testing.assert_array_equal(audio.read(path), np.tile(part, 200))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 def test_songs_of_an_ogg_file_that_differ_or_of_which_one_is_cut_are_refused(
     tmp_path: Path,
 ) -> None:

@@ -89,6 +89,8 @@ def test_every_part_of_a_lossless_file_is_exact_whatever_it_is_called_and_none_o
     data: st.DataObject,
 ) -> None:
     path = folder / f"a.{form[0]}"
+    if form[0] == "mov":  # its edit list counts in thousandths of a second
+        samples = max(samples, 700)
     values = sound(int(form[-1]), channels, samples, seed)
     write(path, form, values)
     content = path.read_bytes()

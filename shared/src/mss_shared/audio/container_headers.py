@@ -17,6 +17,7 @@ from mss_shared.audio.file_part import FilePart
 _UNKNOWN = 0x7FFF0000
 _UNKNOWN_LONG = 2**62
 _MOST_CHUNKS = 10_000
+_MOST_HZ, _MOST_CHANNELS = 2**31 - 1, 1024
 
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"
@@ -144,6 +145,13 @@ def _behind_id3(file: BinaryIO, start: int) -> int:
         start += 10 + size + (10 if head[5] & 0x10 else 0)
 
 
+def _seek(file: BinaryIO, at: int, size: int) -> None:
+    """Move to a byte that a header names; struct.error if the file ends before it."""
+    if at > size:
+        raise struct.error
+    file.seek(at)
+
+
 def _of_sound(kind: str, promised: int | None, present: int, mask: int = 0) -> Header:
     return Header(kind, promised, present, "of sound its header", mask)
 
@@ -152,7 +160,7 @@ def _wav(file: BinaryIO, head: bytes, size: int) -> Header:
     order = ">" if head[:4] == b"RIFX" else "<"
     about, long_length, at = b"", None, 12
     for _ in range(_MOST_CHUNKS):
-        file.seek(at)
+        _seek(file, at, size)
         name, length = struct.unpack(order + "4sI", file.read(8))
         if name == b"ds64":
             _, long_length = struct.unpack("<QQ", file.read(16))
@@ -196,6 +204,8 @@ def _raw(about: bytes, order: str, start: int, end: int) -> tuple[RawSound | Non
     subtype = _SUBTYPES.get((tag, bits))
     if subtype is None or not channels or not rate or frame_bytes * 8 != bits * channels:
         return None, mask
+    if rate > _MOST_HZ or channels > _MOST_CHANNELS:  # what libsndfile takes
+        return None, mask
     end -= (end - start) % frame_bytes
     endian = "BIG" if order == ">" else "LITTLE"
     return RawSound(start, end, rate, channels, subtype, endian), mask
@@ -204,7 +214,7 @@ def _raw(about: bytes, order: str, start: int, end: int) -> tuple[RawSound | Non
 def _w64(file: BinaryIO, size: int) -> Header:
     at, mask = 40, 0
     for _ in range(_MOST_CHUNKS):
-        file.seek(at)
+        _seek(file, at, size)
         name, length = struct.unpack("<16sQ", file.read(24))
         if name[:4] == b"fmt ":
             _, mask = _raw(file.read(40), "<", 0, 0)
@@ -218,7 +228,7 @@ def _w64(file: BinaryIO, size: int) -> Header:
 def _aiff(file: BinaryIO, size: int) -> Header:
     at = 12
     for _ in range(_MOST_CHUNKS):
-        file.seek(at)
+        _seek(file, at, size)
         name, length = struct.unpack(">4sI", file.read(8))
         if name == b"SSND":
             return _of_sound("AIFF", length if 0 < length < _UNKNOWN else None, size - at - 8)
@@ -229,7 +239,7 @@ def _aiff(file: BinaryIO, size: int) -> Header:
 def _caf(file: BinaryIO, size: int) -> Header:
     at = 8
     for _ in range(_MOST_CHUNKS):
-        file.seek(at)
+        _seek(file, at, size)
         name, length = struct.unpack(">4sq", file.read(12))
         if name == b"data":
             return _of_sound("CAF", length if length >= 0 else None, size - at - 12)
@@ -266,7 +276,7 @@ def _matroska(file: BinaryIO, size: int) -> Header:
     """The size of the one segment that follows the head of the file."""
     file.seek(4)
     length = _vint(file)
-    file.seek(length or 0, 1)
+    _seek(file, file.tell() + (length or 0), size)
     if file.read(4) != _SEGMENT:
         return Header("MATROSKA")
     length = _vint(file)
@@ -288,7 +298,7 @@ def _asf(file: BinaryIO, size: int) -> Header:
     end, count = struct.unpack("<QI", file.read(12))
     at = 30
     for _ in range(count):
-        file.seek(at)
+        _seek(file, at, size)
         name, length = struct.unpack("<16sQ", file.read(24))
         if name == _ASF_FILE:
             [promised] = struct.unpack("<16xQ", file.read(24))

@@ -18,6 +18,12 @@ FORMATS = {
     "dbl": ("DOUBLE", np.float64),
 }
 
+# How far in seconds a frame may stand behind the samples before it: containers that count in
+# thousandths of a second are off by 0.001, recorders whose clocks waver by more. A recorder's clock
+# may also run differently from its sampling clock, here by this share.
+_GAP_SECONDS, _DRIFT = 0.05, 1e-3
+_OTHER_SECONDS = 10.0  # from here on a jump of times is taken for the begin of another recording
+
 
 @dataclass
 class DecodedSound:
@@ -33,6 +39,8 @@ class DecodedSound:
         longest: how many a frame had at most.
         low_bits: whether integers of 32 bits use the last 8.
         end_seconds: when the last packet ends, padding included.
+        start_seconds: when the first sample sounds; None if no frame says when it does.
+        ahead_seconds: how far the last frame stood behind the samples before it.
     """
 
     path: Path
@@ -44,6 +52,8 @@ class DecodedSound:
     longest: int = 0
     low_bits: bool = False
     end_seconds: float = 0.0
+    start_seconds: float | None = None
+    ahead_seconds: float = 0.0
 
     def take(self, frame: Any, sample_rate: int | None = None) -> NDArray[np.generic]:
         """(sample, channel) values of the next frame, as libsndfile takes them.
@@ -81,6 +91,32 @@ class DecodedSound:
         self.samples += len(values)
         self.longest = max(self.longest, len(values))
         return np.asarray(values, FORMATS[kind][1])
+
+    def check_gap(self, frame: Any, *, joined: bool) -> None:
+        """Refuse the frame just taken if it does not follow the samples before it.
+
+        Args:
+            frame: of PyAV.
+            joined: whether recordings with times of their own may follow each other.
+
+        Raises:
+            ValueError: if there is a gap, which is all that damage leaves of what was lost.
+        """
+        if frame.pts is None:
+            return
+        seconds = (self.samples - frame.samples) / self.sample_rate
+        start = float(frame.pts * frame.time_base) - seconds
+        if self.start_seconds is None:
+            self.start_seconds = start
+        ahead = start - self.start_seconds
+        if joined and abs(ahead - self.ahead_seconds) > _OTHER_SECONDS:
+            self.start_seconds, ahead = start - self.ahead_seconds, self.ahead_seconds
+        if ahead > min(self.ahead_seconds + _GAP_SECONDS, _GAP_SECONDS + _DRIFT * seconds):
+            raise ValueError(
+                f"{self.path} lacks {ahead:.3f} s of sound in the first {seconds + ahead:.3f} s: "
+                f"the file is damaged, replace it"
+            )
+        self.ahead_seconds = ahead
 
     def take_times(self, packet: Any) -> None:
         """Note when a packet ends, which may be behind the end of its sound."""

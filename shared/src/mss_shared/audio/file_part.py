@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -14,7 +15,7 @@ class FilePart(io.RawIOBase):
     """Bytes ``start`` to ``end`` of a file. It has no name: what reads it must go by content."""
 
     def __init__(self, path: Path, start: int = 0, end: int | None = None) -> None:
-        self.file = path.open("rb")
+        self.file: IO[bytes] = path.open("rb")
         self.start = start
         self.end = path.stat().st_size if end is None else end
         self.at = start
@@ -49,6 +50,29 @@ class FilePart(io.RawIOBase):
         if wanted <= 0:  # what reads a broken file may have moved anywhere
             return 0
         self.file.seek(self.at)
-        count: int = self.file.readinto(view[:wanted])
+        count: int = self.file.readinto(view[:wanted])  # type: ignore[attr-defined]
         self.at += count
         return count
+
+
+class SharedFile(FilePart):
+    """All of an open file that may have no name any more, with a position of its own."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.start = self.at = 0
+        self.end = file.seek(0, io.SEEK_END)
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """As of ``FilePart``; the file's own position, which threads and forks share, stays."""
+        if not hasattr(os, "pread"):
+            return super().readinto(buffer)
+        view = memoryview(buffer).cast("B")
+        found = os.pread(self.file.fileno(), max(0, min(len(view), self.end - self.at)), self.at)
+        view[: len(found)] = found
+        self.at += len(found)
+        return len(found)
+
+    def close(self) -> None:
+        """Leave the file open for the others."""
+        io.RawIOBase.close(self)

@@ -1,26 +1,30 @@
 """Sound that libsndfile does not read: m4a, video, rarer codecs; decoded by PyAV.
 
-A file is decoded once, from its beginning, into a temporary W64 file. So every frame is looked at
-before any is used, the length is counted and not believed, and any part of it reads the same as the
-whole, whatever the codec.
+A file is decoded once, from its beginning, into a temporary W64 file without a name, which is gone
+whatever ends the program. So every frame is looked at before any is used, the length is counted and
+not believed, and any part of it reads the same as the whole, whatever the codec. The last file is
+kept: to ask what it holds and then to read it, or many excerpts of it, decodes it once.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mss_shared.audio.channel_layout import arranged
+from mss_shared.audio.channel_layout import Order, arranged
 from mss_shared.audio.container_headers import read_header
 from mss_shared.audio.decoded_sound import FORMATS, DecodedSound
-from mss_shared.audio.file_part import FilePart
+from mss_shared.audio.file_part import FilePart, SharedFile
 from mss_shared.audio.mp3_decoder import decode_mp3
 from mss_shared.audio.sndfile_reader import SequentialFile, SndfileReader
 
@@ -28,12 +32,16 @@ _FLOATS = ("FLOAT", "DOUBLE")
 # Codecs that give back the floats they were given.
 _LOSSLESS_FLOATS = ("pcm_", "wavpack", "als")
 # Formats whose headers count the samples. Of others, bytes are counted (``container_headers``).
-_COUNTED = ("flac", "wv", "tta", "ape", "tak")
-# Those whose headers give the end of the last packet, in thousandths of a second, and may give no
-# bytes.
+_COUNTED = ("flac", "wv", "tta", "ape", "tak", "avi")
+_AVI_SECONDS = 0.1
+# Those whose headers give the end of the last packet, in thousandths of a second.
 _TIMED = ("matroska", "flv")
+# That whose times jump where two of them were joined.
+_JOINED = "mpegts"
 _TICK_SECONDS = 0.003
 _BATCH = 2**16
+# A file that was written later than this may be written again without another time of writing.
+_SETTLED_SECONDS = 1.0
 _TICKS = 10**6  # per second, FFmpeg's unit of a file's duration
 
 
@@ -53,35 +61,75 @@ def open_decoded(
         OSError: if the disk that holds temporary files refuses.
     """
     av = import_av(path)
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mss-")))
-    part = stack.enter_context(FilePart(path, start, end))
-    try:
-        container = stack.enter_context(av.open(part, metadata_errors="replace"))
-    except (av.FFmpegError, ValueError) as error:
-        raise ValueError(
-            f"{path} is not a readable sound file ({_reason(error)}): use wav, flac, ogg, aiff, "
-            f"mp3 or m4a"
-        ) from None
-    stream, notes = _default(path, container.streams.audio)
-    sound = _spooled(av, container, stream, path, folder / "sound.w64")
-    order, mask = arranged(sound.names)
+    about = path.stat()
+    key = (path, start, end, about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
+    decoded = _LAST.get(key)
+    if decoded is None:
+        decoded = _decode(av, path, start, end)
+        _LAST.clear()
+        if time.time() - about.st_mtime > _SETTLED_SECONDS:
+            _LAST[key] = decoded
+    kept = decoded
     reader = SndfileReader(
         path,
-        lambda: SequentialFile(folder / "sound.w64"),
-        order=order,
-        mask=mask,
-        notes=notes,
-        container=container.format.name.split(",")[0].upper(),
-        subtype=_subtype(sound, stream.codec_context.name),
+        lambda: SequentialFile(SharedFile(kept.spool)),
+        order=kept.order,
+        mask=kept.mask,
+        notes=kept.notes,
+        container=kept.container,
+        subtype=kept.subtype,
     )
     stack.callback(reader.close)
     return reader
 
 
-def _spooled(av: Any, container: Any, stream: Any, path: Path, target: Path) -> DecodedSound:
+@dataclass
+class _Decoded:
+    """A decoded file, and what ``SndfileReader`` is told of it."""
+
+    spool: IO[bytes]
+    order: Order
+    mask: int
+    notes: tuple[str, ...]
+    container: str
+    subtype: str
+
+    def __del__(self) -> None:
+        self.spool.close()  # when the last reader of it is gone
+
+
+_LAST: dict[tuple[object, ...], _Decoded] = {}
+
+
+def _decode(av: Any, path: Path, start: int, end: int | None) -> _Decoded:
+    with ExitStack() as stack, ExitStack() as failed:
+        spool = failed.enter_context(tempfile.TemporaryFile(prefix="mss-"))
+        part = stack.enter_context(FilePart(path, start, end))
+        try:
+            container = stack.enter_context(av.open(part, metadata_errors="replace"))
+        except (av.FFmpegError, ValueError) as error:
+            raise ValueError(
+                f"{path} is not a readable sound file ({_reason(error)}): use wav, flac, ogg, "
+                f"aiff, mp3 or m4a"
+            ) from None
+        stream, notes = _default(path, container.streams.audio)
+        if stream.codec_context is None:
+            raise ValueError(
+                f"{path} is coded in a way that none of PyAV's {len(av.codecs_available)} codecs "
+                f"decodes: convert it to wav"
+            )
+        sound = _spooled(av, container, stream, path, spool)
+        order, mask = arranged(sound.names)
+        name = container.format.name.split(",")[0].upper()
+        subtype = _subtype(sound, stream.codec_context.name)
+        failed.pop_all()
+        return _Decoded(spool, order, mask, notes, name, subtype)
+
+
+def _spooled(av: Any, container: Any, stream: Any, path: Path, spool: IO[bytes]) -> DecodedSound:
     """Decode a stream into a W64 file; errors of both libraries become ours."""
     try:
-        return _spool(container, stream, path, target)
+        return _spool(container, stream, path, spool)
     except av.FFmpegError as error:
         raise ValueError(f"{path} can't be decoded ({_reason(error)}): replace it") from None
     except (soundfile.LibsndfileError, AssertionError) as error:
@@ -117,19 +165,19 @@ def _default(path: Path, streams: Any) -> tuple[Any, tuple[str, ...]]:
     return stream, (f"audio track {number + 1} of {len(streams)}{name} is read, {which}",)
 
 
-def _spool(container: Any, stream: Any, path: Path, target: Path) -> DecodedSound:
+def _spool(container: Any, stream: Any, path: Path, spool: IO[bytes]) -> DecodedSound:
     """Decode a stream into a W64 file."""
     sound = DecodedSound(path)
     file: Any = None
+    target = spool.fileno() if os.name == "posix" else spool
     try:
         written = 0
         for values in _batches(_decoded(container, stream, sound), _BATCH):
             if file is None:
                 subtype = FORMATS[sound.kind][0]
                 channels = len(sound.names)
-                file = soundfile.SoundFile(
-                    target, "w", sound.sample_rate, channels, subtype, format="W64"
-                )
+                about = ("w", sound.sample_rate, channels, subtype)
+                file = soundfile.SoundFile(target, *about, format="W64", closefd=False)
             file.write(values)
             written += len(values)
     finally:
@@ -137,7 +185,7 @@ def _spool(container: Any, stream: Any, path: Path, target: Path) -> DecodedSoun
             file.close()
     if file is None:
         raise ValueError(f"{path} has no samples: give a file with sound")
-    if soundfile.info(target).frames != written:  # libsndfile does not tell
+    if soundfile.info(SharedFile(spool)).frames != written:  # libsndfile does not tell
         raise AssertionError
     _check_duration(container, stream, sound)
     return sound
@@ -170,7 +218,9 @@ def _decoded(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDArr
                 f"cut short or broken, replace it"
             )
         for frame in packet.decode():
-            yield sound.take(frame)
+            values = sound.take(frame)
+            sound.check_gap(frame, joined=container.format.name == _JOINED)
+            yield values
         sound.take_times(packet)
 
 
@@ -187,19 +237,23 @@ def _set_up(container: Any, stream: Any) -> None:
 def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
     """Refuse a file that says how long it is and is shorter."""
     name = container.format.name.split(",")[0]
-    seconds, slack = None, _TICK_SECONDS
+    seconds: float | None = None
+    slack = _TICK_SECONDS
     present = sound.samples / sound.sample_rate
     if stream.duration is not None and name in _COUNTED:
         seconds = float(stream.duration * stream.time_base)
-    elif (
-        name in _TIMED
-        and container.duration
-        and len(container.streams) == 1
-        and read_header(sound.path).promised is None
-    ):
+        if name == "avi":  # which counts what encoders add, and rounds up
+            slack = _AVI_SECONDS + 2 * sound.longest / sound.sample_rate
+    elif name in _TIMED and container.duration and len(container.streams) == 1:
         seconds = container.duration / _TICKS
         present = max(present, sound.end_seconds)
-        slack += sound.longest / sound.sample_rate / 2
+        frame = sound.longest / sound.sample_rate
+        if read_header(sound.path).promised is None:
+            slack += frame / 2
+        elif sound.samples == sound.longest:  # one frame, which may count as a full one
+            seconds = None
+        else:  # no byte is missing; what encoders put before and behind the sound may count
+            slack += 0.25 + 2 * frame
     if seconds is not None and present < seconds - slack:
         raise ValueError(
             f"{sound.path} holds {present:.3f} of the {seconds:.3f} s its header promises: the "

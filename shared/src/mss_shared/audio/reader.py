@@ -69,7 +69,7 @@ def _open(path: Path, stack: ExitStack) -> Reader:
         return _open_raw(path, stack, header, header.raw, (note,))
     try:
         reader = _open_libsndfile(path, header)
-    except (soundfile.LibsndfileError, TypeError) as error:
+    except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
         if header.raw is not None:  # a chunk that libsndfile stumbles over
             return _open_raw(path, stack, header, header.raw, ())
         return _refused_by_libsndfile(path, stack, error)
@@ -121,8 +121,11 @@ def _open_raw(
 def _open_ogg(path: Path, stack: ExitStack) -> Reader:
     """Each song of an Ogg file by itself: neither library tells them apart."""
     links = read_links(path)
-    parts = [_open_link(path, stack, link, alone=len(links) == 1) for link in links]
-    return parts[0] if len(parts) == 1 else ChainReader(path, parts)
+    if len(links) == 1:
+        return _open_link(path, stack, links[0], alone=True)
+    return ChainReader(
+        path, len(links), lambda number, part: _open_link(path, part, links[number], alone=False)
+    )
 
 
 def _open_link(path: Path, stack: ExitStack, link: Link, *, alone: bool) -> Reader:
@@ -132,7 +135,7 @@ def _open_link(path: Path, stack: ExitStack, link: Link, *, alone: bool) -> Read
             open_file = partial(_open_part, path, link.start, link.end)
         try:
             reader = SndfileReader(path, open_file)
-        except (soundfile.LibsndfileError, TypeError):
+        except (soundfile.LibsndfileError, TypeError, OverflowError):
             pass
         else:
             stack.callback(reader.close)

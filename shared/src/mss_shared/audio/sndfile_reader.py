@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ _LOW_RATE = 32_000  # Hz, below which frames are shorter and may be as small as 
 _BEFORE, _BEFORE_AT_LOW_RATES = 16 * 1152, 32 * 576
 _NEVER_FORGETS = ("OPUS", "VOX_ADPCM", "G721_32", "G723_24", "G723_40", "GSM610", "NMS_ADPCM_16")
 _SKIP = 2**16
+_PIECE = 2**22  # samples of each channel that are read at once
+# libsndfile seeks wrongly inside the last page of a Vorbis file: of 255 packets at most.
+_LAST_PAGE = 255 * 4096
 
 
 class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
@@ -78,7 +82,8 @@ class Reader(ABC):
                 f"{self.path} has {length} samples, {start} to {start + count} were asked for: "
                 f"choose an excerpt inside the file"
             )
-        pieces = [*self.pieces(start, count, max(1, count), "float32", again=False)]
+        # A header may claim more than memory holds: a piece is read when those before it are.
+        pieces = [*self.pieces(start, count, max(1, min(count, _PIECE)), "float32", again=False)]
         audio: Audio = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
         check_finite(audio, str(self.path), start)
         return np.ascontiguousarray(audio)
@@ -173,45 +178,55 @@ class SndfileReader(Reader):
 
 
 class ChainReader(Reader):
-    """Sounds of one rate and channel count that follow each other in one file."""
+    """Sounds of one rate and channel count that follow each other in one file.
 
-    def __init__(self, path: Path, parts: Sequence[Reader]) -> None:
-        """Of open parts.
+    One part at a time is open: a system allows about a thousand open files.
+    """
+
+    def __init__(
+        self, path: Path, count: int, open_part: Callable[[int, ExitStack], Reader]
+    ) -> None:
+        """Look at each of ``count`` parts, which ``open_part`` opens by its number.
 
         Raises:
             ValueError: if they differ.
         """
-        first = parts[0].info
-        for number, part in enumerate(parts, 1):
-            if _shape(part.info) != _shape(first):
+        self.open_part = open_part
+        first: Any = None
+        self.lengths: list[int] = []
+        for number in range(count):
+            with ExitStack() as stack:
+                part = open_part(number, stack).info
+            first = first if number else part
+            if _shape(part) != _shape(first):
                 raise ValueError(
-                    f"{path} changes from {_said(first)} to {_said(part.info)} in part {number} of "
-                    f"{len(parts)}: split it, or convert it to wav"
+                    f"{path} changes from {_said(first)} to {_said(part)} in part {number + 1} of "
+                    f"{count}: split it, or convert it to wav"
                 )
-        self.parts = parts
-        total = sum(part.info.samples for part in parts)
-        notes = (f"{len(parts)} parts one after the other, read as one", *first.notes)
+            self.lengths.append(part.samples)
+        total = sum(self.lengths)
+        notes = (f"{count} parts one after the other, read as one", *first.notes)
         of = (first.subtype, first.container, first.channel_mask, notes)
         super().__init__(path, AudioInfo(total, first.sample_rate, first.channels, *of))
 
     def close(self) -> None:
-        """Close all parts."""
-        for part in self.parts:
-            part.close()
+        """Nothing is open between two pieces."""
 
     def pieces(
         self, start: int, samples: int, size: int, kind: str, *, again: bool
     ) -> Iterator[NDArray[np.floating]]:
         """As of ``Reader``; a piece ends where a part does."""
         first = 0
-        for part in self.parts:
+        for number, length in enumerate(self.lengths):
             low = max(start, first)
-            high = min(start + samples, first + part.info.samples)
-            if low < high or (not samples and low == start <= first + part.info.samples):
-                yield from part.pieces(low - first, high - low, size, kind, again=again)
+            high = min(start + samples, first + length)
+            if low < high or (not samples and low == start <= first + length):
+                with ExitStack() as stack:
+                    part = self.open_part(number, stack)
+                    yield from part.pieces(low - first, high - low, size, kind, again=again)
                 if not samples:
                     return
-            first += part.info.samples
+            first += length
 
 
 def _shape(info: AudioInfo) -> tuple[int, int, int, str]:
@@ -230,6 +245,8 @@ def _go_to(file: Any, start: int) -> None:
     if file.subtype.startswith("MPEG"):
         before = _BEFORE if file.samplerate >= _LOW_RATE else _BEFORE_AT_LOW_RATES
         file.seek(max(0, start - before))
+    elif file.subtype == "VORBIS":
+        file.seek(max(0, min(start, file.frames - _LAST_PAGE)))
     elif file.subtype not in _NEVER_FORGETS:
         file.seek(start)
         return
