@@ -36,7 +36,7 @@ def written(folder: Path, suffix: str) -> Path:
     return path
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(suffix=st.sampled_from(["webm", "mkv", "m4a", "flv"]), place=st.floats(0.0, 0.97))
 def test_a_file_with_a_hole_is_refused_or_as_long_as_before(
     folder: Path, suffix: str, place: float
