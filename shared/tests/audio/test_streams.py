@@ -15,7 +15,13 @@ from torch import Tensor
 
 from mss_shared import audio
 from mss_shared.audio.channel_layout import set_mask
-from mss_shared.audio.streams import Sliding, open_song, resampled, resampled_length, song_of_array
+from mss_shared.audio.streams import (
+    Sliding,
+    open_song,
+    resampled,
+    resampled_length,
+    song_from_array,
+)
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import channel_groups, to_model
 from mss_shared.separation.output.options import Delivery
@@ -132,25 +138,25 @@ def test_apple_lossless_keeps_its_integers_and_its_bits(
 
 def test_an_array_as_soundfile_returns_it_is_refused() -> None:
     with pytest.raises(ValueError, match="has 500 channels of 2 samples: pass .* transpose"):
-        song_of_array(np.zeros((500, 2), np.float32), 44_100)
+        song_from_array(np.zeros((500, 2), np.float32), 44_100)
     with pytest.raises(ValueError, match="has 65 channels of 500 samples"):
-        song_of_array(np.zeros((65, 500), np.float32), 44_100)
-    assert song_of_array(np.zeros((64, 500), np.float32), 44_100).channels == 64
+        song_from_array(np.zeros((65, 500), np.float32), 44_100)
+    assert song_from_array(np.zeros((64, 500), np.float32), 44_100).channels == 64
     with pytest.raises(ValueError, match="has 9 channels of 2 samples"):
-        song_of_array(np.zeros((9, 2), np.float32), 44_100)
-    assert song_of_array(np.zeros((2, 1), np.float32), 44_100).channels == 2
+        song_from_array(np.zeros((9, 2), np.float32), 44_100)
+    assert song_from_array(np.zeros((2, 1), np.float32), 44_100).channels == 2
 
 
 @pytest.mark.parametrize("kind", [np.int16, np.int32, np.complex64])
 def test_an_array_of_integers_is_refused_with_what_to_divide_by(kind: type) -> None:
     with pytest.raises(ValueError, match=r"is of (int|complex)\d+: pass floats .* by 32768"):
-        song_of_array(np.ones((2, 500), kind), 44_100)
+        song_from_array(np.ones((2, 500), kind), 44_100)
 
 
 def test_tensors_that_train_or_have_16_bits_are_songs() -> None:
     sound = torch.ones(2, 9, requires_grad=True)
     for each in (sound, sound.bfloat16(), sound.half()):
-        [block] = song_of_array(each, 44_100).blocks()
+        [block] = song_from_array(each, 44_100).blocks()
         assert block.dtype == np.float64 and (block == 1.0).all()
 
 
@@ -165,9 +171,9 @@ def test_values_too_large_for_sound_are_refused_with_their_place(tmp_path: Path)
     ):
         [*song.blocks()]
     with pytest.raises(ValueError, match="the mixture " + said):
-        song_of_array(sound, 44_100)
+        song_from_array(sound, 44_100)
     sound[1, 70_000] = 1e6
-    assert song_of_array(sound, 44_100).samples == 90_000
+    assert song_from_array(sound, 44_100).samples == 90_000
 
 
 def test_a_song_is_named_by_text_as_by_a_path(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Lists of published weights, fetching, and others' weights turned into ours."""
+"""Lists of published weights, fetching, and third-party weights turned into ours."""
 
 import json
 from dataclasses import replace

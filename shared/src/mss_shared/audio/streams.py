@@ -82,7 +82,7 @@ def open_song(path: Path, part_seconds: tuple[float, float | None] = (0.0, None)
         )
 
 
-def song_of_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) -> Song:
+def song_from_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) -> Song:
     """A song in memory, (channel, sample), in floats of full scale 1.0.
 
     Raises:

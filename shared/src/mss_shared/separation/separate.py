@@ -21,7 +21,7 @@ from mss_shared.audio.streams import (
     open_song,
     resampled,
     resampled_length,
-    song_of_array,
+    song_from_array,
 )
 from mss_shared.console import Report
 from mss_shared.recipe_sections import InferenceConfig
@@ -199,7 +199,7 @@ def iterate_song(
     with (
         open_song(Path(song))
         if isinstance(song, (str, Path))
-        else nullcontext(song_of_array(song, rate))
+        else nullcontext(song_from_array(song, rate))
     ) as opened:
         estimates = _estimates(opened, model, inference, lossless, batch, progress)
         for _, stems in _at_song_rate(opened, model, estimates, lossless):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mss_shared.audio.streams import song_of_array
+from mss_shared.audio.streams import song_from_array
 from mss_shared.separation.output.options import Delivery
 from mss_shared.separation.output.plan import plan_files
 
@@ -22,7 +22,7 @@ class Halves:
 
 
 def places(filename: str, container: str, song: str = "song") -> set[str]:
-    given = song_of_array(np.zeros((2, 10), np.float32), 8_000)
+    given = song_from_array(np.zeros((2, 10), np.float32), 8_000)
     plan = plan_files(given, Halves(), Delivery(container, filename=filename), Path("out"), song)
     assert all(path.is_relative_to("out") for path in plan.targets.values())
     return {path.as_posix() for path in plan.paths.values()}
