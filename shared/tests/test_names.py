@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -24,8 +25,10 @@ from mss_shared.evaluation.score_files import run_folder, track_file
 from mss_shared.interfaces import Checkpoint
 from mss_shared.names import inside, is_file_name, is_name, name_like
 from mss_shared.recipe import recipe_digest, recipe_from_text, to_yaml
+from mss_shared.separation.batch import locks
 from mss_shared.separation.batch.inputs import SongFile
-from mss_shared.separation.batch.manifest import MANIFEST
+from mss_shared.separation.batch.locks import LOCKS
+from mss_shared.separation.batch.manifest import MANIFEST, digest
 from mss_shared.separation.batch.run import run_batch
 from mss_shared.separation.output.options import Guard, Separated
 from mss_shared.training.callbacks import Checkpoints
@@ -73,7 +76,7 @@ class Fence:
         }
 
     def check(self) -> None:
-        assert len(self.before) == 2 * len(OUTSIDE)
+        assert len(self.before) >= 2 * len(OUTSIDE)
         assert self.tree() == self.before
 
 
@@ -127,6 +130,13 @@ def test_no_field_of_a_header_leads_elsewhere(field: str, text: str, fence: Fenc
         odd = json.dumps({"seed": text}) if field == "training" else json.dumps(text)
         path = write_weights(fence.work / "y.safetensors", **{field: odd})
         assert refusal(lambda: load_checkpoint(PAPER, str(path)))
+
+
+def test_a_recipes_name_of_earlier_times_becomes_a_name(fence: Fence) -> None:
+    path = write_weights(fence.work / "x.safetensors", recipe_name="my recipe")
+    assert load_checkpoint(PAPER, str(path)).recipe_name == "my_recipe"
+    for text in ("x" * 300, "\ud800"):
+        assert not is_name(text) and not is_file_name(text)
 
 
 @pytest.mark.parametrize("field", HEADER[2:])
@@ -280,6 +290,47 @@ def test_no_field_of_a_manifest_leads_elsewhere_or_blocks_a_folder(fence: Fence)
             is_others = place[:1] == ("input",) and isinstance(value, str | int)
             assert again["state"] in ("done", "skipped") or is_others, again
     assert tried > 200
+
+
+def test_a_link_in_the_output_folder_leads_nowhere(fence: Fence) -> None:
+    """Though a manifest that came with it says that what lies there is the song's."""
+    (fence.work / "one.wav").write_text("one")
+    song, out = SongFile(fence.work / "one.wav"), Path("out")
+    out.mkdir()
+    (out / "one").symlink_to(fence.root / "outside")
+    (fence.root / "outside" / "a.wav").write_text("precious")
+    fence.before = fence.tree()
+    origin = {"path": "/x", "bytes": 3, "mtime_ns": 1, "sha256": digest(song.path)}
+    line = {"song": "one", "state": "writing", "settings": "s", "input": origin}
+    line["outputs"] = {"a": {"path": "one/a.wav"}}
+    (out / MANIFEST).write_text(json.dumps(line) + "\n")
+    [record] = run_batch([song], out, {}, separate)
+    assert record["state"] == "failed" and "would lead out of out by a link" in record["error"]
+    fence.check()
+
+
+@pytest.mark.parametrize("name", [MANIFEST, f"{LOCKS}/x.lock", LOCKS])
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_plain_file_in_the_output_folder_neither_hangs_nor_leads_elsewhere(
+    name: str, kind: str, fence: Fence
+) -> None:
+    (fence.work / "one.wav").write_text("one")
+    song, out = SongFile(fence.work / "one.wav"), Path("out")
+    path = locks._lock(out, "one") if name.endswith("x.lock") else out / name
+    path.parent.mkdir(parents=True)
+    if kind == "link":
+        path.symlink_to(fence.root / "outside" / ("test" if name == LOCKS else "ci"))
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif name == LOCKS:
+        return  # as it should be
+    else:
+        path.mkdir()
+    said = refusal(lambda: run_batch([song], out, {}, separate)[0].get("error", ""))
+    if said is None:
+        [record] = run_batch([song], out, {}, separate)
+        assert record["state"] == "failed"
+    fence.check()
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -6,17 +6,22 @@ outside the folder that the user named.
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from pathlib import Path
 
 # The same rule as in mss_results: table files are named for data set, method, run and protocol.
+_LONGEST = 128
+_LONGEST_FILE_NAME = 240  # bytes; file systems take 255, and endings such as .json follow
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]*")
 
 
 def is_name(text: object) -> bool:
     """Whether a text may name a recipe, a run, a method, a data set or a protocol."""
-    return isinstance(text, str) and bool(_NAME.fullmatch(text)) and "--" not in text
+    if not isinstance(text, str) or len(text) > _LONGEST:
+        return False
+    return bool(_NAME.fullmatch(text)) and "--" not in text
 
 
 def check_name(text: object, what: str) -> str:
@@ -38,14 +43,19 @@ def name_like(text: str, otherwise: str) -> str:
     """A valid name close to a text, such as a folder's name; ``otherwise`` if nothing is left."""
     kept = re.sub(r"-{2,}", "-", re.sub(r"[^A-Za-z0-9._+@-]+", "_", text))
     name = kept.lstrip("._+@-")
-    return name if name.strip("_") else otherwise
+    return name[:_LONGEST] if name.strip("_") else otherwise
 
 
 def is_file_name(text: object) -> bool:
     """Whether a text may name a file: one part of a path, visible, without control characters."""
     if not isinstance(text, str) or not text.strip() or text.startswith("."):
         return False
-    # Surrogates are allowed: they stand for the bytes of a name on disk that is not UTF-8.
+    try:
+        # Some surrogates stand for the bytes of a name on disk that is not UTF-8; others for none.
+        if len(os.fsencode(text)) > _LONGEST_FILE_NAME:
+            return False
+    except UnicodeEncodeError:
+        return False
     return not any(mark in "/\\" or unicodedata.category(mark) == "Cc" for mark in text)
 
 

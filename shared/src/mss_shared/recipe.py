@@ -57,6 +57,12 @@ def recipe_digest(recipe: Any) -> str:
     return hashlib.sha256(to_yaml(recipe).encode()).hexdigest()
 
 
+def earlier_digest(recipe: Any) -> str:
+    """The digest that the same values had when probabilities were called odds."""
+    earlier = to_yaml(recipe).replace("_prob:", "_odds:")
+    return hashlib.sha256(earlier.encode()).hexdigest()
+
+
 def to_yaml(recipe: Any) -> str:
     """All values as YAML, in the order of the fields."""
     text: str = yaml.safe_dump(

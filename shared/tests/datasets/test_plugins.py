@@ -217,6 +217,18 @@ def test_a_broken_plugin_hinders_no_other_verb(
     assert code == 2 and "lab of lab-songs can't be loaded" in err
 
 
+def test_a_plugin_named_as_a_verb_of_mss_data_hinders_none(
+    install: Install,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    install("lab-songs", check="open_lab", info="open_lab")
+    write_set(tmp_path / "set", {"test/x": 1})
+    for words in (["--help"], ["info", str(tmp_path / "set")]):
+        assert mss_data(monkeypatch, capsys, *words)[0] == 0
+
+
 def test_the_commands_open_and_build_the_demo_songs(tmp_path: Path) -> None:
     """By the entry point of the installed package, in a process of its own."""
     words = "demo --train 1 --test 1 --seconds 4 --seed 7 --no_vocals --cache".split()

@@ -1,5 +1,6 @@
 """Resuming at the awkward moments: after the end, after an early stop, after Ctrl-C."""
 
+import hashlib
 import json
 import signal
 from pathlib import Path
@@ -11,7 +12,7 @@ from tiny_paper.paper import PAPER
 from tiny_songs import RATE, STEMS, demo_recipe
 
 from mss_shared.datasets import Dataset, open_dataset
-from mss_shared.recipe import LoadedRecipe
+from mss_shared.recipe import LoadedRecipe, earlier_digest, recipe_digest, to_yaml
 from mss_shared.testing import make_dataset
 from mss_shared.training import fit as engine
 from mss_shared.training.callbacks import Checkpoints, MetricsFile
@@ -184,3 +185,16 @@ def test_a_tiny_clip_norm_bounds_the_step_of_plain_descent(
     model = load_checkpoint(PAPER, str(tmp_path)).model
     after = torch.cat([p.flatten() for p in model.parameters()])
     assert 0.0 < float((after - before).detach().norm()) <= 2 * 1e-3 + 1e-6  # two steps
+
+
+def test_a_run_begun_under_the_old_names_of_keys_is_resumed(tmp_path: Path) -> None:
+    recipe = demo_recipe().recipe
+    earlier = to_yaml(recipe).replace("_prob:", "_odds:")
+    assert earlier_digest(recipe) == hashlib.sha256(earlier.encode()).hexdigest()
+    identities = (recipe_digest(recipe), earlier_digest(recipe))
+    for digest in identities:
+        (tmp_path / "recipe.digest").write_text(digest)
+        engine._check_folder(tmp_path, identities, resume=True)
+    (tmp_path / "recipe.digest").write_text("another")
+    with pytest.raises(ValueError, match="a run of another recipe"):
+        engine._check_folder(tmp_path, identities, resume=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mss_shared.checkpoints import fill, read_weights_file
 from mss_shared.interfaces import Checkpoint
+from mss_shared.names import name_like
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.build import build_separator
 from open_unmix.recipe import ModelConfig, Recipe
@@ -87,7 +88,7 @@ def _open_network(path: Path, target: str, transform: dict[str, Any], base: Reci
     model = build_separator(**config.__dict__)
     state, notes = adapt(state, model, path.name)
     recipe = replace(base, reproduces=None, model=config)
-    name = path.parent.resolve().name
+    name = name_like(path.parent.resolve().name, "folder")
     return Checkpoint(fill(model, state, path), recipe, name, None, None, None, tuple(notes))
 
 

@@ -26,7 +26,7 @@ from mss_shared.checkpoints.third_party import (
     strip_prefixes,
 )
 from mss_shared.interfaces import Checkpoint
-from mss_shared.names import check_name, is_name, shorten
+from mss_shared.names import check_file_name, is_name, name_like, shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
 
@@ -195,12 +195,33 @@ def read_header(paper: str, path: Path, weights: WeightsFile) -> Header:
         isinstance(sources, dict) and all(type(count) is int for count in sources.values())
     ):
         raise _invalid_field(path, "leaf_sources", sources, "counts by name, or null")
-    if training is not None and not (
-        isinstance(training, dict) and type(training.get("seed")) is int
-    ):
-        raise _invalid_field(path, "training", training, "an object with an integer seed, or null")
-    check_name(name, f"the recipe_name of {path}")
+    if training is not None and not _describes_training(training):
+        raise _invalid_field(
+            path, "training", training, "an object with an integer seed, names of tracks, or null"
+        )
+    if not is_name(name):
+        # Once, a recipe's file could have any name.
+        name = name_like(check_file_name(name, f"the recipe_name of {path}"), "recipe")
     return Header(recipe, name, verbatim, sources, training)
+
+
+def _describes_training(training: Any) -> bool:
+    """Whether the fields of ``describe_training`` have its types, as far as they are there."""
+    if not isinstance(training, dict) or type(training.get("seed")) is not int:
+        return False
+    texts = [training.get("dataset"), training.get("fingerprint")]
+    tracks = training.get("tracks")
+    if tracks is not None:
+        if not isinstance(tracks, list):
+            return False
+        texts += tracks
+    steps = training.get("steps")
+    return (
+        all(text is None or isinstance(text, str) for text in texts)
+        and (steps is None or type(steps) is int)
+        and isinstance(training.get("extra_data", False), bool)
+        and abs(training["seed"]) < 2**63
+    )
 
 
 def _field(header: Mapping[str, str], key: str, path: Path) -> str:

@@ -82,12 +82,15 @@ class Journal:
         kept = {f"{p.label}/{name}" for p in protocols for name in tracks}
         for key in sorted(set(self.entries) - kept):
             label, _, name = key.partition("/")
-            path = score_files.track_file(self.folder, label, name)
+            del self.entries[key]
+            try:
+                path = score_files.track_file(self.folder, label, name)
+            except ValueError:  # it lies elsewhere, by a link
+                continue
             path.unlink(missing_ok=True)
             for empty in (path.parent, path.parent.parent):
                 if empty.is_dir() and not any(empty.iterdir()):
                     empty.rmdir()
-            del self.entries[key]
         if self.entries:
             atomic.write_text(self.path, json.dumps(self.entries, indent=2) + "\n")
 

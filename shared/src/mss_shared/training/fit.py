@@ -30,7 +30,7 @@ from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.datasets import Dataset
 from mss_shared.datasets.tracks import check_fits, track_fingerprint
 from mss_shared.paper import AnyPaper
-from mss_shared.recipe import LoadedRecipe, recipe_digest
+from mss_shared.recipe import LoadedRecipe, earlier_digest, recipe_digest
 from mss_shared.recipe_sections import LoopConfig
 from mss_shared.training.callbacks import Checkpoints, EarlyStop, MetricsFile, Progress, SeedEpoch
 from mss_shared.training.data import Examples
@@ -102,7 +102,8 @@ def fit(
     recipe, loop = loaded.recipe, loaded.recipe.training
     check_loop(loop)
     seed = loop.seed if seed is None else seed
-    _check_folder(out, _identity(recipe, dataset, seed), resume)
+    identity = _identity(recipe_digest(recipe), dataset, seed)
+    _check_folder(out, (identity, _identity(earlier_digest(recipe), dataset, seed)), resume)
     pl.seed_everything(seed, verbose=False)
     model = paper.build_model(recipe)
     check_dataset(dataset, recipe.data.stems, model)
@@ -110,7 +111,7 @@ def fit(
     if not (resume and last.is_file()):
         paper.prepare(model, dataset, recipe)
     module = paper.build_training(model, recipe)
-    atomic.write_text(out / "recipe.digest", _identity(recipe, dataset, seed))
+    atomic.write_text(out / "recipe.digest", identity)
     atomic.write_text(out / "recipe.yaml", loaded.text)
     began = time.monotonic()
     trainer = _trainer(out, loop, machine, model, seed)
@@ -176,16 +177,16 @@ def describe_training(dataset: Dataset, steps: int, seed: int) -> dict[str, Any]
     }
 
 
-def _identity(recipe: Any, dataset: Dataset, seed: int) -> str:
+def _identity(digest: str, dataset: Dataset, seed: int) -> str:
     """What identifies a run: the digests of recipe and data, and the seed, one per line."""
-    return f"{recipe_digest(recipe)}\n{dataset.fingerprint}\n{seed}\n"
+    return f"{digest}\n{dataset.fingerprint}\n{seed}\n"
 
 
-def _check_folder(out: Path, identity: str, resume: bool) -> None:
+def _check_folder(out: Path, identities: tuple[str, ...], resume: bool) -> None:
     digest = out / "recipe.digest"
     if not resume and (out / "metrics.csv").exists():
         raise ValueError(f"{out} already holds a run: continue it with --resume, or choose --out")
-    if resume and digest.is_file() and digest.read_text(encoding="utf-8") != identity:
+    if resume and digest.is_file() and digest.read_text(encoding="utf-8") not in identities:
         raise ValueError(
             f"{out} holds a run of another recipe, data set or seed: resume it with its own"
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ def locked(out: Path, name: str, *, patient: bool = False) -> Iterator[Holder | 
         OSError: if the lock can't be written.
     """
     lease = _lease(out, name)
+    _check_plain(_lock(out, name))
     was_locked = _touched(lease) is not None
     holder = _acquire(lease, patient)
     if holder is not None:
@@ -73,7 +75,11 @@ def holds(out: Path, name: str) -> bool:
 
 def clear(out: Path) -> None:
     """Remove the locks of dead processes and their unfinished files."""
+    if (out / LOCKS).is_symlink():
+        return
     for lock in sorted((out / LOCKS).glob("*.lock")):
+        if not _is_plain(lock):
+            continue
         lease = _open(lock)
         if _acquire(lease, patient=False) is None:
             for part in out.rglob(f"{_prefix(lock)}*"):
@@ -84,6 +90,20 @@ def clear(out: Path) -> None:
 def part_prefix(out: Path, name: str) -> str:
     """Prefix of the names of a song's unfinished files; the next holder may remove them."""
     return _prefix(_lock(out, name))
+
+
+def _is_plain(lock: Path) -> bool:
+    """Whether a lock is a file, or not there: no process of ours makes links, pipes or folders."""
+    with suppress(FileNotFoundError):
+        return stat.S_ISREG(lock.lstat().st_mode)
+    return True
+
+
+def _check_plain(lock: Path) -> None:
+    """Raise OSError for a lock that is no file, or whose folder is a link."""
+    for path, is_odd in ((lock.parent, lock.parent.is_symlink()), (lock, not _is_plain(lock))):
+        if is_odd:
+            raise OSError(f"{path} is a link or no plain file: remove it")
 
 
 def _lock(out: Path, name: str) -> Path:

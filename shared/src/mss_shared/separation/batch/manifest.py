@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,24 @@ _DONE_OUTPUT: Types = {"path": (str,), "bytes": (int,)}
 _LONGEST_NAME = 255  # bytes; the limit of common file systems
 
 
+def check_plain(path: Path) -> None:
+    """Raise ValueError if a path is there and is a link, a folder, a pipe or a device."""
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise ValueError(f"{path} is no plain file: remove it, or choose another --out")
+
+
 class Manifest:
     """The manifest of an output folder, shared by all processes that write to it."""
 
     def __init__(self, out: Path) -> None:
+        """Open it, or begin it.
+
+        Raises:
+            ValueError: if something else than a file has its name.
+        """
         self.out = out
         self.path = out / MANIFEST
+        check_plain(self.path)
         self._read = 0
         self._records: dict[str, Record] = {}
         self._origins: dict[str, Record] = {}
@@ -183,4 +196,7 @@ def _is_below(path: str) -> bool:
     parts = Path(path).parts
     if os.path.isabs(path) or not parts or ".." in parts:
         return False
-    return all(len(part.encode(errors="surrogatepass")) <= _LONGEST_NAME for part in parts)
+    try:
+        return all(len(os.fsencode(part)) <= _LONGEST_NAME for part in parts)
+    except UnicodeEncodeError:  # half a character, which no disk holds
+        return False

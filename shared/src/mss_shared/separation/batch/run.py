@@ -176,7 +176,13 @@ class _SongGuard:
 
     def check(self, paths: Mapping[str, Path]) -> None:
         """Reject outputs that would overwrite an input, another song's stems, or foreign files."""
+        out = self.batch.out.resolve()
         for path in dict.fromkeys(paths.values()):
+            if not path.parent.resolve().is_relative_to(out):
+                raise ValueError(
+                    f"{path} would lead out of {self.batch.out} by a link: remove the link, or "
+                    f"name its target with --out"
+                )
             if _file_id(path) in self.batch.inputs:
                 raise ValueError(
                     f"the stems of {self.song.path} would overwrite {path}, which is itself an "
