@@ -105,7 +105,7 @@ def test_what_the_core_lacks_is_a_sentence_with_what_to_install() -> None:
         "except ImportError as error: print(error)\n"
     )
     assert ended.stdout == (
-        "sample rates are changed by the package soxr, which is not installed: pip install "
+        "resampling needs the package soxr, which is not installed: pip install "
         '"mss-shared[separate]"\n'
     )
 

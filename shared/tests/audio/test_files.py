@@ -104,7 +104,7 @@ def test_writing_nan_or_infinity_is_refused_with_its_first_sample(
 ) -> None:
     signal = noise(1, samples=20)
     signal[1, 7] = signal[0, 12] = value
-    with pytest.raises(ValueError, match="holds NaN or infinity first at sample 7: repair"):
+    with pytest.raises(ValueError, match="holds NaN or infinity, first at sample 7: repair"):
         audio.write(tmp_path / "a.wav", signal, 8_000, "FLOAT")
     assert not list(tmp_path.iterdir())
 
@@ -113,13 +113,13 @@ def test_reading_nan_is_refused_with_its_place_in_the_file(tmp_path: Path) -> No
     signal = np.zeros((30, 1), np.float32)
     signal[21] = np.nan
     soundfile.write(tmp_path / "a.wav", signal, 8_000, subtype="FLOAT")
-    with pytest.raises(ValueError, match="a.wav holds NaN or infinity first at sample 21"):
+    with pytest.raises(ValueError, match="a.wav holds NaN or infinity, first at sample 21"):
         audio.read(tmp_path / "a.wav", 10, 15)
     assert audio.read(tmp_path / "a.wav", 0, 10).shape == (1, 10)
 
 
 def test_pcm_beyond_full_scale_is_refused_with_its_peak(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"would clip: the peak is 1\.250 and PCM_16 .* FLOAT"):
+    with pytest.raises(ValueError, match=r"would clip: the peak is 1\.250, PCM_16 .* FLOAT"):
         audio.write(tmp_path / "a.wav", np.array([[0.0, -1.25]], np.float32), 8_000)
 
 
@@ -134,7 +134,7 @@ def test_an_unknown_sample_format_is_refused_with_the_choices(tmp_path: Path) ->
 def test_a_container_that_cannot_hold_the_format_is_refused_by_name(
     tmp_path: Path, name: str, subtype: str
 ) -> None:
-    with pytest.raises(ValueError, match=f"{name} can't hold {subtype} by its name: .*wav"):
+    with pytest.raises(ValueError, match=f"{name} can't hold {subtype} with this suffix: .*wav"):
         audio.write(tmp_path / name, noise(0, samples=4), 8_000, subtype)
     assert not list(tmp_path.iterdir())
 

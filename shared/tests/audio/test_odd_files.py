@@ -72,7 +72,7 @@ def test_all_songs_of_an_ogg_file_are_read(tmp_path: Path, subtype: str) -> None
     path.write_bytes(content)
     whole = audio.read(path)
     np.testing.assert_array_equal(whole, np.concatenate(parts, axis=1))
-    assert "3 parts one after the other, read as one" in audio.info(path).notes
+    assert "3 parts in sequence, read as one" in audio.info(path).notes
     for start, samples in ((0, 51_234), (29_000, 5_000), (31_234, 0), (51_000, 234)):
         found = audio.read(path, start, samples)
         np.testing.assert_array_equal(found, whole[:, start : start + samples])
@@ -338,7 +338,7 @@ def test_the_default_audio_track_is_read_and_it_is_said_which(tmp_path: Path) ->
     first, second = (integers(16).astype(np.int16), integers(15).astype(np.int16))
     write_av(tmp_path / "a.mkv", [first, second], "pcm_s16le", "s16", default=1)
     np.testing.assert_array_equal(audio.read(tmp_path / "a.mkv") * 2**15, second)
-    assert audio.info(tmp_path / "a.mkv").notes == ("audio track 2 of 2 is read, the default one",)
+    assert audio.info(tmp_path / "a.mkv").notes == ("read audio track 2 of 2, the default",)
 
 
 @pytest.mark.parametrize(("bits", "subtype"), [(20, "PCM_24"), (32, "PCM_32")])

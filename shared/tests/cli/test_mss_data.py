@@ -99,7 +99,7 @@ def test_nan_is_a_fault(root: Path) -> None:
     signal = np.zeros((LENGTH, 2), np.float32)
     signal[9] = np.nan
     soundfile.write(root / "train/b/bass.wav", signal, 8_000, subtype="FLOAT")
-    assert any("bass.wav holds NaN or infinity first at sample 9" in f for f in faults(root))
+    assert any("bass.wav holds NaN or infinity, first at sample 9" in f for f in faults(root))
 
 
 @pytest.mark.parametrize(

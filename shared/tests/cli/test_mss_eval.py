@@ -252,7 +252,7 @@ def spoil_folder(folder: Path) -> None:
         (spoil_rate, "the estimate of bass has 44100 Hz, the reference 8000: resample"),
         (spoil_channels, "the estimate of bass has 1 channels, the reference 2: convert one"),
         (spoil_unreadable, "B - Two/bass.wav is not a readable sound file"),
-        (spoil_nan, "B - Two/drums.wav holds NaN or infinity first at sample 1234: repair"),
+        (spoil_nan, "B - Two/drums.wav holds NaN or infinity, first at sample 1234: repair"),
         (spoil_folder, "track B - Two has no folder of estimates under "),
     ],
 )

@@ -1,4 +1,4 @@
-"""Sound files: look at them, read any part of them, stream them, write them; knows no model."""
+"""Inspect, read, stream and write sound files; knows no model."""
 
 from mss_shared.audio.files import (
     SUBTYPES,

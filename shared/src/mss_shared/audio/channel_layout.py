@@ -1,4 +1,4 @@
-"""Which loudspeaker a channel is for, as the bits of WAVE_FORMAT_EXTENSIBLE; 0 if unknown."""
+"""Channel layouts as the channel mask of WAVE_FORMAT_EXTENSIBLE; 0 if unknown."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 _NAMES = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split()
 
-# What a flac file of so many channels holds, by its specification.
+# Channel masks that the FLAC specification assigns to each channel count.
 _FLAC = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
 
-# The channels of Vorbis and Opus, in their own order.
+# The channel order of Vorbis and Opus, by channel count.
 _VORBIS = {
     3: "FL FC FR",
     4: "FL FR BL BR",
@@ -21,19 +21,19 @@ _VORBIS = {
     8: "FL FC FR SL SR BL BR LFE",
 }
 
-_HEADER_BYTES = 4096  # the chunks before the samples lie within
-_MASK_AT = 20  # bytes behind the head of the format chunk
+_HEADER_BYTES = 4096  # enough for the chunks before the samples
+_MASK_OFFSET = 20  # from the start of the format chunk's data
 _EXTENSIBLE = 0xFFFE
 
 Order = tuple[int, ...] | None
 
 
 def arranged(names: Sequence[str]) -> tuple[Order, int]:
-    """How to bring channels with FFmpeg's names into the order of a wav file.
+    """How to reorder channels with FFmpeg's names into wav order.
 
     Returns:
-        For each channel of the result, which one of the file it is, None if they stay as they are;
-        and their mask, 0 if a name is none of a wav file's or stands there twice.
+        for each output channel, its index in the file, or None if the order is wav's already;
+        and the channel mask, 0 if a name is repeated or has no bit in the mask.
     """
     bits = [_NAMES.index(name) for name in names if name in _NAMES]
     if len({*bits}) < len(names):
@@ -43,23 +43,23 @@ def arranged(names: Sequence[str]) -> tuple[Order, int]:
 
 
 def arranged_flac(channels: int) -> tuple[Order, int]:
-    """The same of a flac file, which is in order."""
+    """Order and mask of a FLAC file, which is in wav order already."""
     return None, _FLAC.get(channels, 0)
 
 
 def arranged_vorbis(channels: int) -> tuple[Order, int]:
-    """The same of a Vorbis stream."""
+    """Order and mask of a Vorbis or Opus stream."""
     return arranged(_VORBIS[channels].split()) if channels in _VORBIS else (None, 0)
 
 
 def set_mask(path: Path, mask: int) -> None:
-    """Write it into a closed wav file; one whose header has no room for it stays as it is."""
+    """Set the channel mask in a closed wav file; does nothing if its header has no mask field."""
     with path.open("r+b") as file:
         header = file.read(_HEADER_BYTES)
         if header[:4] not in (b"RIFF", b"RF64") or header[8:12] != b"WAVE":
             return
-        place = header.find(b"fmt ") + 8
-        [kind] = struct.unpack_from("<H", header, place)
-        if kind == _EXTENSIBLE:
-            file.seek(place + _MASK_AT)
+        offset = header.find(b"fmt ") + 8
+        [tag] = struct.unpack_from("<H", header, offset)
+        if tag == _EXTENSIBLE:
+            file.seek(offset + _MASK_OFFSET)
             file.write(struct.pack("<I", mask))

@@ -1,7 +1,7 @@
-"""What the first bytes of a sound file are, and how much sound they promise.
+"""Identify containers by content, and read how much data their headers promise.
 
-libsndfile and FFmpeg read what is left of a file that was cut short and do not say so; the promise
-is read here from the container's own header. Only headers are read, whatever the file's size.
+libsndfile and FFmpeg read a truncated file up to where it ends, without an error, so the promised
+size is parsed here. Only headers are read, whatever the file's size.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from mss_shared.audio.file_part import FilePart
 
-# Programs that write to a pipe can't know the length and promise about 2 GiB or 4 GiB.
+# Programs that write to a pipe don't know the length, and put roughly 2 GiB or 4 GiB.
 _UNKNOWN = 0x7FFF0000
 _UNKNOWN_LONG = 2**62
 _MOST_CHUNKS = 10_000
@@ -25,7 +25,7 @@ _ASF_FILE = b"\xa1\xdc\xab\x8c\x47\xa9\xcf\x11\x8e\xe4\x00\xc0\x0c\x20\x53\x65"
 _MATROSKA, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _BOXES = b"ftyp moov mdat free skip wide pnot styp".split()
 
-# Tags of the format chunk, and libsndfile's names of them without a header, by bits.
+# Format tag and bits per sample, and libsndfile's name for such samples in a raw file.
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _SUBTYPES = {
     (_PCM, 8): "PCM_U8",
@@ -39,7 +39,7 @@ _SUBTYPES = {
 
 @dataclass(frozen=True)
 class RawSound:
-    """Where plain samples lie in a wav file, and of what kind they are."""
+    """The byte range and format of uncompressed samples in a wav file."""
 
     start: int
     end: int
@@ -51,17 +51,17 @@ class RawSound:
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself.
+    """What a container's header states.
 
     Attributes:
         kind: WAV, W64, AIFF, AU, CAF, FLAC, OGG, MP3, AVI, MOV, MATROSKA, ASF, VOC; '' for others.
-        promised: bytes, of the sound or of the file; None if nothing is promised.
-        present: how many of them there are.
-        what: which bytes these are.
-        mask: which loudspeakers the channels are for; 0 if it is not said.
-        raw: where the samples of a wav file are, if they are plain ones.
-        unfinished: whether a wav file was never told its length.
-        start: where the first byte behind ID3 tags is.
+        promised: size in bytes, of the sound or of the file; None if the header has none.
+        present: how many of those bytes the file has.
+        what: which size this is, for error messages.
+        mask: the channel mask; 0 if unknown.
+        raw: where the samples of a wav file are, if uncompressed.
+        unfinished: whether the length in a wav header was never filled in.
+        start: offset of the first byte after ID3 tags.
     """
 
     kind: str = ""
@@ -74,7 +74,7 @@ class Header:
     start: int = 0
 
     def check(self, path: Path) -> None:
-        """Raise ValueError if less is there than promised."""
+        """Raise ValueError if the file has fewer bytes than its header promises."""
         if self.promised is not None and self.present < self.promised:
             raise ValueError(
                 f"{path} holds {max(0, self.present)} of the {self.promised} bytes {self.what} "
@@ -83,23 +83,23 @@ class Header:
 
 
 def read_header(path: Path, start: int = 0) -> Header:
-    """Look at a file from byte ``start`` on, by its content alone.
+    """Read the header at byte ``start``, whatever the file name.
 
     Raises:
         OSError: if it can't be read.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        start = _behind_id3(file, start)
+        start = _skip_id3(file, start)
         file.seek(start)
         head = file.read(16).ljust(16, b"\0")
         try:
-            return _by_content(file, head, start, size)
+            return _parse(file, head, start, size)
         except struct.error:  # the file ends inside its header
             return Header(start=start)
 
 
-def _by_content(file: BinaryIO, head: bytes, start: int, size: int) -> Header:
+def _parse(file: BinaryIO, head: bytes, start: int, size: int) -> Header:
     if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
         return _wav(file, head, size)
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
@@ -111,7 +111,7 @@ def _by_content(file: BinaryIO, head: bytes, start: int, size: int) -> Header:
     if head[:4] in (b".snd", b"dns."):
         order = ">" if head[:4] == b".snd" else "<"
         offset, length = struct.unpack(order + "II", head[4:12])
-        return _of_sound("AU", length if length < _UNKNOWN else None, size - offset)
+        return _sound_header("AU", length if length < _UNKNOWN else None, size - offset)
     if head[:4] == b"caff":
         return _caf(file, size)
     if head[:4] == _MATROSKA:
@@ -125,15 +125,15 @@ def _by_content(file: BinaryIO, head: bytes, start: int, size: int) -> Header:
     for mark, kind in ((b"fLaC", "FLAC"), (b"OggS", "OGG")):
         if head[:4] == mark:
             return Header(kind, start=start)
-    # Frame sync and layer III, of a version, a bit rate and a sample rate that exist.
+    # Frame sync and layer III, with a valid version, bit rate and sample rate.
     mpeg = head[0] == 0xFF and head[1] & 0xE6 == 0xE2 and head[1] & 0x18 != 0x08
     if mpeg and 0 < head[2] >> 4 < 15 and head[2] & 0x0C != 0x0C:
         return Header("MP3", start=start)
     return Header(start=start)
 
 
-def _behind_id3(file: BinaryIO, start: int) -> int:
-    """The first byte that belongs to no ID3v2 tag."""
+def _skip_id3(file: BinaryIO, start: int) -> int:
+    """The offset of the first byte after any ID3v2 tags."""
     while True:
         file.seek(start)
         head = file.read(10)
@@ -145,66 +145,66 @@ def _behind_id3(file: BinaryIO, start: int) -> int:
         start += 10 + size + (10 if head[5] & 0x10 else 0)
 
 
-def _seek(file: BinaryIO, at: int, size: int) -> None:
-    """Move to a byte that a header names; struct.error if the file ends before it."""
-    if at > size:
+def _seek(file: BinaryIO, offset: int, size: int) -> None:
+    """Seek to an offset taken from a header; struct.error if it is past the end of the file."""
+    if offset > size:
         raise struct.error
-    file.seek(at)
+    file.seek(offset)
 
 
-def _of_sound(kind: str, promised: int | None, present: int, mask: int = 0) -> Header:
+def _sound_header(kind: str, promised: int | None, present: int, mask: int = 0) -> Header:
     return Header(kind, promised, present, "of sound its header", mask)
 
 
 def _wav(file: BinaryIO, head: bytes, size: int) -> Header:
     order = ">" if head[:4] == b"RIFX" else "<"
-    about, long_length, at = b"", None, 12
+    format_chunk, long_length, offset = b"", None, 12
     for _ in range(_MOST_CHUNKS):
-        _seek(file, at, size)
+        _seek(file, offset, size)
         name, length = struct.unpack(order + "4sI", file.read(8))
         if name == b"ds64":
             _, long_length = struct.unpack("<QQ", file.read(16))
         elif name == b"fmt ":
-            about = file.read(min(length, 40))
+            format_chunk = file.read(min(length, 40))
         elif name == b"data":
             break
-        at += 8 + length + length % 2
+        offset += 8 + length + length % 2
     else:
         return Header("WAV")
-    at, promised = at + 8, length
+    offset, promised = offset + 8, length
     if length == 0xFFFFFFFF and long_length is not None:
         promised = long_length
-    unfinished = promised == 0 and size > at and not _chunks_to_end(file, order, at, size)
+    unfinished = promised == 0 and size > offset and not _chunks_to_end(file, order, offset, size)
     known = not unfinished and (promised < _UNKNOWN or promised == long_length)
-    end = min(size, at + promised) if known else size
-    raw, mask = _raw(about, order, at, end)
+    end = min(size, offset + promised) if known else size
+    raw, mask = _raw(format_chunk, order, offset, end)
     what = "of sound its header"
-    return Header("WAV", promised if known else None, size - at, what, mask, raw, unfinished)
+    return Header("WAV", promised if known else None, size - offset, what, mask, raw, unfinished)
 
 
-def _chunks_to_end(file: BinaryIO, order: str, at: int, size: int) -> bool:
-    """Whether whole chunks and nothing else follow."""
-    while at + 8 <= size:
-        file.seek(at)
+def _chunks_to_end(file: BinaryIO, order: str, offset: int, size: int) -> bool:
+    """Whether the rest of the file is a sequence of complete chunks."""
+    while offset + 8 <= size:
+        file.seek(offset)
         name, length = struct.unpack(order + "4sI", file.read(8))
         if not name.isascii() or not name.decode("latin-1").isprintable():
             return False
-        at += 8 + length + length % 2
-    return at in (size, size + 1)
+        offset += 8 + length + length % 2
+    return offset in (size, size + 1)
 
 
-def _raw(about: bytes, order: str, start: int, end: int) -> tuple[RawSound | None, int]:
-    """Where the samples are and of what kind, if they are plain; the channel mask."""
-    if len(about) < 16:
+def _raw(format_chunk: bytes, order: str, start: int, end: int) -> tuple[RawSound | None, int]:
+    """The samples, None unless uncompressed, and the channel mask."""
+    if len(format_chunk) < 16:
         return None, 0
-    tag, channels, rate, _, frame_bytes, bits = struct.unpack(order + "HHIIHH", about[:16])
+    tag, channels, rate, _, frame_bytes, bits = struct.unpack(order + "HHIIHH", format_chunk[:16])
     mask = 0
-    if tag == _EXTENSIBLE and len(about) >= 26:
-        mask, tag = struct.unpack(order + "IH", about[20:26])
+    if tag == _EXTENSIBLE and len(format_chunk) >= 26:
+        mask, tag = struct.unpack(order + "IH", format_chunk[20:26])
     subtype = _SUBTYPES.get((tag, bits))
     if subtype is None or not channels or not rate or frame_bytes * 8 != bits * channels:
         return None, mask
-    if rate > _MOST_HZ or channels > _MOST_CHANNELS:  # what libsndfile takes
+    if rate > _MOST_HZ or channels > _MOST_CHANNELS:  # libsndfile's limits
         return None, mask
     end -= (end - start) % frame_bytes
     endian = "BIG" if order == ">" else "LITTLE"
@@ -212,68 +212,70 @@ def _raw(about: bytes, order: str, start: int, end: int) -> tuple[RawSound | Non
 
 
 def _w64(file: BinaryIO, size: int) -> Header:
-    at, mask = 40, 0
+    offset, mask = 40, 0
     for _ in range(_MOST_CHUNKS):
-        _seek(file, at, size)
+        _seek(file, offset, size)
         name, length = struct.unpack("<16sQ", file.read(24))
         if name[:4] == b"fmt ":
             _, mask = _raw(file.read(40), "<", 0, 0)
         if name[:4] == b"data":
             promised = length - 24 if 24 <= length < _UNKNOWN_LONG else None
-            return _of_sound("W64", promised, size - at - 24, mask)
-        at += max(24, length + -length % 8)
+            return _sound_header("W64", promised, size - offset - 24, mask)
+        offset += max(24, length + -length % 8)
     return Header("W64")
 
 
 def _aiff(file: BinaryIO, size: int) -> Header:
-    at = 12
+    offset = 12
     for _ in range(_MOST_CHUNKS):
-        _seek(file, at, size)
+        _seek(file, offset, size)
         name, length = struct.unpack(">4sI", file.read(8))
         if name == b"SSND":
-            return _of_sound("AIFF", length if 0 < length < _UNKNOWN else None, size - at - 8)
-        at += 8 + length + length % 2
+            return _sound_header(
+                "AIFF", length if 0 < length < _UNKNOWN else None, size - offset - 8
+            )
+        offset += 8 + length + length % 2
     return Header("AIFF")
 
 
 def _caf(file: BinaryIO, size: int) -> Header:
-    at = 8
+    offset = 8
     for _ in range(_MOST_CHUNKS):
-        _seek(file, at, size)
+        _seek(file, offset, size)
         name, length = struct.unpack(">4sq", file.read(12))
         if name == b"data":
-            return _of_sound("CAF", length if length >= 0 else None, size - at - 12)
-        at += 12 + max(0, length)
+            return _sound_header("CAF", length if length >= 0 else None, size - offset - 12)
+        offset += 12 + max(0, length)
     return Header("CAF")
 
 
 def _avi(file: BinaryIO, size: int) -> Header:
-    """Long films are several RIFF chunks."""
-    at = 0
-    while at + 12 <= size:
-        file.seek(at)
+    """Long videos consist of several RIFF chunks."""
+    offset = 0
+    while offset + 12 <= size:
+        file.seek(offset)
         mark, length = struct.unpack("<4sI", file.read(8))
         if mark != b"RIFF" or not 0 < length < _UNKNOWN:
             break
-        at += 8 + length
-    return Header("AVI", at, size)
+        offset += 8 + length
+    return Header("AVI", offset, size)
 
 
 def _mov(file: BinaryIO, size: int) -> Header:
-    at = 0
-    while at + 8 <= size:
-        file.seek(at)
+    offset = 0
+    while offset + 8 <= size:
+        file.seek(offset)
         length, kind = struct.unpack(">I4s", file.read(8))
         if length == 1:
             [length] = struct.unpack(">Q", file.read(8))
         if length < 8 or not kind.decode("latin-1").isalnum():  # 0: to the end of the file
             break
-        at += length
-    return Header("MOV", at, size)
+        offset += length
+    return Header("MOV", offset, size)
 
 
 def _matroska(file: BinaryIO, size: int) -> Header:
-    """The size of the one segment that follows the head of the file."""
+    """The size of the single segment after the EBML header."""
     file.seek(4)
     length = _vint(file)
     _seek(file, file.tell() + (length or 0), size)
@@ -284,7 +286,7 @@ def _matroska(file: BinaryIO, size: int) -> Header:
 
 
 def _vint(file: BinaryIO) -> int | None:
-    """A number of one to eight bytes, as many as its first says; None if all ones: unknown."""
+    """An EBML integer of variable length; None if all its bits are set, which means unknown."""
     first = file.read(1)
     if not first or not first[0]:
         raise struct.error
@@ -296,32 +298,32 @@ def _vint(file: BinaryIO) -> int | None:
 def _asf(file: BinaryIO, size: int) -> Header:
     file.seek(16)
     end, count = struct.unpack("<QI", file.read(12))
-    at = 30
+    offset = 30
     for _ in range(count):
-        _seek(file, at, size)
+        _seek(file, offset, size)
         name, length = struct.unpack("<16sQ", file.read(24))
         if name == _ASF_FILE:
             [promised] = struct.unpack("<16xQ", file.read(24))
             return Header("ASF", promised or None, size)
-        at += max(24, length)
-        if at >= end:
+        offset += max(24, length)
+        if offset >= end:
             break
     return Header("ASF")
 
 
 def _voc(file: BinaryIO, size: int) -> Header:
-    """Blocks up to one of kind 0; that one may be left out."""
+    """Blocks up to a terminator of type 0, which may be missing."""
     file.seek(20)
-    [at] = struct.unpack("<H", file.read(2))
-    while at + 4 <= size:
-        file.seek(at)
+    [offset] = struct.unpack("<H", file.read(2))
+    while offset + 4 <= size:
+        file.seek(offset)
         [head] = struct.unpack("<I", file.read(4))
         if not head & 0xFF:
             break
-        at += 4 + (head >> 8)
-    return Header("VOC", at, size)
+        offset += 4 + (head >> 8)
+    return Header("VOC", offset, size)
 
 
 def open_raw(path: Path, raw: RawSound) -> FilePart:
-    """The samples of a wav file as a file of nothing else."""
+    """Open the samples of a wav file as a headerless file."""
     return FilePart(path, raw.start, raw.end)

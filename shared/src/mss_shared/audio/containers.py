@@ -1,4 +1,4 @@
-"""mp4 files of several streams of AAC, which DJ software takes for stems; by PyAV."""
+"""Write mp4 files with several AAC streams, as DJ software expects of stems; by PyAV."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _BITS_PER_SECOND = 256_000
 
 
 def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART) -> None:
-    """One mp4 with a stream of AAC per sound file, titled by its name, whole or not at all.
+    """Write an mp4 with one AAC stream per sound file; it appears complete or not at all.
 
-    With four streams behind the first it says so, as DJ software expects of a stem file. The name
-    of the unfinished file begins with ``prefix``.
+    Each stream has its name in ``parts`` as title. With five streams, the mp4 also gets the box
+    that makes it a stem file. The name of the unfinished file begins with ``prefix``.
 
     Raises:
-        ImportError: if PyAV is absent.
+        ImportError: if PyAV is not installed.
     """
     av = import_av(target)
     _, *stems = parts
@@ -38,7 +38,7 @@ def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART
 
 
 def _encode(av: Any, container: Any, parts: Mapping[str, Path]) -> None:
-    """All streams second by second, so that none waits in memory for another."""
+    """Encode all streams in turn, a second at a time, so that the muxer buffers little."""
     files = [soundfile.SoundFile(path) for path in parts.values()]
     try:
         streams = []
@@ -46,7 +46,7 @@ def _encode(av: Any, container: Any, parts: Mapping[str, Path]) -> None:
             stream = container.add_stream("aac", rate=file.samplerate)
             stream.layout = "mono" if file.channels == 1 else "stereo"
             stream.bit_rate = _BITS_PER_SECOND
-            stream.metadata["handler_name"] = name  # what mp4 calls a stream
+            stream.metadata["handler_name"] = name  # mp4 has no title per stream
             streams.append(stream)
         done = 0
         while done < files[0].frames:

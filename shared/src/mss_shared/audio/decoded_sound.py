@@ -1,4 +1,4 @@
-"""The frames that PyAV decodes, one by one: what they are, and whether they stay that."""
+"""Track the frames that PyAV decodes: their format must stay the same, without gaps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# FFmpeg's sample formats: what libsndfile calls them, and as what it takes them.
+# FFmpeg's sample formats: libsndfile's name, and the array type to pass to libsndfile.
 FORMATS = {
     "u8": ("PCM_U8", np.int16),
     "s16": ("PCM_16", np.int16),
@@ -18,29 +18,29 @@ FORMATS = {
     "dbl": ("DOUBLE", np.float64),
 }
 
-# How far in seconds a frame may stand behind the samples before it: containers that count in
-# thousandths of a second are off by 0.001, recorders whose clocks waver by more. A recorder's clock
-# may also run differently from its sampling clock, here by this share.
+# How far a frame's timestamp may be ahead of the samples decoded before it: timestamps in
+# milliseconds are off by 0.001 s, those of recorders with jitter by more. A recorder's clock may
+# also drift against its sampling clock, at most by this ratio.
 _GAP_SECONDS, _DRIFT = 0.05, 1e-3
-_OTHER_SECONDS = 10.0  # from here on a jump of times is taken for the begin of another recording
+_JUMP_SECONDS = 10.0  # a larger jump of timestamps starts another recording
 
 
 @dataclass
 class DecodedSound:
-    """What the frames of a stream have been so far.
+    """The state of a stream after the frames decoded so far; empty before the first.
 
     Attributes:
-        path: the file, for errors.
-        kind: FFmpeg's sample format, packed; '' before the first frame, as of all below.
+        path: the file, for error messages.
+        kind: FFmpeg's sample format, without the ``p`` of planar ones.
         layout: FFmpeg's name of the channel layout.
         sample_rate: in Hz.
-        names: of the channels.
+        names: FFmpeg's names of the channels.
         samples: how many were decoded.
-        longest: how many a frame had at most.
-        low_bits: whether integers of 32 bits use the last 8.
-        end_seconds: when the last packet ends, padding included.
-        start_seconds: when the first sample sounds; None if no frame says when it does.
-        ahead_seconds: how far the last frame stood behind the samples before it.
+        longest: samples of the longest frame.
+        low_bits: whether 32-bit integers use their lowest 8 bits.
+        end_seconds: the end of the last packet, padding included.
+        start_seconds: the timestamp of the first sample; None if no frame has a timestamp.
+        ahead_seconds: how far the last timestamp was ahead of the samples before it.
     """
 
     path: Path
@@ -56,15 +56,15 @@ class DecodedSound:
     ahead_seconds: float = 0.0
 
     def take(self, frame: Any, sample_rate: int | None = None) -> NDArray[np.generic]:
-        """(sample, channel) values of the next frame, as libsndfile takes them.
+        """Convert the next frame to (sample, channel) values for libsndfile.
 
         Args:
-            frame: of PyAV.
-            sample_rate: in Hz, where it is known better than by the frame: FFmpeg's first frame of
-                an mp3 has the rate of the last one that was looked at before it was opened.
+            frame: PyAV's.
+            sample_rate: in Hz, overrides the frame's: FFmpeg gives the first frame of an mp3 the
+                rate of the last frame that it probed.
 
         Raises:
-            ValueError: if it is of another rate, layout or format than those before it.
+            ValueError: if the rate, layout or format changes, or the format is unknown.
         """
         kind, layout = frame.format.name.removesuffix("p"), frame.layout.name
         rate = sample_rate or frame.sample_rate
@@ -93,14 +93,14 @@ class DecodedSound:
         return np.asarray(values, FORMATS[kind][1])
 
     def check_gap(self, frame: Any, *, joined: bool) -> None:
-        """Refuse the frame just taken if it does not follow the samples before it.
+        """Refuse the frame just taken if its timestamp leaves a gap.
 
         Args:
-            frame: of PyAV.
-            joined: whether recordings with times of their own may follow each other.
+            frame: PyAV's.
+            joined: whether timestamps may restart, as where recordings were concatenated.
 
         Raises:
-            ValueError: if there is a gap, which is all that damage leaves of what was lost.
+            ValueError: if there is a gap: often the only trace of lost packets.
         """
         if frame.pts is None:
             return
@@ -109,7 +109,7 @@ class DecodedSound:
         if self.start_seconds is None:
             self.start_seconds = start
         ahead = start - self.start_seconds
-        if joined and abs(ahead - self.ahead_seconds) > _OTHER_SECONDS:
+        if joined and abs(ahead - self.ahead_seconds) > _JUMP_SECONDS:
             self.start_seconds, ahead = start - self.ahead_seconds, self.ahead_seconds
         if ahead > min(self.ahead_seconds + _GAP_SECONDS, _GAP_SECONDS + _DRIFT * seconds):
             raise ValueError(
@@ -119,7 +119,7 @@ class DecodedSound:
         self.ahead_seconds = ahead
 
     def take_times(self, packet: Any) -> None:
-        """Note when a packet ends, which may be behind the end of its sound."""
+        """Record the end of a packet, which may be later than the end of its sound."""
         if packet.pts is not None and self.sample_rate:
             seconds = float((packet.duration or 0) * packet.time_base)
             seconds = seconds or self.longest / self.sample_rate

@@ -1,4 +1,4 @@
-"""Sound files: look at them, read any part of them, write them whole or not at all, resample.
+"""Inspect, read and write sound files, and resample.
 
 Audio in memory is always ``(channel, sample)`` float32 with full scale at 1.0.
 """
@@ -22,7 +22,7 @@ SUBTYPES = ("PCM_16", "PCM_24", "FLOAT")
 
 
 def info(path: Path) -> AudioInfo:
-    """What a file holds; only what libsndfile does not read is decoded for it.
+    """A file's format and length; it is decoded for this only if libsndfile can't read it.
 
     Raises:
         FileNotFoundError, ValueError, ImportError, OSError: as ``reader.open_sound``.
@@ -35,11 +35,11 @@ def read(path: Path, start: int = 0, samples: int | None = None) -> Audio:
     """Read ``samples`` samples of every channel from sample ``start`` on, by seeking.
 
     Returns:
-        (channel, sample) float32; all that follows ``start`` if ``samples`` is None.
+        (channel, sample) float32; everything from ``start`` on if ``samples`` is None.
 
     Raises:
         FileNotFoundError, ImportError, OSError: as ``reader.open_sound``.
-        ValueError: if it is unreadable, shorter than asked for, or holds NaN or infinity.
+        ValueError: if it is unreadable, ends before the excerpt does, or holds NaN or infinity.
     """
     with open_sound(path) as sound:
         return sound.read(start, samples)
@@ -53,7 +53,7 @@ def read_blocks(path: Path, start: int, samples: int, block: int) -> Iterator[Ex
 
     Raises:
         FileNotFoundError, ImportError, OSError: as ``reader.open_sound``.
-        ValueError: if it is unreadable, shorter than its header says, or holds what is no sound.
+        ValueError: if it is unreadable, shorter than its header says, or has invalid samples.
     """
     with open_sound(path) as sound:
         yield from sound.blocks(start, samples, block)
@@ -62,19 +62,19 @@ def read_blocks(path: Path, start: int, samples: int, block: int) -> Iterator[Ex
 def write(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16") -> None:
     """Write ``(channel, sample)`` audio; the file appears complete or not at all.
 
-    The container follows the file name (wav, flac). PCM values are rounded to the nearest
-    integer of full scale 2**(bits-1), without dither, so that reading gives them back.
+    The container is chosen by the suffix (wav, flac). PCM values are rounded to the nearest
+    integer at full scale 2**(bits-1), without dither, so that they read back unchanged.
 
     Raises:
-        ValueError: for NaN or infinity, an unknown subtype, one that the container does not have,
-            or samples beyond full scale in PCM.
-        OSError: if the disk refuses, with nothing left behind.
+        ValueError: for NaN or infinity, an unknown subtype, one that the container does not
+            support, or samples that exceed full scale in PCM.
+        OSError: if writing fails; no file is left behind.
     """
     check_finite(audio, str(path))
     if subtype not in SUBTYPES:
         raise ValueError(f"unknown sample format {subtype!r}: choose from {', '.join(SUBTYPES)}")
     if not soundfile.check_format(path.suffix[1:], subtype):
-        raise ValueError(f"{path} can't hold {subtype} by its name: name it .wav")
+        raise ValueError(f"{path} can't hold {subtype} with this suffix: name it .wav")
     values = _quantise(path, audio, subtype) if subtype in PCM_BITS else audio
     try:
         with replacing(path) as part:
@@ -91,7 +91,7 @@ def resample(audio: Audio, from_hz: int, to_hz: int) -> Audio:
     Args:
         audio: (channel, sample).
         from_hz: its sample rate.
-        to_hz: the wanted one.
+        to_hz: the target rate.
 
     Returns:
         (channel, round(sample * to_hz / from_hz)), the same array if the rates are equal.
@@ -112,7 +112,7 @@ def _import_soxr() -> Any:
         import soxr
     except ImportError:
         raise ModuleNotFoundError(
-            "sample rates are changed by the package soxr, which is not installed: pip install "
+            "resampling needs the package soxr, which is not installed: pip install "
             '"mss-shared[separate]"'
         ) from None
     return soxr
@@ -128,6 +128,6 @@ def _quantise(path: Path, audio: Audio, subtype: str) -> NDArray[np.signedintege
     peak = float(np.abs(audio).max(initial=0.0))
     if peak > 1.0:
         raise ValueError(
-            f"{path} would clip: the peak is {peak:.3f} and {subtype} ends at 1.0: write FLOAT"
+            f"{path} would clip: the peak is {peak:.3f}, {subtype} holds up to 1.0: write FLOAT"
         )
     return encode_pcm(audio, subtype)

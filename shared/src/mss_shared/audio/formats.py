@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mss_shared.audio.sound import Exact
 
-# How the names of sound files end, and of videos that may hold sound.
+# Sound files, and videos that may have sound.
 SOUND_SUFFIXES = frozenset(
     ".wav .flac .mp3 .ogg .oga .opus .aif .aiff .aifc .w64 .rf64 .caf .au "
     ".bw64 .voc .mp2 .tta .wv .m4a .m4b .mp4 .m4v .mov .3gp .mkv .mka .webm .avi .flv .ts "
@@ -22,7 +22,7 @@ PCM_BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 
 _SUFFIXES = {"WAV": ".wav", "FLAC": ".flac", "MP3": ".mp3"}
 
-# What the lossy codecs support; libsndfile and FFmpeg refuse the rest only when they are opened.
+# What the lossy codecs support: libsndfile and FFmpeg refuse the rest only on opening the file.
 _LOSSY_RATES = {
     "mp3": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
     "mp4": (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000),
@@ -47,21 +47,21 @@ class Format:
 
     @property
     def suffix(self) -> str:
-        """How the name of such a file ends."""
+        """The suffix of such a file."""
         return _SUFFIXES[self.container]
 
 
-SPOOL = Format("WAV", "FLOAT")  # holds any value until the final format is known
+SPOOL = Format("WAV", "FLOAT")  # never clips; used until the final format is known
 MP3 = Format("MP3", "MPEG_LAYER_III")
 
 
 def native_subtype(subtype: str) -> str:
-    """The sample format to write for one that was read; 8 bits or a lossy codec become PCM_16."""
+    """The sample format to write for a given input; 8 bits and lossy codecs become PCM_16."""
     return _NATIVE.get(subtype, "PCM_16")
 
 
 def check_lossy(container: str, channels: int, sample_rate: int) -> None:
-    """Raise ValueError if ``mp3`` or ``mp4`` can't hold such a sound; other names pass."""
+    """Raise ValueError if mp3 or mp4 can't hold these channels or this rate; others pass."""
     rates = _LOSSY_RATES.get(container)
     if rates and (channels > _LOSSY_CHANNELS or sample_rate not in rates):
         raise ValueError(
@@ -70,22 +70,22 @@ def check_lossy(container: str, channels: int, sample_rate: int) -> None:
 
 
 def encode_pcm(values: NDArray[np.floating], subtype: str) -> NDArray[np.signedinteger]:
-    """The integers to hand to libsndfile for values of full scale 1.0; what exceeds it is clipped.
+    """Convert floats at full scale 1.0 to integers for libsndfile, rounding and clipping.
 
-    They are rounded here, as libsndfile's own conversion scales by 2**(bits-1) - 1, while every
-    reader divides by 2**(bits-1), and truncates in wav where it rounds in flac.
+    libsndfile's own conversion scales by 2**(bits-1) - 1, although every reader divides by
+    2**(bits-1), and truncates in wav where it rounds in flac.
     """
     bits = PCM_BITS[subtype]
     full = 2 ** (bits - 1)
     rounded = np.clip(np.rint(values.astype(np.float64, copy=False) * full), -full, full - 1)
     integers: NDArray[np.signedinteger]
     integers = rounded.astype(np.int16 if bits == 16 else np.int32)
-    # libsndfile takes 24 bits from the upper bytes of an int32.
+    # libsndfile takes 24-bit samples from the upper bytes of an int32.
     return integers << 8 if bits == 24 else integers
 
 
 def encode(values: Exact, subtype: str) -> NDArray[np.generic]:
-    """The values to hand to libsndfile for any sample format."""
+    """Convert floats to the values that libsndfile takes for a sample format."""
     if subtype in PCM_BITS:
         return encode_pcm(values, subtype)
     return values if subtype == "DOUBLE" else values.astype(np.float32)

@@ -1,4 +1,4 @@
-"""mp3 whose header tells no length or a wrong one: every frame that is there, by PyAV."""
+"""Decode every frame of an mp3 whose header has no length or a wrong one; by PyAV."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from mss_shared.audio.decoded_sound import DecodedSound
 from mss_shared.audio.mp3_header import FrameKind, Mp3Header, header_before, header_in, kind_of
 
-_HELD = 8  # frames that may be padding
+_HELD = 8  # the last frames, which may be padding
 
 
 def decode_mp3(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDArray[Any]]:
-    """The frames of sound, without what the first encoder put before and the last behind them."""
+    """The decoded frames, without the delay of the first header and the padding of the last."""
     import av
 
     stream.codec_context.flags2 |= av.codec.context.Flags2.skip_manual
-    first: Mp3Header | None = None  # FFmpeg takes it for itself, and gives what follows it
+    first: Mp3Header | None = None  # FFmpeg consumes it: the first packet is the one after it
     skip = padding = 0
     held: deque[NDArray[Any]] = deque()
     kinds: list[FrameKind] = []
@@ -38,7 +38,7 @@ def decode_mp3(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDA
         if header is not None or (content and kind is None):
             continue
         frames = []
-        with suppress(av.error.InvalidDataError):  # bytes between the frames that are no sound
+        with suppress(av.error.InvalidDataError):  # bytes between frames, such as tags
             frames = packet.decode()
         if frames and kind is not None:
             kinds.append(kind)
@@ -56,7 +56,7 @@ def decode_mp3(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDA
 
 
 def _check_kind(path: Path, kinds: Sequence[FrameKind]) -> None:
-    """Refuse a frame, the last of those so far, that is not of the kind of the first."""
+    """Refuse the latest frame if its rate or channels differ from the first frame's."""
     first, kind = kinds[0], kinds[-1]
     if kind != first:
         raise ValueError(

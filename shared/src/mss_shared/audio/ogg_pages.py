@@ -1,8 +1,7 @@
-"""The songs in an Ogg file: where each begins and ends, and whether its last page is there.
+"""Find the links of a chained Ogg file, and check that each has its last page.
 
-The pages are walked from header to header, so the work is linear in the file's size and reads about
-a hundredth of it. Neither libsndfile nor FFmpeg tells the end of one song from the next, or a cut
-file from a whole one.
+The scan goes from page header to page header, which reads about a hundredth of the file. It is
+needed because neither libsndfile nor FFmpeg reports where links meet, or that a file is truncated.
 """
 
 from __future__ import annotations
@@ -15,20 +14,20 @@ _MARK, _HEADER = b"OggS", 27
 _BEGINS, _ENDS = 2, 4
 _SEARCH = 2**16
 
-# The first packet of each codec.
+# How the first packet of each codec begins.
 _CODECS = {b"\x01vorbis": "VORBIS", b"OpusHead": "OPUS", b"\x7fFLAC": "FLAC"}
 
 
 @dataclass
 class Link:
-    """One song, or film, of those that follow each other in a file.
+    """One link of a chained file: streams that play together, mostly a single song.
 
     Attributes:
-        start: its first byte.
-        end: its last byte + 1.
-        codecs: of its streams by serial number, '' for what is no sound known here.
-        open: the streams whose last page is still to come.
-        begun: the byte behind the first page of its last stream.
+        start: offset of its first byte.
+        end: offset after its last byte.
+        codecs: by the serial number of each stream; '' if unknown or not sound.
+        open: serial numbers of streams whose last page was not seen yet.
+        begun: offset after the first page of its latest stream.
     """
 
     start: int
@@ -39,30 +38,30 @@ class Link:
 
     @property
     def codec(self) -> str:
-        """VORBIS, OPUS or FLAC if it is one stream of that; else ''."""
+        """VORBIS, OPUS or FLAC if that is its only stream; else ''."""
         return next(iter(self.codecs.values())) if len(self.codecs) == 1 else ""
 
 
 def read_links(path: Path) -> list[Link]:
-    """Walk over the pages of a file.
+    """Scan the pages of a file.
 
     Raises:
-        ValueError: if it ends inside a page, or before the last page of a stream.
+        ValueError: if it has no page, ends inside one, or lacks the last page of a stream.
     """
     size = path.stat().st_size
     links: list[Link] = []
     with path.open("rb") as file:
-        at = _next_page(file, 0)
-        while at is not None:
-            head, lengths = _page(file, at)
-            end = at + _HEADER + len(lengths) + sum(lengths)
+        offset = _next_page(file, 0)
+        while offset is not None:
+            head, lengths = _page(file, offset)
+            end = offset + _HEADER + len(lengths) + sum(lengths)
             if len(head) < _HEADER or len(lengths) < head[26] or end > size:
                 raise ValueError(
-                    f"{path} ends inside a page of {end - at} bytes, after {size - at} of them: "
-                    f"the file is cut short, replace it"
+                    f"{path} ends inside a page of {end - offset} bytes, after {size - offset} of "
+                    f"them: the file is cut short, replace it"
                 )
-            _take(links, head, file.read(8), at, end)
-            at = _next_page(file, end)
+            _add_page(links, head, file.read(8), offset, end)
+            offset = _next_page(file, end)
     if not links:
         raise ValueError(f"{path} holds no whole Ogg stream: replace the file")
     for number, link in enumerate(links, 1):
@@ -75,19 +74,19 @@ def read_links(path: Path) -> list[Link]:
     return links
 
 
-def _page(file: BinaryIO, at: int) -> tuple[bytes, bytes]:
-    file.seek(at)
+def _page(file: BinaryIO, offset: int) -> tuple[bytes, bytes]:
+    file.seek(offset)
     head = file.read(_HEADER)
     return head, file.read(head[26]) if len(head) == _HEADER else b""
 
 
-def _take(links: list[Link], head: bytes, begin: bytes, at: int, end: int) -> None:
+def _add_page(links: list[Link], head: bytes, content: bytes, offset: int, end: int) -> None:
     flags, serial = head[5], int.from_bytes(head[14:18], "little")
     if flags & _BEGINS:
-        # The first pages of all streams of a link come before any other page.
-        if not links or links[-1].begun != at:
-            links.append(Link(at, end))
-        codec = next((name for mark, name in _CODECS.items() if begin.startswith(mark)), "")
+        # In each link, the first pages of all streams precede any other page.
+        if not links or links[-1].begun != offset:
+            links.append(Link(offset, end))
+        codec = next((name for mark, name in _CODECS.items() if content.startswith(mark)), "")
         links[-1].codecs[serial] = codec
         links[-1].open.add(serial)
         links[-1].begun = end
@@ -97,16 +96,16 @@ def _take(links: list[Link], head: bytes, begin: bytes, at: int, end: int) -> No
             links[-1].open.discard(serial)
 
 
-def _next_page(file: BinaryIO, at: int) -> int | None:
-    """Where the next page begins; None if none does."""
-    file.seek(at)
+def _next_page(file: BinaryIO, offset: int) -> int | None:
+    """The offset of the next page; None if there is none."""
+    file.seek(offset)
     if file.read(4) == _MARK:
-        return at
-    file.seek(at)
+        return offset
+    file.seek(offset)
     kept = b""
     while block := file.read(_SEARCH):
-        found = (kept + block).find(_MARK)
-        if found >= 0:
-            return at - len(kept) + found
-        kept, at = block[-3:], at + len(block)
+        index = (kept + block).find(_MARK)
+        if index >= 0:
+            return offset - len(kept) + index
+        kept, offset = block[-3:], offset + len(block)
     return None

@@ -1,9 +1,9 @@
-"""Sound that libsndfile does not read: m4a, video, rarer codecs; decoded by PyAV.
+"""Decode what libsndfile does not read with PyAV: m4a, video, rarer codecs.
 
-A file is decoded once, from its beginning, into a temporary W64 file without a name, which is gone
-whatever ends the program. So every frame is looked at before any is used, the length is counted and
-not believed, and any part of it reads the same as the whole, whatever the codec. The last file is
-kept: to ask what it holds and then to read it, or many excerpts of it, decodes it once.
+A file is decoded once, from its beginning, into an unlinked temporary W64 file, which vanishes
+however the program ends. So every frame is checked before any is used, the length is counted rather
+than taken from a header, and an excerpt has the same samples as a full read, whatever the codec.
+The last decoded file is cached: ``info`` and then any number of excerpts decode it once.
 """
 
 from __future__ import annotations
@@ -29,45 +29,45 @@ from mss_shared.audio.mp3_decoder import decode_mp3
 from mss_shared.audio.sndfile_reader import SequentialFile, SndfileReader
 
 _FLOATS = ("FLOAT", "DOUBLE")
-# Codecs that give back the floats they were given.
+# Codecs that encode floats losslessly.
 _LOSSLESS_FLOATS = ("pcm_", "wavpack", "als")
-# Formats whose headers count the samples. Of others, bytes are counted (``container_headers``).
+# Formats whose headers give the sample count. For others, bytes count (``container_headers``).
 _COUNTED = ("flac", "wv", "tta", "ape", "tak", "avi")
 _AVI_SECONDS = 0.1
-# Those whose headers give the end of the last packet, in thousandths of a second.
+# Formats whose headers give the end of the last packet, in milliseconds.
 _TIMED = ("matroska", "flv")
-# That whose times jump where two of them were joined.
+# The format whose timestamps jump where two files were concatenated.
 _JOINED = "mpegts"
 _TICK_SECONDS = 0.003
 _BATCH = 2**16
-# A file that was written later than this may be written again without another time of writing.
+# A file modified more recently than this could change again with the same mtime.
 _SETTLED_SECONDS = 1.0
-_TICKS = 10**6  # per second, FFmpeg's unit of a file's duration
+_TIME_BASE = 10**6  # per second: FFmpeg's AV_TIME_BASE, the unit of a file's duration
 
 
 def open_decoded(
     path: Path, stack: ExitStack, start: int = 0, end: int | None = None
 ) -> SndfileReader:
-    """A reader of the default audio stream of a file, or of a part of it.
+    """Open the default audio stream of a file, or of a byte range of it.
 
     Args:
-        path: of the file.
-        stack: closes and removes what was opened and made.
-        start, end: its first byte and the one behind its last, None for the end of the file.
+        path: the file.
+        stack: closes the reader.
+        start, end: the byte range; None for the end of the file.
 
     Raises:
-        ImportError: if PyAV is absent.
-        ValueError: if it has no sound, is no sound file, changes on the way, or is incomplete.
-        OSError: if the disk that holds temporary files refuses.
+        ImportError: if PyAV is not installed.
+        ValueError: if it has no sound, is not a sound file, changes its format, or is incomplete.
+        OSError: if the temporary file can't be written.
     """
     av = import_av(path)
-    about = path.stat()
-    key = (path, start, end, about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
+    stat = path.stat()
+    key = (path, start, end, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
     decoded = _LAST.get(key)
     if decoded is None:
         decoded = _decode(av, path, start, end)
         _LAST.clear()
-        if time.time() - about.st_mtime > _SETTLED_SECONDS:
+        if time.time() - stat.st_mtime > _SETTLED_SECONDS:
             _LAST[key] = decoded
     kept = decoded
     reader = SndfileReader(
@@ -85,7 +85,7 @@ def open_decoded(
 
 @dataclass
 class _Decoded:
-    """A decoded file, and what ``SndfileReader`` is told of it."""
+    """A decoded file, and the metadata for its ``SndfileReader``."""
 
     spool: IO[bytes]
     order: Order
@@ -95,7 +95,7 @@ class _Decoded:
     subtype: str
 
     def __del__(self) -> None:
-        self.spool.close()  # when the last reader of it is gone
+        self.spool.close()  # once neither the cache nor a reader uses it
 
 
 _LAST: dict[tuple[object, ...], _Decoded] = {}
@@ -112,13 +112,12 @@ def _decode(av: Any, path: Path, start: int, end: int | None) -> _Decoded:
                 f"{path} is not a readable sound file ({_reason(error)}): use wav, flac, ogg, "
                 f"aiff, mp3 or m4a"
             ) from None
-        stream, notes = _default(path, container.streams.audio)
+        stream, notes = _choose_stream(path, container.streams.audio)
         if stream.codec_context is None:
             raise ValueError(
-                f"{path} is coded in a way that none of PyAV's {len(av.codecs_available)} codecs "
-                f"decodes: convert it to wav"
+                f"{path} uses none of PyAV's {len(av.codecs_available)} codecs: convert it to wav"
             )
-        sound = _spooled(av, container, stream, path, spool)
+        sound = _decode_stream(av, container, stream, path, spool)
         order, mask = arranged(sound.names)
         name = container.format.name.split(",")[0].upper()
         subtype = _subtype(sound, stream.codec_context.name)
@@ -126,8 +125,10 @@ def _decode(av: Any, path: Path, start: int, end: int | None) -> _Decoded:
         return _Decoded(spool, order, mask, notes, name, subtype)
 
 
-def _spooled(av: Any, container: Any, stream: Any, path: Path, spool: IO[bytes]) -> DecodedSound:
-    """Decode a stream into a W64 file; errors of both libraries become ours."""
+def _decode_stream(
+    av: Any, container: Any, stream: Any, path: Path, spool: IO[bytes]
+) -> DecodedSound:
+    """Decode a stream into a W64 file; raise the errors of both libraries as ours."""
     try:
         return _spool(container, stream, path, spool)
     except av.FFmpegError as error:
@@ -143,26 +144,26 @@ def _spooled(av: Any, container: Any, stream: Any, path: Path, spool: IO[bytes])
 
 
 def _subtype(sound: DecodedSound, codec: str) -> str:
-    """libsndfile's name of what was coded; '' if what is decoded has no format of its own."""
+    """libsndfile's name of the encoded sample format; '' for a lossy codec decoded to floats."""
     subtype = FORMATS[sound.kind][0]
     if subtype == "PCM_32" and not sound.low_bits:
         return "PCM_24"
     return "" if subtype in _FLOATS and not codec.startswith(_LOSSLESS_FLOATS) else subtype
 
 
-def _default(path: Path, streams: Any) -> tuple[Any, tuple[str, ...]]:
-    """The stream that a player plays, and which it is if there are several."""
+def _choose_stream(path: Path, streams: Any) -> tuple[Any, tuple[str, ...]]:
+    """The stream that a player would choose, and a note on which one if there are several."""
     if not streams:
         raise ValueError(f"{path} has no audio stream: give a file with sound")
-    numbers = [n for n, stream in enumerate(streams) if stream.disposition & 1]  # default
-    number = numbers[0] if numbers else 0
-    stream = streams[number]
+    defaults = [n for n, stream in enumerate(streams) if stream.disposition & 1]
+    index = defaults[0] if defaults else 0
+    stream = streams[index]
     if len(streams) == 1:
         return stream, ()
-    named = [stream.metadata.get(key, "") for key in ("title", "handler_name", "language")]
-    name = next((f" ({each})" for each in named if each not in ("", "SoundHandler", "und")), "")
-    which = "the default one" if numbers else "the first one"
-    return stream, (f"audio track {number + 1} of {len(streams)}{name} is read, {which}",)
+    names = [stream.metadata.get(key, "") for key in ("title", "handler_name", "language")]
+    name = next((f" ({each})" for each in names if each not in ("", "SoundHandler", "und")), "")
+    which = "the default" if defaults else "the first"
+    return stream, (f"read audio track {index + 1} of {len(streams)}{name}, {which}",)
 
 
 def _spool(container: Any, stream: Any, path: Path, spool: IO[bytes]) -> DecodedSound:
@@ -172,12 +173,12 @@ def _spool(container: Any, stream: Any, path: Path, spool: IO[bytes]) -> Decoded
     target = spool.fileno() if os.name == "posix" else spool
     try:
         written = 0
-        for values in _batches(_decoded(container, stream, sound), _BATCH):
+        for values in _batches(_decoded_frames(container, stream, sound), _BATCH):
             if file is None:
                 subtype = FORMATS[sound.kind][0]
                 channels = len(sound.names)
-                about = ("w", sound.sample_rate, channels, subtype)
-                file = soundfile.SoundFile(target, *about, format="W64", closefd=False)
+                args = ("w", sound.sample_rate, channels, subtype)
+                file = soundfile.SoundFile(target, *args, format="W64", closefd=False)
             file.write(values)
             written += len(values)
     finally:
@@ -185,14 +186,14 @@ def _spool(container: Any, stream: Any, path: Path, spool: IO[bytes]) -> Decoded
             file.close()
     if file is None:
         raise ValueError(f"{path} has no samples: give a file with sound")
-    if soundfile.info(SharedFile(spool)).frames != written:  # libsndfile does not tell
+    if soundfile.info(SharedFile(spool)).frames != written:  # libsndfile reports no error
         raise AssertionError
     _check_duration(container, stream, sound)
     return sound
 
 
 def _batches(values: Iterator[NDArray[Any]], size: int) -> Iterator[NDArray[Any]]:
-    """The same in fewer pieces."""
+    """Join arrays into batches of at least ``size`` samples."""
     waiting: list[NDArray[Any]] = []
     for each in values:
         waiting.append(each)
@@ -203,19 +204,19 @@ def _batches(values: Iterator[NDArray[Any]], size: int) -> Iterator[NDArray[Any]
         yield np.concatenate(waiting)
 
 
-def _decoded(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDArray[Any]]:
+def _decoded_frames(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDArray[Any]]:
     if container.format.name == "mp3" and stream.codec_context.name.startswith("mp3"):
         yield from decode_mp3(container, stream, sound)
         return
-    _set_up(container, stream)
-    # Plain samples up to the end of the file, wherever that is: the last packet is no full one.
+    _configure_codec(container, stream)
+    # Raw samples up to the end of the file: the last packet may be shorter than the others.
     endless = stream.codec_context.name.startswith("pcm_")
     endless = endless and read_header(sound.path).promised is None
     for packet in container.demux(stream):
         if packet.is_corrupt and not endless:
             raise ValueError(
-                f"{sound.path} holds part of a packet behind {sound.samples} samples: the file is "
-                f"cut short or broken, replace it"
+                f"{sound.path} has an incomplete packet after {sound.samples} samples: the file is "
+                f"cut short or damaged, replace it"
             )
         for frame in packet.decode():
             values = sound.take(frame)
@@ -224,35 +225,35 @@ def _decoded(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDArr
         sound.take_times(packet)
 
 
-def _set_up(container: Any, stream: Any) -> None:
+def _configure_codec(container: Any, stream: Any) -> None:
     codec = stream.codec_context
     if codec.name == "flac":
         codec.options = {"err_detect": "crccheck+explode"}
     if codec.name == "alac" and container.format.name == "caf":
         from av.codec.context import Flags2
 
-        codec.flags2 |= Flags2.skip_manual  # or it cuts padding off a last frame that has none
+        codec.flags2 |= Flags2.skip_manual  # FFmpeg would trim a last frame without padding
 
 
 def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
-    """Refuse a file that says how long it is and is shorter."""
+    """Refuse a file that is shorter than the duration in its header."""
     name = container.format.name.split(",")[0]
     seconds: float | None = None
     slack = _TICK_SECONDS
     present = sound.samples / sound.sample_rate
     if stream.duration is not None and name in _COUNTED:
         seconds = float(stream.duration * stream.time_base)
-        if name == "avi":  # which counts what encoders add, and rounds up
+        if name == "avi":  # counts delay and padding, and rounds up
             slack = _AVI_SECONDS + 2 * sound.longest / sound.sample_rate
     elif name in _TIMED and container.duration and len(container.streams) == 1:
-        seconds = container.duration / _TICKS
+        seconds = container.duration / _TIME_BASE
         present = max(present, sound.end_seconds)
         frame = sound.longest / sound.sample_rate
         if read_header(sound.path).promised is None:
             slack += frame / 2
-        elif sound.samples == sound.longest:  # one frame, which may count as a full one
+        elif sound.samples == sound.longest:  # one frame, whose duration may be given as a full one
             seconds = None
-        else:  # no byte is missing; what encoders put before and behind the sound may count
+        else:  # no byte is missing; the duration may include delay and padding
             slack += 0.25 + 2 * frame
     if seconds is not None and present < seconds - slack:
         raise ValueError(
@@ -262,17 +263,16 @@ def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
 
 
 def import_av(path: Path) -> Any:
-    """PyAV.
+    """Import PyAV.
 
     Raises:
-        ImportError: if it is absent.
+        ImportError: if it is not installed.
     """
     try:
         import av
     except ImportError:
         raise ImportError(
-            f"{path} is read or written by PyAV, which is not installed: "
-            f'pip install "mss-shared[separate]"'
+            f'{path} needs PyAV, which is not installed: pip install "mss-shared[separate]"'
         ) from None
     return av
 

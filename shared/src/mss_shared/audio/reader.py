@@ -1,7 +1,7 @@
-"""One reader for every sound file, chosen by what the file holds and not by its name.
+"""Choose the reader of a sound file, by its content rather than its name.
 
-libsndfile reads what it reads rightly, PyAV all else. How much a file promises is read from its
-own header: one that holds less is refused.
+libsndfile reads whatever it reads correctly, PyAV the rest. A file with less data than its header
+promises is refused.
 """
 
 from __future__ import annotations
@@ -22,31 +22,30 @@ from mss_shared.audio.file_part import FilePart
 from mss_shared.audio.ogg_pages import Link, read_links
 from mss_shared.audio.sndfile_reader import ChainReader, Reader, SequentialFile, SndfileReader
 
-# What libsndfile opens by its name, natively; what it does not read at all, or takes headers of
-# further blocks for samples.
+# What libsndfile opens by path; what it can't read, or reads with block headers as samples (VOC).
 _LIBSNDFILE = ("WAV", "W64", "AIFF", "AU", "CAF", "FLAC", "MP3")
 _PYAV = ("AVI", "MOV", "MATROSKA", "ASF", "VOC")
 
-# More no codec has: what claims so has a header without a length.
+# No codec exceeds this: a file that seems to has no length in its header.
 _SAMPLES_PER_BYTE = 2**16
 
-# Whose layout libsndfile does not tell.
+# Formats whose channel layout libsndfile does not report.
 _SURROUND_BY_PYAV = ("AIFF", "CAF")
 
 
 @contextmanager
 def open_sound(path: Path) -> Iterator[Reader]:
-    """Open a sound file, or the sound of a film.
+    """Open a sound file, or the sound of a video.
 
     Yields:
-        what reads any part of it, and its ``info``; surround has its channels in the order FL FR FC
-        LFE BL BR of a wav file, with their mask.
+        a reader of any excerpt, with the file's ``info``; surround channels are in wav order (FL FR
+        FC LFE BL BR), with their channel mask.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no sound file, is cut short, or changes its rate or channels.
-        ImportError: if it is of a kind that only PyAV reads, which is not installed.
-        OSError: if the disk that holds temporary files refuses.
+        ValueError: if it is not a sound file, is cut short, or changes its rate or channels.
+        ImportError: if it takes PyAV, which is not installed.
+        OSError: if a temporary file can't be written.
     """
     path = Path(path)
     if not path.is_file():
@@ -61,26 +60,26 @@ def _open(path: Path, stack: ExitStack) -> Reader:
     if header.kind == "OGG":
         return _open_ogg(path, stack)
     if header.kind in _PYAV:
-        return _decoded(path, stack)
+        return _open_decoded(path, stack)
     if header.kind == "MP3" and not mp3_header.is_complete(path, header.start):
-        return _decoded(path, stack)
+        return _open_decoded(path, stack)
     if header.raw is not None and header.unfinished:
         note = f"its header was never finished: read to its end, {header.present} bytes"
         return _open_raw(path, stack, header, header.raw, (note,))
     try:
         reader = _open_libsndfile(path, header)
     except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
-        if header.raw is not None:  # a chunk that libsndfile stumbles over
+        if header.raw is not None:  # libsndfile fails on one of the other chunks
             return _open_raw(path, stack, header, header.raw, ())
-        return _refused_by_libsndfile(path, stack, error)
+        return _open_refused(path, stack, error)
     stack.callback(reader.close)
     if reader.info.samples > _SAMPLES_PER_BYTE * path.stat().st_size:
-        return _uncounted(path, stack)
+        return _open_without_length(path, stack)
     if header.kind != "MP3" and reader.info.subtype.startswith("MPEG"):
-        return _decoded(path, stack)  # its length in a wav file is an estimate
+        return _open_decoded(path, stack)  # in wav, libsndfile only estimates its length
     if reader.info.channels > 2 and header.kind in _SURROUND_BY_PYAV:
         try:
-            return _decoded(path, stack)
+            return _open_decoded(path, stack)
         except (ImportError, ValueError):
             return reader
     return reader
@@ -89,7 +88,7 @@ def _open(path: Path, stack: ExitStack) -> Reader:
 def _open_libsndfile(path: Path, header: Header) -> Reader:
     if header.kind in _LIBSNDFILE:
         reader = SndfileReader(path, partial(_open_named, path), mask=header.mask)
-    else:  # by its name, libsndfile would take anything for an mp3
+    else:  # given a path, libsndfile would take any .mp3 for an mp3
         reader = SndfileReader(path, partial(_open_part, path, 0, None))
     channels = reader.info.channels
     if header.kind == "FLAC" and channels > 2:
@@ -100,7 +99,7 @@ def _open_libsndfile(path: Path, header: Header) -> Reader:
 def _open_raw(
     path: Path, stack: ExitStack, header: Header, raw: RawSound, notes: tuple[str, ...]
 ) -> Reader:
-    """Plain samples of a wav file, without its header."""
+    """Read the uncompressed samples of a wav file, bypassing its header."""
 
     def open_file() -> Any:
         return SequentialFile(
@@ -119,7 +118,7 @@ def _open_raw(
 
 
 def _open_ogg(path: Path, stack: ExitStack) -> Reader:
-    """Each song of an Ogg file by itself: neither library tells them apart."""
+    """Read each link of an Ogg file by itself: neither library separates them."""
     links = read_links(path)
     if len(links) == 1:
         return _open_link(path, stack, links[0], alone=True)
@@ -142,13 +141,13 @@ def _open_link(path: Path, stack: ExitStack, link: Link, *, alone: bool) -> Read
             if reader.info.channels > 2:
                 reader.set_layout(*arranged_vorbis(reader.info.channels))
             return reader
-    return _decoded(path, stack, link.start, link.end)
+    return _open_decoded(path, stack, link.start, link.end)
 
 
 def _open_named(path: Path) -> Any:
     try:
         return SequentialFile(path)
-    except UnicodeEncodeError:  # a name that is no text
+    except UnicodeEncodeError:  # a name that is not valid UTF-8
         return SequentialFile(os.fsencode(path))
 
 
@@ -156,17 +155,17 @@ def _open_part(path: Path, start: int, end: int | None) -> Any:
     return SequentialFile(FilePart(path, start, end))
 
 
-def _decoded(path: Path, stack: ExitStack, start: int = 0, end: int | None = None) -> Reader:
-    """By PyAV, which is imported only here."""
+def _open_decoded(path: Path, stack: ExitStack, start: int = 0, end: int | None = None) -> Reader:
+    """Read with PyAV, which is imported only here."""
     from mss_shared.audio.pyav_reader import open_decoded
 
     return open_decoded(path, stack, start, end)
 
 
-def _refused_by_libsndfile(path: Path, stack: ExitStack, error: Exception) -> Reader:
-    """By PyAV; without it, what libsndfile said of a file that may be no sound at all."""
+def _open_refused(path: Path, stack: ExitStack, error: Exception) -> Reader:
+    """Read with PyAV; without it, report libsndfile's error: the file may not be sound at all."""
     try:
-        return _decoded(path, stack)
+        return _open_decoded(path, stack)
     except ImportError:
         reason = str(getattr(error, "error_string", error)).rstrip(".")
         raise ValueError(
@@ -175,12 +174,12 @@ def _refused_by_libsndfile(path: Path, stack: ExitStack, error: Exception) -> Re
         ) from None
 
 
-def _uncounted(path: Path, stack: ExitStack) -> Reader:
-    """A flac file whose header has no length: its writer could not go back to the beginning."""
+def _open_without_length(path: Path, stack: ExitStack) -> Reader:
+    """Read a flac file without a length in its header, as encoders leave that write to a pipe."""
     try:
-        return _decoded(path, stack)
+        return _open_decoded(path, stack)
     except ValueError:
         raise ValueError(
-            f"{path} does not say how long it is, and its end is missing: the file is cut short, "
+            f"{path} has no length in its header, and its end is missing: the file is cut short, "
             f"replace it"
         ) from None

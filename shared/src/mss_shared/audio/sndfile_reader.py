@@ -1,4 +1,4 @@
-"""Reading any part of a sound, whatever decodes it; and by libsndfile."""
+"""The interface of all readers, the reader on libsndfile, and one for chained files."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ from numpy.typing import NDArray
 from mss_shared.audio.channel_layout import Order
 from mss_shared.audio.sound import Audio, AudioInfo, Exact, check_finite, check_sound
 
-# How many frames a decoder of mp3 needs before it gives the same as from the beginning, up to the
-# last bit of a float: their bits may lie in frames before them. Other decoders need all.
+# How many samples an mp3 decoder needs to run in until its output is bit-identical to a full
+# decode: a frame may use the bit reservoir of frames before it. The codecs of ``_STATEFUL`` need
+# everything from the beginning.
 _LOW_RATE = 32_000  # Hz, below which frames are shorter and may be as small as 24 bytes
-_BEFORE, _BEFORE_AT_LOW_RATES = 16 * 1152, 32 * 576
-_NEVER_FORGETS = ("OPUS", "VOX_ADPCM", "G721_32", "G723_24", "G723_40", "GSM610", "NMS_ADPCM_16")
+_RUN_IN, _RUN_IN_AT_LOW_RATES = 16 * 1152, 32 * 576
+_STATEFUL = ("OPUS", "VOX_ADPCM", "G721_32", "G723_24", "G723_40", "GSM610", "NMS_ADPCM_16")
 _SKIP = 2**16
-_PIECE = 2**22  # samples of each channel that are read at once
-# libsndfile seeks wrongly inside the last page of a Vorbis file: of 255 packets at most.
+_PIECE = 2**22  # samples per channel in one read
+# libsndfile seeks wrongly within the last page of a Vorbis file, of at most 255 packets.
 _LAST_PAGE = 255 * 4096
 
 
-class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
-    """A sound file that is not moved behind one's back.
+class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A sound file that soundfile does not seek after each read.
 
-    soundfile seeks to where it is after each read, if it can: decoders of mp3 and Opus then start
-    anew, and what follows differs from what reading in one go gives by up to half of full scale.
+    soundfile would seek to the current position. That restarts the mp3 and Opus decoders, and the
+    samples that follow are off by up to half of full scale.
     """
 
     def seekable(self) -> bool:
-        """No; ``seek`` works nevertheless."""
+        """False, although ``seek`` works."""
         return False
 
 
 class Reader(ABC):
-    """A sound of known length, any part of which can be read.
+    """A sound of known length, any excerpt of which can be read.
 
     Attributes:
-        path: what errors call it.
-        info: what it holds.
+        path: the file, for error messages.
+        info: its format and length.
     """
 
     def __init__(self, path: Path, info: AudioInfo) -> None:
@@ -55,7 +56,7 @@ class Reader(ABC):
     def pieces(
         self, start: int, samples: int, size: int, kind: str, *, again: bool
     ) -> Iterator[NDArray[np.floating]]:
-        """(channel, sample) pieces of at most ``size`` samples; ``again``: by a handle of its own.
+        """Yield (channel, sample) pieces of at most ``size`` samples; ``again`` uses a new handle.
 
         Raises:
             ValueError: if it can't be decoded or ends early.
@@ -69,11 +70,11 @@ class Reader(ABC):
         """Read ``samples`` samples of every channel from sample ``start`` on, by seeking.
 
         Returns:
-            (channel, sample) float32, the same values that reading from the beginning gives; all
-            that follows ``start`` if ``samples`` is None.
+            (channel, sample) float32, bit-identical to those of a full read; everything from
+            ``start`` on if ``samples`` is None.
 
         Raises:
-            ValueError: if it can't be decoded, is shorter than asked for, or holds NaN or infinity.
+            ValueError: if it can't be decoded, ends before the excerpt, or has NaN or infinity.
         """
         length = self.info.samples
         count = length - start if samples is None else samples
@@ -82,21 +83,21 @@ class Reader(ABC):
                 f"{self.path} has {length} samples, {start} to {start + count} were asked for: "
                 f"choose an excerpt inside the file"
             )
-        # A header may claim more than memory holds: a piece is read when those before it are.
+        # A header may claim more than fits in memory: allocate piece by piece, as samples arrive.
         pieces = [*self.pieces(start, count, max(1, min(count, _PIECE)), "float32", again=False)]
         audio: Audio = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
         check_finite(audio, str(self.path), start)
         return np.ascontiguousarray(audio)
 
     def blocks(self, start: int, samples: int, size: int) -> Iterator[Exact]:
-        """Read a part front to back; several of these may run side by side.
+        """Read an excerpt front to back; several iterators may be active at once.
 
         Yields:
             (channel, sample) float64 of at most ``size`` samples, in which the integers of every
             PCM format are exact.
 
         Raises:
-            ValueError: if it can't be decoded, ends early, or holds what is no sound.
+            ValueError: if it can't be decoded, ends early, or has invalid samples.
         """
         for block in self.pieces(start, samples, size, "float64", again=True):
             check_sound(block, str(self.path), start)
@@ -118,16 +119,16 @@ class SndfileReader(Reader):
         container: str | None = None,
         subtype: str | None = None,
     ) -> None:
-        """Open it.
+        """Open the file.
 
         Args:
-            path: what errors call it.
-            open_file: gives a SequentialFile of it, each time anew.
-            order: which channel of the file each one is; None if they stay.
-            mask, notes, container, subtype: for ``info``; None for what libsndfile says.
+            path: the file, for error messages.
+            open_file: opens a new SequentialFile on it.
+            order: for each output channel, its index in the file; None to keep the order.
+            mask, notes, container, subtype: for ``info``; None for libsndfile's own.
 
         Raises:
-            soundfile.LibsndfileError, TypeError: if libsndfile does not read it.
+            soundfile.LibsndfileError, TypeError: if libsndfile can't open it.
         """
         self.open_file = open_file
         self.order = order
@@ -135,13 +136,13 @@ class SndfileReader(Reader):
         mask = mask if file.channels > 2 else 0
         container = file.format if container is None else container
         subtype = file.subtype if subtype is None else subtype
-        about = AudioInfo(
+        info = AudioInfo(
             file.frames, file.samplerate, file.channels, subtype, container, mask, notes
         )
-        super().__init__(path, about)
+        super().__init__(path, info)
 
     def set_layout(self, order: Order, mask: int) -> None:
-        """Say which channel of the file each one is, and which loudspeakers they are for."""
+        """Set the channel order and the channel mask."""
         self.order, self.info = order, replace(self.info, channel_mask=mask)
 
     def close(self) -> None:
@@ -151,13 +152,13 @@ class SndfileReader(Reader):
     def pieces(
         self, start: int, samples: int, size: int, kind: str, *, again: bool
     ) -> Iterator[NDArray[np.floating]]:
-        """As of ``Reader``; at least one piece, which may be empty."""
-        if not again and self.file.subtype in _NEVER_FORGETS and start < self.file.tell():
+        """As in ``Reader``; yields at least one piece, which may be empty."""
+        if not again and self.file.subtype in _STATEFUL and start < self.file.tell():
             self.file.close()
             self.file = self.open_file()
         file = self.open_file() if again else self.file
         try:
-            _go_to(file, start)
+            _seek(file, start)
             for first in range(start, max(start + samples, start + 1), size):
                 count = min(size, start + samples - first)
                 values = file.read(count, dtype=kind, always_2d=True).T
@@ -178,18 +179,18 @@ class SndfileReader(Reader):
 
 
 class ChainReader(Reader):
-    """Sounds of one rate and channel count that follow each other in one file.
+    """Sounds of the same rate and channels, one after another in a file.
 
-    One part at a time is open: a system allows about a thousand open files.
+    Only one part is open at a time: systems allow about a thousand open files.
     """
 
     def __init__(
         self, path: Path, count: int, open_part: Callable[[int, ExitStack], Reader]
     ) -> None:
-        """Look at each of ``count`` parts, which ``open_part`` opens by its number.
+        """Inspect ``count`` parts, which ``open_part`` opens by index.
 
         Raises:
-            ValueError: if they differ.
+            ValueError: if their formats differ.
         """
         self.open_part = open_part
         first: Any = None
@@ -198,24 +199,23 @@ class ChainReader(Reader):
             with ExitStack() as stack:
                 part = open_part(number, stack).info
             first = first if number else part
-            if _shape(part) != _shape(first):
+            if _format(part) != _format(first):
                 raise ValueError(
-                    f"{path} changes from {_said(first)} to {_said(part)} in part {number + 1} of "
-                    f"{count}: split it, or convert it to wav"
+                    f"{path} changes from {_describe(first)} to {_describe(part)} in part "
+                    f"{number + 1} of {count}: split it, or convert it to wav"
                 )
             self.lengths.append(part.samples)
         total = sum(self.lengths)
-        notes = (f"{count} parts one after the other, read as one", *first.notes)
-        of = (first.subtype, first.container, first.channel_mask, notes)
-        super().__init__(path, AudioInfo(total, first.sample_rate, first.channels, *of))
+        notes = (f"{count} parts in sequence, read as one", *first.notes)
+        super().__init__(path, replace(first, samples=total, notes=notes))
 
     def close(self) -> None:
-        """Nothing is open between two pieces."""
+        """Does nothing: no file stays open between pieces."""
 
     def pieces(
         self, start: int, samples: int, size: int, kind: str, *, again: bool
     ) -> Iterator[NDArray[np.floating]]:
-        """As of ``Reader``; a piece ends where a part does."""
+        """As in ``Reader``; no piece spans two parts."""
         first = 0
         for number, length in enumerate(self.lengths):
             low = max(start, first)
@@ -229,25 +229,24 @@ class ChainReader(Reader):
             first += length
 
 
-def _shape(info: AudioInfo) -> tuple[int, int, int, str]:
+def _format(info: AudioInfo) -> tuple[int, int, int, str]:
     return info.sample_rate, info.channels, info.channel_mask, info.subtype
 
 
-def _said(info: AudioInfo) -> str:
+def _describe(info: AudioInfo) -> str:
     return f"{info.sample_rate} Hz in {info.channels} channels ({info.subtype or info.container})"
 
 
-def _go_to(file: Any, start: int) -> None:
-    """Move to a sample, in a way that gives what reading up to it gives."""
-    at = file.tell()
-    if start == at:
+def _seek(file: Any, start: int) -> None:
+    """Seek to a sample so that what follows is bit-identical to a full read."""
+    if start == file.tell():
         return
     if file.subtype.startswith("MPEG"):
-        before = _BEFORE if file.samplerate >= _LOW_RATE else _BEFORE_AT_LOW_RATES
-        file.seek(max(0, start - before))
+        run_in = _RUN_IN if file.samplerate >= _LOW_RATE else _RUN_IN_AT_LOW_RATES
+        file.seek(max(0, start - run_in))
     elif file.subtype == "VORBIS":
         file.seek(max(0, min(start, file.frames - _LAST_PAGE)))
-    elif file.subtype not in _NEVER_FORGETS:
+    elif file.subtype not in _STATEFUL:
         file.seek(start)
         return
     while file.tell() < start:

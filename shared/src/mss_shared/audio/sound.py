@@ -1,4 +1,4 @@
-"""What sound in memory is, what a file says of itself, and what is refused as no sound."""
+"""Array types, the metadata of a file, and checks for invalid samples."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 Audio = NDArray[np.float32]
 Exact = NDArray[np.float64]
 
-# Of full scale, 1.0. What exceeds it is no sound, and may overflow inside a model.
+# At full scale 1.0. Larger samples can't be sound, and may overflow inside a model.
 _LOUDEST = 1e6
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a sound file holds.
+    """The format and length of a sound file.
 
     Attributes:
         samples: per channel.
         sample_rate: in Hz.
-        channels: how many.
-        subtype: libsndfile's name of the sample format; ``''`` for what a lossy codec decodes to.
+        channels: the channel count.
+        subtype: libsndfile's name of the sample format; ``''`` for floats from a lossy codec.
         container: libsndfile's name of the file format, or FFmpeg's in capitals.
-        channel_mask: which loudspeaker each channel is for, as in ``channel_layout``; 0 if unknown.
-        notes: what a user should know of how the file was read, a sentence each.
+        channel_mask: as in ``channel_layout``; 0 if unknown.
+        notes: anything unusual about how the file was read, for the user, a sentence each.
     """
 
     samples: int
@@ -43,17 +43,17 @@ class AudioInfo:
 
 
 def check_finite(audio: NDArray[np.floating], what: str, start: int = 0) -> None:
-    """Raise ValueError with the first place where ``(channel, sample)`` audio is not a number."""
+    """Raise ValueError naming the first NaN or infinite sample of ``(channel, sample)`` audio."""
     finite = np.isfinite(audio)
     if not finite.all():
         first = int(np.argmin(finite.all(axis=0)))
         raise ValueError(
-            f"{what} holds NaN or infinity first at sample {start + first}: repair the file"
+            f"{what} holds NaN or infinity, first at sample {start + first}: repair the file"
         )
 
 
 def check_sound(audio: NDArray[np.floating], what: str, start: int = 0) -> None:
-    """Raise ValueError as ``check_finite``, or where values are too large to be sound."""
+    """Raise ValueError as ``check_finite`` does, and for values too large to be sound."""
     check_finite(audio, what, start)
     if audio.size and max(float(audio.max()), -float(audio.min())) > _LOUDEST:
         peaks = np.abs(audio).max(axis=0)

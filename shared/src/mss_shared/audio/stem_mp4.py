@@ -1,4 +1,4 @@
-"""The box by which DJ software tells a stem file from any other mp4: ``moov/udta/stem``."""
+"""Add the box that marks an mp4 as a stem file for DJ software: ``moov/udta/stem``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-# As many as the format has, behind the mixture.
+# The format has exactly this many, after the mixture.
 STEMS = 4
 
-_HEADER = 8  # bytes of length and kind
+_HEADER = 8  # bytes of size and type
 
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # of Okabe and Ito, told apart by all
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")  # Okabe and Ito's, safe for the colour-blind
 
-# Both are off, at the settings that other writers of such files give.
+# Both are off, with the settings that other programs write.
 _MASTERING = {
     "compressor": {
         "enabled": False,
@@ -33,21 +33,21 @@ _MASTERING = {
 
 
 class _Box(NamedTuple):
-    """Where a box begins and where it ends."""
+    """The byte range of a box."""
 
     start: int
     end: int
 
 
 def add_stem_box(path: Path, stems: Sequence[str]) -> None:
-    """Name the streams behind the first in an mp4 whose ``moov`` is its last box.
+    """Name the stems in an mp4 whose last box is ``moov``.
 
     Args:
-        path: the file, changed in place by appending to it.
-        stems: the names of its second to fifth stream.
+        path: the file; the box is appended in place.
+        stems: the names of its second to fifth streams.
 
     Raises:
-        ValueError: if there are not four, or the file is laid out otherwise.
+        ValueError: if there are not four, or another box follows ``moov`` or ``udta``.
     """
     if len(stems) != STEMS:
         raise ValueError(f"{len(stems)} stems: a stem file has {STEMS}")
@@ -57,39 +57,39 @@ def add_stem_box(path: Path, stems: Sequence[str]) -> None:
         "mastering_dsp": _MASTERING,
         "stems": [{"name": name, "color": color} for name, color in colors],
     }
-    box = _packed(b"stem", json.dumps(content).encode())
+    box = _make_box(b"stem", json.dumps(content).encode())
     with path.open("r+b") as file:
         end = file.seek(0, 2)
         moov = _find(file, b"moov", 0, end)
         if moov is None or moov.end != end:
             raise ValueError(f"{path} does not end with its moov box: write it without faststart")
         udta = _find(file, b"udta", moov.start + _HEADER, moov.end)
-        grown = [moov]
+        parents = [moov]
         if udta is None:
-            box = _packed(b"udta", box)
+            box = _make_box(b"udta", box)
         elif udta.end == end:
-            grown.append(udta)
+            parents.append(udta)
         else:
             raise ValueError(f"{path} does not end with its udta box")
         file.seek(0, 2)
         file.write(box)
-        for each in grown:
-            file.seek(each.start)
-            file.write(struct.pack(">I", each.end - each.start + len(box)))
+        for parent in parents:
+            file.seek(parent.start)
+            file.write(struct.pack(">I", parent.end - parent.start + len(box)))
 
 
-def _packed(kind: bytes, content: bytes) -> bytes:
+def _make_box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I4s", _HEADER + len(content), kind) + content
 
 
 def _find(file: BinaryIO, kind: bytes, start: int, end: int) -> _Box | None:
-    """The first box of a kind that begins between two positions, at their level."""
+    """The first box of a type among the sibling boxes from ``start`` to ``end``."""
     while start < end:
         file.seek(start)
-        size, found = struct.unpack(">I4s", file.read(_HEADER))
-        if size == 1:  # it follows, in 64 bits: sound alone is that long
+        size, name = struct.unpack(">I4s", file.read(_HEADER))
+        if size == 1:  # a 64-bit size follows; only mdat is that large
             [size] = struct.unpack(">Q", file.read(8))
-        elif found == kind:
+        elif name == kind:
             return _Box(start, start + size)
         if size < _HEADER:
             return None

@@ -1,4 +1,4 @@
-"""Songs as streams: blocks from disk or memory, their rate changed on the way, read piecewise."""
+"""Songs as streams of blocks, from disk or memory, resampled on the fly."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Block = NDArray[np.float64]
 
 BLOCK_SAMPLES = 2**16
 
-# Of an array: more channels are samples, and so are more than the usual if samples are fewer.
+# An array with more channels, or with more than usual and fewer samples, is taken as transposed.
 _MOST_CHANNELS, _USUAL_CHANNELS = 64, 8
 
 
 @dataclass(frozen=True)
 class Song:
-    """A song that can be read from its beginning again and again.
+    """A song that can be read from the beginning any number of times.
 
     Attributes:
-        name: what errors call it.
-        samples: its length.
+        name: for error messages.
+        samples: per channel.
         sample_rate: in Hz.
-        channels: how many.
+        channels: the channel count.
         subtype: libsndfile's name of its sample format; ``FLOAT`` for one in memory.
         container: libsndfile's name of its file format; ``''`` for one in memory.
-        blocks: () -> iterator of (channel, sample) float64, in order, together the song.
-        channel_mask: which loudspeaker each is for, as in ``channel_layout``.
-        notes: what a user should know of how it was read.
+        blocks: () -> iterator over the whole song, in (channel, sample) float64.
+        channel_mask: as in ``channel_layout``; 0 if unknown.
+        notes: anything unusual about how it was read, for the user.
     """
 
     name: str
@@ -54,41 +54,41 @@ class Song:
 
 @contextmanager
 def open_song(path: Path, part_seconds: tuple[float, float | None] = (0.0, None)) -> Iterator[Song]:
-    """A song on disk, or a part of it.
+    """Open a song on disk, or a part of it.
 
     Args:
         path: any file that ``reader.open_sound`` opens.
-        part_seconds: where to start and how much to take, None for all that follows.
+        part_seconds: start and duration; None for the rest of the file.
 
     Raises:
         FileNotFoundError, ImportError, OSError: as ``reader.open_sound``.
         ValueError: if the file can't be read, has no samples, or ends before the part starts.
     """
     with open_sound(path) as sound:
-        about = sound.info
-        if not about.samples:
+        info = sound.info
+        if not info.samples:
             raise ValueError(f"{path} has no samples: give a file with sound")
-        start, samples = _part(path, about, part_seconds)
+        start, samples = _part(path, info, part_seconds)
         yield Song(
             str(path),
             samples,
-            about.sample_rate,
-            about.channels,
-            about.subtype,
-            about.container,
+            info.sample_rate,
+            info.channels,
+            info.subtype,
+            info.container,
             lambda: sound.blocks(start, samples, BLOCK_SAMPLES),
-            about.channel_mask,
-            about.notes,
+            info.channel_mask,
+            info.notes,
         )
 
 
 def song_from_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) -> Song:
-    """A song in memory, (channel, sample), in floats of full scale 1.0.
+    """Wrap (channel, sample) floats in memory, full scale 1.0, as a song.
 
     Raises:
-        ValueError: if it has another shape, no samples, integers, or what is no sound.
+        ValueError: if the shape is wrong or empty, or the samples are not floats or invalid.
     """
-    if hasattr(mixture, "detach"):  # a tensor; torch is not imported for an array
+    if hasattr(mixture, "detach"):  # a tensor; avoids importing torch
         mixture = mixture.detach().cpu()
         mixture = mixture.float() if mixture.element_size() < 4 else mixture
     values = np.asarray(mixture)
@@ -104,7 +104,7 @@ def song_from_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) ->
         )
     if not np.issubdtype(values.dtype, np.floating):
         raise ValueError(
-            f"the mixture is of {values.dtype}: pass floats of full scale 1.0, integers of 16 bits "
+            f"the mixture has dtype {values.dtype}: pass floats at full scale 1.0, 16-bit integers "
             f"divided by 32768"
         )
     check_sound(values, "the mixture")
@@ -118,35 +118,35 @@ def song_from_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) ->
 
 
 def resampled_length(samples: int, from_hz: int, to_hz: int) -> int:
-    """Length after a change of rate: rounded up, so that the way back has every sample."""
+    """Length after resampling, rounded up so that resampling back loses no sample."""
     return -(-samples * to_hz // from_hz)
 
 
 def resampled(
     blocks: Iterator[NDArray[np.floating]], from_hz: int, to_hz: int, samples: int
 ) -> Iterator[NDArray[np.floating]]:
-    """Change the rate of a stream with soxr's very-high-quality filter.
+    """Resample a stream with soxr's very-high-quality filter.
 
     Args:
-        blocks: (..., sample) blocks of one shape but for their length.
+        blocks: (..., sample) blocks, which differ only in length.
         from_hz: their rate.
-        to_hz: the wanted one.
-        samples: how many to give in all; soxr's count is cut or zero-padded to it.
+        to_hz: the target rate.
+        samples: the length of the output; soxr's is cut or zero-padded to it.
 
     Yields:
-        (..., sample) blocks of the same kind; unchanged if the rates are equal.
+        (..., sample) blocks; the input blocks if the rates are equal.
     """
     if from_hz == to_hz:
         yield from blocks
         return
-    given = 0
+    yielded = 0
     for block in _through_soxr(blocks, from_hz, to_hz):
-        block = block[..., : samples - given]
-        given += block.shape[-1]
+        block = block[..., : samples - yielded]
+        yielded += block.shape[-1]
         if block.shape[-1]:
             yield block
-    if given < samples:
-        yield np.zeros((*block.shape[:-1], samples - given), block.dtype)
+    if yielded < samples:
+        yield np.zeros((*block.shape[:-1], samples - yielded), block.dtype)
 
 
 def _through_soxr(
@@ -162,7 +162,7 @@ def _through_soxr(
             kind = "float64" if block.dtype == np.float64 else "float32"
             stream = soxr.ResampleStream(from_hz, to_hz, flat.shape[1], kind, "VHQ")
             empty = flat[:0]
-        # soxr takes pieces of any length, but holds its answer to one in memory.
+        # soxr accepts blocks of any length, but returns the whole output for one at once.
         for first in range(0, len(flat), BLOCK_SAMPLES):
             part = stream.resample_chunk(flat[first : first + BLOCK_SAMPLES])
             yield part.T.reshape(*shape, -1)
@@ -171,9 +171,9 @@ def _through_soxr(
 
 
 class Sliding:
-    """Pieces of a stream, read by position; each may begin before the end of the one before.
+    """A sliding window over a stream: overlapping pieces, read by position.
 
-    What lies more than ``keep`` samples before the end of what was read so far is forgotten.
+    Samples more than ``keep`` before the end of what was read so far are forgotten.
     """
 
     def __init__(self, blocks: Iterator[NDArray[np.floating]], keep: int) -> None:
@@ -184,14 +184,14 @@ class Sliding:
         self.end = 0
 
     def read(self, start: int, samples: int) -> NDArray[np.floating]:
-        """(..., sample) the ``samples`` samples from ``start`` on."""
+        """Read ``samples`` samples from ``start`` on, as (..., sample)."""
         while self.end < start + samples:
             block = next(self.blocks)
             self.parts.append(block)
             self.end += block.shape[-1]
         while self.start + self.parts[0].shape[-1] <= min(start, self.end - self.keep):
             self.start += self.parts.pop(0).shape[-1]
-        assert start >= self.start, "a piece was read whose beginning is forgotten"
+        assert start >= self.start, "the beginning of this piece is already forgotten"
         wanted, first = [], self.start
         for part in self.parts:
             low, high = max(0, start - first), min(part.shape[-1], start + samples - first)
@@ -201,28 +201,26 @@ class Sliding:
         return wanted[0] if len(wanted) == 1 else np.concatenate(wanted, axis=-1)
 
     def tensor(self, start: int, samples: int) -> Tensor:
-        """The same as a float32 tensor."""
+        """As ``read``, but as a float32 tensor."""
         import torch
 
         return torch.from_numpy(np.ascontiguousarray(self.read(start, samples), np.float32))
 
 
-def _part(
-    path: Path, about: AudioInfo, part_seconds: tuple[float, float | None]
-) -> tuple[int, int]:
-    """First sample and length of a part."""
+def _part(path: Path, info: AudioInfo, part_seconds: tuple[float, float | None]) -> tuple[int, int]:
+    """The first sample of a part, and its length in samples."""
     start_seconds, seconds = part_seconds
     if start_seconds < 0 or (seconds is not None and seconds <= 0):
         raise ValueError(
             f"a part of {seconds} s from {start_seconds} s: give --start of 0 or more and "
             f"--duration above 0"
         )
-    start = round(start_seconds * about.sample_rate)
-    if start and start >= about.samples:
+    start = round(start_seconds * info.sample_rate)
+    if start and start >= info.samples:
         raise ValueError(
-            f"{path} lasts {about.seconds:.1f} s and the part starts at {start_seconds} s: give an "
+            f"{path} lasts {info.seconds:.1f} s and the part starts at {start_seconds} s: give an "
             f"earlier --start"
         )
-    left = about.samples - start
-    wanted = left if seconds is None else max(1, round(seconds * about.sample_rate))
+    left = info.samples - start
+    wanted = left if seconds is None else max(1, round(seconds * info.sample_rate))
     return start, min(left, wanted)

@@ -1,4 +1,4 @@
-"""One sound file, written block by block beside its final name, and renamed to it when whole."""
+"""Write one sound file block by block, under a temporary name until it is complete."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 class SoundWriter:
     """A file that grows under a temporary name beside its target.
 
-    In order: ``write`` and ``change_format`` at will, ``close``, ``finish_header``, ``publish``.
-    ``discard`` may come at any time, also after ``publish``.
+    Call ``write`` and ``change_format`` as needed, then ``close``, ``finish_header`` and
+    ``publish``. ``discard`` is allowed at any time, even after ``publish``.
 
     Attributes:
         part: the unfinished file, which ``publish`` renames to ``target``.
-        form: the format it is written in.
+        form: the format being written.
     """
 
     def __init__(
@@ -43,16 +43,16 @@ class SoundWriter:
         """Create the file.
 
         Args:
-            target: its final path.
-            form: its format.
-            rate: in Hz.
-            channels: how many.
-            samples: how many will be written.
-            prefix: how its temporary name begins.
+            target: the final path.
+            form: the format to begin with.
+            rate: sample rate in Hz.
+            channels: the channel count.
+            samples: how many will be written, per channel.
+            prefix: of the temporary name.
 
         Raises:
-            ValueError: if the format can't hold so many channels or that rate.
-            OSError: if the file can't be made.
+            ValueError: if the format does not support the channels or the rate.
+            OSError: if the file can't be created.
         """
         self.target = target
         self.prefix = prefix
@@ -78,17 +78,17 @@ class SoundWriter:
         self.written += values.shape[-1]
 
     def change_format(self, form: Format, gain: float = 1.0) -> None:
-        """Continue in another format; what was written so far is copied, times ``gain``."""
+        """Continue in another format; what was written so far is scaled by ``gain`` and copied."""
         self._close()
-        before, copied = self.part, self.written > 0
+        old_part, copy = self.part, self.written > 0
         self.part, self.form, self.written = self._make_part(form), form, 0
         try:
             self.file = self._open()
-            if copied:
-                for block in read_back(before):
+            if copy:
+                for block in read_back(old_part):
                     self.write(block * gain)
         finally:
-            before.unlink(missing_ok=True)
+            old_part.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file, still under its temporary name.
@@ -106,17 +106,17 @@ class SoundWriter:
             )
 
     def finish_header(self, mask: int = 0) -> None:
-        """Set the loudspeaker of each channel in the closed file, and clear the time of writing."""
+        """Set the channel mask of the closed file, and clear its timestamp."""
         remove_time(self.part)
         if self.channels > 2:
             set_mask(self.part, mask)
 
     def publish(self) -> None:
-        """Rename the finished file to its target."""
+        """Rename the finished file to ``target``."""
         os.replace(self.part, self.target)
 
     def discard(self) -> None:
-        """Close and delete the unfinished file, if it is still there."""
+        """Close the unfinished file, and delete it if it still exists."""
         if not self.file.closed:
             self.file.close()
         self.part.unlink(missing_ok=True)

@@ -76,7 +76,7 @@ def test_a_song_that_holds_no_number_is_refused_with_its_place(tmp_path: Path, b
     values[1, 70_000] = bad
     soundfile.write(tmp_path / "song.wav", values.T, RATE, subtype="FLOAT")
     for lossless in (None, "mask"):
-        with pytest.raises(ValueError, match="NaN or infinity first at sample 70000: repair"):
+        with pytest.raises(ValueError, match="NaN or infinity, first at sample 70000: repair"):
             run(tmp_path / "song.wav", tmp_path / "out", Delivery(lossless=lossless))
     assert not names(tmp_path / "out") if (tmp_path / "out").exists() else True
 
