@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from mss_shared.audio.formats import SOUND_SUFFIXES
 from mss_shared.paper import Alias, AnyPaper
-from mss_shared.separation.batch.inputs import SUFFIXES
 from mss_shared.separation.output.options import CONTAINERS, LOSSLESS, SUBTYPES
 from mss_shared.separation.passes import ENSEMBLES, MIRRORS, PRECISIONS
 
@@ -199,7 +199,7 @@ def _files_first(words: Sequence[str]) -> list[str]:
     before = ["", *words]
     is_file = [
         not word.startswith("-")
-        and Path(word).suffix.lower() in SUFFIXES
+        and Path(word).suffix.lower() in SOUND_SUFFIXES
         and before[index] not in _ONE_VALUE
         for index, word in enumerate(words)
     ]

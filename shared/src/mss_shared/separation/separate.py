@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mss_shared.atomic import PART
+from mss_shared.audio.formats import SPOOL, Format
 from mss_shared.audio.streams import (
     BLOCK_SAMPLES,
     Sliding,
@@ -37,7 +38,7 @@ from mss_shared.separation.output.exact_sums import (
 )
 from mss_shared.separation.output.options import Delivery, Guard, Separated
 from mss_shared.separation.output.plan import FilePlan, plan_files
-from mss_shared.separation.output.stem_files import SPOOL, Format, StemFiles, null_depth
+from mss_shared.separation.output.stem_files import StemFiles, null_depth
 from mss_shared.separation.overlap_add import separate_blocks
 from mss_shared.separation.separator import Separator, get_device, interchangeable
 from mss_shared.separation.writer_thread import alongside

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from mss_shared import audio, console
 from mss_shared.audio import writer
+from mss_shared.audio.formats import Format
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.output.options import Delivery, Separated
-from mss_shared.separation.output.stem_files import Format, StemFiles, null_depth
+from mss_shared.separation.output.stem_files import StemFiles, null_depth
 from mss_shared.separation.separate import separate_file
 
 RATE = 8_000

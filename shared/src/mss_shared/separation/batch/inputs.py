@@ -10,9 +10,6 @@ from pathlib import Path
 
 from mss_shared.audio.formats import SOUND_SUFFIXES
 
-# Looked for in folders; a file named explicitly may have any suffix.
-SUFFIXES = SOUND_SUFFIXES
-
 
 @dataclass(frozen=True)
 class SongFile:
@@ -138,7 +135,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in SOUND_SUFFIXES:
                 yield Path(parent) / name
 
 

@@ -11,18 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from mss_shared.atomic import PART
-from mss_shared.audio.formats import SPOOL, Format
+from mss_shared.audio.formats import Format
 from mss_shared.audio.sound import Exact
 from mss_shared.audio.writer import SoundWriter, read_back
-
-__all__ = [
-    "SPOOL",
-    "Format",
-    "StemFiles",
-    "missing_folders",
-    "null_depth",
-    "remove_empty",
-]
 
 
 class StemFiles:
