@@ -173,7 +173,7 @@ def test_verify_sees_line_ends_missing_files_and_files_too_many(repo, capsys):
     [
         ("results/papers.csv", "method\n", "papers.csv: line 1 has the columns"),
         ("README.md", "<!-- results:begin demo_small--bsseval_v4@1 -->\n", "line 1 begins a board"),
-        ("results/scores/demo_small/ours/seed0/run.json", "{", "run.json: invalid JSON"),
+        ("results/scores/demo_small/ours/seed0/run.json", "{]", "run.json: invalid JSON"),
         ("results/scores/demo_small/ours/seed0/bsseval_v4/test/a.json", "{", "its SHA-256 is"),
     ],
 )
@@ -183,6 +183,24 @@ def test_bad_input_stops_with_one_sentence_and_writes_nothing(repo, capsys, name
     before = contents(repo)
     sentence = fails(capsys, "build", "--repo", repo)
     assert message in sentence and sentence.count("\n") == 1
+    assert contents(repo) == before
+
+
+@pytest.mark.parametrize("left", [None, '{"schema": 1, "kind"'])
+def test_an_interrupted_evaluation_is_said_and_does_not_stop_a_build(repo, capsys, left):
+    build(repo)
+    before = contents(repo)
+    folder = repo / "results" / "scores" / "demo_small" / "ours" / "seed1"
+    (folder / "bsseval_v4" / "test").mkdir(parents=True)
+    if left is not None:
+        (folder / "run.json").write_text(left)
+    capsys.readouterr()
+    for verb in ("build", "verify"):
+        assert main([verb, "--repo", str(repo)]) == 0
+        said = capsys.readouterr().err
+        assert f"{folder} is passed over: it has no complete run.json" in said
+        assert said.count("\n") == 1
+    (folder / "run.json").unlink(missing_ok=True)
     assert contents(repo) == before
 
 

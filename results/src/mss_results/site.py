@@ -53,7 +53,7 @@ def site(boards: Sequence[Board], paths: SitePaths) -> dict[Path, str]:
     texts = {paths.folder / "index.html": _html([_board(board, paths) for board in boards])}
     for board in boards:
         for row in board.rows:
-            if row.scores is not None:
+            if row.scores is not None and row.scores.has_frames:
                 texts[paths.folder / _frames_file(board, row)] = _frames(board, row)
     return texts
 
@@ -166,14 +166,15 @@ def _measured(board: Board, row: Row, paths: SitePaths) -> dict[str, Json]:
     run, scores = row.made_by, row.scores
     if run is None or scores is None:
         return {"facts": [], "files": [], "frames": None, "audio": {}}
-    folder = run.folder / scores.label / "test"
+    folder = run.folder / scores.label
     return {
         "facts": [[label, text] for label, text in _facts(row).items() if text],
         "record": paths.href(run.folder / "run.json"),
         "files": [
-            [paths.href(folder / f"{track}.json"), scores.digests[track]] for track in row.tracks
+            [paths.href(folder / scores.files[track]), scores.digests[track]]
+            for track in row.tracks
         ],
-        "frames": _frames_file(board, row),
+        "frames": _frames_file(board, row) if scores.has_frames else None,
         "audio": _audio(paths, run.id, row.tracks),
     }
 

@@ -118,7 +118,11 @@ function trackTable(board, metric, row) {
     "div",
     {},
     make("h3", {}, `${metric} by track`),
-    make("p", { class: "small" }, "Choose a track to see its frames."),
+    make(
+      "p",
+      { class: "small" },
+      row.frames === null ? "The frames are not here." : "Choose a track to see its frames.",
+    ),
     make(
       "div",
       { class: "scroll tracks", tabindex: "0", role: "region", "aria-label": `${metric} by track` },
@@ -144,6 +148,15 @@ function trackTable(board, metric, row) {
 
 async function showTrack(board, metric, row, index) {
   const section = byId("track");
+  if (row.frames === null) {
+    section.replaceChildren(
+      make("h3", {}, row.tracks[index]),
+      nothing("The frames are not here: this run holds one value per track."),
+      players(row.audio[row.tracks[index]] ?? {}),
+    );
+    section.scrollIntoView({ block: "nearest" });
+    return;
+  }
   try {
     const tracks = await loadFrames(row.frames);
     section.replaceChildren(
