@@ -81,7 +81,7 @@ def test_the_interval_of_seeds_that_differ_is_wider_than_that_of_one(folders):
 )
 def test_whatever_else_differs_keeps_runs_apart(folders, changes):
     write(folders, 0)
-    write(folders, 1, **changes)
+    write(folders, **{"seed": 1, "run": "demo-seed1"} | changes)
     rows = rows_of(folders)
     assert len(rows) == 2 and not any(row.parts for row in rows.values())
 

@@ -230,7 +230,7 @@ def test_too_few_tracks_for_ranks_are_said_with_friedmans_p(folders, papers):
         "- no ranks: 6 tracks cannot separate any two of 10 rows, as p is at least 0.031 and is "
         "corrected for 45 pairs" in text
     )
-    assert "Friedman's p that all score alike: SDR < 0.0001." in text
+    assert r"Friedman's p that all score alike: \< 0.0001 (SDR)." in text
     assert "no ranks" not in markdown(board, "theirs")
 
 
