@@ -47,8 +47,8 @@ def si_bss_eval(references: Signal, estimates: Signal, *, eps: float = 1e-8) -> 
         other span what the independent ones among them do.
 
     Raises:
-        ValueError: if the shapes differ, or there are so many channels or stems that the axes
-            must be in another order.
+        ValueError: if the shapes differ, there is no sample, or there are so many channels or stems
+            that the axes must be in another order.
 
     Source: Le Roux et al. 2019, sec. 3. fast_bss_eval's SI-SAR (Scheibler 2022) has the
     interference in the numerator, too, as BSSEval has; its other two are these.
@@ -59,6 +59,8 @@ def si_bss_eval(references: Signal, estimates: Signal, *, eps: float = 1e-8) -> 
             f"the references are {tuple(references.shape)}: pass (..., stem, channel, sample)"
         )
     stems, _, samples = references.shape[-3:]
+    if samples < 1:
+        raise ValueError("the references have no sample: pass at least one")
     order = "(..., stem, channel, sample) audio"
     refuse_swapped("the references have", {"stems": stems}, samples, order)
     return si_bss_eval_of_blocks(partial(_cut, references, estimates), eps=eps)
@@ -87,7 +89,7 @@ def si_bss_eval_of_blocks(blocks: Blocks[Signal], *, eps: float = 1e-8) -> SiBss
 
 
 def _cut(references: Signal, estimates: Signal) -> Iterable[tuple[Signal, Signal]]:
-    for start in range(0, max(references.shape[-1], 1), BLOCK):
+    for start in range(0, references.shape[-1], BLOCK):
         span = slice(start, start + BLOCK)
         yield references[..., span], estimates[..., span]
 
