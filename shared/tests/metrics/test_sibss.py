@@ -87,6 +87,13 @@ def test_si_sdr_is_si_sdr_and_its_error_the_sum_of_both_parts(
     np.testing.assert_allclose(shares[0], shares[1] + shares[2], rtol=1e-7)
 
 
+@pytest.mark.parametrize("level", [1e-8, 1e-6, 1e-5])
+def test_the_constants_act_where_those_of_si_sdr_do(level: float) -> None:
+    references, estimates = song(7, 2, 2, 500)
+    pair = level * references, estimates  # at 1e-5, the reference's energy is that of the constant
+    np.testing.assert_allclose(si_bss_eval(*pair).si_sdr, si_sdr(*pair), rtol=0, atol=1e-9)
+
+
 def test_fast_bss_eval_has_the_interference_in_the_numerator_of_si_sar() -> None:
     frozen = json.loads((GOLDEN / "metrics" / "mir_eval.json").read_text(encoding="utf-8"))
     expected = frozen["fast_bss_eval.si_bss_eval_sources"]
