@@ -50,8 +50,9 @@ def si_bss_eval(references: Signal, estimates: Signal, *, eps: float = 1e-8) -> 
         ValueError: if the shapes differ, there is no sample, or there are so many channels or stems
             that the axes must be in another order.
 
-    Source: Le Roux et al. 2019, sec. 3. fast_bss_eval's SI-SAR (Scheibler 2022) has the
-    interference in the numerator, too, as BSSEval has; its other two are these.
+    Source: Le Roux et al. 2019, with channels and constants as in `si_sdr`. fast_bss_eval's SI-SAR
+    (Scheibler 2022) has the interference in the numerator, too, as BSSEval has; its other two are
+    these for mono.
     """
     check_shapes(references, estimates)
     if references.ndim < 3:
@@ -61,7 +62,7 @@ def si_bss_eval(references: Signal, estimates: Signal, *, eps: float = 1e-8) -> 
     stems, _, samples = references.shape[-3:]
     if samples < 1:
         raise ValueError("the references have no sample: pass at least one")
-    order = "(..., stem, channel, sample) audio"
+    order = "(..., stem, channel, sample) audio"  # channels are checked above
     refuse_swapped("the references have", {"stems": stems}, samples, order)
     return si_bss_eval_of_blocks(partial(_cut, references, estimates), eps=eps)
 
