@@ -59,6 +59,13 @@ def test_a_claim_under_another_protocol_stays_apart(folders, papers):
     assert rows_of(boards["musdb18hq--usdr@1"], "measured")[0].claimed == {}
 
 
+def test_scale_invariant_ratios_stand_in_the_order_in_which_they_are_read(folders, papers):
+    metrics = "SI-SAR SI-SDR SI-SIR"
+    folders.write({"a": four_stems(1.0)}, protocol="si_bss_eval@1", metric=metrics)
+    board = boards_of(folders, papers)["demo_small--si_bss_eval@1"]
+    assert board.metrics == ("SI-SDR", "SI-SIR", "SI-SAR")
+
+
 def test_a_run_that_reproduces_what_nobody_claims_is_refused(folders, papers):
     folders.write({"a": four_stems(1.0)}, reproduces="ours/huge")
     with pytest.raises(ValueError, match="reproduces is 'ours/huge', none of the 2 recipes claime"):

@@ -14,7 +14,7 @@ from mss_results.track_file import AVERAGE, KNOWN_STEMS, STEMS, Protocol
 
 # Papers report scores over the whole test set; fewer tracks are not comparable.
 TEST_TRACKS = {"musdb18": 50, "musdb18hq": 50}
-_METRIC_ORDER = ("SDR", "ISR", "SIR", "SAR", "uSDR", "cSDR", "SI-SDR")
+_METRIC_ORDER = ("SDR", "ISR", "SIR", "SAR", "uSDR", "cSDR", "SI-SDR", "SI-SIR", "SI-SAR")
 _NO_FRAMES = "frames are not here, only a value per track"
 _COMPUTED = "; mean of the four stems computed here"
 

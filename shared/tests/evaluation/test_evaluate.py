@@ -33,7 +33,7 @@ from mss_shared.interfaces import Checkpoint
 from mss_shared.metrics.bsseval import bsseval
 
 SAMPLES = RATE * 5 // 2
-ALL = ("bsseval_v4", "bsseval_v3", "usdr", "csdr", "si_sdr", "l1_freq")
+ALL = ("bsseval_v4", "bsseval_v3", "usdr", "csdr", "si_sdr", "si_bss_eval", "l1_freq")
 CHOSEN = {p.label: p for p in (find_protocol(name).on(STEMS) for name in ALL)}
 FIELDS = {
     *("schema", "kind", "method", "run", "dataset", "recipe", "recipe_digest", "verbatim"),

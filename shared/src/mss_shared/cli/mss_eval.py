@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         default=["bsseval_v4"],
         metavar="NAME",
         help="bsseval_v4 (as museval), sisec18 (vocals against accompaniment), bsseval_v3, usdr, "
-        "csdr, si_sdr, l1_freq, bleed, log_wmse; default: bsseval_v4",
+        "csdr, si_sdr, si_bss_eval, l1_freq, bleed, log_wmse; default: bsseval_v4",
     )
     add("--stems", nargs="+", metavar="STEM", help="default: all that have an estimate")
     add("--method", help="name in tables; default: the folder name of ESTIMATES")
