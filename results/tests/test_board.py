@@ -88,7 +88,8 @@ def test_one_protocol_id_has_one_definition(folders, papers):
         ("renamed", "f" * 64, ["b", "a"], ("a", "b")),  # same data under another name
         ("musdb18", "x", ["a"], ("a",)),  # the same songs, compressed
         ("musdb18hq", "f" * 64, ["z"], ()),
-        ("moisesdb", "x", ["a"], ()),  # another data set's song of that name
+        ("musdb18_7s", "x", ["a"], ("a",)),  # parts of the same songs
+        ("moisesdb", "x", ["a"], None),  # perhaps another song of that name
     ],
 )
 def test_training_tracks_that_meet_test_tracks_contaminate(

@@ -11,6 +11,7 @@ from mss_results.ranks import Rank, rank
 from mss_results.read import Cost, Run, ScoreSet
 from mss_results.seeds import group_seeds, joined_name, mean_cells, mean_cost
 from mss_results.track_file import AVERAGE, KNOWN_STEMS, STEMS, Protocol
+from mss_results.training import find_contamination, uses_extra_data
 
 # Papers report scores over the whole test set; fewer tracks are not comparable.
 TEST_TRACKS = {"musdb18": 50, "musdb18hq": 50}
@@ -28,9 +29,9 @@ class Row:
     """One line of a board: a claimed table row, or one run, or runs that differ in the seed.
 
     `cells`, `claimed` and `ranks` are keyed by (stem, metric). `contaminated` lists the test tracks
-    that the model was trained on; None if the training tracks are not known. `made_by` and `scores`
-    are what a measured row was computed from, of several runs the first. `seeds` is empty if the
-    seed is not known; `parts` holds the rows of the single runs where there are several.
+    that the model was trained or validated on; None if its tracks are not known. `made_by` and
+    `scores` are what a measured row was computed from, of several runs the first. `seeds` is empty
+    if the seed is not known; `parts` holds the rows of the single runs where there are several.
     """
 
     kind: str
@@ -243,28 +244,14 @@ def _joined(rows: Sequence[Row]) -> Row:
 def _extra_data(run: Run) -> str:
     if run.kind != "model":
         return "oracle" if run.kind == "oracle" else "blind"
-    if run.training is None:
-        return ""
-    return "yes" if run.training.extra_data else "no"
+    return {True: "yes", False: "no", None: ""}[uses_extra_data(run.trainings, run.tested)]
 
 
 def _contaminated(run: Run) -> tuple[str, ...] | None:
-    training = run.training
-    if training is None:
-        return None if run.kind == "model" else ()
-    if training.dataset is None or training.tracks is None:
-        return None
-    same = training.fingerprint is not None and training.fingerprint == run.fingerprint
-    if not same and _songs(training.dataset) != _songs(run.dataset):
+    """The test tracks that the run's models were trained on; None if that is unknown."""
+    if run.kind != "model" and run.training is None:
         return ()
-    return tuple(sorted(set(training.tracks) & set(run.tracks)))
-
-
-def _songs(dataset: str) -> str:
-    """A key for data sets in which the same name means the same song."""
-    if dataset.startswith("demo"):
-        return "demo"
-    return "musdb18" if dataset == "musdb18hq" else dataset
+    return find_contamination(run.trainings, run.tested)
 
 
 def _board(

@@ -12,6 +12,7 @@ from mss_results.claims import read_claims
 from mss_results.latex import latex
 from mss_results.markdown import page
 from mss_results.read import read_runs
+from mss_results.runs_table import runs_csv
 from mss_results.site import SitePaths, site
 from mss_results.splice import splice
 from mss_results.tables import leaderboard_csv, wide_csv
@@ -46,7 +47,10 @@ def plan(paths: Paths) -> dict[Path, bytes]:
         FileNotFoundError, ValueError: as the readers and splice do.
     """
     boards = read_boards(paths)
-    texts = {paths.leaderboard: leaderboard_csv(boards)}
+    texts = {
+        paths.leaderboard: leaderboard_csv(boards),
+        paths.out / "runs.csv": runs_csv(boards),
+    }
     for board in boards:
         texts[paths.out / "tables" / f"{board.name}.csv"] = wide_csv(board)
         texts[paths.out / "tables" / f"{board.name}.md"] = page(board)

@@ -1,7 +1,7 @@
 """Reads score folders: <scores>/<dataset>/<method>/<run>/ with run.json and track files."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mss_results.track_file import (
     check_stem,
     parse_track,
 )
+from mss_results.training import Content, Tested, Training, read_content, read_training
 
 SCHEMA = 1
 KINDS = ("model", "blind", "baseline", "oracle")
@@ -37,17 +38,6 @@ class ScoreSet:
     files: Mapping[str, str]
     digests: Mapping[str, str]
     has_frames: bool
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a model was trained on; None where it was not recorded."""
-
-    dataset: str | None
-    fingerprint: str | None
-    tracks: tuple[str, ...] | None
-    extra_data: bool
-    steps: int | None
 
 
 @dataclass(frozen=True)
@@ -73,6 +63,16 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Model:
+    """One of the models whose estimates a run scores; what trained it is None if unknown."""
+
+    stems: tuple[str, ...]
+    training: Training | None
+    command: str | None
+    commit: str | None
+
+
+@dataclass(frozen=True)
 class Run:
     """One run.json with its scores; `folder` holds it."""
 
@@ -88,7 +88,9 @@ class Run:
     fingerprint: str | None
     tracks: tuple[str, ...]
     stems: tuple[str, ...]
+    content: Content | None
     training: Training | None
+    models: tuple[Model, ...]
     parameters: int | None
     cost: Cost
     provenance: Provenance
@@ -97,6 +99,34 @@ class Run:
     @property
     def id(self) -> str:
         return f"{self.dataset}/{self.method}/{self.name}"
+
+    @property
+    def tested(self) -> Tested:
+        return Tested(self.dataset, self.fingerprint, self.tracks, self.content)
+
+    @property
+    def trainings(self) -> tuple[Training | None, ...]:
+        return tuple(model.training for model in self.models)
+
+    @property
+    def training_data(self) -> str:
+        """The names of the data sets that the models were trained on."""
+        return _distinct(each.dataset for each in self.trainings if each is not None)
+
+    @property
+    def fit_command(self) -> str:
+        """The commands that trained the models."""
+        return _distinct(model.command for model in self.models)
+
+    @property
+    def fit_commit(self) -> str:
+        """The commits that trained the models."""
+        return _distinct(model.commit for model in self.models)
+
+
+def _distinct(texts: Iterable[str | None]) -> str:
+    """Texts in their order, each once, with semicolons in between."""
+    return "; ".join(dict.fromkeys(text for text in texts if text))
 
 
 def read_runs(roots: Sequence[Path], cache: Cache = NO_CACHE) -> tuple[Run, ...]:
@@ -178,7 +208,9 @@ def read_run(folder: Path, cache: Cache) -> Run:
         fingerprint=dataset.text_or_none("fingerprint"),
         tracks=tuple(sorted(tracks)),
         stems=stems,
-        training=_training(fields.inner_or_none("training")),
+        content=read_content(dataset),
+        training=read_training(fields.inner_or_none("training")),
+        models=_models(fields),
         parameters=None if weights is None else weights.count("parameters"),
         cost=_cost(fields.inner("cost")),
         provenance=_provenance(fields, weights),
@@ -203,15 +235,20 @@ def _check_folder_names(folder: Path, fields: Fields, dataset: Fields) -> None:
         )
 
 
-def _training(fields: Fields | None) -> Training | None:
-    if fields is None:
-        return None
-    return Training(
-        dataset=fields.text_or_none("dataset"),
-        fingerprint=fields.text_or_none("fingerprint"),
-        tracks=fields.texts_or_none("tracks"),
-        extra_data=fields.flag("extra_data"),
-        steps=fields.count_or_none("steps"),
+def _models(fields: Fields) -> tuple[Model, ...]:
+    """Each model of the run; records of older versions describe one, or the first of several."""
+    if fields.values.get("models") is not None:
+        return tuple(_model(model) for model in fields.items("models"))
+    return (Model((), read_training(fields.inner_or_none("training")), None, None),)
+
+
+def _model(fields: Fields) -> Model:
+    origin = fields.inner_or_none("origin")
+    return Model(
+        stems=fields.texts("stems"),
+        training=read_training(fields.inner_or_none("training")),
+        command=None if origin is None else origin.text_or_none("command"),
+        commit=None if origin is None else origin.text_or_none("commit"),
     )
 
 

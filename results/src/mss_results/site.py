@@ -234,6 +234,8 @@ def _facts(row: Row) -> Mapping[str, str | None]:
         "trained on": _trained_on(run),
         "steps": str(steps) if steps else None,
         "seed": ", ".join(map(str, row.seeds)) or (None if made.seed is None else str(made.seed)),
+        "training command": run.fit_command,
+        "training commit": run.fit_commit,
         "command": made.command,
         "commit": made.commit,
         "machine": made.machine,
@@ -246,7 +248,7 @@ def _trained_on(run: Run) -> str:
         return "nothing"
     if run.training is None or run.training.tracks is None:
         return "unknown"
-    return f"{len(run.training.tracks)} tracks of {run.training.dataset}"
+    return f"{len(run.training.tracks)} tracks of {run.training_data}"
 
 
 def _audio(paths: SitePaths, id: str, tracks: Sequence[str]) -> Json:

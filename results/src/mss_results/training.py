@@ -1,7 +1,7 @@
 """What models were trained on, against what they are tested on: extra data, contamination."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mss_results.fields import Fields
 
@@ -22,9 +22,9 @@ class Training:
     dataset: str | None
     fingerprint: str | None
     tracks: tuple[str, ...] | None
-    content: Content | None
     extra_data: bool | None
     steps: int | None
+    content: Content | None = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,13 @@ def read_training(fields: Fields | None) -> Training | None:
     if fields is None:
         return None
     tracks = fields.texts_or_none("tracks")
-    validation = fields.texts_or_none("validation") if "validation" in fields.values else None
     return Training(
         dataset=fields.text_or_none("dataset"),
         fingerprint=fields.text_or_none("fingerprint"),
-        tracks=None if tracks is None else (*tracks, *(validation or ())),
-        content=read_content(fields),
+        tracks=None if tracks is None else (*tracks, *fields.any_texts("validation")),
         extra_data=fields.flag_or_none("extra_data"),
         steps=fields.count_or_none("steps"),
+        content=read_content(fields),
     )
 
 
@@ -58,7 +57,7 @@ def read_content(fields: Fields) -> Content | None:
     if fields.values.get("content") is None:
         return None
     content = fields.inner("content")
-    return {track: content.texts(track) for track in content.values}
+    return {track: content.any_texts(track) for track in content.values}
 
 
 def uses_extra_data(trainings: Sequence[Training | None], tested: Tested) -> bool | None:
