@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
+
+import torch
 
 from mss_shared.cli.loading import (
     changed_inference,
@@ -29,6 +32,7 @@ from mss_shared.evaluation.evaluate import (
 from mss_shared.evaluation.models_record import in_order, name_run
 from mss_shared.evaluation.track_metrics import Engine
 from mss_shared.paper import AnyPaper, Verb
+from mss_shared.recipe import load_recipe, shipped_recipes
 from mss_shared.separation.device import pick_device
 
 
@@ -46,8 +50,9 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> No
     )
     changes = {**changed_inference(recipe.inference, inference), **options}
     if arguments.remainder is not None:
-        estimator = with_remainder(estimator, arguments.remainder)
-        changes["remainder"] = arguments.remainder
+        stated = arguments.remainder == find_remainder(paper, recipe)
+        estimator = with_remainder(estimator, arguments.remainder, stated=stated)
+        changes |= {} if stated else {"remainder": arguments.remainder}
     for track in dataset.split("test"):
         check_fits(track, estimator.stems, model.sample_rate, model.channels)
     protocols = arguments.protocol or recipe.evaluation.protocols
@@ -71,6 +76,23 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> No
     }
     print_tables(tables)
     build_boards(root)
+
+
+def find_remainder(paper: AnyPaper, recipe: Any) -> str | None:
+    """The stem that a claimed row's recipes leave over, as none of their models estimates it.
+
+    None if the recipe belongs to no claimed row, or its models estimate all stems.
+    """
+    if recipe.reproduces is None:
+        return None
+    estimated: set[str] = set()
+    for path in shipped_recipes(paper.name):
+        other = load_recipe(paper.recipe_type, path).recipe
+        if other.reproduces == recipe.reproduces:
+            with torch.device("meta"):
+                estimated.update(paper.build_model(other).stems)
+    left = [stem for stem in recipe.data.stems if stem not in estimated]
+    return left[0] if len(left) == 1 else None
 
 
 def run_paper_verb(paper: AnyPaper, verb: Verb, arguments: argparse.Namespace) -> None:
