@@ -1,4 +1,4 @@
-"""mss-results build | show | verify | import-museval."""
+"""mss-results build | show | table | verify | import-museval."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 from mss_results.build import Paths, plan, read_boards, write
 from mss_results.import_verb import add_import, import_scores
 from mss_results.markdown import terminal
+from mss_results.paper_table import add_table, print_table
 from mss_results.read import find_unfinished
 from mss_results.recheck import recheck
 from mss_results.verify import verify
@@ -44,6 +45,9 @@ def _run(chosen: argparse.Namespace, paths: Paths) -> None:
         files = verify(paths)
         cells = recheck(paths.leaderboard, paths.scores, chosen.cells, chosen.seed)
         print(f"{files} files match the inputs; {cells} cells match a recomputation from the JSON")
+    elif chosen.verb == "table":
+        print_table(read_boards(paths), chosen)
+        sys.stdout.flush()
     else:
         _show(paths, chosen.dataset, chosen.protocol)
 
@@ -122,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
                 "--cells", type=int, default=200, help="measured cells to recompute (200)"
             )
             verb.add_argument("--seed", type=int, default=0, help="seed for choosing cells (0)")
+    _add_inputs(add_table(verbs))
     add_import(verbs)
     return parser
 
