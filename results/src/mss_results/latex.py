@@ -132,7 +132,7 @@ def tabular(table: Table) -> list[str]:
 
 def _first_column(table: Table, room: float) -> tuple[str, list[str]]:
     """The alignment of the column of names, and its cells, for so many points."""
-    if room < _NARROWEST:
+    if not room >= _NARROWEST:
         raise ValueError(
             f"{len(table.columns)} columns leave {max(room, 0):.0f} points for the names in a "
             f"table of {table.width:.0f}: choose fewer --columns or a greater --width"
@@ -166,7 +166,9 @@ def caption(table: Table, title: str, more: Sequence[str]) -> list[str]:
     text = " ".join(
         [f"{title}{table.metric} {unit(table.board)}, higher is better.", *legend, *more]
     )
-    return [rf"\par\smallskip{{\noindent\footnotesize\raggedright {breakable(text, 24)}\par}}"]
+    return [
+        rf"\par\smallskip{{\noindent\footnotesize\raggedright {breakable(text, 24)}\par}}\medskip"
+    ]
 
 
 def value(row: Row, stem: str, metric: str) -> str:
@@ -194,7 +196,8 @@ def is_bound(row: Row) -> bool:
 def name(row: Row, rows: Sequence[Row]) -> str:
     """The method, with the run or recipe if other rows of the same kind have this method."""
     same = [other for other in rows if other.method == row.method and other.kind == row.kind]
-    return row.method if len(same) == 1 else f"{row.method} {row.run or row.recipe}".strip()
+    own = row.run or row.recipe.split("/")[-1]
+    return row.method if len(same) == 1 else f"{row.method} {own}".strip()
 
 
 def marks(row: Row, dataset: str) -> str:
