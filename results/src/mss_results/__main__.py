@@ -12,6 +12,7 @@ from mss_results.markdown import terminal
 from mss_results.paper_table import add_table, print_table
 from mss_results.read import find_unfinished
 from mss_results.recheck import recheck
+from mss_results.rescore import rescore
 from mss_results.verify import verify
 
 
@@ -41,6 +42,8 @@ def _run(chosen: argparse.Namespace, paths: Paths) -> None:
         )
     if chosen.verb == "build":
         _build(paths)
+    elif chosen.verb == "verify" and (chosen.rescore or chosen.run):
+        _rescore(chosen, paths)
     elif chosen.verb == "verify":
         files = verify(paths)
         cells = recheck(paths.leaderboard, paths.scores, chosen.cells, chosen.seed)
@@ -50,6 +53,17 @@ def _run(chosen: argparse.Namespace, paths: Paths) -> None:
         sys.stdout.flush()
     else:
         _show(paths, chosen.dataset, chosen.protocol)
+
+
+def _rescore(chosen: argparse.Namespace, paths: Paths) -> None:
+    if not (chosen.rescore and chosen.run):
+        raise ValueError("--rescore ESTIMATES REFERENCES and --run DATASET/METHOD/RUN go together")
+    estimates, references = chosen.rescore
+    match = rescore(chosen.run, estimates, references, paths.scores)
+    print(
+        f"{match.values} values of {match.tracks} tracks match a rescoring of the audio: the "
+        f"largest difference is {match.largest:.5f} dB"
+    )
 
 
 def _sentence(error: Exception) -> str:
@@ -126,6 +140,14 @@ def _parser() -> argparse.ArgumentParser:
                 "--cells", type=int, default=200, help="measured cells to recompute (200)"
             )
             verb.add_argument("--seed", type=int, default=0, help="seed for choosing cells (0)")
+            verb.add_argument(
+                "--rescore",
+                nargs=2,
+                type=Path,
+                metavar=("ESTIMATES", "REFERENCES"),
+                help="instead, score the audio of a run again with mss-eval and compare its files",
+            )
+            verb.add_argument("--run", metavar="DATASET/METHOD/RUN", help="the run to rescore")
     _add_inputs(add_table(verbs))
     add_import(verbs)
     return parser
