@@ -136,7 +136,7 @@ def test_without_mss_eval_it_says_what_to_install(repo, tmp_path, monkeypatch, c
     words = ("--rescore", str(tmp_path), "references", "--run", RUN, "--repo", str(repo))
     assert main(["verify", *words]) == 2
     assert capsys.readouterr().err == (
-        "mss-results: --rescore needs mss-eval: pip install mss-shared\n"
+        "mss-results: --rescore needs mss-eval: pip install ./shared, from the repository\n"
     )
 
 

@@ -69,7 +69,9 @@ def find_scorer() -> list[str]:
         return [sys.executable, "-m", "mss_shared.cli.mss_eval"]
     program = shutil.which("mss-eval")
     if program is None:
-        raise FileNotFoundError("--rescore needs mss-eval: pip install mss-shared")
+        raise FileNotFoundError(
+            "--rescore needs mss-eval: pip install ./shared, from the repository"
+        )
     return [program]
 
 
