@@ -1,4 +1,4 @@
-"""mss-results build | show | verify | import-museval."""
+"""mss-results build | show | table | verify | import-museval."""
 
 import argparse
 import os
@@ -8,8 +8,10 @@ from pathlib import Path
 
 from mss_results.build import Paths, plan, read_boards, replace_files, write
 from mss_results.import_verb import add_import, import_scores
+from mss_results.paper_table import add_table, print_table
 from mss_results.read import find_unfinished
 from mss_results.recheck import recheck
+from mss_results.rescore import rescore
 from mss_results.show import Choice, draw, show
 from mss_results.verify import verify
 
@@ -40,12 +42,28 @@ def _run(chosen: argparse.Namespace, paths: Paths) -> None:
         )
     if chosen.verb == "build":
         _build(paths)
+    elif chosen.verb == "verify" and (chosen.rescore or chosen.run):
+        _rescore(chosen, paths)
     elif chosen.verb == "verify":
         files = verify(paths)
         cells = recheck(paths.leaderboard, paths.scores, chosen.cells, chosen.seed)
         print(f"{files} files match the inputs; {cells} cells match a recomputation from the JSON")
+    elif chosen.verb == "table":
+        print_table(read_boards(paths), chosen)
+        sys.stdout.flush()
     else:
         _show(paths, chosen)
+
+
+def _rescore(chosen: argparse.Namespace, paths: Paths) -> None:
+    if not (chosen.rescore and chosen.run):
+        raise ValueError("--rescore ESTIMATES REFERENCES and --run DATASET/METHOD/RUN go together")
+    estimates, references = chosen.rescore
+    match = rescore(chosen.run, estimates, references, paths.scores)
+    print(
+        f"{match.values} values of {match.tracks} tracks match a rescoring of the audio: the "
+        f"largest difference is {match.largest:.5f} dB"
+    )
 
 
 def _sentence(error: Exception) -> str:
@@ -131,6 +149,15 @@ def _parser() -> argparse.ArgumentParser:
                 "--cells", type=int, default=200, help="measured cells to recompute (200)"
             )
             verb.add_argument("--seed", type=int, default=0, help="seed for choosing cells (0)")
+            verb.add_argument(
+                "--rescore",
+                nargs=2,
+                type=Path,
+                metavar=("ESTIMATES", "REFERENCES"),
+                help="instead, score the audio of a run again with mss-eval and compare its files",
+            )
+            verb.add_argument("--run", metavar="DATASET/METHOD/RUN", help="the run to rescore")
+    _add_inputs(add_table(verbs))
     add_import(verbs)
     return parser
 

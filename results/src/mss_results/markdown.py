@@ -20,17 +20,17 @@ def markdown(board: Board, method: str | None = None, metric: str | None = None)
     """
     rows = _chosen(board, method)
     sources = number_sources(rows)
-    blocks = [_escape(line) for line in about(board)]
+    blocks = [escape(line) for line in about(board)]
     if method is not None and not any(row.method == method for row in rows):
-        blocks.append(f"{_escape(method)}: not run.")
+        blocks.append(f"{escape(method)}: not run.")
     for title, part in parts(rows):
         for each in (metric,) if metric else board.metrics:
             blocks.append(f"{title}{each} {unit(board)}, higher is better:")
             blocks.append(_pipes(grid(board, part, each, sources)))
-    below = [f"- {_escape(line)}" for line in sentences(board, rows, metric)]
+    below = [f"- {escape(line)}" for line in sentences(board, rows, metric)]
     blocks += ["\n".join(below)] if below else []
     if sources:
-        lines = [f"{number}. {_escape(source)}" for source, number in sources.items()]
+        lines = [f"{number}. {escape(source)}" for source, number in sources.items()]
         blocks.append("Sources:\n\n" + "\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 
@@ -78,13 +78,13 @@ def _chosen(board: Board, method: str | None) -> tuple[Row, ...]:
     )
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Escape text so that Markdown shows it literally; sources may contain any character."""
     return re.sub(r"([\\|*<>\[\]`])", r"\\\1", " ".join(text.split()))
 
 
 def _pipes(grid: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(_escape(cell) for cell in line) + " |" for line in grid]
+    lines = ["| " + " | ".join(escape(cell) for cell in line) + " |" for line in grid]
     lines.insert(1, "|" + " --- |" * len(grid[0]))
     return "\n".join(lines)
 
