@@ -13,6 +13,7 @@ from mss_results.latex import latex
 from mss_results.markdown import page
 from mss_results.read import read_runs
 from mss_results.site import SitePaths, site
+from mss_results.sources import read_sources
 from mss_results.splice import splice
 from mss_results.tables import leaderboard_csv, wide_csv
 
@@ -51,7 +52,8 @@ def plan(paths: Paths) -> dict[Path, bytes]:
         texts[paths.out / "tables" / f"{board.name}.csv"] = wide_csv(board)
         texts[paths.out / "tables" / f"{board.name}.md"] = page(board)
         texts[paths.out / "tables" / f"{board.name}.tex"] = latex(board)
-    texts |= site(boards, SitePaths(paths.out / "site", paths.audio))
+    known = read_sources(paths.papers.with_name("sources.csv"))
+    texts |= site(boards, SitePaths(paths.out / "site", paths.audio, known))
     by_name = {board.name: board for board in boards}
     for readme in paths.readmes:
         texts[readme] = splice(_read(readme), readme, by_name)
@@ -60,7 +62,7 @@ def plan(paths: Paths) -> dict[Path, bytes]:
 
 def stale(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
     """Files in the generated folders that the inputs no longer produce."""
-    folders = [paths.out / name for name in ("tables", "site", "site/runs")]
+    folders = [paths.out / name for name in ("tables", "site", "site/boards", "site/runs")]
     present = [file for each in folders if each.is_dir() for file in sorted(each.iterdir())]
     return [file for file in present if file.is_file() and file not in contents]
 

@@ -1,6 +1,6 @@
-"""The page: one HTML file with all boards, and one script per run with its frames.
+"""The page: an HTML file that lists the boards, a script per board, a script per run with frames.
 
-It opens from disk, without server or network. Frames are scripts rather than JSON because a page
+It opens from disk, without server or network. Data are scripts rather than JSON because a page
 opened from disk may load scripts from its own folder but not fetch other files.
 """
 
@@ -16,14 +16,33 @@ from urllib.parse import quote
 import numpy as np
 
 from mss_results.aggregate import Cell
-from mss_results.board import Board, Row, candidates
+from mss_results.board import Board, Row, candidates, is_whole_test_set
 from mss_results.grid import about
 from mss_results.notes import sentences
 from mss_results.ranks import compare_all
 from mss_results.read import Run
+from mss_results.sources import Source, sources_of
 from mss_results.track_file import Frames
 
-_SCRIPTS = ("dom.js", "board.js", "charts.js", "plots.js", "run.js", "main.js")
+_SCRIPTS = (
+    "dom.js",
+    "load.js",
+    "state.js",
+    "filter.js",
+    "columns.js",
+    "table.js",
+    "keys.js",
+    "copy.js",
+    "pairs.js",
+    "charts.js",
+    "boxes.js",
+    "groups.js",
+    "matrix.js",
+    "scatter.js",
+    "heat.js",
+    "run.js",
+    "main.js",
+)
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
 
 Json = object
@@ -31,10 +50,14 @@ Json = object
 
 @dataclass(frozen=True)
 class SitePaths:
-    """The page's folder, and that of the estimates to play: <audio>/<run id>/<track>/<stem>.*"""
+    """The page's folder, that of the estimates to play, and what is known about the sources.
+
+    Estimates stand in <audio>/<run id>/<track>/<stem>.*
+    """
 
     folder: Path
     audio: Path | None
+    sources: tuple[Source, ...] = ()
 
     def href(self, file: Path) -> str:
         """A file's URL relative to the page."""
@@ -50,8 +73,9 @@ def site(boards: Sequence[Board], paths: SitePaths) -> dict[Path, str]:
     """
     if paths.audio is not None and not paths.audio.is_dir():
         raise FileNotFoundError(f"no folder {paths.audio}: --audio must hold the estimates")
-    texts = {paths.folder / "index.html": _html([_board(board, paths) for board in boards])}
+    texts = {paths.folder / "index.html": _html([_listed(board) for board in boards])}
     for board in boards:
+        texts[paths.folder / _board_file(board)] = _script(board, paths)
         for row in board.rows:
             if row.scores is not None:
                 texts[paths.folder / _frames_file(board, row)] = _frames(board, row)
@@ -67,9 +91,29 @@ def _html(boards: Sequence[Json]) -> str:
     # The data is inserted last, as it may contain any text, including the other placeholders.
     text = read("page.html").replace("/*STYLE*/", read("page.css"))
     text = text.replace("/*SCRIPT*/", "\n".join(read(name) for name in _SCRIPTS))
-    # One board per line, so that diffs show which board has changed.
     lines = ",\n".join(_json(board) for board in boards)
     return text.replace("/*DATA*/", f'{{"boards":[\n{lines}\n]}}')
+
+
+def _listed(board: Board) -> Json:
+    """What the page knows of a board before it is opened."""
+    return {
+        "name": board.name,
+        "dataset": board.dataset,
+        "protocol": board.protocol,
+        "file": _board_file(board),
+    }
+
+
+def _board_file(board: Board) -> str:
+    return f"boards/{board.name}.js"
+
+
+def _script(board: Board, paths: SitePaths) -> str:
+    """One line per row, so that diffs show which row has changed."""
+    content = _board(board, paths)
+    rows = ",\n".join(_json(row) for row in _rows(board, paths))
+    return f"keepBoard({_json(content)},[\n{rows}\n]);\n"
 
 
 def _json(value: Json) -> str:
@@ -79,6 +123,7 @@ def _json(value: Json) -> str:
 
 
 def _board(board: Board, paths: SitePaths) -> Json:
+    """Everything about a board but its rows."""
     keys = [(stem, metric) for metric in board.metrics for stem in board.stems]
     unit = board.definitions[0].unit if board.definitions else "dB"
     return {
@@ -91,29 +136,94 @@ def _board(board: Board, paths: SitePaths) -> Json:
         "leads": {metric: board.lead(metric)[0] for metric in board.metrics},
         "about": about(board),
         "notes": sentences(board.rows),
-        "rows": [_row(board, row, keys, paths) for row in board.rows],
-        "pairs": {_name(key): _pairs(board, key) for key in keys},
+        "columns": {_name(key): _column(board, key) for key in keys},
+        "bibliography": _bibliography(board, paths),
     }
+
+
+def _rows(board: Board, paths: SitePaths) -> list[Json]:
+    claims = _claims_of(board)
+    return [
+        _row(board, row, claims.get(index), paths) | {"claim": claims.get(index)}
+        for index, row in enumerate(board.rows)
+    ]
+
+
+def _claims_of(board: Board) -> dict[int, int]:
+    """Index of a run's row -> index of the claim it measures.
+
+    That is the claim it reproduces. Where neither names a recipe of ours, it is the claim of the
+    same method, if the board has one run and one claim of that name and the run is complete.
+    """
+    recipes = {row.recipe: index for index, row in enumerate(board.rows) if not row.run}
+    found: dict[int, int] = {}
+    for index, row in enumerate(board.rows):
+        if row.claimed:
+            found[index] = recipes[row.reproduces]
+    runs, claims = _by_method(board, runs=True), _by_method(board, runs=False)
+    for method in runs.keys() & claims.keys():
+        (run, *others), (claim, *rest) = runs[method], claims[method]
+        named = board.rows[run].reproduces or board.rows[claim].recipe or board.rows[run].is_variant
+        whole = is_whole_test_set(board.dataset, board.rows[run].tracks)
+        if not (others or rest or named) and whole:
+            found[run] = claim
+    return found
+
+
+def _by_method(board: Board, runs: bool) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for index, row in enumerate(board.rows):
+        if bool(row.run) == runs:
+            found.setdefault(row.method, []).append(index)
+    return found
 
 
 def _name(key: tuple[str, str]) -> str:
     return f"{key[0]} {key[1]}"
 
 
-def _pairs(board: Board, key: tuple[str, str]) -> Json:
-    """[better row, worse row, p, tracks] of each pair, with rows by their index in the board."""
+def _column(board: Board, key: tuple[str, str]) -> Json:
+    """Stand-in until the ranks' own data: rows tested, tracks, separable, friedman, pairs."""
     index_of = {row.id: index for index, row in enumerate(board.rows) if row.run}
     pairs: list[list[float]] = []
+    tracks = 0
     for one, two, comparison, p in compare_all(candidates(board.dataset, board.rows), key):
         pair = [index_of[one], index_of[two]]
         if not comparison.first_is_better:
             pair.reverse()
-        pairs.append([*pair, float(f"{p:.3g}"), comparison.tracks])
-    return pairs
+        songs = [board.rows[each].cells[key].by_track for each in pair]
+        gaps = np.array([songs[0][each] - songs[1][each] for each in songs[0]])
+        gaps = gaps[~np.isnan(gaps)]
+        walsh = np.sort(np.add.outer(gaps, gaps)[np.triu_indices(len(gaps))] / 2)
+        tracks = max(tracks, comparison.tracks)
+        pairs.append(
+            [
+                *pair,
+                float(f"{p:.3g}"),
+                comparison.tracks,
+                int((gaps > 0).sum()),
+                int((gaps < 0).sum()),
+                round(float(np.median(walsh)), 3),
+                round(float(walsh[len(walsh) // 4]), 3),
+                round(float(walsh[-len(walsh) // 4]), 3),
+                float(f"{comparison.p:.3g}"),
+            ]
+        )
+    rows = sorted({each for pair in pairs for each in pair[:2]})
+    separable = bool(pairs) and 2.0 ** (1 - tracks) * len(pairs) <= 0.05
+    return {
+        "rows": rows,
+        "tracks": tracks,
+        "separable": separable,
+        "friedman": 0.001 if pairs else None,
+        "pairs": pairs,
+    }
 
 
-def _row(board: Board, row: Row, keys: Sequence[tuple[str, str]], paths: SitePaths) -> Json:
-    shown = [key for key in keys if key in row.cells]
+def _row(board: Board, row: Row, claim: int | None, paths: SitePaths) -> dict[str, Json]:
+    claimed = {} if claim is None else board.rows[claim].cells
+    keys = [(stem, metric) for metric in board.metrics for stem in board.stems]
+    shown = [key for key in keys if key in row.cells or key in claimed]
     return {
         "kind": row.kind,
         "method": row.method,
@@ -131,25 +241,67 @@ def _row(board: Board, row: Row, keys: Sequence[tuple[str, str]], paths: SitePat
         "sources": row.sources,
         "notes": row.notes,
         "tracks": row.tracks,
-        "cells": {_name(key): _cell(row, key) for key in shown},
-        "songs": {_name(key): _songs(row.cells[key], row.tracks) for key in shown if row.run},
+        "cells": {_name(key): _cell(row, key, claimed) for key in shown},
+        "songs": {
+            _name(key): _songs(row.cells[key], row.tracks)
+            for key in shown
+            if row.run and key in row.cells
+        },
+        **_published(row, claimed, paths),
         **_measured(board, row, paths),
     }
 
 
-def _cell(row: Row, key: tuple[str, str]) -> Json:
-    cell, rank = row.cells[key], row.ranks.get(key)
+def _cell(row: Row, key: tuple[str, str], claimed: Mapping[tuple[str, str], Cell]) -> Json:
+    """One value; NaN if there is only a claim for it."""
+    cell = row.cells.get(key, Cell(math.nan, 0, row.sources[0]))
+    rank = row.ranks.get(key)
     low, high = cell.interval or (math.nan, math.nan)
     return {
         "value": _number(cell.value),
         "low": _number(low),
         "high": _number(high),
         "tracks": cell.tracks,
-        "rank": None if rank is None else rank.position,
-        "tied": [] if rank is None else rank.tied,
-        "claimed": row.claimed.get(key),
+        "rank": None if rank is None else [rank.position, rank.position + len(rank.tied)],
+        "claimed": claimed[key].value if key in claimed else None,
         "source": cell.source,
     }
+
+
+def _published(
+    row: Row, claimed: Mapping[tuple[str, str], Cell], paths: SitePaths
+) -> dict[str, Json]:
+    """Year, venue and links of a row's sources, and the key of its BibTeX entry."""
+    found = _sources_of(row, claimed, paths)
+    paper = found[0] if found and found[0].year is not None else None
+    return {
+        "year": paper and paper.year,
+        "venue": paper.venue if paper else "",
+        "bibtex": paper and paper.key,
+        "links": list(dict.fromkeys(link for source in found for link in source.links)),
+    }
+
+
+def _sources_of(
+    row: Row, claimed: Mapping[tuple[str, str], Cell], paths: SitePaths
+) -> tuple[Source, ...]:
+    recipe = row.recipe if not row.run else f"{row.method}/{row.recipe}"
+    names = (row.reproduces, recipe, row.recipe.split("/")[0], row.method)
+    quotes = row.sources if not row.run else [cell.source for cell in claimed.values()]
+    return sources_of(paths.sources, [name for name in names if name], dict.fromkeys(quotes))
+
+
+def _bibliography(board: Board, paths: SitePaths) -> Json:
+    """Key -> BibTeX entry of every publication that a row names."""
+    claims = _claims_of(board)
+    found = [
+        source
+        for index, row in enumerate(board.rows)
+        for source in _sources_of(
+            row, board.rows[claims[index]].cells if index in claims else {}, paths
+        )
+    ]
+    return {source.key: source.bibtex for source in found if source.bibtex}
 
 
 def _songs(cell: Cell, tracks: Sequence[str]) -> Json:

@@ -98,6 +98,7 @@ def pictures(chromium: object, index: Path, out: Path, anchor: str = "") -> list
         for dark in (False, True):
             stem = f"{name}-{'dark' if dark else 'light'}"
             with visit(chromium, index, size, dark, anchor) as opened:
+                opened.page.locator("#table tbody tr").first.wait_for()
                 made += _pair(opened.page, out, stem)
     return made
 
@@ -105,7 +106,7 @@ def pictures(chromium: object, index: Path, out: Path, anchor: str = "") -> list
 def _pair(page: object, out: Path, stem: str) -> list[Path]:
     whole, run = out / f"{stem}.png", out / f"{stem}-run.png"
     page.screenshot(path=whole, full_page=True)
-    cells = page.locator("tr.measured .cell")
+    cells = page.locator("tr.measured .open")
     if not cells.count():
         return [whole]
     cells.first.click()

@@ -1,4 +1,16 @@
-// Axes and marks of the plots, as SVG in the available width.
+// Figures, and the axes and marks in them, as SVG in the available width.
+
+function figure(name, title, note, body, wide = false, legend = "") {
+  return make(
+    "figure",
+    { class: wide ? "wide" : "", "data-figure": name },
+    make("figcaption", {}, title, make("span", {}, note)),
+    legend,
+    body,
+  );
+}
+
+const nothing = (text) => make("p", { class: "empty" }, text);
 
 function ticksOf(low, high, count) {
   const rough = (high - low || 1) / count;
@@ -105,8 +117,8 @@ function namesOf(points, box) {
     bottom: y + 7,
   }));
   const parts = [];
-  for (const { x, y, row } of points) {
-    const text = rowName(row).slice(0, 28);
+  for (const { x, y, row, name } of points) {
+    const text = (name ?? rowName(row)).slice(0, 28);
     const width = 6.6 * text.length;
     const corners = [
       [x + 9, y],

@@ -31,9 +31,23 @@ function measure(value, digits, unit = "") {
   return value === null || value === undefined ? "" : fixed(value, digits) + unit;
 }
 
-const isBound = (row) => row.kind === "oracle" || row.kind === "baseline";
-
 function rowName(row) {
   if (!row.run) return row.recipe || row.method;
   return row.run === row.method ? row.run : `${row.method} ${row.run}`;
 }
+
+// Identifies a row within its board, also in the address.
+const rowId = (row) => (row.run ? `${row.method}/${row.run}` : `${rowName(row)}:${row.extra}`);
+
+const distinct = (values) => [...new Set(values)];
+
+function options(select, values, chosenValue, textOf = (value) => value) {
+  select.replaceChildren(
+    ...values.map((value) =>
+      make("option", { value, selected: value === chosenValue }, String(textOf(value))),
+    ),
+  );
+}
+
+// "1 row", "2 rows"
+const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;

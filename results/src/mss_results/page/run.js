@@ -1,33 +1,21 @@
-// The dialog behind a cell: the run or source, its scores by track, and the frames of a track.
+// The dialog behind a row: its run or source, its scores by track, and the frames of a track.
 
-const keptFrames = new Map();
-
-// Called by the scripts in runs/.
-function keepFrames(file, tracks) {
-  keptFrames.set(file, tracks);
-}
-
-function loadFrames(file) {
-  return new Promise((resolve, reject) => {
-    if (keptFrames.has(file)) return resolve(keptFrames.get(file));
-    const script = make("script", { src: file });
-    script.addEventListener("load", () => resolve(keptFrames.get(file)));
-    script.addEventListener("error", () => reject(new Error(`${file} is missing`)));
-    return document.head.append(script);
-  });
-}
-
-function openRow(board, metric, row, key) {
-  const dialog = byId("run");
-  const close = make(
-    "button",
-    { type: "button", class: "plain", onclick: () => dialog.close() },
-    "Close",
+const dialogHead = (title) =>
+  make(
+    "div",
+    { class: "top" },
+    make("h2", { id: "run-title" }, title),
+    make("button", { type: "button", class: "plain", onclick: () => byId("run").close() }, "Close"),
   );
+
+function openRow(row, key = `${chosen.stem} ${chosen.metric}`) {
+  const { board, metric } = chosen;
+  const dialog = byId("run");
   dialog.replaceChildren(
-    make("div", { class: "top" }, make("h2", { id: "run-title" }, rowName(row)), close),
-    cellFacts(row, key),
-    row.run ? runFacts(row) : claimFacts(row, key),
+    dialogHead(rowName(row)),
+    stemTable(board, metric, row),
+    row.run ? runFacts(row) : "",
+    publishedFacts(row, key),
     row.run ? trackTable(board, metric, row) : "",
     make("div", { id: "track", "aria-live": "polite" }),
   );
@@ -42,32 +30,54 @@ const facts = (pairs) =>
     ...pairs.flatMap(([label, content]) => [make("dt", {}, label), make("dd", {}, content)]),
   );
 
-function cellFacts(row, key) {
-  const cell = row.cells[key];
-  const pairs = [[key, cell.value === null ? "no score" : fixed(cell.value, 3)]];
-  if (cell.low !== null)
-    pairs.push(["95 % interval", `${fixed(cell.low, 3)} to ${fixed(cell.high, 3)}`]);
-  if (cell.tracks !== null) pairs.push(["tracks", String(cell.tracks)]);
-  if (cell.rank)
-    pairs.push([
-      "rank",
-      cell.tied.length ? `${cell.rank}, tied with ${cell.tied.join(", ")}` : String(cell.rank),
-    ]);
-  if (cell.claimed !== null) pairs.push(["claimed", fixed(cell.claimed, 3)]);
-  return facts(pairs);
+// The row's cells under one metric, a line per stem.
+function stemTable(board, metric, row) {
+  const stems = board.stems.filter((stem) => row.cells[`${stem} ${metric}`]);
+  const columns = [
+    ["value", (cell) => (cell.value === null ? "no score" : fixed(cell.value, 3))],
+    ["95 % interval", (cell) => rangeText(cell.low, cell.high)],
+    ["range over seeds", (cell) => rangeText(...(cell.range ?? [null, null]))],
+    ["claimed", (cell) => measure(cell.claimed, 3)],
+    ["measured - claimed", (cell, key) => measure(differenceOf(row, key), 3)],
+    ["rank", rankText],
+    ["tracks", (cell) => (cell.tracks === null ? "" : String(cell.tracks))],
+  ];
+  const cells = stems.map((stem) => [row.cells[`${stem} ${metric}`], `${stem} ${metric}`]);
+  const used = columns.filter(([, show]) => cells.some(([cell, key]) => show(cell, key)));
+  const head = (text, number) => make("th", { scope: "col", class: number ? "number" : "" }, text);
+  const lines = cells.map(([cell, key]) =>
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, key),
+      ...used.map(([, show]) => make("td", { class: "number" }, show(cell, key))),
+    ),
+  );
+  const titles = [head("stem"), ...used.map(([title]) => head(title, true))];
+  const parts = [make("thead", {}, make("tr", {}, ...titles)), make("tbody", {}, ...lines)];
+  return scrolling(make("table", {}, ...parts), `${metric} of ${rowName(row)}`);
 }
 
-function claimFacts(row, key) {
-  const pairs = [
-    ["source", row.cells[key].source],
-    ["extra data", row.extra],
-  ];
-  if (row.recipe)
+const rangeText = (low, high) =>
+  low === null ? "" : `${fixed(low, 3)} to ${fixed(high, 3)}`;
+
+// Where the claim was read, and what it says; for a run, the claim that it measures.
+function publishedFacts(row, key) {
+  const claim = row.run ? chosen.board.rows[row.claim] : row;
+  const pairs = row.links.length ? [["links", make("span", {}, ...spaced(linksOf(row)))]] : [];
+  if (row.year !== null) pairs.push(["year", [row.year, row.venue].filter(Boolean).join(", ")]);
+  if (claim) {
+    const source = claim.cells[key]?.source ?? claim.sources.join("; ");
+    pairs.push(["claim read in", source], ["extra data", claim.extra]);
+    if (claim.parameters !== null) pairs.push(["parameters", millions(claim.parameters)]);
+    for (const note of claim.notes) pairs.push(["note", note]);
+  }
+  if (!row.run && row.recipe)
     pairs.push(["our recipe", row.notRun ? `${row.recipe}, not run` : row.recipe]);
-  if (row.parameters !== null) pairs.push(["parameters", millions(row.parameters)]);
-  for (const note of row.notes) pairs.push(["note", note]);
-  return facts(pairs);
+  return pairs.length ? facts(pairs) : "";
 }
+
+const spaced = (nodes) => nodes.flatMap((node) => [node, " "]);
 
 function runFacts(row) {
   const coded = ["command", "commit", "recipe digest", "weights digest", "data fingerprint"];
@@ -75,6 +85,7 @@ function runFacts(row) {
     label,
     coded.includes(label) ? make("code", {}, text) : text,
   ]);
+  if (row.seeds?.length > 1) pairs.push(["seeds", row.seeds.join(", ")]);
   if (row.ours !== null) pairs.push(["recipe values not in paper or code", String(row.ours)]);
   pairs.push(["record", make("a", { href: row.record }, "run.json")]);
   return facts(pairs);
@@ -145,7 +156,7 @@ function trackTable(board, metric, row) {
 async function showTrack(board, metric, row, index) {
   const section = byId("track");
   try {
-    const tracks = await loadFrames(row.frames);
+    const tracks = await load(row.frames);
     section.replaceChildren(
       make("h3", {}, row.tracks[index]),
       framePlot(board, metric, tracks[index], Math.max(280, section.clientWidth - 4)),

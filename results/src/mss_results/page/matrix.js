@@ -1,0 +1,105 @@
+// The pairwise comparisons: all pairs of the shown rows, or all rows against a chosen one.
+
+function matrixFigure(rows, key) {
+  const { board } = chosen;
+  const tests = testsOf(board, key);
+  const tested = rows.filter((row) => tests.rows.includes(row.index));
+  if (tested.length < 2) return null;
+  const head = tested.map((row) => make("th", { scope: "col" }, rowName(row)));
+  const cell = tests.separable ? pCell : winsCell;
+  const line = (row) => [
+    make("th", { scope: "row" }, rowName(row)),
+    ...tested.map((other) => cell(tests.of(row.index, other.index))),
+  ];
+  const table = make(
+    "table",
+    { class: "matrix" },
+    make("thead", {}, make("tr", {}, make("td"), ...head)),
+    make("tbody", {}, ...tested.map((row) => make("tr", {}, ...line(row)))),
+  );
+  const title = `${key}: pairwise comparison`;
+  return figure("matrix", title, matrixNote(tests), scrolling(table, title), true);
+}
+
+function matrixNote(tests) {
+  if (!tests.separable)
+    return (
+      "Tracks on which the row beats the column, of those on which they differ; below, the " +
+      "difference (Hodges and Lehmann) of the row, in the unit of the score. No pair can be " +
+      "significant on so few tracks."
+    );
+  return (
+    "p-values of the paired Wilcoxon test over tracks, Holm-corrected for all pairs of the " +
+    `${tests.rows.length} rows tested, shown or not; marked where the row beats the column at 0.05.`
+  );
+}
+
+function scrolling(content, label) {
+  const region = { class: "scroll", tabindex: "0", role: "region", "aria-label": label };
+  return make("div", region, content);
+}
+
+function pairTitle(pair) {
+  const interval = `${gapText(pair.low)} to ${gapText(pair.high)}`;
+  return `wins ${pair.wins}, losses ${pair.losses}; difference ${gapText(pair.gap)} (${interval})`;
+}
+
+function pCell(pair) {
+  if (!pair) return make("td", {}, "–");
+  const text = pText(pair.p) + (pair.isBetter ? " ▲" : "");
+  return make("td", { class: pair.isBetter ? "win" : "", title: pairTitle(pair) }, text);
+}
+
+function winsCell(pair) {
+  if (!pair) return make("td", {}, "–");
+  const ahead = pair.wins > pair.losses;
+  const wins = `${pair.wins} of ${pair.wins + pair.losses}`;
+  const gap = make("span", { class: "small" }, gapText(pair.gap));
+  return make("td", { class: ahead ? "ahead" : "", title: pairTitle(pair) }, wins, gap);
+}
+
+// K - 1 tests instead of K (K - 1) / 2: for who asks about one row only.
+function againstFigure(rows, key) {
+  const { board, reference } = chosen;
+  const tests = testsOf(board, key);
+  const one = board.shown.find((row) => row.id === reference);
+  if (!one || !tests.rows.includes(one.index)) return null;
+  const others = tests.rows.filter((index) => tests.of(index, one.index));
+  const corrected = holm(others.map((index) => tests.of(index, one.index).raw));
+  const lines = rows
+    .filter((row) => others.includes(row.index))
+    .map((row) => againstLine(row, tests, one, corrected[others.indexOf(row.index)]));
+  if (!lines.length) return null;
+  const titles = ["row", "wins", "losses", "difference", "95 % interval", "p", `p over ${others.length}`];
+  const head = titles.map((title, index) =>
+    make("th", { scope: "col", class: index ? "number" : "" }, title),
+  );
+  const parts = [make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...lines)];
+  const title = `${key}: against ${rowName(one)}`;
+  const note =
+    `Wins: tracks on which the row beats ${rowName(one)}. Difference: Hodges and Lehmann's ` +
+    "median of paired differences, row minus chosen row. p: paired Wilcoxon test, as it is and " +
+    `Holm-corrected for all ${others.length} rows tested against the chosen one.`;
+  return figure("against", title, note, scrolling(make("table", {}, ...parts), title));
+}
+
+function againstLine(row, tests, one, corrected) {
+  const pair = tests.of(row.index, one.index);
+  const significant = corrected < LEVEL;
+  const mark = significant ? (pair.gap > 0 ? " ▲" : " ▼") : "";
+  const cells = [
+    pair.wins,
+    pair.losses,
+    gapText(pair.gap),
+    `${gapText(pair.low)} to ${gapText(pair.high)}`,
+    pText(pair.raw),
+    pText(corrected) + mark,
+  ];
+  const td = (cell) => make("td", { class: "number" }, String(cell));
+  return make(
+    "tr",
+    { class: significant ? "significant" : "" },
+    make("th", { scope: "row" }, rowName(row)),
+    ...cells.map(td),
+  );
+}

@@ -1,0 +1,96 @@
+// Scatter plots: score against cost, measured against claimed, one row against another.
+
+const SIZE = { top: 24, bottom: 300, height: 342 };
+
+function squareBox(width) {
+  return { left: 44, right: width - 14, top: SIZE.top, bottom: SIZE.bottom };
+}
+
+function costFigure(rows, key, name, get, label, width) {
+  const known = rows.filter((row) => get(row) > 0 && (row.cells[key]?.value ?? null) !== null);
+  if (!known.length) return null;
+  const box = squareBox(width);
+  const xs = known.map(get);
+  const values = known.map((row) => row.cells[key].value);
+  const x = scaleOf(Math.min(...xs) / 2, Math.max(...xs) * 2, box.left, box.right, true);
+  const y = scaleOf(...padded(values, 0.1), box.bottom, box.top);
+  const points = known.map((row) => ({ row, x: x(get(row)), y: y(row.cells[key].value) }));
+  const text = (row) =>
+    `${rowName(row)}: ${fixed(row.cells[key].value)}, ${tickText(get(row))} ${label}`;
+  const title = `${key} against ${name}`;
+  const drawing = picture(
+    width,
+    SIZE.height,
+    `${title}: ${known.length} rows; the table holds the values.`,
+    ...axisBelow(x, box, 6, label),
+    ...axisLeft(y, box, 6, key),
+    ...points.map((point) => dot(point.row, point.x, point.y, text(point.row))),
+    ...namesOf(points, box),
+  );
+  return figure(name.replace(/\W/g, "-"), title, "Filled: measured; ring: claimed.", drawing);
+}
+
+// Equal axes and the diagonal.
+function diagonalPlot(width, values, description, labels, points) {
+  const box = squareBox(width);
+  const ends = padded(values, 0.08);
+  const x = scaleOf(...ends, box.left, box.right);
+  const y = scaleOf(...ends, box.bottom, box.top);
+  const line = { x1: x(ends[0]), y1: y(ends[0]), x2: x(ends[1]), y2: y(ends[1]) };
+  const placed = points.map((point) => ({ ...point, x: x(point.at[0]), y: y(point.at[1]) }));
+  return picture(
+    width,
+    SIZE.height,
+    description,
+    ...axisBelow(x, box, 6, labels[0]),
+    ...axisLeft(y, box, 6, labels[1]),
+    draw("line", { ...line, stroke: "var(--soft)" }),
+    ...placed.map((point) => dot(point.row, point.x, point.y, point.text)),
+    ...namesOf(placed.filter((point) => point.name), box),
+  );
+}
+
+function claimFigure(rows, metric, width) {
+  const points = rows.flatMap((row) =>
+    Object.entries(row.cells)
+      .filter(([key]) => key.endsWith(` ${metric}`) && differenceOf(row, key) !== null)
+      .map(([key, { claimed, value }]) => ({
+        row,
+        at: [claimed, value],
+        name: `${row.method} ${key.slice(0, -metric.length - 1)}`,
+        text: `${rowName(row)}, ${key}: claimed ${fixed(claimed)}, measured ${fixed(value)}`,
+      })),
+  );
+  if (!points.length) return null;
+  const title = `${metric}: measured against claimed`;
+  const note = "All stems that a run measures and a paper claims; on the line, both agree.";
+  const text = `${title}: ${points.length} values; the table holds them.`;
+  const values = points.flatMap(({ at }) => at);
+  const drawing = diagonalPlot(width, values, text, ["claimed", "measured"], points);
+  return figure("claims", title, note, drawing);
+}
+
+function pairFigure(key, width) {
+  const { board, pair } = chosen;
+  const [one, two] = pair.map((id) => board.shown.find((row) => row.id === id));
+  if (!one || !two) return null;
+  const scores = new Map(two.tracks.map((track, index) => [track, two.songs[key]?.[index] ?? null]));
+  const points = one.tracks
+    .map((track, index) => [track, one.songs[key]?.[index] ?? null, scores.get(track) ?? null])
+    .filter(([, first, second]) => first !== null && second !== null)
+    .map(([track, first, second]) => ({
+      row: two,
+      at: [first, second],
+      text: `${track}: ${rowName(one)} ${fixed(first)}, ${rowName(two)} ${fixed(second)}`,
+    }));
+  if (!points.length) return null;
+  const wins = (test) => points.filter(({ at }) => test(at[0], at[1])).length;
+  const [over, under] = [wins((x, y) => y > x), wins((x, y) => y < x)];
+  const title = `${key}: ${rowName(two)} against ${rowName(one)}`;
+  const note =
+    `A dot is a track. ${rowName(two)} is better on ${over} of ${counted(points.length, "track")} ` +
+    `(above the line), ${rowName(one)} on ${under} (below), equal on ${points.length - over - under}.`;
+  const values = points.flatMap(({ at }) => at);
+  const drawing = diagonalPlot(width, values, `${title}. ${note}`, [rowName(one), rowName(two)], points);
+  return figure("paired", title, note, drawing);
+}
