@@ -16,7 +16,7 @@ _SPECIAL = {
     "|": r"\textbar{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
-_NUMBERS = re.compile(r"=?-?[0-9.]+( \[.*| \(claimed.*| of \d+| M|(, \d+)*)?")
+_NUMBERS = re.compile(r"-?[0-9.]+(-\d+| \(.* to .*\)| \[.*| \(claimed.*| of \d+| M|(, \d+)*)?")
 
 
 def latex(board: Board) -> str:
@@ -34,7 +34,7 @@ def latex(board: Board) -> str:
             caption = [f"{title}{metric} {unit(board)}, higher is better.", *about(board)]
             lines.append(rf"\par\smallskip{{\footnotesize {escape(' '.join(caption))}\par}}")
     numbered = [f"{number}. {source}" for source, number in sources.items()]
-    comments = [*sentences(board.rows), *numbered]
+    comments = [*sentences(board, board.rows), *numbered]
     return "\n".join([*lines, "", *(f"% {' '.join(text.split())}" for text in comments)]) + "\n"
 
 

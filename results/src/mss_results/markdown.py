@@ -25,7 +25,7 @@ def markdown(board: Board, method: str | None = None, metric: str | None = None)
         for each in (metric,) if metric else board.metrics:
             blocks.append(f"{title}{each} {unit(board)}, higher is better:")
             blocks.append(_pipes(grid(board, part, each, sources)))
-    below = [f"- {_escape(line)}" for line in sentences(rows)]
+    below = [f"- {_escape(line)}" for line in sentences(board, rows)]
     blocks += ["\n".join(below)] if below else []
     if sources:
         lines = [f"{number}. {_escape(source)}" for source, number in sources.items()]
@@ -47,7 +47,7 @@ def terminal(board: Board) -> str:
             lines += ["", f"{title}{metric} {unit(board)}, higher is better:"]
             lines += _aligned(grid(board, part, metric, sources))
     numbered = [f"{number}. {source}" for source, number in sources.items()]
-    for part_lines in (sentences(board.rows), numbered):
+    for part_lines in (sentences(board, board.rows), numbered):
         lines += ["", *part_lines] if part_lines else []
     return "\n".join(lines) + "\n"
 

@@ -16,12 +16,14 @@ from urllib.parse import quote
 import numpy as np
 
 from mss_results.aggregate import Cell
-from mss_results.board import Board, Row, candidates, is_whole_test_set
+from mss_results.board import Board, Row
+from mss_results.columns import Column, Pair
 from mss_results.grid import about
 from mss_results.notes import sentences
-from mss_results.ranks import compare_all
+from mss_results.published import bibliography, claims_of, published
 from mss_results.read import Run
-from mss_results.sources import Source, sources_of
+from mss_results.significance import LEVEL
+from mss_results.sources import Source
 from mss_results.track_file import Frames
 
 _SCRIPTS = (
@@ -77,8 +79,9 @@ def site(boards: Sequence[Board], paths: SitePaths) -> dict[Path, str]:
     for board in boards:
         texts[paths.folder / _board_file(board)] = _script(board, paths)
         for row in board.rows:
-            if row.scores is not None:
-                texts[paths.folder / _frames_file(board, row)] = _frames(board, row)
+            for part in row.parts or (row,):
+                if part.scores is not None:
+                    texts[paths.folder / _frames_file(board, part)] = _frames(board, part)
     return texts
 
 
@@ -135,89 +138,59 @@ def _board(board: Board, paths: SitePaths) -> Json:
         "stems": board.stems,
         "leads": {metric: board.lead(metric)[0] for metric in board.metrics},
         "about": about(board),
-        "notes": sentences(board.rows),
-        "columns": {_name(key): _column(board, key) for key in keys},
-        "bibliography": _bibliography(board, paths),
+        "notes": sentences(board, board.rows),
+        "columns": {_name(key): _columns(board, key) for key in keys if key in board.columns},
+        "bibliography": bibliography(board, paths.sources),
     }
 
 
 def _rows(board: Board, paths: SitePaths) -> list[Json]:
-    claims = _claims_of(board)
+    claims = claims_of(board)
     return [
         _row(board, row, claims.get(index), paths) | {"claim": claims.get(index)}
         for index, row in enumerate(board.rows)
     ]
 
 
-def _claims_of(board: Board) -> dict[int, int]:
-    """Index of a run's row -> index of the claim it measures.
-
-    That is the claim it reproduces. Where neither names a recipe of ours, it is the claim of the
-    same method, if the board has one run and one claim of that name and the run is complete.
-    """
-    recipes = {row.recipe: index for index, row in enumerate(board.rows) if not row.run}
-    found: dict[int, int] = {}
-    for index, row in enumerate(board.rows):
-        if row.claimed:
-            found[index] = recipes[row.reproduces]
-    runs, claims = _by_method(board, runs=True), _by_method(board, runs=False)
-    for method in runs.keys() & claims.keys():
-        (run, *others), (claim, *rest) = runs[method], claims[method]
-        named = board.rows[run].reproduces or board.rows[claim].recipe or board.rows[run].is_variant
-        whole = is_whole_test_set(board.dataset, board.rows[run].tracks)
-        if not (others or rest or named) and whole:
-            found[run] = claim
-    return found
-
-
-def _by_method(board: Board, runs: bool) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for index, row in enumerate(board.rows):
-        if bool(row.run) == runs:
-            found.setdefault(row.method, []).append(index)
-    return found
-
-
 def _name(key: tuple[str, str]) -> str:
     return f"{key[0]} {key[1]}"
 
 
-def _column(board: Board, key: tuple[str, str]) -> Json:
-    """Stand-in until the ranks' own data: rows tested, tracks, separable, friedman, pairs."""
-    index_of = {row.id: index for index, row in enumerate(board.rows) if row.run}
-    pairs: list[list[float]] = []
-    tracks = 0
-    for one, two, comparison, p in compare_all(candidates(board.dataset, board.rows), key):
-        pair = [index_of[one], index_of[two]]
-        if not comparison.first_is_better:
-            pair.reverse()
-        songs = [board.rows[each].cells[key].by_track for each in pair]
-        gaps = np.array([songs[0][each] - songs[1][each] for each in songs[0]])
-        gaps = gaps[~np.isnan(gaps)]
-        walsh = np.sort(np.add.outer(gaps, gaps)[np.triu_indices(len(gaps))] / 2)
-        tracks = max(tracks, comparison.tracks)
-        pairs.append(
-            [
-                *pair,
-                float(f"{p:.3g}"),
-                comparison.tracks,
-                int((gaps > 0).sum()),
-                int((gaps < 0).sum()),
-                round(float(np.median(walsh)), 3),
-                round(float(walsh[len(walsh) // 4]), 3),
-                round(float(walsh[-len(walsh) // 4]), 3),
-                float(f"{comparison.p:.3g}"),
-            ]
-        )
-    rows = sorted({each for pair in pairs for each in pair[:2]})
-    separable = bool(pairs) and 2.0 ** (1 - tracks) * len(pairs) <= 0.05
+def _columns(board: Board, key: tuple[str, str]) -> Json:
+    """The tests over the largest pool of rows, and those over others as `more`."""
+    place = {row.id: index for index, row in enumerate(board.rows) if row.run}
+    first, *others = [_column(column, place) for column in board.columns[key]]
+    return first | {"more": others} if others else first
+
+
+def _column(column: Column, place: Mapping[str, int]) -> dict[str, Json]:
     return {
-        "rows": rows,
-        "tracks": tracks,
-        "separable": separable,
-        "friedman": 0.001 if pairs else None,
-        "pairs": pairs,
+        "rows": sorted(place[id] for id in column.rows),
+        "tracks": column.tracks,
+        "separable": column.is_separable,
+        "friedman": None if column.friedman is None else _short_p(column.friedman),
+        "pairs": [_pair(pair, place) for pair in column.pairs],
     }
+
+
+def _pair(pair: Pair, place: Mapping[str, int]) -> Json:
+    """Rows by their index in the board, the better one first; p by Holm, and raw as last."""
+    low, high = pair.interval or (math.nan, math.nan)
+    return [
+        *(place[pair.better], place[pair.worse], _short_p(pair.corrected), pair.tracks),
+        *(*pair.wins, *(_thousandths(each) for each in (pair.difference, low, high))),
+        _short_p(pair.p),
+    ]
+
+
+def _short_p(p: float) -> float:
+    """Three significant digits, on the same side of the level as the p itself."""
+    short = float(f"{p:.3g}")
+    return 0.0499 if p < LEVEL <= short else short
+
+
+def _thousandths(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 3) + 0.0
 
 
 def _row(board: Board, row: Row, claim: int | None, paths: SitePaths) -> dict[str, Json]:
@@ -240,6 +213,7 @@ def _row(board: Board, row: Row, claim: int | None, paths: SitePaths) -> dict[st
         "ours": row.ours_leaves,
         "sources": row.sources,
         "notes": row.notes,
+        "seeds": row.seeds,
         "tracks": row.tracks,
         "cells": {_name(key): _cell(row, key, claimed) for key in shown},
         "songs": {
@@ -247,7 +221,7 @@ def _row(board: Board, row: Row, claim: int | None, paths: SitePaths) -> dict[st
             for key in shown
             if row.run and key in row.cells
         },
-        **_published(row, claimed, paths),
+        **published(row, claimed, paths.sources),
         **_measured(board, row, paths),
     }
 
@@ -262,46 +236,11 @@ def _cell(row: Row, key: tuple[str, str], claimed: Mapping[tuple[str, str], Cell
         "low": _number(low),
         "high": _number(high),
         "tracks": cell.tracks,
-        "rank": None if rank is None else [rank.position, rank.position + len(rank.tied)],
+        "rank": None if rank is None else [rank.low, rank.high],
+        "range": [_number(min(cell.by_seed)), _number(max(cell.by_seed))] if cell.by_seed else None,
         "claimed": claimed[key].value if key in claimed else None,
         "source": cell.source,
     }
-
-
-def _published(
-    row: Row, claimed: Mapping[tuple[str, str], Cell], paths: SitePaths
-) -> dict[str, Json]:
-    """Year, venue and links of a row's sources, and the key of its BibTeX entry."""
-    found = _sources_of(row, claimed, paths)
-    paper = found[0] if found and found[0].year is not None else None
-    return {
-        "year": paper and paper.year,
-        "venue": paper.venue if paper else "",
-        "bibtex": paper and paper.key,
-        "links": list(dict.fromkeys(link for source in found for link in source.links)),
-    }
-
-
-def _sources_of(
-    row: Row, claimed: Mapping[tuple[str, str], Cell], paths: SitePaths
-) -> tuple[Source, ...]:
-    recipe = row.recipe if not row.run else f"{row.method}/{row.recipe}"
-    names = (row.reproduces, recipe, row.recipe.split("/")[0], row.method)
-    quotes = row.sources if not row.run else [cell.source for cell in claimed.values()]
-    return sources_of(paths.sources, [name for name in names if name], dict.fromkeys(quotes))
-
-
-def _bibliography(board: Board, paths: SitePaths) -> Json:
-    """Key -> BibTeX entry of every publication that a row names."""
-    claims = _claims_of(board)
-    found = [
-        source
-        for index, row in enumerate(board.rows)
-        for source in _sources_of(
-            row, board.rows[claims[index]].cells if index in claims else {}, paths
-        )
-    ]
-    return {source.key: source.bibtex for source in found if source.bibtex}
 
 
 def _songs(cell: Cell, tracks: Sequence[str]) -> Json:
@@ -325,8 +264,20 @@ def _measured(board: Board, row: Row, paths: SitePaths) -> dict[str, Json]:
         "files": [
             [paths.href(folder / f"{track}.json"), scores.digests[track]] for track in row.tracks
         ],
-        "frames": _frames_file(board, row),
+        "frames": _frames_file(board, row.parts[0] if row.parts else row),
         "audio": _audio(paths, run.id, row.tracks),
+        "runs": [_part(board, part, paths) for part in row.parts],
+    }
+
+
+def _part(board: Board, row: Row, paths: SitePaths) -> Json:
+    """One of several seeds; the facts, files and frames of the whole row are those of the first."""
+    assert row.made_by is not None
+    return {
+        "run": row.run,
+        "seed": row.seeds[0],
+        "record": paths.href(row.made_by.folder / "run.json"),
+        "frames": _frames_file(board, row),
     }
 
 
@@ -342,7 +293,7 @@ def _facts(row: Row) -> Mapping[str, str | None]:
         "data fingerprint": run.fingerprint,
         "trained on": _trained_on(run),
         "steps": str(steps) if steps else None,
-        "seed": None if made.seed is None else str(made.seed),
+        "seed": ", ".join(map(str, row.seeds)) or (None if made.seed is None else str(made.seed)),
         "command": made.command,
         "commit": made.commit,
         "machine": made.machine,

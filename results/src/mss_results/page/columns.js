@@ -40,13 +40,13 @@ function rankText(cell) {
 
 function detailColumns(key, stem) {
   const cell = (row) => row.cells[key];
-  const signed = (value) => `${value < -0.005 ? "" : "+"}${fixed(value)}`;
+  const signed = (value) => `${value < 0.005 ? "" : "+"}${fixed(value)}`;
   const detail = (column) => ({ ...column, below: stem, sortable: false });
   const range = (low, high) => (low === null ? "" : `${fixed(low)} to ${fixed(high)}`);
   return [
     detail(text("95 % interval", (row) => range(cell(row)?.low ?? null, cell(row)?.high))),
     detail(number("claimed", (row) => claimOf(row, key), (value) => fixed(value))),
-    detail(number("measured - claimed", (row) => differenceOf(row, key), signed)),
+    detail(number("difference", (row) => differenceOf(row, key), signed)),
     detail(text("seeds", (row) => seedsText(row, cell(row)))),
   ];
 }

@@ -1,18 +1,21 @@
 // Rows on an axis of values, with bars for the sets whose rows do not differ significantly.
 
-function groupFigure(rows, key, width) {
-  const { board } = chosen;
-  const tests = testsOf(board, key);
-  const tested = rows.filter((row) => tests.rows.includes(row.index));
-  if (!tests.separable || tested.length < 2) return null;
+function groupFigures(rows, key, width) {
+  const tests = testsOf(chosen.board, key);
+  return tests.pools.map((pool) => pool.separable && groupFigure(rows, key, pool, tests, width));
+}
+
+function groupFigure(rows, key, pool, tests, width) {
+  const tested = rows.filter((row) => pool.rows.includes(row.index));
+  if (tested.length < 2) return null;
   tested.sort((a, b) => b.cells[key].value - a.cells[key].value);
   const order = tested.map((row) => row.index);
   const sets = undecidedSets(order, tests).map((set) => set.map((each) => order.indexOf(each)));
   sets.sort((a, b) => Math.min(...a) - Math.min(...b) || Math.max(...a) - Math.max(...b));
   const note =
     "Dot: value in the table; a bar joins rows of which no two differ significantly (its dots " +
-    `mark them). Paired Wilcoxon tests, Holm-corrected for all pairs of the ${tests.rows.length} ` +
-    "rows tested, 0.05.";
+    `mark them). Paired tests over tracks, Holm-corrected for all pairs of the ` +
+    `${pool.rows.length} rows tested, 0.05.`;
   const drawing = drawGroups(tested, sets, key, width);
   return figure("groups", `${key}: rows that cannot be told apart`, note, drawing, true);
 }

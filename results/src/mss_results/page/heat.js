@@ -7,12 +7,12 @@ function heatFigure(rows, key, width) {
   if (drawn.length < 2 || tracks.length < 2) return null;
   const all = scores.flatMap((each) => [...each.values()]).filter((value) => value !== null);
   const sorted = all.sort((a, b) => a - b);
-  const ends = [quartile(sorted, 0.02), quartile(sorted, 0.98)];
+  const ends = [quartile(sorted, 0.05), quartile(sorted, 0.95)];
   const drawing = drawHeat(drawn, scores, tracks, ends, key, width);
   const title = `${key} of every track`;
   const note =
     `Columns: ${tracks.length} tracks, the easiest (by the median over rows) on the left. Colours ` +
-    `end at the 2nd and 98th percentile, ${fixed(ends[0])} and ${fixed(ends[1])}.`;
+    `end at the 5th and 95th percentile, ${fixed(ends[0])} and ${fixed(ends[1])}.`;
   return figure("heat", title, note, scrolling(drawing, title), true, heatLegend(ends));
 }
 

@@ -98,7 +98,7 @@ function renderPlots(rows) {
   const key = `${stem} ${metric}`;
   const figures = [
     boxFigure(rows, key, whole),
-    groupFigure(rows, key, whole),
+    ...groupFigures(rows, key, whole),
     matrixFigure(rows, key),
     againstFigure(rows, key),
     pairFigure(key, part),

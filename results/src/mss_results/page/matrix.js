@@ -6,10 +6,9 @@ function matrixFigure(rows, key) {
   const tested = rows.filter((row) => tests.rows.includes(row.index));
   if (tested.length < 2) return null;
   const head = tested.map((row) => make("th", { scope: "col" }, rowName(row)));
-  const cell = tests.separable ? pCell : winsCell;
   const line = (row) => [
     make("th", { scope: "row" }, rowName(row)),
-    ...tested.map((other) => cell(tests.of(row.index, other.index))),
+    ...tested.map((other) => matrixCell(tests.of(row.index, other.index))),
   ];
   const table = make(
     "table",
@@ -21,17 +20,21 @@ function matrixFigure(rows, key) {
   return figure("matrix", title, matrixNote(tests), scrolling(table, title), true);
 }
 
-function matrixNote(tests) {
-  if (!tests.separable)
-    return (
-      "Tracks on which the row beats the column, of those on which they differ; below, the " +
-      "difference (Hodges and Lehmann) of the row, in the unit of the score. No pair can be " +
-      "significant on so few tracks."
+function matrixNote({ pools }) {
+  const counts = (isSeparable) => pools.filter((pool) => pool.separable === isSeparable).length;
+  const notes = [];
+  if (counts(true))
+    notes.push(
+      "p-values of the paired test over tracks (Wilcoxon; for an average a paired bootstrap), " +
+        "Holm-corrected for all pairs of the rows tested, shown or not; marked where the row " +
+        "beats the column at 0.05.",
     );
-  return (
-    "p-values of the paired Wilcoxon test over tracks, Holm-corrected for all pairs of the " +
-    `${tests.rows.length} rows tested, shown or not; marked where the row beats the column at 0.05.`
-  );
+  if (counts(false))
+    notes.push(
+      "Where the tracks are too few for any p: on how many of them the row beats the column, " +
+        "of those on which they differ, and the median difference (Hodges and Lehmann).",
+    );
+  return notes.join(" ");
 }
 
 function scrolling(content, label) {
@@ -40,18 +43,22 @@ function scrolling(content, label) {
 }
 
 function pairTitle(pair) {
-  const interval = `${gapText(pair.low)} to ${gapText(pair.high)}`;
-  return `wins ${pair.wins}, losses ${pair.losses}; difference ${gapText(pair.gap)} (${interval})`;
+  const range = rangeOfGap(pair);
+  const interval = range ? ` (${range})` : "";
+  return `wins ${pair.wins}, losses ${pair.losses}; difference ${gapText(pair.gap)}${interval}`;
+}
+
+function matrixCell(pair) {
+  if (!pair) return make("td", {}, "–");
+  return pair.separable ? pCell(pair) : winsCell(pair);
 }
 
 function pCell(pair) {
-  if (!pair) return make("td", {}, "–");
   const text = pText(pair.p) + (pair.isBetter ? " ▲" : "");
   return make("td", { class: pair.isBetter ? "win" : "", title: pairTitle(pair) }, text);
 }
 
 function winsCell(pair) {
-  if (!pair) return make("td", {}, "–");
   const ahead = pair.wins > pair.losses;
   const wins = `${pair.wins} of ${pair.wins + pair.losses}`;
   const gap = make("span", { class: "small" }, gapText(pair.gap));
@@ -78,9 +85,9 @@ function againstFigure(rows, key) {
   const title = `${key}: against ${rowName(one)}`;
   const note =
     `Wins: tracks on which the row beats ${rowName(one)}. Difference: Hodges and Lehmann's ` +
-    "median of paired differences, row minus chosen row. p: paired Wilcoxon test, as it is and " +
-    `Holm-corrected for all ${others.length} rows tested against the chosen one.`;
-  return figure("against", title, note, scrolling(make("table", {}, ...parts), title));
+    "median of paired differences, row minus chosen row. p: paired test over tracks, as it is " +
+    `and Holm-corrected for all ${others.length} rows tested against the chosen one.`;
+  return figure("against", title, note, scrolling(make("table", { class: "against" }, ...parts), title), true);
 }
 
 function againstLine(row, tests, one, corrected) {
@@ -91,7 +98,7 @@ function againstLine(row, tests, one, corrected) {
     pair.wins,
     pair.losses,
     gapText(pair.gap),
-    `${gapText(pair.low)} to ${gapText(pair.high)}`,
+    rangeOfGap(pair),
     pText(pair.raw),
     pText(corrected) + mark,
   ];

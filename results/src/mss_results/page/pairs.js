@@ -2,17 +2,30 @@
 
 const LEVEL = 0.05;
 
+// Rows scored on the same tracks form a pool; most columns have one.
+const poolsOf = (board, key) => {
+  const first = board.columns[key];
+  return first ? [first, ...(first.more ?? [])] : [];
+};
+
 // The column's tests: `rows` are indices; `of(i, j)` is the comparison as seen from row i.
 function testsOf(board, key) {
-  const column = board.columns[key] ?? { rows: [], pairs: [], tracks: 0, separable: false };
+  const pools = poolsOf(board, key);
   const known = new Map();
-  for (const [better, worse, p, tracks, wins, losses, gap, low, high, raw] of column.pairs) {
-    const seen = { p, raw, tracks, wins, losses, gap, low, high, isBetter: p < LEVEL };
-    const turned = { wins: losses, losses: wins, gap: -gap, low: -high, high: -low };
-    known.set(`${better} ${worse}`, seen);
-    known.set(`${worse} ${better}`, { ...seen, ...turned, isBetter: false });
+  for (const { pairs, separable } of pools) {
+    for (const pair of pairs) keepPair(known, pair, separable);
   }
-  return { ...column, of: (one, other) => known.get(`${one} ${other}`) };
+  const rows = pools.flatMap((pool) => pool.rows);
+  return { pools, rows, of: (one, other) => known.get(`${one} ${other}`) };
+}
+
+function keepPair(known, pair, separable) {
+  const [better, worse, p, tracks, wins, losses, gap, low, high, raw] = pair;
+  const minus = (value) => (value === null ? null : -value);
+  const seen = { p, raw, tracks, wins, losses, gap, low, high, separable, isBetter: p < LEVEL };
+  const turned = { wins: losses, losses: wins, gap: minus(gap), low: minus(high), high: minus(low) };
+  known.set(`${better} ${worse}`, seen);
+  known.set(`${worse} ${better}`, { ...seen, ...turned, isBetter: false });
 }
 
 // Holm's step-down adjusted p-values, in the order of `ps`.
@@ -29,18 +42,23 @@ function holm(ps) {
 
 const pText = (p) => (p < 0.001 ? "<0.001" : fixed(p, 3));
 
-const gapText = (gap) => `${gap < 0 ? "" : "+"}${fixed(gap)}`;
+const gapText = (gap) => (gap === null ? "" : `${gap < -0.005 ? "" : "+"}${fixed(gap)}`);
+
+const rangeOfGap = ({ low, high }) => (low === null ? "" : `${gapText(low)} to ${gapText(high)}`);
 
 // What must be said where ranks can't be.
 function separation(board, key) {
-  const { rows, tracks, separable, friedman } = testsOf(board, key);
-  if (separable || rows.length < 2) return "";
-  const overall =
-    friedman === null ? "" : ` Friedman's test over all of them gives p = ${pText(friedman)}.`;
-  return (
-    `${counted(tracks, "track")} cannot separate any two of ${counted(rows.length, "row")}, ` +
-    `so there are no ranks in ${key}.${overall} Wins and differences are shown instead.`
-  );
+  return poolsOf(board, key)
+    .filter(({ rows, separable }) => !separable && rows.length > 1)
+    .map(({ rows, tracks, friedman }) => {
+      const overall =
+        friedman === null ? "" : ` Friedman's test over all of them gives p = ${pText(friedman)}.`;
+      return (
+        `${counted(tracks, "track")} cannot separate any two of ${counted(rows.length, "row")}, ` +
+        `so there are no ranks in ${key}.${overall} Wins and differences are shown instead.`
+      );
+    })
+    .join(" ");
 }
 
 // Maximal sets of rows of which no two differ significantly (Bron and Kerbosch, with pivot).

@@ -38,7 +38,7 @@ function stemTable(board, metric, row) {
     ["95 % interval", (cell) => rangeText(cell.low, cell.high)],
     ["range over seeds", (cell) => rangeText(...(cell.range ?? [null, null]))],
     ["claimed", (cell) => measure(cell.claimed, 3)],
-    ["measured - claimed", (cell, key) => measure(differenceOf(row, key), 3)],
+    ["difference", (cell, key) => measure(differenceOf(row, key), 3)],
     ["rank", rankText],
     ["tracks", (cell) => (cell.tracks === null ? "" : String(cell.tracks))],
   ];
