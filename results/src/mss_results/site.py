@@ -194,7 +194,8 @@ def _thousandths(value: float) -> float | None:
 
 
 def _row(board: Board, row: Row, claim: int | None, paths: SitePaths) -> dict[str, Json]:
-    claimed = {} if claim is None else board.rows[claim].cells
+    stated = row if claim is None else board.rows[claim]  # what a run leaves open, its claim says
+    claimed = {} if claim is None else stated.cells
     keys = [(stem, metric) for metric in board.metrics for stem in board.stems]
     shown = [key for key in keys if key in row.cells or key in claimed]
     return {
@@ -204,9 +205,9 @@ def _row(board: Board, row: Row, claim: int | None, paths: SitePaths) -> dict[st
         "run": row.run,
         "notRun": row.not_run,
         "variant": row.is_variant,
-        "extra": row.extra_data,
+        "extra": row.extra_data or stated.extra_data,
         "contaminated": None if row.contaminated is None else len(row.contaminated),
-        "parameters": row.parameters,
+        "parameters": row.parameters or stated.parameters,
         "gmac": row.cost.gmac_per_second,
         "factor": row.cost.real_time_factor,
         "memory": row.cost.peak_memory_bytes,
@@ -256,7 +257,7 @@ def _measured(board: Board, row: Row, paths: SitePaths) -> dict[str, Json]:
     """What only a run has: provenance, score files, frames, audio."""
     run, scores = row.made_by, row.scores
     if run is None or scores is None:
-        return {"facts": [], "files": [], "frames": None, "audio": {}}
+        return {"facts": [], "files": [], "frames": None, "audio": {}, "runs": []}
     folder = run.folder / scores.label / "test"
     return {
         "facts": [[label, text] for label, text in _facts(row).items() if text],

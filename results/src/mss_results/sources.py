@@ -53,9 +53,9 @@ class Source:
             return ""
         place = {"article": "journal", "inproceedings": "booktitle"}.get(self.type, "howpublished")
         fields = {
-            "author": self.authors,
-            "title": self.title and f"{{{self.title}}}",
-            place: self.venue,
+            "author": _tex(self.authors),
+            "title": self.title and f"{{{_tex(self.title)}}}",
+            place: _tex(self.venue),
             "year": str(self.year),
             "doi": self.doi,
             "eprint": self.arxiv,
@@ -64,6 +64,10 @@ class Source:
         }
         lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
         return "\n".join([f"@{self.type or 'misc'}{{{self.key},", *lines, "}"])
+
+
+def _tex(text: str) -> str:
+    return re.sub(r"([&%$#_])", r"\\\1", text)
 
 
 def read_sources(file: Path) -> tuple[Source, ...]:

@@ -76,6 +76,11 @@ def visit(
         context.close()
 
 
+def ready(page: object) -> None:
+    """Wait until the board that was asked for is shown."""
+    page.locator("#main:not([aria-busy]) #table table").wait_for()
+
+
 def _listen(opened: Visit) -> None:
     page = opened.page
     page.on("request", lambda request: opened.requests.append(request.url))
@@ -98,7 +103,7 @@ def pictures(chromium: object, index: Path, out: Path, anchor: str = "") -> list
         for dark in (False, True):
             stem = f"{name}-{'dark' if dark else 'light'}"
             with visit(chromium, index, size, dark, anchor) as opened:
-                opened.page.locator("#table tbody tr").first.wait_for()
+                ready(opened.page)
                 made += _pair(opened.page, out, stem)
     return made
 

@@ -45,9 +45,7 @@ function boxOf(row, key) {
     .filter(([value]) => value !== null);
   const values = scored.map(([value]) => value).sort((a, b) => a - b);
   const [q1, q2, q3] = [0.25, 0.5, 0.75].map((share) => quartile(values, share));
-  const reach = 1.5 * (q3 - q1);
-  const low = values.find((value) => value >= q1 - reach);
-  const high = values.findLast((value) => value <= q3 + reach);
+  const [low, high] = whiskers(values);
   return { row, scored, q1, q2, q3, low, high };
 }
 

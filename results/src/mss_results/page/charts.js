@@ -156,6 +156,15 @@ function isApart(one, other) {
   );
 }
 
+// The furthest values within 1.5 box lengths, of numbers in order.
+function whiskers(sorted) {
+  const [q1, q3] = [0.25, 0.75].map((share) => quartile(sorted, share));
+  const reach = 1.5 * (q3 - q1);
+  const low = sorted.find((value) => value >= q1 - reach);
+  const high = sorted.findLast((value) => value <= q3 + reach);
+  return [low, high];
+}
+
 function quartile(sorted, share) {
   const position = (sorted.length - 1) * share;
   const low = Math.floor(position);

@@ -5,12 +5,14 @@ function columnsOf(board, metric, stem) {
   const stems = [lead, ...board.stems.filter((name) => name !== lead)];
   return [
     rankColumn(`${stem} ${metric}`, stem),
-    { ...text("method", rowName), name: true },
+    { ...text("method", fullName), name: true },
     ...stems.map((name) => stemColumn(name, metric)),
     ...detailColumns(`${stem} ${metric}`, stem),
     ...factColumns(),
   ];
 }
+
+const fullName = (row) => [row.method, row.run || row.recipe].filter(Boolean).join(" ");
 
 const text = (title, get) => ({ title, get, number: false, first: 1, sortable: true });
 
@@ -40,19 +42,15 @@ function rankText(cell) {
 
 function detailColumns(key, stem) {
   const cell = (row) => row.cells[key];
-  const signed = (value) => `${value < 0.005 ? "" : "+"}${fixed(value)}`;
   const detail = (column) => ({ ...column, below: stem, sortable: false });
   const range = (low, high) => (low === null ? "" : `${fixed(low)} to ${fixed(high)}`);
   return [
     detail(text("95 % interval", (row) => range(cell(row)?.low ?? null, cell(row)?.high))),
-    detail(number("claimed", (row) => claimOf(row, key), (value) => fixed(value))),
+    detail(number("claimed", (row) => cell(row)?.claimed ?? null, (value) => fixed(value))),
     detail(number("difference", (row) => differenceOf(row, key), signed)),
     detail(text("seeds", (row) => seedsText(row, cell(row)))),
   ];
 }
-
-const claimOf = (row, key) =>
-  row.kind === "claimed" ? (row.cells[key]?.value ?? null) : (row.cells[key]?.claimed ?? null);
 
 function differenceOf(row, key) {
   const cell = row.cells[key];

@@ -23,6 +23,10 @@ function fixed(value, digits = 2) {
   return Number(text) === 0 ? text.replace("-", "") : text;
 }
 
+// A difference with its sign.
+const signed = (value, digits = 2) =>
+  `${value > 0 && Number(value.toFixed(digits)) ? "+" : ""}${fixed(value, digits)}`;
+
 function millions(count) {
   return count === null ? "" : `${fixed(count / 1e6)} M`;
 }

@@ -97,11 +97,11 @@ function renderPlots(rows) {
   const { metric, stem } = chosen;
   const key = `${stem} ${metric}`;
   const figures = [
+    againstFigure(rows, key), // first what was asked for
+    pairFigure(key, part),
     boxFigure(rows, key, whole),
     ...groupFigures(rows, key, whole),
     matrixFigure(rows, key),
-    againstFigure(rows, key),
-    pairFigure(key, part),
     heatFigure(rows, key, whole),
     costFigure(
       rows, key, "parameters", (row) => row.parameters && row.parameters / 1e6,

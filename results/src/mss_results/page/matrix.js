@@ -25,9 +25,8 @@ function matrixNote({ pools }) {
   const notes = [];
   if (counts(true))
     notes.push(
-      "p-values of the paired test over tracks (Wilcoxon; for an average a paired bootstrap), " +
-        "Holm-corrected for all pairs of the rows tested, shown or not; marked where the row " +
-        "beats the column at 0.05.",
+      "p-values of the paired test over tracks, Holm-corrected for all pairs of the rows tested, " +
+        "shown or not; marked where the row beats the column at 0.05.",
     );
   if (counts(false))
     notes.push(

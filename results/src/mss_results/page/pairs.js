@@ -40,11 +40,11 @@ function holm(ps) {
   return adjusted;
 }
 
-const pText = (p) => (p < 0.001 ? "<0.001" : fixed(p, 3));
+const pText = (p, equals = "") => (p < 0.001 ? "< 0.001" : equals + fixed(p, 3));
 
-const gapText = (gap) => (gap === null ? "" : `${gap < -0.005 ? "" : "+"}${fixed(gap)}`);
+const gapText = (gap) => (gap === null ? "" : signed(gap));
 
-const rangeOfGap = ({ low, high }) => (low === null ? "" : `${gapText(low)} to ${gapText(high)}`);
+const rangeOfGap = ({ low, high }) => (low === null ? "" : `${signed(low)} to ${signed(high)}`);
 
 // What must be said where ranks can't be.
 function separation(board, key) {
@@ -52,7 +52,7 @@ function separation(board, key) {
     .filter(({ rows, separable }) => !separable && rows.length > 1)
     .map(({ rows, tracks, friedman }) => {
       const overall =
-        friedman === null ? "" : ` Friedman's test over all of them gives p = ${pText(friedman)}.`;
+        friedman === null ? "" : ` Friedman's test that all score alike: p ${pText(friedman, "= ")}.`;
       return (
         `${counted(tracks, "track")} cannot separate any two of ${counted(rows.length, "row")}, ` +
         `so there are no ranks in ${key}.${overall} Wins and differences are shown instead.`

@@ -16,6 +16,7 @@ function openRow(row, key = `${chosen.stem} ${chosen.metric}`) {
     stemTable(board, metric, row),
     row.run ? runFacts(row) : "",
     publishedFacts(row, key),
+    againstButton(row),
     row.run ? trackTable(board, metric, row) : "",
     make("div", { id: "track", "aria-live": "polite" }),
   );
@@ -30,6 +31,19 @@ const facts = (pairs) =>
     ...pairs.flatMap(([label, content]) => [make("dt", {}, label), make("dd", {}, content)]),
   );
 
+function againstButton(row) {
+  const { board, metric, stem } = chosen;
+  if (!testsOf(board, `${stem} ${metric}`).rows.includes(row.index)) return "";
+  const act = async () => {
+    byId("run").close();
+    await change({ reference: row.id });
+    byId("plots").scrollIntoView();
+    byId("against").focus();
+  };
+  const text = "Test the other rows against this one";
+  return make("button", { type: "button", class: "plain", onclick: act }, text);
+}
+
 // The row's cells under one metric, a line per stem.
 function stemTable(board, metric, row) {
   const stems = board.stems.filter((stem) => row.cells[`${stem} ${metric}`]);
@@ -38,7 +52,7 @@ function stemTable(board, metric, row) {
     ["95 % interval", (cell) => rangeText(cell.low, cell.high)],
     ["range over seeds", (cell) => rangeText(...(cell.range ?? [null, null]))],
     ["claimed", (cell) => measure(cell.claimed, 3)],
-    ["difference", (cell, key) => measure(differenceOf(row, key), 3)],
+    ["difference", (cell, key) => gapCell(differenceOf(row, key))],
     ["rank", rankText],
     ["tracks", (cell) => (cell.tracks === null ? "" : String(cell.tracks))],
   ];
@@ -57,6 +71,8 @@ function stemTable(board, metric, row) {
   const parts = [make("thead", {}, make("tr", {}, ...titles)), make("tbody", {}, ...lines)];
   return scrolling(make("table", {}, ...parts), `${metric} of ${rowName(row)}`);
 }
+
+const gapCell = (gap) => (gap === null ? "" : signed(gap, 3));
 
 const rangeText = (low, high) =>
   low === null ? "" : `${fixed(low, 3)} to ${fixed(high, 3)}`;
@@ -85,9 +101,12 @@ function runFacts(row) {
     label,
     coded.includes(label) ? make("code", {}, text) : text,
   ]);
-  if (row.seeds?.length > 1) pairs.push(["seeds", row.seeds.join(", ")]);
   if (row.ours !== null) pairs.push(["recipe values not in paper or code", String(row.ours)]);
-  pairs.push(["record", make("a", { href: row.record }, "run.json")]);
+  const records = row.runs.length ? row.runs : [{ run: "run.json", record: row.record }];
+  const link = ({ run, record }) => make("a", { href: record }, run);
+  pairs.push(["record", make("span", {}, ...spaced(records.map(link)))]);
+  if (row.runs.length)
+    pairs.push(["several seeds", `files and frames below are those of ${row.runs[0].run}`]);
   return facts(pairs);
 }
 

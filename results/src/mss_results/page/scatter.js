@@ -30,14 +30,14 @@ function costFigure(rows, key, name, get, label, width) {
   return figure(name.replace(/\W/g, "-"), title, "Filled: measured; ring: claimed.", drawing);
 }
 
-// Equal axes and the diagonal.
-function diagonalPlot(width, values, description, labels, points) {
+// Equal axes and the diagonal; points beyond the axes stand at their ends.
+function diagonalPlot(width, ends, description, labels, points) {
   const box = squareBox(width);
-  const ends = padded(values, 0.08);
+  const within = (value) => Math.max(ends[0], Math.min(ends[1], value));
   const x = scaleOf(...ends, box.left, box.right);
   const y = scaleOf(...ends, box.bottom, box.top);
   const line = { x1: x(ends[0]), y1: y(ends[0]), x2: x(ends[1]), y2: y(ends[1]) };
-  const placed = points.map((point) => ({ ...point, x: x(point.at[0]), y: y(point.at[1]) }));
+  const placed = points.map((point) => ({ ...point, x: x(within(point.at[0])), y: y(within(point.at[1])) }));
   return picture(
     width,
     SIZE.height,
@@ -65,32 +65,42 @@ function claimFigure(rows, metric, width) {
   const title = `${metric}: measured against claimed`;
   const note = "All stems that a run measures and a paper claims; on the line, both agree.";
   const text = `${title}: ${points.length} values; the table holds them.`;
-  const values = points.flatMap(({ at }) => at);
-  const drawing = diagonalPlot(width, values, text, ["claimed", "measured"], points);
+  const ends = padded(points.flatMap(({ at }) => at), 0.08);
+  const drawing = diagonalPlot(width, ends, text, ["claimed", "measured"], points);
   return figure("claims", title, note, drawing);
 }
 
 function pairFigure(key, width) {
   const { board, pair } = chosen;
   const [one, two] = pair.map((id) => board.shown.find((row) => row.id === id));
-  if (!one || !two) return null;
-  const scores = new Map(two.tracks.map((track, index) => [track, two.songs[key]?.[index] ?? null]));
-  const points = one.tracks
-    .map((track, index) => [track, one.songs[key]?.[index] ?? null, scores.get(track) ?? null])
-    .filter(([, first, second]) => first !== null && second !== null)
-    .map(([track, first, second]) => ({
-      row: two,
-      at: [first, second],
-      text: `${track}: ${rowName(one)} ${fixed(first)}, ${rowName(two)} ${fixed(second)}`,
-    }));
+  const points = one && two ? commonTracks(one, two, key) : [];
   if (!points.length) return null;
-  const wins = (test) => points.filter(({ at }) => test(at[0], at[1])).length;
-  const [over, under] = [wins((x, y) => y > x), wins((x, y) => y < x)];
+  const span = [0, 1].map((axis) => whiskers(points.map(({ at }) => at[axis]).sort((a, b) => a - b)));
+  const ends = padded(span.flat(), 0.08);
+  const isOutside = (value) => value < ends[0] || value > ends[1];
+  const clipped = points.filter(({ at }) => at.some(isOutside)).length;
   const title = `${key}: ${rowName(two)} against ${rowName(one)}`;
-  const note =
-    `A dot is a track. ${rowName(two)} is better on ${over} of ${counted(points.length, "track")} ` +
-    `(above the line), ${rowName(one)} on ${under} (below), equal on ${points.length - over - under}.`;
-  const values = points.flatMap(({ at }) => at);
-  const drawing = diagonalPlot(width, values, `${title}. ${note}`, [rowName(one), rowName(two)], points);
+  const beyond = `${counted(clipped, "track")} beyond the axes drawn at their ends.`;
+  const note = [winsText(one, two, points), clipped ? beyond : ""].filter(Boolean).join(" ");
+  const labels = [rowName(one), rowName(two)];
+  const drawing = diagonalPlot(width, ends, `${title}. ${note}`, labels, points);
   return figure("paired", title, note, drawing);
+}
+
+function commonTracks(one, two, key) {
+  const score = (row, index) => row.songs[key]?.[index] ?? null;
+  const others = new Map(two.tracks.map((track, index) => [track, score(two, index)]));
+  return one.tracks
+    .map((track, index) => ({ track, row: two, at: [score(one, index), others.get(track) ?? null] }))
+    .filter(({ at }) => !at.includes(null))
+    .map((point) => ({ ...point, text: `${point.track}: ${fixed(point.at[0])} across, ${fixed(point.at[1])} up` }));
+}
+
+function winsText(one, two, points) {
+  const over = points.filter(({ at }) => at[1] > at[0]).length;
+  const under = points.filter(({ at }) => at[1] < at[0]).length;
+  return (
+    `A dot is a track. ${rowName(two)} is better on ${over} of ${counted(points.length, "track")} ` +
+    `(above the line), ${rowName(one)} on ${under} (below), equal on ${points.length - over - under}.`
+  );
 }

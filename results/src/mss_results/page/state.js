@@ -1,5 +1,5 @@
 // What is chosen, and how it stands in the address:
-// #board/metric?stem=bass&sort=-year&text=tak&extra=no&since=2018&hide=claimed+variant&...
+// #board/metric?sort=-bass&text=tak&extra=no&since=2018&hide=claimed+variant&...
 
 const KINDS = ["measured", "claimed", "oracle", "baseline", "variant"];
 
@@ -15,9 +15,12 @@ const chosen = {
 
 function addressOf() {
   const { board, metric, stem, sort, filter, reference, pair } = chosen;
+  const isLead = stem === board.leads[metric];
+  const isByStem = sort.title === stem;
+  const isUsual = isLead && isByStem && sort.direction < 0;
   const parts = {
-    stem: stem === board.leads[metric] ? "" : stem,
-    sort: isUsualSort() ? "" : (sort.direction < 0 ? "-" : "") + sort.title,
+    stem: isLead || isByStem ? "" : stem,
+    sort: isUsual ? "" : (sort.direction < 0 ? "-" : "") + sort.title,
     text: filter.text,
     extra: filter.extra,
     since: filter.since,
@@ -30,8 +33,6 @@ function addressOf() {
   const text = query.toString();
   return `#${board.name}/${encodeURIComponent(metric)}${text ? `?${text}` : ""}`;
 }
-
-const isUsualSort = () => chosen.sort.title === chosen.stem && chosen.sort.direction < 0;
 
 function readAddress() {
   const [path, query] = location.hash.slice(1).split("?");

@@ -53,23 +53,28 @@ function cellOf(row, column) {
   if (column.key) return td(valueButton(row, column));
   if (column.links) return td(...linksOf(row).flatMap((link) => [link, " "]));
   if (column.title === "kind") return td(kindTag(row));
-  return td(textOf(column, row));
+  const text = textOf(column, row);
+  return column.number ? td(text) : td(make("span", { class: "short", title: text }, text));
 }
 
 function nameCell(row) {
-  const lead = rowName(row) === row.method ? row.recipe : row.run || row.method;
-  const main = row.run ? row.method : rowName(row);
+  const detail = row.run || row.recipe;
+  const small = detail && detail !== row.method;
   const open = {
     type: "button",
     class: "open",
-    title: `${rowName(row)}: open ${row.run ? "the run" : "the source"}`,
+    title: `${fullName(row)}: open ${row.run ? "the run" : "the source"}`,
     onclick: () => openRow(row),
   };
-  const small = lead && lead !== main ? make("span", { class: "small" }, ` ${lead}`) : "";
   return make(
     "th",
     { scope: "row", class: "name" },
-    make("div", {}, make("button", open, main, small), ...marksOf(row)),
+    make(
+      "div",
+      {},
+      make("button", open, row.method, small ? make("span", { class: "small" }, ` ${detail}`) : ""),
+      ...marksOf(row),
+    ),
   );
 }
 
@@ -98,7 +103,7 @@ function valueButton(row, column) {
   const claimed = cell.claimed === null ? "" : `claimed ${fixed(cell.claimed)}`;
   const value = cell.value === null ? (claimed ? "–" : "no score") : fixed(cell.value);
   const beside =
-    gap === null ? claimed : `${claimed}, measured ${value}, difference ${fixed(gap)}`;
+    gap === null ? claimed : `${claimed}, measured ${value}, difference ${signed(gap)}`;
   const label = [`${rowName(row)}, ${column.key}: ${value}`, beside].filter(Boolean).join("; ");
   const open = { type: "button", class: "cell", title: label, "aria-label": label };
   return make("button", { ...open, onclick: () => openRow(row, column.key) }, value);
