@@ -168,6 +168,17 @@ def test_a_claimed_value_that_was_not_measured_stays_in_the_row(repo, folders, o
     assert (cell["value"], cell["claimed"]) == (None, 3.0)
 
 
+def test_frames_need_not_be_committed_but_must_not_differ(repo, capsys):
+    runs = build(repo) / "runs"
+    frames = sorted(runs.iterdir())
+    assert len(frames) == 3
+    frames[0].unlink()
+    assert main(["verify", "--repo", str(repo)]) == 0
+    frames[1].write_text("keepFrames();\n")
+    assert main(["verify", "--repo", str(repo)]) == 2
+    assert frames[1].name in capsys.readouterr().err
+
+
 def test_estimates_are_linked_where_they_are(repo, tmp_path, capsys):
     place = tmp_path / "sounds & more" / "demo_small" / "ours" / "seed0" / "a"
     place.mkdir(parents=True)

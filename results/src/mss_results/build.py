@@ -33,6 +33,11 @@ class Paths:
     def leaderboard(self) -> Path:
         return self.out / "leaderboard.csv"
 
+    @property
+    def frames(self) -> Path:
+        """The page's scripts of frames: a copy of the score files that is not committed."""
+        return self.out / "site" / "runs"
+
 
 def read_boards(paths: Paths) -> tuple[Board, ...]:
     """Read all inputs into boards; errors as in read_runs, read_claims and build_boards."""
