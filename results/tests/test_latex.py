@@ -19,11 +19,11 @@ def boards_of(repo):
 
 def test_a_board_is_a_booktabs_table_with_marks_below_a_rule(repo):
     lines = latex(boards_of(repo)["demo_small--bsseval_v4@1"]).splitlines()
-    begin = lines.index(r"\begin{tabular}{lllllrrrrrrrr}")
+    begin = lines.index(r"\begin{tabular}{lllllrrrrrrrrr}")
     assert lines[begin + 1 : begin + 4] == [
         r"\toprule",
         r"{}method & recipe & kind & run & extra data & vocals & drums & bass & other & average & "
-        r"tracks & parameters & ours \\",
+        r"seeds & tracks & parameters & ours \\",
         r"\midrule",
     ]
     assert lines[begin + 4].startswith("{}ours & demo & measured & seed0 & no & 2.00 & 3.00 &")

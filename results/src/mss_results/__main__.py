@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mss_results.build import Paths, plan, read_boards, write
-from mss_results.markdown import terminal
+from mss_results.build import Paths, plan, read_boards, replace_files, write
 from mss_results.museval_import import Origin, import_museval
 from mss_results.read import KINDS
 from mss_results.recheck import recheck
+from mss_results.show import Choice, draw, show
 from mss_results.verify import verify
 
 
@@ -40,7 +40,7 @@ def _run(chosen: argparse.Namespace, paths: Paths) -> None:
         cells = recheck(paths.leaderboard, paths.scores, chosen.cells, chosen.seed)
         print(f"{files} files match the inputs; {cells} cells match a recomputation from the JSON")
     else:
-        _show(paths, chosen.dataset, chosen.protocol)
+        _show(paths, chosen)
 
 
 def _import(chosen: argparse.Namespace, arguments: Sequence[str] | None) -> None:
@@ -71,19 +71,20 @@ def _build(paths: Paths) -> None:
     print(f"{len(contents)} files are up to date")
 
 
-def _show(paths: Paths, dataset: str | None, protocol: str | None) -> None:
+def _show(paths: Paths, chosen: argparse.Namespace) -> None:
+    choice = Choice(
+        dataset=chosen.dataset,
+        protocol=chosen.protocol,
+        metric=chosen.metric,
+        stem=chosen.stem,
+        against=chosen.against,
+    )
     boards = read_boards(paths)
-    wanted = [
-        board
-        for board in boards
-        if dataset in (None, board.dataset) and protocol in (None, board.protocol)
-    ]
-    if not wanted:
-        names = ", ".join(board.name for board in boards) or "none"
-        raise ValueError(
-            f"no board for --dataset {dataset} --protocol {protocol}: there are {names}"
-        )
-    print("\n\n".join(terminal(board) for board in wanted), end="")
+    if chosen.diagram is None:
+        print(show(boards, choice), end="")
+    else:
+        replace_files({chosen.diagram: draw(boards, choice).encode("utf-8")})
+        print(f"wrote {chosen.diagram}")
     sys.stdout.flush()
 
 
@@ -125,6 +126,14 @@ def _parser() -> argparse.ArgumentParser:
             verb.set_defaults(splice=(), out=None, audio=None)
             verb.add_argument("--dataset", help="only boards of this data set")
             verb.add_argument("--protocol", help="only boards of this protocol id")
+            verb.add_argument("--metric", help="only this metric")
+            verb.add_argument("--stem", help="compare rows in this column (the main one)")
+            verb.add_argument(
+                "--against", metavar="METHOD/RUN", help="compare all rows with this one"
+            )
+            verb.add_argument(
+                "--diagram", type=Path, metavar="FILE.svg", help="draw the column instead"
+            )
         else:
             _add_outputs(verb)
         if name == "verify":

@@ -75,9 +75,18 @@ def stale(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
 def write(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
     """Write files that differ, remove stale ones, and return both; on error, change nothing."""
     changed = [file for file, content in contents.items() if _bytes(file) != content]
+    replace_files({file: contents[file] for file in changed})
+    removed = stale(paths, contents)
+    for file in removed:
+        file.unlink()
+    return changed + removed
+
+
+def replace_files(contents: Mapping[Path, bytes]) -> None:
+    """Write all files under other names, then rename them; on error, change nothing."""
     partial: dict[Path, Path] = {}
     try:
-        for file in changed:
+        for file in contents:
             target = file.resolve()  # replace the target of a symlink, not the link
             target.parent.mkdir(parents=True, exist_ok=True)
             partial[target] = target.with_name(f".{target.name}.{os.getpid()}.partial")
@@ -89,10 +98,6 @@ def write(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
     finally:
         for temporary in partial.values():
             temporary.unlink(missing_ok=True)
-    removed = stale(paths, contents)
-    for file in removed:
-        file.unlink()
-    return changed + removed
 
 
 def _read(readme: Path) -> str:

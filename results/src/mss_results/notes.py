@@ -64,7 +64,7 @@ def _unseparated(board: Board, rows: Sequence[Row]) -> list[str]:
     for metric in board.metrics:
         for column in board.columns.get(board.lead(metric), ()):
             if not column.is_separable and ids & set(column.rows):
-                text = f"{metric} {p_value(column.friedman)}"
+                text = f"{p_value(column.friedman)} ({metric})"
                 found.setdefault(_too_few(column), []).append(text if column.friedman else "")
     return [
         f"{sentence}; Friedman's p that all score alike: {', '.join(ps)}." if any(ps) else sentence
