@@ -47,7 +47,7 @@ def test_building_twice_changes_nothing_and_leaves_no_partial_file(repo, capsys)
     capsys.readouterr()
     build(repo)
     assert contents(repo) == first
-    assert capsys.readouterr().out == "12 files are up to date\n"
+    assert capsys.readouterr().out == "14 files are up to date\n"
 
 
 def test_readmes_of_packages_are_spliced_and_others_left_alone(repo):
@@ -85,7 +85,7 @@ def test_verify_accepts_what_build_wrote(repo, capsys):
     capsys.readouterr()
     assert main(["verify", "--repo", str(repo)]) == 0
     assert capsys.readouterr().out == (
-        "12 files match the inputs; 15 cells match a recomputation from the JSON\n"
+        "14 files match the inputs; 15 cells match a recomputation from the JSON\n"
     )
 
 
@@ -133,11 +133,13 @@ def test_verify_names_file_and_cell_of_a_changed_digit(repo, capsys, name, old, 
     assert re.search(message, fails(capsys, "verify", "--repo", repo))
 
 
-@pytest.mark.parametrize("name", ["index.html", "runs/demo_small--bsseval_v4@1--ours--seed0.js"])
+@pytest.mark.parametrize(
+    "name", ["boards/demo_small--bsseval_v4@1.js", "runs/demo_small--bsseval_v4@1--ours--seed0.js"]
+)
 def test_verify_names_what_was_changed_in_the_page(repo, capsys, name):
     build(repo)
     file = repo / "results" / "site" / name
-    old, new = ("3.0", "3.1") if name == "index.html" else ("[100]", "[101]")
+    old, new = ("3.0", "3.1") if name.startswith("boards") else ("[100]", "[101]")
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new, 1))
     sentence = fails(capsys, "verify", "--repo", repo)
@@ -173,7 +175,7 @@ def test_verify_sees_line_ends_missing_files_and_files_too_many(repo, capsys):
     [
         ("results/papers.csv", "method\n", "papers.csv: line 1 has the columns"),
         ("README.md", "<!-- results:begin demo_small--bsseval_v4@1 -->\n", "line 1 begins a board"),
-        ("results/scores/demo_small/ours/seed0/run.json", "{", "run.json: invalid JSON"),
+        ("results/scores/demo_small/ours/seed0/run.json", "{]", "run.json: invalid JSON"),
         ("results/scores/demo_small/ours/seed0/bsseval_v4/test/a.json", "{", "its SHA-256 is"),
     ],
 )
@@ -183,6 +185,24 @@ def test_bad_input_stops_with_one_sentence_and_writes_nothing(repo, capsys, name
     before = contents(repo)
     sentence = fails(capsys, "build", "--repo", repo)
     assert message in sentence and sentence.count("\n") == 1
+    assert contents(repo) == before
+
+
+@pytest.mark.parametrize("left", [None, '{"schema": 1, "kind"'])
+def test_an_interrupted_evaluation_is_said_and_does_not_stop_a_build(repo, capsys, left):
+    build(repo)
+    before = contents(repo)
+    folder = repo / "results" / "scores" / "demo_small" / "ours" / "seed1"
+    (folder / "bsseval_v4" / "test").mkdir(parents=True)
+    if left is not None:
+        (folder / "run.json").write_text(left)
+    capsys.readouterr()
+    for verb in ("build", "verify"):
+        assert main([verb, "--repo", str(repo)]) == 0
+        said = capsys.readouterr().err
+        assert f"{folder} is passed over: it has no complete run.json" in said
+        assert said.count("\n") == 1
+    (folder / "run.json").unlink(missing_ok=True)
     assert contents(repo) == before
 
 
@@ -216,7 +236,7 @@ def test_outputs_go_where_they_are_sent(repo, tmp_path):
     out = tmp_path / "out"
     before = contents(repo)
     assert main(["build", "--repo", str(repo), "--out", str(out), "--splice"]) == 0
-    assert len(list(out.rglob("*.*"))) == 11
+    assert len(list(out.rglob("*.*"))) == 13
     assert {file: content for file, content in contents(repo).items() if out not in file.parents}
     assert all(contents(repo)[file] == content for file, content in before.items())
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from score_folders import ScoreFolders, four_stems, museval_json, sha256
 
-from mss_results.read import read_runs
+from mss_results.read import find_unfinished, read_runs
 
 
 def replace_track(folders, folder, content, name="a"):
@@ -55,14 +55,17 @@ def test_a_missing_score_folder_is_named(tmp_path):
         read_runs([tmp_path / "nowhere"])
 
 
-def test_a_folder_without_run_json_is_named(folders):
-    folder = folders.write({"a": {"vocals": [1.0]}})
-    (folder / "run.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no run\.json in .*seed0: evaluate writes it"):
-        read_runs([folders.root])
+def test_an_unfinished_folder_is_passed_over_and_named(folders):
+    folders.write({"a": four_stems(1.0)}, run="whole")
+    interrupted = folders.write({"a": four_stems(1.0)}, run="interrupted")
+    (interrupted / "run.json").unlink()
+    cut = folders.write({"a": four_stems(1.0)}, run="cut")
+    (cut / "run.json").write_bytes((cut / "run.json").read_bytes()[:-30])
+    assert [run.name for run in read_runs([folders.root])] == ["whole"]
+    assert find_unfinished([folders.root]) == [cut, interrupted]
 
 
-@pytest.mark.parametrize("content", [b"", b'{"schema": 1', b"\xff", b"[" * 100_000, b"[1]"])
+@pytest.mark.parametrize("content", [b"{]", b'{"schema" 1}', b"\xff", b"[" * 100_000, b"[1]"])
 def test_a_run_json_that_is_no_object_is_named(folders, content):
     folder = folders.write({"a": {"vocals": [1.0]}})
     (folder / "run.json").write_bytes(content)
@@ -232,10 +235,10 @@ def test_runs_come_sorted_whatever_the_order_of_the_folders(folders, tmp_path):
 @pytest.mark.parametrize("reverse", [False, True])
 def test_of_two_faulty_runs_the_first_by_name_is_reported(folders, monkeypatch, reverse):
     for run in ("a", "b"):
-        (folders.write({"a": four_stems(1.0)}, run=run) / "run.json").unlink()
+        (folders.write({"a": four_stems(1.0)}, run=run) / "run.json").write_text("{]")
     real = Path.iterdir
     monkeypatch.setattr(Path, "iterdir", lambda self: iter(sorted(real(self), reverse=reverse)))
-    with pytest.raises(FileNotFoundError, match="ours/a: evaluate"):
+    with pytest.raises(ValueError, match=r"ours/a/run\.json: invalid JSON"):
         read_runs([folders.root])
 
 

@@ -8,7 +8,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import settings
+
+from mss_shared.datasets.tracks import STEMS
+from mss_shared.evaluation.protocols import find_protocol
 
 ROOT = Path(__file__).parents[2]
 TOP = {"README.md", "LICENSE", "CHANGELOG.md", "packages", "shared", "experiments", "results"}
@@ -47,13 +51,47 @@ def test_a_paper_is_registered_wherever_papers_are_listed(paper: str) -> None:
     assert paper in contracts["importlinter"]["root_packages"].split()
     assert paper in contracts["importlinter:contract:papers"]["forbidden_modules"].split()
     assert f"{paper}.model" in contracts["importlinter:contract:models"]["source_modules"].split()
-    with (ROOT / "results" / "papers.csv").open(encoding="utf-8", newline="") as file:
-        assert any(row["recipe"].startswith(f"{paper}/") for row in csv.DictReader(file))
+    claimed = {row["recipe"].split("/")[0] for row in claims()}
+    assert paper in claimed or not any(reproduced(path) for path in recipes(paper))
     assert f"packages/{paper}/README.md" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_there_is_a_paper() -> None:
     assert PAPERS
+
+
+def recipes(paper: str) -> list[Path]:
+    return sorted((ROOT / "packages" / paper / "recipes").glob("*.yaml"))
+
+
+def reproduced(recipe: Path) -> str | None:
+    return yaml.safe_load(recipe.read_text(encoding="utf-8"))["reproduces"]
+
+
+def claims() -> list[dict[str, str]]:
+    with (ROOT / "results" / "papers.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_claim_of_a_recipe_can_be_met_by_evaluating_it(paper: str) -> None:
+    """Data set, protocol id and metric of a claim are what ``evaluate`` writes for the recipe."""
+    found = recipes(paper)
+    assert found
+    written: dict[str, set[tuple[str, str]]] = {}
+    for path in found:
+        if row := reproduced(path):
+            evaluation = yaml.safe_load(path.read_text(encoding="utf-8"))["evaluation"]
+            for name in evaluation["protocols"]:
+                protocol = find_protocol(name).on(STEMS)
+                pairs = {(protocol.id, metric) for metric in protocol.metrics}
+                written.setdefault(row, set()).update(pairs)
+    claimed = {row["recipe"] for row in claims() if row["recipe"].startswith(f"{paper}/")}
+    assert claimed == set(written)
+    for row in claims():
+        if row["recipe"] in claimed:
+            assert row["dataset"] in ("musdb18", "musdb18hq"), row
+            assert (row["protocol"], row["metric"]) in written[row["recipe"]], row
 
 
 def test_the_readme_names_only_environments_that_exist() -> None:

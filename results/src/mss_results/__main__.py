@@ -2,14 +2,13 @@
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mss_results.build import Paths, plan, read_boards, replace_files, write
-from mss_results.museval_import import Origin, import_museval
-from mss_results.read import KINDS
+from mss_results.import_verb import add_import, import_scores
+from mss_results.read import find_unfinished
 from mss_results.recheck import recheck
 from mss_results.show import Choice, draw, show
 from mss_results.verify import verify
@@ -20,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         if chosen.verb == "import-museval":
-            _import(chosen, arguments)
+            import_scores(chosen)
         else:
             _run(chosen, _find_paths(chosen))
     except BrokenPipeError:
@@ -33,6 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace, paths: Paths) -> None:
+    for folder in find_unfinished(paths.scores):
+        print(
+            f"mss-results: {folder} is passed over: it has no complete run.json, so its evaluation "
+            f"was interrupted: run it again, or remove the folder",
+            file=sys.stderr,
+        )
     if chosen.verb == "build":
         _build(paths)
     elif chosen.verb == "verify":
@@ -41,21 +46,6 @@ def _run(chosen: argparse.Namespace, paths: Paths) -> None:
         print(f"{files} files match the inputs; {cells} cells match a recomputation from the JSON")
     else:
         _show(paths, chosen)
-
-
-def _import(chosen: argparse.Namespace, arguments: Sequence[str] | None) -> None:
-    typed = sys.argv[1:] if arguments is None else arguments
-    origin = Origin(
-        method=chosen.method,
-        dataset=chosen.dataset,
-        protocol=chosen.protocol,
-        run=chosen.run or chosen.protocol.split("@")[0],
-        kind=chosen.kind,
-        extra_data=chosen.extra_data,
-        command=shlex.join(["mss-results", *typed]),
-    )
-    folder = import_museval(chosen.folder, origin, chosen.scores or chosen.repo / "results/scores")
-    print(f"wrote {folder}: run mss-results build")
 
 
 def _sentence(error: Exception) -> str:
@@ -141,28 +131,8 @@ def _parser() -> argparse.ArgumentParser:
                 "--cells", type=int, default=200, help="measured cells to recompute (200)"
             )
             verb.add_argument("--seed", type=int, default=0, help="seed for choosing cells (0)")
-    _add_import(verbs)
+    add_import(verbs)
     return parser
-
-
-def _add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    text = "import museval score files of any origin into the score folders"
-    verb = verbs.add_parser("import-museval", help=text, description=text, allow_abbrev=False)
-    verb.add_argument("folder", type=Path, metavar="DIR", help="DIR/test/*.json or DIR/*.json")
-    verb.add_argument("--method", required=True, help="method that made the estimates")
-    verb.add_argument("--dataset", required=True, help="musdb18, musdb18hq, ...")
-    verb.add_argument(
-        "--protocol", required=True, help="bsseval_v4@1, sisec18@1, bsseval_v3@1 with any stems"
-    )
-    verb.add_argument("--extra-data", action="store_true", help="trained on additional data")
-    verb.add_argument(
-        "--kind", choices=KINDS, default="model", help="blind: a method without training"
-    )
-    verb.add_argument("--run", help="name of the run (the protocol id without its version)")
-    verb.add_argument("--repo", type=Path, default=Path("."), help="folder with results/ (.)")
-    verb.add_argument(
-        "--scores", type=Path, metavar="DIR", help="score folder (REPO/results/scores)"
-    )
 
 
 def _add_inputs(verb: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from mss_results.track_file import AVERAGE, KNOWN_STEMS, STEMS, Protocol
 # Papers report scores over the whole test set; fewer tracks are not comparable.
 TEST_TRACKS = {"musdb18": 50, "musdb18hq": 50}
 _METRIC_ORDER = ("SDR", "ISR", "SIR", "SAR", "uSDR", "cSDR", "SI-SDR")
+_NO_FRAMES = "frames are not here, only a value per track"
 _COMPUTED = "; mean of the four stems computed here"
 
 
@@ -101,7 +102,7 @@ def build_boards(runs: Sequence[Run], claims: Sequence[Claim]) -> tuple[Board, .
 
     Raises:
         ValueError: if a run reproduces a row that is not claimed, or two runs aggregate the same
-            protocol id differently.
+            protocol id differently or treat silence differently under it.
     """
     _check_reproduced(runs, claims)
     rows: dict[tuple[str, str], list[Row]] = {}
@@ -139,6 +140,12 @@ def _define(known: dict[Protocol, str], protocol: Protocol, run: Run) -> None:
                 f"{run.id}/run.json: protocol {protocol.id} takes the {protocol.frames} over "
                 f"frames and the {protocol.tracks} over tracks, but in {where} the {other.frames} "
                 f"and the {other.tracks}: use another protocol id for another definition"
+            )
+        if other.silence != protocol.silence:
+            raise ValueError(
+                f"{run.id}/run.json: protocol {protocol.id} says of silence {protocol.silence!r}, "
+                f"but in {where} {other.silence!r}: an id has one rule, so import or evaluate one "
+                f"of them again"
             )
     known.setdefault(protocol, run.id)
 
@@ -205,7 +212,7 @@ def _measured_row(run: Run, scores: ScoreSet) -> Row:
         fingerprint=run.fingerprint or "",
         tracks=run.tracks,
         sources=(run.id,),
-        notes=(),
+        notes=() if scores.has_frames else (_NO_FRAMES,),
         ranks={},
         made_by=run,
         scores=scores,

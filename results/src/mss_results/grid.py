@@ -39,11 +39,10 @@ def about(board: Board) -> list[str]:
     if board.protocol.endswith("_as_listed"):
         lines.append(AS_LISTED)
     if board.definitions:
-        first = board.definitions[0]
-        silence = "; ".join(dict.fromkeys(each.silence for each in board.definitions))
+        first = board.definitions[0]  # under one id, all state the same rules
         lines.append(
             f"Protocol {board.protocol}: {first.frames} over frames, then {first.tracks} over "
-            f"tracks; silence: {silence}."
+            f"tracks; silence: {first.silence}."
         )
     return lines
 

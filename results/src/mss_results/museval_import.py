@@ -1,4 +1,4 @@
-"""Imports third-party score files in museval's format as a score folder."""
+"""Adds third-party scores to the score folders, as runs with a run.json."""
 
 import hashlib
 import json
@@ -9,14 +9,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mss_results.fields import Fields, check_name, parse_object
-from mss_results.read import SCHEMA
-from mss_results.track_file import KNOWN_STEMS, STEMS, Protocol, TrackScores, parse_track
+import numpy as np
 
-METRICS = ("SDR", "ISR", "SIR", "SAR")
-_FRAME_SECONDS = 1.0
-_ID = re.compile(r"(?P<name>bsseval_v[34])(\.(?P<stems>[a-z+]+))?@1|(?P<sisec>sisec18)@1")
-_SILENCE = "a frame in which a stem's reference or estimate is silent is NaN for all stems"
+from mss_results import track_table
+from mss_results.fields import check_name
+from mss_results.museval_files import METRICS, Source
+from mss_results.read import SCHEMA
+from mss_results.track_file import KNOWN_STEMS, STEMS, TrackScores
+
+_ID = re.compile(
+    r"(?P<name>bsseval_v[34]|(?P<sisec>sisec18))(?P<museval>\.museval)?(\.(?P<stems>[a-z+]+))?@1"
+)
+# One id, one rule: these are the rules of mss-eval and of museval, word for word in all runs.
+SILENCE = (
+    "a frame in which a stem's reference or estimate is silent is NaN for all stems; a stem whose "
+    "reference or estimate is silent over the whole track is NaN and does not make the others so"
+)
+MUSEVAL_SILENCE = (
+    "a frame in which a stem's reference or estimate is silent is NaN for all stems, also if it is "
+    "silent over the whole track"
+)
+_LONGEST = 255  # bytes in a file's name
+_TEMPORARY = 30  # bytes that a file's temporary name adds
 
 
 @dataclass(frozen=True)
@@ -35,81 +49,100 @@ class Origin:
     command: str
 
 
-def import_museval(folder: Path, origin: Origin, scores: Path) -> Path:
-    """Copy track files, byte for byte, into a new run with a run.json; return its folder.
+@dataclass(frozen=True)
+class NewRun:
+    """A run that has been checked and can be written: its folder, run.json and score files."""
+
+    folder: Path
+    record: Mapping[str, object]
+    label: str
+    files: Mapping[str, bytes]
+
+
+def plan_import(source: Source, origin: Origin, scores: Path, per_track: bool) -> NewRun:
+    """Check one system and compose its run; nothing is written.
 
     Args:
-        folder: holds test/**/*.json, as museval's stores do, or *.json if there is no test folder.
+        source: its scores.
         origin: name and properties of the run.
         scores: the score folder to add the run to.
+        per_track: keep one value per track, target and metric instead of the files.
 
     Raises:
-        FileNotFoundError: if there are no score files.
-        ValueError: with file and field, if a file is malformed or does not have the protocol's
-            stems or frames; if the run exists. In all cases nothing is written.
+        ValueError: if a name is invalid or too long for a file, the protocol does not fit the
+            stems or the silent tracks of the source, or the run exists.
     """
     for name in ("method", "dataset", "run"):
         check_name(getattr(origin, name), f"--{name}")
-    protocol = _named_protocol(origin.protocol)
-    run_folder = scores / origin.dataset / origin.method / origin.run
-    if run_folder.exists():
-        raise ValueError(f"{run_folder} exists: choose another --run or --method")
-    files = find_files(folder)
-    contents = {track: file.read_bytes() for track, file in files.items()}
-    tracks = {track: _read(contents[track], file, track) for track, file in files.items()}
-    targets = _targets(tracks)
-    _check_targets(folder, origin.protocol, targets)
-    label = origin.protocol.split("@")[0]
-    record = _record(origin, label, targets, protocol, tracks, contents)
-    _write(run_folder, label, record, contents)
-    return run_folder
+    match = _named_protocol(origin.protocol)
+    folder = scores / origin.dataset / origin.method / origin.run
+    _check_lengths(origin, () if per_track else source.tracks)
+    if folder.exists():
+        raise ValueError(f"{folder} exists: choose another --run or --method")
+    targets = _targets(source.tracks)
+    _check_targets(source.place, match, targets)
+    if not match["museval"]:
+        _check_silence(source, match, targets)
+    files: dict[str, bytes] = (
+        {track_table.FILE: track_table.table_bytes(source.lines, METRICS)}
+        if per_track
+        else {f"test/{track}.json": content for track, content in source.contents.items()}
+    )
+    record = _record(origin, match, targets, source, files)
+    return NewRun(folder, record, _label(origin), files)
 
 
-def find_files(folder: Path) -> dict[str, Path]:
-    """Track -> file, sorted; a track is named after its file."""
-    test = folder / "test"
-    paths = sorted(test.rglob("*.json") if test.is_dir() else folder.glob("*.json"))
-    if not paths:
-        raise FileNotFoundError(
-            f"no score files in {folder}: it must hold test/<track>.json or <track>.json"
-        )
-    files: dict[str, Path] = {}
-    for file in paths:
-        if file.stem in files:
-            raise ValueError(
-                f"{file}: track {file.stem!r} is also in {files[file.stem]}: keep one of them"
-            )
-        files[file.stem] = file
-    return files
+def write_runs(runs: Sequence[NewRun]) -> None:
+    """Write all runs to temporary folders, then rename them, so that each is complete or absent."""
+    partial = {
+        run.folder: run.folder.with_name(f".{run.folder.name}.{os.getpid()}.partial")
+        for run in runs
+    }
+    try:
+        for run in runs:
+            inner = partial[run.folder] / run.label
+            for name, content in run.files.items():
+                (inner / name).parent.mkdir(parents=True, exist_ok=True)
+                (inner / name).write_bytes(content)
+            text = json.dumps(run.record, indent=2, ensure_ascii=False) + "\n"
+            (partial[run.folder] / "run.json").write_text(text, encoding="utf-8")
+        for folder, temporary in partial.items():
+            os.rename(temporary, folder)
+    finally:
+        for temporary in partial.values():
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _named_protocol(id: str) -> str:
+def _label(origin: Origin) -> str:
+    return origin.protocol.split("@")[0]
+
+
+def _named_protocol(id: str) -> re.Match[str]:
     match = _ID.fullmatch(id)
-    if match is None:
+    if match is None or (match["sisec"] and match["stems"]):
         raise ValueError(
             f"--protocol is {id!r}, which museval does not compute: use bsseval_v4@1, sisec18@1, "
-            f"bsseval_v3@1, or bsseval_v4.vocals+accompaniment@1 and the like"
+            f"bsseval_v3@1, bsseval_v4.vocals+accompaniment@1 and the like, or one of these with "
+            f"museval's rule for silent tracks, as in bsseval_v4.museval@1"
         )
-    return match["sisec"] or match["name"]
+    return match
 
 
-def _read(content: bytes, file: Path, track: str) -> TrackScores:
-    """The track's scores; any known target may be absent, unknown ones are rejected."""
-    anything = Protocol("", METRICS, "dB", KNOWN_STEMS, "median", "median", _SILENCE)
-    scores = parse_track(content, file, track, anything, absent=KNOWN_STEMS)
-    for target in parse_object(content, file).items("targets"):
-        for index, frame in enumerate(target.items("frames", most=2)):
-            _check_frame(frame, "duration", _FRAME_SECONDS)
-            _check_frame(frame, "time", index * _FRAME_SECONDS)
-    return scores
-
-
-def _check_frame(frame: Fields, name: str, seconds: float) -> None:
-    if abs(frame.number(name) - seconds) > 1e-6:
+def _check_lengths(origin: Origin, tracks: Sequence[str] | Mapping[str, object]) -> None:
+    """Check that scores, tables and the page can be named after run and tracks."""
+    page = f"{origin.dataset}--{origin.protocol}--{origin.method}--{origin.run}.js"
+    if len(page) + _TEMPORARY > _LONGEST:
         raise ValueError(
-            f"{frame.where(name)} is {frame.number(name):g}, not {seconds:g}: museval's protocols "
-            f"have frames of 1 s, one every second"
+            f"--dataset, --protocol, --method and --run make a file name of {len(page)} bytes: "
+            f"shorten them to {_LONGEST - _TEMPORARY}"
         )
+    for track in tracks:
+        length = len(os.fsencode(f"{track}.json"))
+        if length > _LONGEST:
+            raise ValueError(
+                f"track {track!r} makes a file name of {length} bytes: shorten it to {_LONGEST}, "
+                f"or import with --per_track"
+            )
 
 
 def _present(scores: TrackScores) -> list[str]:
@@ -121,10 +154,8 @@ def _targets(tracks: Mapping[str, TrackScores]) -> tuple[str, ...]:
     return tuple(stem for stem in KNOWN_STEMS if stem in present)
 
 
-def _check_targets(folder: Path, id: str, targets: Sequence[str]) -> None:
+def _check_targets(place: Path, match: re.Match[str], targets: Sequence[str]) -> None:
     """Check that the files have the protocol's stems: BSSEval depends on all stems together."""
-    match = _ID.fullmatch(id)
-    assert match is not None
     if match["sisec"]:
         fits = {"vocals", "accompaniment"} <= set(targets)
         wanted = "vocals and accompaniment, with or without drums, bass and other"
@@ -134,21 +165,38 @@ def _check_targets(folder: Path, id: str, targets: Sequence[str]) -> None:
         wanted = ", ".join(named)
     if not fits:
         raise ValueError(
-            f"{folder}: field targets has {', '.join(targets) or 'no stems'}, protocol {id} "
+            f"{place}: field targets has {', '.join(targets) or 'no stems'}, protocol {match[0]} "
             f"scores {wanted}: choose --protocol by the stems that were scored together"
         )
 
 
+def _check_silence(source: Source, match: re.Match[str], targets: Sequence[str]) -> None:
+    """Check that the scores do not depend on the rule for stems that are silent throughout.
+
+    Under museval's rule such a stem takes all scores of its track away, under ours only its own.
+    So the two agree unless all stems that were scored together are NaN in all frames.
+    """
+    pair = ("vocals", "accompaniment")
+    rest = tuple(stem for stem in targets if stem not in pair)
+    for track, scores in source.tracks.items():
+        for group in (pair, rest) if match["sisec"] else (targets,):
+            columns = [scores.frames[stem, metric] for stem in group for metric in METRICS]
+            if len(group) > 1 and all(len(each) and np.all(np.isnan(each)) for each in columns):
+                own = f"{match['name']}.museval{match[0].removeprefix(match['name'])}"
+                raise ValueError(
+                    f"{source.place}: {', '.join(group)} of track {track!r} have no score in any "
+                    f"frame, which {match[0]} and museval define differently: use --protocol {own}"
+                )
+
+
 def _record(
     origin: Origin,
-    label: str,
+    match: re.Match[str],
     targets: Sequence[str],
-    protocol: str,
-    tracks: Mapping[str, TrackScores],
-    contents: Mapping[str, bytes],
+    source: Source,
+    files: Mapping[str, bytes],
 ) -> dict[str, object]:
     """run.json, with null for everything the files do not say."""
-    versions = sorted({_version(content) for content in contents.values()} - {""})
     return {
         "schema": SCHEMA,
         "kind": origin.kind,
@@ -157,22 +205,18 @@ def _record(
         "dataset": {
             "name": origin.dataset,
             "split": "test",
-            "tracks": list(contents),
+            "tracks": list(source.tracks),
             "fingerprint": None,
         },
         "stems": list(targets),
-        "protocols": {label: _entry(origin, targets, protocol, tracks, contents)},
+        "protocols": {_label(origin): _entry(match, targets, source, files)},
         "cost": dict.fromkeys(("gmac_per_second", "real_time_factor", "peak_memory_bytes")),
         "training": _training(origin),
         **dict.fromkeys(("recipe", "recipe_digest", "verbatim", "leaf_sources", "reproduces")),
         **dict.fromkeys(("weights", "seed", "commit", "machine")),
-        "versions": {"museval": ", ".join(versions)} if versions else {},
+        "versions": {"museval": ", ".join(source.versions)} if source.versions else {},
         "command": origin.command,
     }
-
-
-def _version(content: bytes) -> str:
-    return str(json.loads(content).get("museval_version", ""))
 
 
 def _training(origin: Origin) -> dict[str, object] | None:
@@ -183,52 +227,28 @@ def _training(origin: Origin) -> dict[str, object] | None:
 
 
 def _entry(
-    origin: Origin,
-    targets: Sequence[str],
-    protocol: str,
-    tracks: Mapping[str, TrackScores],
-    contents: Mapping[str, bytes],
+    match: re.Match[str], targets: Sequence[str], source: Source, files: Mapping[str, bytes]
 ) -> dict[str, object]:
     absent = {
         track: [stem for stem in targets if stem not in _present(scores)]
-        for track, scores in tracks.items()
+        for track, scores in source.tracks.items()
     }
-    filters = "each frame" if protocol == "bsseval_v3" else "the whole track"
+    filters = "each frame" if match["name"] == "bsseval_v3" else "the whole track"
     window = f"1 s every 1 s, a last incomplete one dropped; filters of 512 taps from {filters}"
     return {
-        "id": origin.protocol,
+        "id": match[0],
         "metrics": list(METRICS),
         "unit": "dB",
         "targets": list(targets),
         "window": window,
         "frames": "median",
         "tracks": "median",
-        "silence": _SILENCE,
+        "silence": MUSEVAL_SILENCE if match["museval"] else SILENCE,
         "computed_by": "museval, imported",
         "notes": {
             track: dict.fromkeys(stems, "not in the imported file")
             for track, stems in absent.items()
             if stems
         },
-        "files": {
-            f"test/{track}.json": hashlib.sha256(content).hexdigest()
-            for track, content in contents.items()
-        },
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
-
-
-def _write(
-    run_folder: Path, label: str, record: Mapping[str, object], contents: Mapping[str, bytes]
-) -> None:
-    """Write to a temporary folder, then rename it, so that the run is complete or absent."""
-    partial = run_folder.with_name(f".{run_folder.name}.{os.getpid()}.partial")
-    tracks = partial / label / "test"
-    try:
-        tracks.mkdir(parents=True)
-        for track, content in contents.items():
-            (tracks / f"{track}.json").write_bytes(content)
-        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        (partial / "run.json").write_text(text, encoding="utf-8")
-        os.rename(partial, run_folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

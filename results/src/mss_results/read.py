@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mss_results import track_table
 from mss_results.cache import Cache
 from mss_results.fields import Fields, check_name, parse_object
+from mss_results.finished import is_finished
 from mss_results.track_file import (
     KNOWN_STEMS,
     Protocol,
@@ -25,13 +27,16 @@ NO_CACHE = Cache(None)
 class ScoreSet:
     """All tracks of one run under one protocol, sorted by track name.
 
-    label: the protocol's folder within the run's; digests: track -> SHA-256 of its file.
+    label: the protocol's folder within the run's; files: track -> its file in that folder;
+    digests: track -> SHA-256 of this file; has_frames: false if only a value per track is kept.
     """
 
     label: str
     protocol: Protocol
     tracks: tuple[TrackScores, ...]
+    files: Mapping[str, str]
     digests: Mapping[str, str]
+    has_frames: bool
 
 
 @dataclass(frozen=True)
@@ -95,12 +100,12 @@ class Run:
 
 
 def read_runs(roots: Sequence[Path], cache: Cache = NO_CACHE) -> tuple[Run, ...]:
-    """Read all runs in the score folders, sorted by data set, method and run.
+    """Read all finished runs in the score folders, sorted by data set, method and run.
 
     Every digest is checked, even if the frames of unchanged files come from the cache.
 
     Raises:
-        FileNotFoundError: if a folder, a run.json or a listed track file is missing.
+        FileNotFoundError: if a score folder or a listed file is missing.
         ValueError: if a file is malformed, was changed after it was written, or refers to
             something the run does not have; if two folders hold the same run.
     """
@@ -108,8 +113,8 @@ def read_runs(roots: Sequence[Path], cache: Cache = NO_CACHE) -> tuple[Run, ...]
     for root in roots:
         if not root.is_dir():
             raise FileNotFoundError(f"no folder {root}: --scores must name score folders")
-        for folder in _run_folders(root):
-            run = _read_run(folder, cache)
+        for folder in run_folders(root):
+            run = read_run(folder, cache)
             if run.id in by_id:
                 raise ValueError(
                     f"{folder}: run {run.id} is also in {by_id[run.id][1]}: "
@@ -120,22 +125,33 @@ def read_runs(roots: Sequence[Path], cache: Cache = NO_CACHE) -> tuple[Run, ...]
     return tuple(sorted(runs, key=lambda run: (run.dataset, run.method, run.name)))
 
 
-def _run_folders(root: Path) -> list[Path]:
-    level = [root]
-    for _ in ("dataset", "method", "run"):
-        level = [inner for folder in level for inner in _folders(folder)]
-    return level
+def run_folders(root: Path, dataset: str | None = None) -> list[Path]:
+    """The folders of all finished runs, or of those on one data set, sorted."""
+    return [folder for folder in _all_folders(root, dataset) if is_finished(folder)]
+
+
+def find_unfinished(roots: Sequence[Path]) -> list[Path]:
+    """The folders that an evaluation has begun and not finished: read_runs passes them over."""
+    folders = [folder for root in roots if root.is_dir() for folder in _all_folders(root)]
+    return [folder for folder in folders if not is_finished(folder)]
+
+
+def _all_folders(root: Path, dataset: str | None = None) -> list[Path]:
+    datasets = [folder for folder in _folders(root) if dataset in (None, folder.name)]
+    methods = [inner for folder in datasets for inner in _folders(folder)]
+    return [inner for folder in methods for inner in _folders(folder)]
 
 
 def _folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
     inside = (path for path in folder.iterdir() if not path.name.startswith("."))
     return sorted(path for path in inside if path.is_dir())
 
 
-def _read_run(folder: Path, cache: Cache) -> Run:
+def read_run(folder: Path, cache: Cache) -> Run:
+    """Read one finished run; errors as in read_runs."""
     file = folder / "run.json"
-    if not file.is_file():
-        raise FileNotFoundError(f"no run.json in {folder}: evaluate writes it with the scores")
     fields = parse_object(file.read_bytes(), file)
     if fields.count("schema") != SCHEMA:
         raise ValueError(
@@ -236,12 +252,40 @@ def _score_sets(
         protocol = _protocol(entry)
         if protocol.id in sets:
             raise ValueError(f"{entry.where('id')} is {protocol.id!r} twice: use each id once")
-        files = _digests(folder / name, entry, tracks)
-        absent = _absent(entry, tracks)
-        digests = {track: digest for track, _, digest in files}
-        scores = _tracks(files, protocol, absent, cache)
-        sets[protocol.id] = ScoreSet(name, protocol, scores, digests)
+        sets[protocol.id] = _score_set(folder / name, entry, protocol, tracks, cache)
     return tuple(sets[id] for id in sorted(sets))
+
+
+def _score_set(
+    folder: Path, entry: Fields, protocol: Protocol, tracks: tuple[str, ...], cache: Cache
+) -> ScoreSet:
+    """Read a file per track with its frames, or the one table that `files` lists instead."""
+    absent = _absent(entry, tracks)
+    if set(entry.inner("files").values) == {track_table.FILE}:
+        digest = entry.inner("files").text(track_table.FILE)
+        scores = _table(folder, digest, protocol, tracks, absent)
+        files = dict.fromkeys(tracks, track_table.FILE)
+        return ScoreSet(folder.name, protocol, scores, files, dict.fromkeys(tracks, digest), False)
+    listed = _digests(folder, entry, tracks)
+    digests = {track: digest for track, _, digest in listed}
+    files = {track: f"test/{track}.json" for track in tracks}
+    scores = _tracks(listed, protocol, absent, cache)
+    return ScoreSet(folder.name, protocol, scores, files, digests, True)
+
+
+def _table(
+    folder: Path,
+    digest: str,
+    protocol: Protocol,
+    tracks: tuple[str, ...],
+    absent: Mapping[str, tuple[str, ...]],
+) -> tuple[TrackScores, ...]:
+    for file in sorted(folder.rglob("*.json")):
+        raise ValueError(f"{file}: not listed in run.json: remove it or evaluate again")
+    file = folder / track_table.FILE
+    if not file.is_file():
+        raise FileNotFoundError(f"no file {file}: run.json lists it in {folder.name}.files")
+    return track_table.parse_table(_content(file, digest), file, protocol, tracks, absent)
 
 
 def _protocol(entry: Fields) -> Protocol:

@@ -5,15 +5,17 @@ It shares no code with the readers, the aggregation or the cache, so that a bug 
 
 import csv
 import hashlib
+import io
 import json
 import math
 import random
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 _AVERAGED = ("vocals", "drums", "bass", "other")
+_PLACE = ("track", "target", "frames")  # the other columns of a table hold values
 _ROUNDING = 0.0005 + 1e-9  # the leaderboard has three decimals
 
 
@@ -92,8 +94,7 @@ def _recompute(
     )
     parts = [[(each, metric) for each in _stems(stem)] for stem, metric in cells]
     tracks: dict[tuple[str, str], list[float]] = {key: [] for keys in parts for key in keys}
-    for name, digest in entry["files"].items():
-        targets = _targets(folder / label / name, digest)
+    for targets in _each_track(folder / label, entry["files"]):
         for (stem, metric), values in tracks.items():
             frames = [frame["metrics"][metric] for frame in targets.get(stem, [])]
             values += _scored([_reduce(_scored(frames), entry["frames"])])
@@ -110,11 +111,23 @@ def _stems(stem: str) -> tuple[str, ...]:
     return _AVERAGED if stem == "average" else (stem,)
 
 
-def _targets(file: Path, digest: str) -> dict[str, list[Any]]:
-    content = file.read_bytes()
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise ValueError(f"{file}: its SHA-256 is not that of run.json: evaluate again")
-    return {target["name"]: target["frames"] for target in json.loads(content)["targets"]}
+def _each_track(folder: Path, files: Mapping[str, str]) -> Iterator[dict[str, list[Any]]]:
+    """For each track, target -> frames; a table of values has one frame per line."""
+    for name, digest in files.items():
+        content = (folder / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise ValueError(
+                f"{folder / name}: its SHA-256 is not that of run.json: evaluate again"
+            )
+        if name.endswith(".json"):
+            targets = json.loads(content)["targets"]
+            yield {target["name"]: target["frames"] for target in targets}
+            continue
+        by_track: dict[str, dict[str, list[Any]]] = {}
+        for line in csv.DictReader(io.StringIO(content.decode(), newline="")):
+            values = {name: float(cell) for name, cell in line.items() if name not in _PLACE}
+            by_track.setdefault(line["track"], {})[line["target"]] = [{"metrics": values}]
+        yield from by_track.values()
 
 
 def _scored(values: Sequence[float]) -> list[float]:

@@ -43,6 +43,7 @@ _SCRIPTS = (
     "scatter.js",
     "heat.js",
     "run.js",
+    "frames.js",
     "main.js",
 )
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
@@ -80,7 +81,7 @@ def site(boards: Sequence[Board], paths: SitePaths) -> dict[Path, str]:
         texts[paths.folder / _board_file(board)] = _script(board, paths)
         for row in board.rows:
             for part in row.parts or (row,):
-                if part.scores is not None:
+                if part.scores is not None and part.scores.has_frames:
                     texts[paths.folder / _frames_file(board, part)] = _frames(board, part)
     return texts
 
@@ -258,14 +259,15 @@ def _measured(board: Board, row: Row, paths: SitePaths) -> dict[str, Json]:
     run, scores = row.made_by, row.scores
     if run is None or scores is None:
         return {"facts": [], "files": [], "frames": None, "audio": {}, "runs": []}
-    folder = run.folder / scores.label / "test"
+    folder = run.folder / scores.label
     return {
         "facts": [[label, text] for label, text in _facts(row).items() if text],
         "record": paths.href(run.folder / "run.json"),
         "files": [
-            [paths.href(folder / f"{track}.json"), scores.digests[track]] for track in row.tracks
+            [paths.href(folder / scores.files[track]), scores.digests[track]]
+            for track in row.tracks
         ],
-        "frames": _frames_file(board, row.parts[0] if row.parts else row),
+        "frames": _frames_of(board, row.parts[0] if row.parts else row),
         "audio": _audio(paths, run.id, row.tracks),
         "runs": [_part(board, part, paths) for part in row.parts],
     }
@@ -278,7 +280,7 @@ def _part(board: Board, row: Row, paths: SitePaths) -> Json:
         "run": row.run,
         "seed": row.seeds[0],
         "record": paths.href(row.made_by.folder / "run.json"),
-        "frames": _frames_file(board, row),
+        "frames": _frames_of(board, row),
     }
 
 
@@ -322,6 +324,11 @@ def _audio(paths: SitePaths, id: str, tracks: Sequence[str]) -> Json:
             if sound.suffix.lower() in AUDIO_SUFFIXES:
                 urls.setdefault(track, {})[sound.stem] = paths.href(sound)
     return urls
+
+
+def _frames_of(board: Board, row: Row) -> str | None:
+    """The script of a run's frames; None where only values per track are known."""
+    return _frames_file(board, row) if row.scores and row.scores.has_frames else None
 
 
 def _frames_file(board: Board, row: Row) -> str:

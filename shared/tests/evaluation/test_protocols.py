@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from tiny_songs import noise
 
 from mss_shared.audio import Audio
-from mss_shared.evaluation.protocols import PROTOCOLS, Protocol, aggregate, find_protocol
+from mss_shared.evaluation.protocols import (
+    PROTOCOLS,
+    Protocol,
+    aggregate,
+    find_protocol,
+    mean_of_stems,
+)
 from mss_shared.evaluation.score_files import Frame, TrackScores
 from mss_shared.evaluation.track_metrics import Song
 from mss_shared.metrics.bleedfull import bleedless_fullness
@@ -333,3 +339,11 @@ def test_the_order_of_a_methods_stems_changes_no_number(order: list[str]) -> Non
     plain = protocol.on(FOUR)(song(references, estimates, *FOUR))
     mixed = protocol.on(order)(song(references[rows], estimates[rows], *order))
     assert mixed.targets == plain.targets and list(mixed.targets) == list(FOUR)
+
+
+def test_a_mean_is_taken_over_the_four_stems_alone() -> None:
+    four = dict(zip(FOUR, (7.0, 6.0, 5.0, 4.0), strict=True))
+    assert mean_of_stems(four) == 5.5
+    assert mean_of_stems(four | {"accompaniment": 12.0}) is None
+    assert mean_of_stems({stem: four[stem] for stem in FOUR[:3]}) is None
+    assert mean_of_stems({}) is None

@@ -16,7 +16,8 @@ function shownCells(rows) {
 function describeChoice() {
   const { board, metric, sort, filter } = chosen;
   const order = `sorted by ${sort.title}${sort.direction > 0 ? ", ascending" : ""}`;
-  return [`${board.name}, ${metric}`, order, ...filtersOf(filter).map(({ name }) => name)].join("; ");
+  const filters = filtersOf(filter).map(({ name }) => name);
+  return [`${board.name}, ${metric}`, order, ...filters].join("; ");
 }
 
 function asCsv(rows) {

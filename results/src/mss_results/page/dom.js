@@ -53,5 +53,20 @@ function options(select, values, chosenValue, textOf = (value) => value) {
   );
 }
 
+// A table with a head of [text, isNumber] and lines of cells.
+function tableWith(attributes, head, lines) {
+  const titles = head.map(([text, isNumber]) =>
+    make("th", { scope: "col", class: isNumber ? "number" : "" }, text),
+  );
+  const parts = [make("thead", {}, make("tr", {}, ...titles)), make("tbody", {}, ...lines)];
+  return make("table", attributes, ...parts);
+}
+
+// A box that scrolls on its own.
+function scrolling(content, label, classes = "") {
+  const region = { class: `scroll ${classes}`, tabindex: "0", role: "region", "aria-label": label };
+  return make("div", region, content);
+}
+
 // "1 row", "2 rows"
 const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -2,7 +2,9 @@
 
 function heatFigure(rows, key, width) {
   const drawn = rows.filter((row) => row.songs[key]?.some((value) => value !== null));
-  const scores = drawn.map((row) => new Map(row.tracks.map((track, i) => [track, row.songs[key][i]])));
+  const scores = drawn.map(
+    (row) => new Map(row.tracks.map((track, index) => [track, row.songs[key][index]])),
+  );
   const tracks = easiestFirst(scores);
   if (drawn.length < 2 || tracks.length < 2) return null;
   const all = scores.flatMap((each) => [...each.values()]).filter((value) => value !== null);
@@ -11,8 +13,8 @@ function heatFigure(rows, key, width) {
   const drawing = drawHeat(drawn, scores, tracks, ends, key, width);
   const title = `${key} of every track`;
   const note =
-    `Columns: ${tracks.length} tracks, the easiest (by the median over rows) on the left. Colours ` +
-    `end at the 5th and 95th percentile, ${fixed(ends[0])} and ${fixed(ends[1])}.`;
+    `Columns: ${tracks.length} tracks, the easiest (by the median over rows) on the left. ` +
+    `Colours end at the 5th and 95th percentile, ${fixed(ends[0])} and ${fixed(ends[1])}.`;
   return figure("heat", title, note, scrolling(drawing, title), true, heatLegend(ends));
 }
 
@@ -20,8 +22,9 @@ function easiestFirst(scores) {
   const tracks = distinct(scores.flatMap((each) => [...each.keys()]));
   const ease = new Map(
     tracks.map((track) => {
-      const values = scores.map((each) => each.get(track) ?? null).filter((each) => each !== null);
-      return [track, values.length ? quartile(values.sort((a, b) => a - b), 0.5) : -Infinity];
+      const values = scores.map((each) => each.get(track) ?? null);
+      const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
+      return [track, sorted.length ? quartile(sorted, 0.5) : -Infinity];
     }),
   );
   return tracks.sort((a, b) => ease.get(b) - ease.get(a));
@@ -49,19 +52,19 @@ function drawHeat(drawn, scores, tracks, ends, key, width) {
       parts.push(draw("rect", { ...spot, style: `fill: ${heat(value, ends)}` }, title));
     });
   });
-  const text = `${key} of ${drawn.length} rows on ${tracks.length} tracks; a cell's run lists them.`;
+  const text = `${key}: ${drawn.length} rows, ${tracks.length} tracks; each row's run lists them.`;
   return picture(names + size * tracks.length, pitch * drawn.length, text, ...parts);
 }
 
 function heatLegend(ends) {
   const steps = Array.from({ length: 12 }, (_, index) => index / 11);
   const shade = (share) => heat(ends[0] + share * (ends[1] - ends[0]), ends);
+  const shades = steps.map((each) => make("i", { style: `background: ${shade(each)}` }));
   return make(
     "div",
     { class: "legend", "aria-hidden": "true" },
     fixed(ends[0]),
-    make("span", { class: "shades" }, ...steps.map((each) =>
-      make("i", { style: `background: ${shade(each)}` }))),
+    make("span", { class: "shades" }, ...shades),
     fixed(ends[1]),
   );
 }

@@ -5,17 +5,13 @@ function matrixFigure(rows, key) {
   const tests = testsOf(board, key);
   const tested = rows.filter((row) => tests.rows.includes(row.index));
   if (tested.length < 2) return null;
-  const head = tested.map((row) => make("th", { scope: "col" }, rowName(row)));
+  const head = [["row", false], ...tested.map((row) => [rowName(row), false])];
   const line = (row) => [
     make("th", { scope: "row" }, rowName(row)),
     ...tested.map((other) => matrixCell(tests.of(row.index, other.index))),
   ];
-  const table = make(
-    "table",
-    { class: "matrix" },
-    make("thead", {}, make("tr", {}, make("td"), ...head)),
-    make("tbody", {}, ...tested.map((row) => make("tr", {}, ...line(row)))),
-  );
+  const lines = tested.map((row) => make("tr", {}, ...line(row)));
+  const table = tableWith({ class: "matrix" }, head, lines);
   const title = `${key}: pairwise comparison`;
   return figure("matrix", title, matrixNote(tests), scrolling(table, title), true);
 }
@@ -34,11 +30,6 @@ function matrixNote({ pools }) {
         "of those on which they differ, and the median difference (Hodges and Lehmann).",
     );
   return notes.join(" ");
-}
-
-function scrolling(content, label) {
-  const region = { class: "scroll", tabindex: "0", role: "region", "aria-label": label };
-  return make("div", region, content);
 }
 
 function pairTitle(pair) {
@@ -76,17 +67,16 @@ function againstFigure(rows, key) {
     .filter((row) => others.includes(row.index))
     .map((row) => againstLine(row, tests, one, corrected[others.indexOf(row.index)]));
   if (!lines.length) return null;
-  const titles = ["row", "wins", "losses", "difference", "95 % interval", "p", `p over ${others.length}`];
-  const head = titles.map((title, index) =>
-    make("th", { scope: "col", class: index ? "number" : "" }, title),
-  );
-  const parts = [make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...lines)];
+  const over = `p over ${others.length}`;
+  const titles = ["row", "wins", "losses", "difference", "95 % interval", "p", over];
+  const head = titles.map((title, index) => [title, index > 0]);
   const title = `${key}: against ${rowName(one)}`;
   const note =
     `Wins: tracks on which the row beats ${rowName(one)}. Difference: Hodges and Lehmann's ` +
     "median of paired differences, row minus chosen row. p: paired test over tracks, as it is " +
     `and Holm-corrected for all ${others.length} rows tested against the chosen one.`;
-  return figure("against", title, note, scrolling(make("table", { class: "against" }, ...parts), title), true);
+  const table = scrolling(tableWith({ class: "against" }, head, lines), title);
+  return figure("against", title, note, table, true);
 }
 
 function againstLine(row, tests, one, corrected) {

@@ -23,7 +23,8 @@ function keepPair(known, pair, separable) {
   const [better, worse, p, tracks, wins, losses, gap, low, high, raw] = pair;
   const minus = (value) => (value === null ? null : -value);
   const seen = { p, raw, tracks, wins, losses, gap, low, high, separable, isBetter: p < LEVEL };
-  const turned = { wins: losses, losses: wins, gap: minus(gap), low: minus(high), high: minus(low) };
+  const ends = { low: minus(high), high: minus(low) };
+  const turned = { wins: losses, losses: wins, gap: minus(gap), ...ends };
   known.set(`${better} ${worse}`, seen);
   known.set(`${worse} ${better}`, { ...seen, ...turned, isBetter: false });
 }
@@ -51,8 +52,8 @@ function separation(board, key) {
   return poolsOf(board, key)
     .filter(({ rows, separable }) => !separable && rows.length > 1)
     .map(({ rows, tracks, friedman }) => {
-      const overall =
-        friedman === null ? "" : ` Friedman's test that all score alike: p ${pText(friedman, "= ")}.`;
+      const test = "Friedman's test that all score alike";
+      const overall = friedman === null ? "" : ` ${test}: p ${pText(friedman, "= ")}.`;
       return (
         `${counted(tracks, "track")} cannot separate any two of ${counted(rows.length, "row")}, ` +
         `so there are no ranks in ${key}.${overall} Wins and differences are shown instead.`

@@ -58,7 +58,6 @@ function stemTable(board, metric, row) {
   ];
   const cells = stems.map((stem) => [row.cells[`${stem} ${metric}`], `${stem} ${metric}`]);
   const used = columns.filter(([, show]) => cells.some(([cell, key]) => show(cell, key)));
-  const head = (text, number) => make("th", { scope: "col", class: number ? "number" : "" }, text);
   const lines = cells.map(([cell, key]) =>
     make(
       "tr",
@@ -67,9 +66,8 @@ function stemTable(board, metric, row) {
       ...used.map(([, show]) => make("td", { class: "number" }, show(cell, key))),
     ),
   );
-  const titles = [head("stem"), ...used.map(([title]) => head(title, true))];
-  const parts = [make("thead", {}, make("tr", {}, ...titles)), make("tbody", {}, ...lines)];
-  return scrolling(make("table", {}, ...parts), `${metric} of ${rowName(row)}`);
+  const head = [["stem", false], ...used.map(([title]) => [title, true])];
+  return scrolling(tableWith({}, head, lines), `${metric} of ${rowName(row)}`);
 }
 
 const gapCell = (gap) => (gap === null ? "" : signed(gap, 3));
@@ -108,159 +106,4 @@ function runFacts(row) {
   if (row.runs.length)
     pairs.push(["several seeds", `files and frames below are those of ${row.runs[0].run}`]);
   return facts(pairs);
-}
-
-function trackTable(board, metric, row) {
-  const stems = board.stems.filter((stem) => row.songs[`${stem} ${metric}`]);
-  const head = ["track", ...stems, "file"];
-  const lines = row.tracks.map((track, index) =>
-    make(
-      "tr",
-      {},
-      make(
-        "th",
-        { scope: "row" },
-        make(
-          "button",
-          {
-            type: "button",
-            class: "pick",
-            onclick: () => showTrack(board, metric, row, index),
-          },
-          track,
-        ),
-      ),
-      ...stems.map((stem) =>
-        make("td", { class: "number" }, measure(row.songs[`${stem} ${metric}`][index], 2)),
-      ),
-      make(
-        "td",
-        {},
-        make(
-          "a",
-          { href: row.files[index][0], title: `SHA-256 ${row.files[index][1]}` },
-          make("code", {}, row.files[index][1].slice(0, 12)),
-        ),
-      ),
-    ),
-  );
-  return make(
-    "div",
-    {},
-    make("h3", {}, `${metric} by track`),
-    make("p", { class: "small" }, "Choose a track to see its frames."),
-    make(
-      "div",
-      { class: "scroll tracks", tabindex: "0", role: "region", "aria-label": `${metric} by track` },
-      make(
-        "table",
-        {},
-        make(
-          "thead",
-          {},
-          make(
-            "tr",
-            {},
-            ...head.map((name) =>
-              make("th", { scope: "col", class: stems.includes(name) ? "number" : "" }, name),
-            ),
-          ),
-        ),
-        make("tbody", {}, ...lines),
-      ),
-    ),
-  );
-}
-
-async function showTrack(board, metric, row, index) {
-  const section = byId("track");
-  try {
-    const tracks = await load(row.frames);
-    section.replaceChildren(
-      make("h3", {}, row.tracks[index]),
-      framePlot(board, metric, tracks[index], Math.max(280, section.clientWidth - 4)),
-      players(row.audio[row.tracks[index]] ?? {}),
-    );
-  } catch (error) {
-    section.replaceChildren(nothing(`No frames: ${error.message}.`));
-  }
-  section.scrollIntoView({ block: "nearest" });
-}
-
-function framePlot(board, metric, track, width) {
-  const curves = board.stems
-    .filter((stem) => track.frames[`${stem} ${metric}`])
-    .map((stem) => [stem, track.frames[`${stem} ${metric}`]]);
-  const all = curves.flatMap(([, values]) => values.filter((value) => value !== null));
-  if (!all.length) return nothing("No frame of this track has a score.");
-  const frames = Math.max(...curves.map(([, values]) => values.length));
-  if (frames < 2)
-    return nothing("This protocol scores the whole track at once: there are no frames to draw.");
-  const box = { left: 44, right: width - 14, top: 24, bottom: 240 };
-  const x = scaleOf(0, frames * track.step, box.left, box.right);
-  const y = scaleOf(...padded(all.map((value) => value / 100)), box.bottom, box.top);
-  const lines = curves.map(([stem, values]) =>
-    draw(
-      "path",
-      {
-        d: pathOf(values, track.step, x, y),
-        fill: "none",
-        stroke: `var(--${stem})`,
-        "stroke-width": 1.8,
-      },
-      draw("title", {}, stem),
-    ),
-  );
-  const legend = make(
-    "div",
-    { class: "legend" },
-    ...curves.map(([stem]) =>
-      make("span", {}, make("i", { style: `background: var(--${stem})` }), stem),
-    ),
-  );
-  const stems = curves.map(([stem]) => stem).join(", ");
-  const text = `${metric} of every frame for ${stems}; the values are in the track's file.`;
-  return make(
-    "div",
-    {},
-    legend,
-    picture(
-      width,
-      282,
-      text,
-      ...axisBelow(x, box, width > 600 ? 10 : 5, "seconds"),
-      ...axisLeft(y, box, 6, metric),
-      ...lines,
-    ),
-  );
-}
-
-// Frames without a score interrupt the line; an isolated frame is a dash of its own length.
-function pathOf(values, step, x, y) {
-  let path = "";
-  values.forEach((value, index) => {
-    if (value === null) return;
-    const joined = index > 0 && values[index - 1] !== null;
-    const height = y(value / 100);
-    path += `${joined ? "L" : "M"}${x(index * step).toFixed(1)} ${height.toFixed(1)}`;
-    path += `L${x((index + 1) * step).toFixed(1)} ${height.toFixed(1)}`;
-  });
-  return path;
-}
-
-function players(sounds) {
-  const stems = Object.keys(sounds);
-  if (!stems.length) return "";
-  return make(
-    "div",
-    { class: "players" },
-    ...stems.map((stem) =>
-      make(
-        "label",
-        {},
-        stem,
-        make("audio", { controls: true, preload: "none", src: sounds[stem] }),
-      ),
-    ),
-  );
 }

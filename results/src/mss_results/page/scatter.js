@@ -37,7 +37,10 @@ function diagonalPlot(width, ends, description, labels, points) {
   const x = scaleOf(...ends, box.left, box.right);
   const y = scaleOf(...ends, box.bottom, box.top);
   const line = { x1: x(ends[0]), y1: y(ends[0]), x2: x(ends[1]), y2: y(ends[1]) };
-  const placed = points.map((point) => ({ ...point, x: x(within(point.at[0])), y: y(within(point.at[1])) }));
+  const placed = points.map((point) => {
+    const [across, up] = point.at.map(within);
+    return { ...point, x: x(across), y: y(up) };
+  });
   return picture(
     width,
     SIZE.height,
@@ -75,8 +78,8 @@ function pairFigure(key, width) {
   const [one, two] = pair.map((id) => board.shown.find((row) => row.id === id));
   const points = one && two ? commonTracks(one, two, key) : [];
   if (!points.length) return null;
-  const span = [0, 1].map((axis) => whiskers(points.map(({ at }) => at[axis]).sort((a, b) => a - b)));
-  const ends = padded(span.flat(), 0.08);
+  const along = (axis) => points.map(({ at }) => at[axis]).sort((a, b) => a - b);
+  const ends = padded([...whiskers(along(0)), ...whiskers(along(1))], 0.08);
   const isOutside = (value) => value < ends[0] || value > ends[1];
   const clipped = points.filter(({ at }) => at.some(isOutside)).length;
   const title = `${key}: ${rowName(two)} against ${rowName(one)}`;
@@ -91,16 +94,20 @@ function commonTracks(one, two, key) {
   const score = (row, index) => row.songs[key]?.[index] ?? null;
   const others = new Map(two.tracks.map((track, index) => [track, score(two, index)]));
   return one.tracks
-    .map((track, index) => ({ track, row: two, at: [score(one, index), others.get(track) ?? null] }))
+    .map((track, index) => ({ track, at: [score(one, index), others.get(track) ?? null] }))
     .filter(({ at }) => !at.includes(null))
-    .map((point) => ({ ...point, text: `${point.track}: ${fixed(point.at[0])} across, ${fixed(point.at[1])} up` }));
+    .map(({ track, at }) => {
+      const text = `${track}: ${fixed(at[0])} across, ${fixed(at[1])} up`;
+      return { at, row: two, text };
+    });
 }
 
 function winsText(one, two, points) {
   const over = points.filter(({ at }) => at[1] > at[0]).length;
   const under = points.filter(({ at }) => at[1] < at[0]).length;
   return (
-    `A dot is a track. ${rowName(two)} is better on ${over} of ${counted(points.length, "track")} ` +
-    `(above the line), ${rowName(one)} on ${under} (below), equal on ${points.length - over - under}.`
+    `A dot is a track. ${rowName(two)} is better on ${over} of ` +
+    `${counted(points.length, "track")} (above the line), ${rowName(one)} on ${under} (below), ` +
+    `equal on ${points.length - over - under}.`
   );
 }

@@ -91,10 +91,10 @@ function marksOf(row) {
 
 const kindTag = (row) => make("span", { class: `tag kind-${row.kind}` }, kindText(row));
 
-const linksOf = (row) =>
-  row.links.map(([label, address]) =>
-    make("a", { href: address, rel: "noopener", "aria-label": `${label} of ${rowName(row)}` }, label),
-  );
+function linksOf(row) {
+  const about = (label) => ({ rel: "noopener", "aria-label": `${label} of ${rowName(row)}` });
+  return row.links.map(([label, href]) => make("a", { href, ...about(label) }, label));
+}
 
 function valueButton(row, column) {
   const cell = row.cells[column.key];

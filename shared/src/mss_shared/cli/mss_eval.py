@@ -162,8 +162,11 @@ def _finish(
 
 
 def _print(batch: Batch, protocols: Sequence[Protocol]) -> None:
-    """Per protocol, a row per stem and a column per metric, the mean last; then unscored stems."""
-    from mss_shared.evaluation.protocols import aggregate
+    """Per protocol, a row per stem and a column per metric; then unscored stems.
+
+    The last row is the mean, if the stems are vocals, drums, bass and other.
+    """
+    from mss_shared.evaluation.protocols import aggregate, mean_of_stems
 
     for protocol in protocols:
         tracks = [scores[protocol.label] for scores in batch.tracks.values()]
@@ -175,19 +178,22 @@ def _print(batch: Batch, protocols: Sequence[Protocol]) -> None:
             f"{len(tracks)} tracks"
         )
         console.say(f"{'':16}" + "".join(f"{metric:>11}" for metric in protocol.metrics))
-        rows = {**values, "mean": _mean(list(values.values()))}
-        for stem, row in rows.items():
-            console.say(f"{stem:16}" + "".join(f"{value:11.3f}" for value in row.values()))
+        lines = {stem: [*row.values()] for stem, row in values.items()}
+        means = [
+            mean_of_stems({stem: row[metric] for stem, row in values.items()})
+            for metric in protocol.metrics
+        ]
+        known = [mean for mean in means if mean is not None]
+        if known:
+            lines["mean"] = known
+        for stem, numbers in lines.items():
+            console.say(f"{stem:16}" + "".join(f"{value:11.3f}" for value in numbers))
         for track in tracks:
             for stem, note in track.notes.items():
                 console.say(f"{track.name}: {stem} has no score: {note}")
     if batch.differences:
         parts = (f"{metric} {value:.1e}" for metric, value in sorted(batch.differences.items()))
         console.say(f"\nlargest difference between museval and ours, dB: {', '.join(parts)}")
-
-
-def _mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {metric: sum(row[metric] for row in rows) / len(rows) for metric in rows[0]}
 
 
 def _name(path: Path) -> str:

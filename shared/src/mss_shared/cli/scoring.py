@@ -17,6 +17,7 @@ from mss_shared.evaluation.evaluate import (
 )
 from mss_shared.evaluation.evaluate import evaluate as score
 from mss_shared.evaluation.oracles import ORACLES
+from mss_shared.evaluation.protocols import mean_of_stems
 from mss_shared.evaluation.track_metrics import OURS, Engine
 from mss_shared.interfaces import Checkpoint
 from mss_shared.names import inside
@@ -98,13 +99,24 @@ def score_and_say(
 
 
 def print_tables(tables: dict[str, Summary]) -> None:
-    """One block per protocol: a line per method, a column per stem, the mean last."""
+    """One block per protocol: a line per method, a column per stem, the mean of all four last."""
     for protocol in next(iter(tables.values())):
         first = next(iter(tables.values()))[protocol]
         metric = next(iter(next(iter(first.values()))))
         console.say(f"\n{metric} in dB, {protocol}")
-        console.say(f"{'':16}" + "".join(f"{stem:>9}" for stem in (*first, "mean")))
-        for method, summary in tables.items():
-            values = [summary[protocol][stem][metric] for stem in first]
-            values.append(sum(values) / len(values))
-            console.say(f"{method:16}" + "".join(f"{value:9.2f}" for value in values))
+        lines = {
+            method: {stem: summary[protocol][stem][metric] for stem in first}
+            for method, summary in tables.items()
+        }
+        means = {method: mean_of_stems(values) for method, values in lines.items()}
+        header = [*first, "mean"] if None not in means.values() else [*first]
+        widths = [max(9, len(stem) + 1) for stem in header]
+        console.say(f"{'':16}" + _cells(header, widths))
+        for method, values in lines.items():
+            mean = means[method]
+            numbers = [*values.values()] if mean is None else [*values.values(), mean]
+            console.say(f"{method:16}" + _cells([f"{each:.2f}" for each in numbers], widths))
+
+
+def _cells(texts: Sequence[str], widths: Sequence[int]) -> str:
+    return "".join(f"{text:>{width}}" for text, width in zip(texts, widths, strict=True))

@@ -13,7 +13,7 @@ with the greatest mean SI-SDR, track by track, and the id says so: ``si_sdr.best
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -261,6 +261,17 @@ def aggregate(tracks: Sequence[TrackScores], protocol: Protocol) -> dict[str, di
         }
         for stem in dict.fromkeys(stem for track in tracks for stem in track.targets)
     }
+
+
+def mean_of_stems(values: Mapping[str, float]) -> float | None:
+    """The mean over vocals, drums, bass and other; None for any other set of targets.
+
+    A mean over fewer stems is not comparable, and one that has the accompaniment beside its own
+    parts counts them twice.
+    """
+    if set(values) != set(STEMS):
+        return None
+    return sum(values.values()) / len(values)
 
 
 def _reduce(values: Sequence[float], rule: str) -> float:
