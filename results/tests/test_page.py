@@ -302,6 +302,13 @@ def test_the_table_is_one_tab_stop_and_the_arrows_move_in_it(page):
     assert place() == [0, 0]
 
 
+def test_the_skip_link_leads_to_the_table_and_leaves_the_board(page):
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.closest('#table') !== null")
+    assert page.url.endswith(BOARD)
+
+
 def test_a_row_opens_its_run_and_a_track_its_frames(page):
     line(page, OURS).locator(".open").click()
     dialog = page.locator("dialog")

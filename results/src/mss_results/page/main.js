@@ -4,7 +4,7 @@ const boards = JSON.parse(byId("data").textContent).boards;
 
 // Opens what the wish asks for; the latest wish wins.
 let wanted = 0;
-async function open(wish, isNew) {
+async function choose(wish, isNew) {
   const turn = (wanted += 1);
   const listed = boards.find((each) => each.name === wish.name) ?? boards[0];
   byId("main").setAttribute("aria-busy", "true");
@@ -22,7 +22,7 @@ async function open(wish, isNew) {
 
 // Changes part of what is chosen: { metric: "SIR" }
 function change(part, isNew = true) {
-  return open({ ...chosen, name: chosen.board.name, ...part }, isNew);
+  return choose({ ...chosen, name: chosen.board.name, ...part }, isNew);
 }
 
 function showBoard() {
@@ -56,12 +56,12 @@ function showComparison() {
   const runs = runsOf(board, key);
   const tested = testsOf(board, key).rows.map((index) => board.rows[index]);
   const name = (id) => (id ? rowName(board.shown.find((row) => row.id === id)) : "none");
-  const choose = (id, rows, value) =>
+  const offer = (id, rows, value) =>
     options(byId(id), ["", ...rows.map((row) => row.id)], value, name);
   options(byId("stem"), stemsOf(board, metric), stem);
-  choose("against", tested, reference);
-  choose("x", runs, pair[0]);
-  choose("y", runs, pair[1]);
+  offer("against", tested, reference);
+  offer("x", runs, pair[0]);
+  offer("y", runs, pair[1]);
   byId("comparison").hidden = runs.length < 2;
 }
 
@@ -164,16 +164,20 @@ function start() {
     byId("title").textContent = "There are no scores and no claims yet.";
     return;
   }
+  byId("skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the address holds the choice
+    targetAt(byId("table")).focus();
+  });
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   listenToFilters();
   listenToChoices();
-  addEventListener("popstate", () => open(readAddress(), false));
+  addEventListener("popstate", () => choose(readAddress(), false));
   // Only the width matters: on phones the height changes whenever the address bar hides.
   new ResizeObserver(([entry]) => {
     const isWider = Math.abs(entry.contentRect.width - drawnWidth) > 1;
     if (isWider && chosen.board) renderPlots(selected().rows);
   }).observe(byId("plots"));
-  open(readAddress(), false);
+  choose(readAddress(), false);
 }
 
 start();

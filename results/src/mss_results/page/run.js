@@ -14,8 +14,7 @@ function openRow(row, key = `${chosen.stem} ${chosen.metric}`) {
   dialog.replaceChildren(
     dialogHead(rowName(row)),
     stemTable(board, metric, row),
-    row.run ? runFacts(row) : "",
-    publishedFacts(row, key),
+    facts([...(row.run ? runFacts(row) : []), ...publishedFacts(row, key)]),
     againstButton(row),
     row.run ? trackTable(board, metric, row) : "",
     make("div", { id: "track", "aria-live": "polite" }),
@@ -82,13 +81,13 @@ function publishedFacts(row, key) {
   if (row.year !== null) pairs.push(["year", [row.year, row.venue].filter(Boolean).join(", ")]);
   if (claim) {
     const source = claim.cells[key]?.source ?? claim.sources.join("; ");
-    pairs.push(["claim read in", source], ["extra data", claim.extra]);
-    if (claim.parameters !== null) pairs.push(["parameters", millions(claim.parameters)]);
+    pairs.push(["claim read in", source], ["claimed extra data", claim.extra]);
+    if (claim.parameters !== null) pairs.push(["claimed parameters", millions(claim.parameters)]);
     for (const note of claim.notes) pairs.push(["note", note]);
   }
   if (!row.run && row.recipe)
     pairs.push(["our recipe", row.notRun ? `${row.recipe}, not run` : row.recipe]);
-  return pairs.length ? facts(pairs) : "";
+  return pairs;
 }
 
 const spaced = (nodes) => nodes.flatMap((node) => [node, " "]);
@@ -105,5 +104,5 @@ function runFacts(row) {
   pairs.push(["record", make("span", {}, ...spaced(records.map(link)))]);
   if (row.runs.length)
     pairs.push(["several seeds", `files and frames below are those of ${row.runs[0].run}`]);
-  return facts(pairs);
+  return pairs;
 }

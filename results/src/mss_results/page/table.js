@@ -6,7 +6,7 @@ function tableOf(rows, onSort) {
   return make(
     "table",
     { role: "grid", "aria-labelledby": "title" },
-    make("caption", {}, captionOf(rows)),
+    make("caption", {}, make("span", {}, captionOf(rows))),
     make("thead", {}, make("tr", {}, ...columns.map((column) => headCell(column, onSort)))),
     make("tbody", {}, ...rows.map((row) => lineOf(row, columns))),
   );
