@@ -2,6 +2,8 @@
 
 import csv
 import io
+from itertools import combinations
+from random import Random
 
 import pytest
 from chromium import PHONE, browser, pictures, ready, visit, why_not
@@ -148,6 +150,11 @@ def test_ranks_belong_to_the_column_that_is_sorted(page):
         assert shown == (str(low) if low == high else f"{low}-{high}")
     press(page, "method")  # not a score: the ranks stay
     assert page.locator("th", has_text="rank").inner_text().split("\n") == ["rank", "vocals"]
+
+
+def test_a_rank_is_an_interval(page):
+    ranks = page.evaluate("[[1, 2], [3, 3], null].map((rank) => rankText({ rank }))")
+    assert ranks == ["1-2", "3", ""] and page.evaluate("rankText(undefined)") == ""
 
 
 def test_sorting_by_a_stem_puts_the_best_first_then_missing_ones_then_bounds(page):
@@ -405,15 +412,35 @@ def test_holms_correction_over_the_tests_against_one_row(page):
     assert page.evaluate("holm([])") == []
 
 
-def test_sets_of_rows_that_cannot_be_told_apart_are_maximal(page):
-    """0, 1 and 2 are alike, 2 and 3 too; 4 differs from all: two bars."""
-    sets = page.evaluate(
-        """() => { const alike = ["0 1", "0 2", "1 2", "2 3"];
-            const of = (one, other) => ({ p: alike.includes(
-                [Math.min(one, other), Math.max(one, other)].join(" ")) ? 0.5 : 0.001 });
-            return undecidedSets([0, 1, 2, 3, 4], { of }).map((set) => set.sort()); }"""
+def maximal(alike, count):
+    """By trying every subset: sets of two or more of which all are alike, and no more can join."""
+
+    def holds(subset):
+        return all(pair in alike for pair in combinations(sorted(subset), 2))
+
+    rows = range(count)
+    subsets = [set(each) for size in rows for each in combinations(rows, size + 1) if holds(each)]
+    return sorted(
+        sorted(each)
+        for each in subsets
+        if len(each) > 1 and not any(each < other for other in subsets)
     )
-    assert sorted(sets) == [[0, 1, 2], [2, 3]]
+
+
+def test_sets_of_rows_that_cannot_be_told_apart_are_maximal(page):
+    assert maximal({(0, 1), (0, 2), (1, 2), (2, 3)}, 5) == [[0, 1, 2], [2, 3]]
+    for seed in range(30):
+        random = Random(seed)
+        alike = {pair for pair in combinations(range(6), 2) if random.random() < 0.6}
+        sets = page.evaluate(
+            """(alike) => { const of = (one, other) => {
+                const pair = [Math.min(one, other), Math.max(one, other)];
+                return { p: alike.some((each) => `${each}` === `${pair}`) ? 0.05 : 0.049 };
+            };
+            return undecidedSets([0, 1, 2, 3, 4, 5], { of }).map((set) => set.sort()); }""",
+            [list(pair) for pair in alike],
+        )
+        assert sorted(sets) == maximal(alike, 6), seed
 
 
 def test_two_rows_are_plotted_against_each_other(page):
@@ -486,6 +513,7 @@ def test_what_is_shown_is_copied_as_bibtex(page):
     assert "@article{doe2021,\n  author = {Jane Doe},\n  title = {{Nets \\& more}}" in text
     assert "@inproceedings{ours2023" in text and "@misc{arXiv1901.00001" in text
     assert "% without an entry: " in text and "theirs import" in text
+    assert "undefined" not in text
 
 
 def test_text_that_cannot_be_copied_is_shown(page):

@@ -82,7 +82,7 @@ function trackMark(row, value, track, scale, [low, high], y) {
 }
 
 function shortName(row, anchor, room) {
-  const letters = Math.floor(room / 6.6);
+  const letters = Math.floor(room / 7.8);
   const name = rowName(row);
   const shown = name.length > letters ? `${name.slice(0, letters - 1)}…` : name;
   return draw("text", anchor, shown, draw("title", {}, name));

@@ -119,7 +119,7 @@ function namesOf(points, box) {
   const parts = [];
   for (const { x, y, row, name } of points) {
     const text = (name ?? rowName(row)).slice(0, 28);
-    const width = 6.6 * text.length;
+    const width = 7.2 * text.length;
     const corners = [
       [x + 9, y],
       [x - 9 - width, y],
