@@ -127,7 +127,7 @@ def test_a_shift_of_every_track_has_the_smallest_p_and_no_track_below():
     assert (same.p, same.wins, same.difference) == (1.0, (0, 0), 0.0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**31 - 1), st.integers(2, 6), st.integers(2, 9))
 def test_p_interval_and_direction_of_the_average_agree(seed, rows, tracks):
     random = np.random.RandomState(seed)

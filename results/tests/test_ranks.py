@@ -114,7 +114,7 @@ def test_ranks_never_contradict_the_tests_whatever_these_say(drawn):
         assert place.low <= place.high
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**31 - 1), st.integers(2, 8))
 def test_ranks_of_scores_count_the_significant_pairs(seed, rows):
     random = np.random.RandomState(seed)

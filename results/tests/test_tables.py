@@ -222,15 +222,16 @@ def test_ranks_and_intervals_stand_in_every_table(folders, papers):
 def test_too_few_tracks_for_ranks_are_said_with_friedmans_p(folders, papers):
     for run in range(10):
         scores = {f"song {index}": four_stems(run + index) for index in range(6)}
-        folders.write(scores, run=f"run{run}")
+        folders.write(scores, run=f"run{run}", metric="SDR SIR")
     board = boards_of(folders.root.parent.parent)["demo_small--bsseval_v4@1"]
-    text = markdown(board)
+    text = markdown(board, metric="SDR")
     assert "| rank |" not in text and "- rank:" not in text
     assert (
         "- no ranks: 6 tracks cannot separate any two of 10 rows, as p is at least 0.031 and is "
         "corrected for 45 pairs" in text
     )
     assert r"Friedman's p that all score alike: \< 0.0001 (SDR)." in text
+    assert r"\< 0.0001 (SDR), \< 0.0001 (SIR)." in markdown(board)
     assert "no ranks" not in markdown(board, "theirs")
 
 

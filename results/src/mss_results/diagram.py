@@ -37,27 +37,30 @@ def diagram(board: Board, key: Key) -> str:
     bars = cliques([row.id for row in rows], column)
     labels = _labels(rows)
     left = _GAP + _LETTER * max(map(len, labels.values()))
-    width = left + _AXIS + 7 * _LETTER + _BAR * len(bars) + 2 * _GAP
-    captions = _captions(board, column, key)
-    width = max(width, 2 * _GAP + 0.85 * _LETTER * max(map(len, captions)))
-    height = _TOP + _LINE * len(rows) + _BOTTOM
+    right = left + _AXIS + 7 * _LETTER
+    parts = [*_values(rows, labels, key, left), *_bars(bars, right)]
     title = f"{board.dataset}, {board.protocol}: {' '.join(key)} {unit(board)}"
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" '
-            f'width="{width:.0f}" height="{height}" role="img" font-family="sans-serif" '
-            f'font-size="13" fill="currentColor" stroke="currentColor">',
-            f"<title>{escape(title)}</title>",
-            _text(_GAP, 20, title, 'font-weight="bold"'),
-            *_values(rows, labels, key, left),
-            *_bars(rows, bars, left + _AXIS + 7 * _LETTER),
-            *(
-                _text(_GAP, height - 34 + 16 * line, caption, 'font-size="11"')
-                for line, caption in enumerate(captions)
-            ),
-            "</svg>\n",
-        ]
-    )
+    captions = _captions(column, key)
+    widest = 0.85 * _LETTER * max(map(len, captions))
+    width = 2 * _GAP + max(right + _BAR * len(bars), widest)
+    return _framed(title, parts, captions, width, _TOP + _LINE * len(rows) + _BOTTOM)
+
+
+def _framed(
+    title: str, parts: Sequence[str], captions: Sequence[str], width: float, height: float
+) -> str:
+    """The parts with a title above and captions below."""
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" '
+        f'width="{width:.0f}" height="{height}" role="img" font-family="sans-serif" '
+        f'font-size="13" fill="currentColor" stroke="currentColor">',
+        f"<title>{escape(title)}</title>",
+        _text(_GAP, 20, title, 'font-weight="bold"'),
+        *parts,
+    ]
+    for line, caption in enumerate(captions):
+        lines.append(_text(_GAP, height - 34 + 16 * line, caption, 'font-size="11"'))
+    return "\n".join([*lines, "</svg>\n"])
 
 
 def cliques(ids: Sequence[str], column: Column) -> list[tuple[int, ...]]:
@@ -102,7 +105,7 @@ def _labels(rows: Sequence[Row]) -> dict[str, str]:
     }
 
 
-def _captions(board: Board, column: Column, key: Key) -> list[str]:
+def _captions(column: Column, key: Key) -> list[str]:
     test = "paired bootstrap" if key[0] == AVERAGE else "paired Wilcoxon test"
     joined = (
         f"Bars join rows that do not differ significantly ({test}, Holm over {len(column.pairs)} "
@@ -142,7 +145,7 @@ def _axis(low: float, high: float) -> tuple[float, float, float]:
     return step, math.floor(low / step) * step, math.ceil(max(high, low + 0.1) / step) * step
 
 
-def _bars(rows: Sequence[Row], bars: Sequence[tuple[int, ...]], left: float) -> Iterator[str]:
+def _bars(bars: Sequence[tuple[int, ...]], left: float) -> Iterator[str]:
     for column, members in enumerate(bars):
         x = left + _BAR * column + _BAR / 2
         top, bottom = (_TOP + _LINE * place + _LINE / 2 for place in (members[0], members[-1]))

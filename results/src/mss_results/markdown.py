@@ -27,7 +27,7 @@ def markdown(board: Board, method: str | None = None, metric: str | None = None)
         for each in (metric,) if metric else board.metrics:
             blocks.append(f"{title}{each} {unit(board)}, higher is better:")
             blocks.append(_pipes(grid(board, part, each, sources)))
-    below = [f"- {_escape(line)}" for line in sentences(board, rows)]
+    below = [f"- {_escape(line)}" for line in sentences(board, rows, metric)]
     blocks += ["\n".join(below)] if below else []
     if sources:
         lines = [f"{number}. {_escape(source)}" for source, number in sources.items()]

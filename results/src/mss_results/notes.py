@@ -18,11 +18,11 @@ RANKS = (
 _LISTED_TRACKS = 5
 
 
-def sentences(board: Board, rows: Sequence[Row]) -> list[str]:
-    """What a reader must know to interpret these rows of the board."""
+def sentences(board: Board, rows: Sequence[Row], metric: str | None = None) -> list[str]:
+    """What a reader must know to interpret these rows of the board, in one metric or all."""
     return [
         *_legend(rows),
-        *_unseparated(board, rows),
+        *_unseparated(board, rows, board.metrics if metric is None else (metric,)),
         *_missing(rows),
         *_contamination(rows),
         *_data_versions(rows),
@@ -57,11 +57,11 @@ def _legend(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _unseparated(board: Board, rows: Sequence[Row]) -> list[str]:
+def _unseparated(board: Board, rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     """The main columns whose tracks are too few for ranks."""
     ids = {row.id for row in rows if row.run}
     found: dict[str, list[str]] = {}
-    for metric in board.metrics:
+    for metric in metrics:
         for column in board.columns.get(board.lead(metric), ()):
             if not column.is_separable and ids & set(column.rows):
                 text = f"{p_value(column.friedman)} ({metric})"
