@@ -114,6 +114,8 @@ def test_the_most_specific_name_counts_and_the_publication_comes_first():
     assert [each.key for each in found] == ["large", "page"]
     assert [each.key for each in sources_of(known, ["net/small", "net"], [])] == ["net"]
     assert sources_of(known, ["other"], ["elsewhere"]) == ()
+    pages = [source("page", year=None, methods=("net",)), source("paper", quoted="A paper")]
+    assert [each.key for each in sources_of(pages, ["net"], ["A paper"])] == ["paper", "page"]
 
 
 def test_a_claim_that_names_an_arxiv_number_needs_no_line():
