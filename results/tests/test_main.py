@@ -241,6 +241,32 @@ def test_outputs_go_where_they_are_sent(repo, tmp_path):
     assert all(contents(repo)[file] == content for file, content in before.items())
 
 
+def test_boards_of_ones_own_need_no_repository(repo, tmp_path_factory, monkeypatch, capsys):
+    before = contents(repo)
+    place = tmp_path_factory.mktemp("place")
+    monkeypatch.chdir(place)
+    scores, out = str(repo / "results" / "scores"), "boards"
+    assert main(["build", "--scores", scores, "--out", out]) == 0
+    own = place / "boards"
+    assert "demo_small,bsseval_v4@1,ours" in (own / "leaderboard.csv").read_text()
+    assert (own / "site" / "index.html").is_file() and contents(repo) == before
+    assert main(["verify", "--scores", scores, "--out", out]) == 0
+    capsys.readouterr()
+    assert main(["show", "--scores", scores, "--dataset", "demo_small"]) == 0
+    assert capsys.readouterr().out.startswith("demo_small, bsseval_v4@1\n")
+    assert "--repo must name" in fails(capsys, "build", "--scores", scores)
+
+
+def test_boards_of_ones_own_have_the_repositorys_claims_and_leave_its_readmes_alone(
+    repo, tmp_path_factory, monkeypatch
+):
+    before = contents(repo)
+    monkeypatch.chdir(repo)
+    out = tmp_path_factory.mktemp("place") / "boards"
+    assert main(["build", "--scores", "results/scores", "--out", str(out)]) == 0
+    assert ",claimed," in (out / "leaderboard.csv").read_text() and contents(repo) == before
+
+
 def test_the_program_imports_numpy_alone_and_survives_a_closed_pipe(repo):
     heavy = {"torch", "pandas", "scipy", "museval", "mss_shared"}
     code = f"import sys, mss_results.__main__; sys.exit(bool({heavy} & set(sys.modules)))"

@@ -20,6 +20,9 @@ j:  # paper
 k:
   # code
   - 1
+l: [  # code: long
+  1, 2,
+  3]
 # ours
 """
 
@@ -34,13 +37,14 @@ def test_a_value_has_the_comment_behind_it() -> None:
         "h": "paper",
         "j": "paper",
         "k": "",
+        "l": "code: long",
     }
     assert leaf_comments("") == {} and leaf_comments("- 1") == {}
 
 
 def test_values_without_a_source_and_changed_ones_are_ours() -> None:
-    assert count_sources(TEXT) == {"paper": 3, "code": 2, "ours": 3}
-    assert count_sources(TEXT, ["a", "f", "b.d", "h.i"]) == {"paper": 1, "code": 1, "ours": 6}
+    assert count_sources(TEXT) == {"paper": 3, "code": 3, "ours": 3}
+    assert count_sources(TEXT, ["a", "f", "b.d", "h.i"]) == {"paper": 1, "code": 2, "ours": 6}
     assert count_sources("a: 1\nb: 2\n") == {"paper": 0, "code": 0, "ours": 2}
 
 

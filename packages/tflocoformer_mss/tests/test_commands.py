@@ -103,7 +103,7 @@ def test_evaluate_takes_the_words_of_the_music_fork(monkeypatch: pytest.MonkeyPa
     main()
     [given] = seen
     assert (given.recipe, given.scores, given.checkpoint) == (
-        "musdb18",
+        ["musdb18"],
         Path("out"),
         ["best_model.pth"],
     )
@@ -132,7 +132,7 @@ def test_separate_takes_the_words_of_the_music_fork_and_names_files_as_it_did(
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("whamr", "--config whamr has kind='tf', the checkpoint's recipe 'bs'"),
+        ("whamr", "the recipe whamr has kind='tf'"),
         ("musdb19", "there is no recipe 'musdb19'"),
     ],
 )

@@ -98,7 +98,10 @@ def _show(paths: Paths, chosen: argparse.Namespace) -> None:
 
 def _find_paths(chosen: argparse.Namespace) -> Paths:
     results = chosen.repo / "results"
-    if not results.is_dir() and None in (chosen.scores, chosen.papers):
+    outside = chosen.scores is not None and (
+        chosen.verb not in ("build", "verify") or chosen.out is not None
+    )
+    if not results.is_dir() and not outside:
         raise FileNotFoundError(
             f"no folder {results}: --repo must name the folder that holds results/ and packages/"
         )
@@ -107,17 +110,24 @@ def _find_paths(chosen: argparse.Namespace) -> Paths:
         # Before the first evaluation there are only claims.
         scores = [results / "scores"] if (results / "scores").is_dir() else []
     readmes = chosen.splice
-    if readmes is None:
+    if readmes is None and chosen.out is not None:
+        readmes = ()  # boards of one's own are shown in no README
+    elif readmes is None:
         known = [chosen.repo / "README.md", *sorted(chosen.repo.glob("packages/*/README.md"))]
         readmes = [readme for readme in known if readme.is_file()]
     return Paths(
         scores=tuple(scores),
-        papers=chosen.papers or results / "papers.csv",
+        papers=chosen.papers or _existing(results / "papers.csv"),
         out=chosen.out or results,
         readmes=tuple(readmes),
-        cache=chosen.cache or results / ".cache",
+        cache=chosen.cache or (results if results.is_dir() else chosen.out or results) / ".cache",
         audio=chosen.audio,
     )
+
+
+def _existing(papers: Path) -> Path | None:
+    """The repository's claims, None outside of it."""
+    return papers if papers.parent.is_dir() else None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ class Paths:
     """Paths of inputs, cache and outputs."""
 
     scores: tuple[Path, ...]
-    papers: Path
+    papers: Path | None
     out: Path
     readmes: tuple[Path, ...]
     cache: Path | None = None
@@ -43,7 +43,8 @@ class Paths:
 def read_boards(paths: Paths) -> tuple[Board, ...]:
     """Read all inputs into boards; errors as in read_runs, read_claims and build_boards."""
     runs = read_runs(paths.scores, Cache(paths.cache))
-    return build_boards(runs, read_claims(paths.papers))
+    claims = read_claims(paths.papers) if paths.papers else ()
+    return build_boards(runs, claims)
 
 
 def plan(paths: Paths) -> dict[Path, bytes]:
@@ -61,7 +62,7 @@ def plan(paths: Paths) -> dict[Path, bytes]:
         texts[paths.out / "tables" / f"{board.name}.csv"] = wide_csv(board)
         texts[paths.out / "tables" / f"{board.name}.md"] = page(board)
         texts[paths.out / "tables" / f"{board.name}.tex"] = latex(board)
-    known = read_sources(paths.papers.with_name("sources.csv"))
+    known = read_sources(paths.papers.with_name("sources.csv")) if paths.papers else ()
     texts |= site(boards, SitePaths(paths.out / "site", paths.audio, known))
     by_name = {board.name: board for board in boards}
     for readme in paths.readmes:

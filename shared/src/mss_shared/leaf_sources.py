@@ -32,13 +32,15 @@ def _walk(mapping: yaml.MappingNode, lines: list[str], prefix: str) -> Iterator[
         else:
             # A block list ends where the next key begins: its comment stands behind its key.
             block = isinstance(value, yaml.CollectionNode) and not value.flow_style
-            yield name, _comment(lines, key.end_mark if block else value.end_mark)
+            comment = _comment(lines, key.end_mark if block else value.end_mark)
+            # A list over several lines may have it behind its first bracket.
+            yield name, comment or _comment(lines, value.start_mark, r"\[\s*#(.*)$")
 
 
-def _comment(lines: list[str], mark: yaml.Mark) -> str:
+def _comment(lines: list[str], mark: yaml.Mark, pattern: str = r"\s*:?\s*#(.*)$") -> str:
     """The comment that follows a place on its line; empty if there is none."""
     rest = lines[mark.line][mark.column :] if mark.line < len(lines) else ""
-    match = re.match(r"\s*:?\s*#(.*)$", rest)
+    match = re.match(pattern, rest)
     return match.group(1).strip() if match else ""
 
 

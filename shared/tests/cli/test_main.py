@@ -203,9 +203,21 @@ def test_a_recipe_may_say_how_weights_of_the_same_training_are_cut(
     run(PAPER, score_words(songs, trained, tmp_path, "--recipe", str(sibling)))
     [(name, record)] = recorded(tmp_path).items()
     assert name == "centre-seed0" and record["settings"]["inference"]["overlap"] == 0.0
-    sibling.write_text(text.replace("lr: 5.0e-3", "lr: 1.0"), encoding="utf-8")
+    sibling.write_text(text.replace("width: 4", "width: 5"), encoding="utf-8")
     said = refused(capsys, *score_words(songs, trained, tmp_path, "--recipe", str(sibling)))
-    assert "was trained by the recipe demo, whose section training is not that of centre" in said
+    assert "the recipe centre has width=5" in said and "was trained by demo with 4" in said
+
+
+@pytest.mark.parametrize(("old", "verbatim"), [("epochs: 4", False), ("overlap: 0.5", None)])
+def test_weights_are_verbatim_under_a_recipe_of_the_same_training_alone(
+    songs: Path, trained: Path, tmp_path: Path, old: str, verbatim: bool | None
+) -> None:
+    sibling = tmp_path / "centre.yaml"
+    text = find_recipe("tiny_paper", "demo").read_text(encoding="utf-8")
+    sibling.write_text(text.replace(old, f"{old.partition(':')[0]}: 0"), encoding="utf-8")
+    run(PAPER, score_words(songs, trained, tmp_path, "--recipe", str(sibling)))
+    [record] = recorded(tmp_path).values()
+    assert record["verbatim"] is verbatim
 
 
 @pytest.mark.parametrize("publish", [False, True])

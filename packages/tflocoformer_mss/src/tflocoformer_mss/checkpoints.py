@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from torch import Tensor
 
-from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation import stems_together
 from tflocoformer_mss.model import WaveformModel
-from tflocoformer_mss.recipe import Recipe
 
 PREFIX = "separator."
 
@@ -48,25 +45,10 @@ def join(models: Sequence[Any], recipe: Any, flags: Mapping[str, Any]) -> Any:
         flags: of the command line, values by name.
 
     Raises:
-        ValueError: if prompts come with several models or a model without prompts, or if the
-            recipe of `--config` describes another model.
+        ValueError: if prompts come with several models or a model without prompts.
     """
-    if "config" in flags:
-        check_config(flags["config"], recipe)
     if "prompts" in flags:
         if len(models) != 1:
             raise ValueError(f"--prompts with {len(models)} checkpoints: pass a single one")
         models[0].set_prompts(flags["prompts"])
     return stems_together(models)
-
-
-def check_config(name: str, recipe: Recipe) -> None:
-    """Raise ValueError if the recipe of that name describes another model than the checkpoint's."""
-    config = load_recipe(Recipe, find_recipe("tflocoformer_mss", name)).recipe.model
-    for field in fields(config):
-        value, trained = getattr(config, field.name), getattr(recipe.model, field.name)
-        if value != trained:
-            raise ValueError(
-                f"--config {name} has {field.name}={value!r}, the checkpoint's recipe {trained!r}: "
-                f"omit --config, or pass the checkpoint's own"
-            )

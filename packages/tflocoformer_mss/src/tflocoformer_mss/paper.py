@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tflocoformer_mss.training import Training
 
 PROMPTS = Option("prompts", "stems that a prompted model should separate", several=True)
-CONFIG = Option("config", "same as --recipe; must match the recipe of the checkpoint if it has one")
 
 
 def _train(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
@@ -47,7 +46,7 @@ TRAIN = Verb(
 ALIASES = (
     Alias("--input", ("{}",)),
     Alias("--output_dir", ("--out", "{}")),
-    Alias("--config", ("--recipe", "{}", "--config={}")),
+    Alias("--config", ("--recipe", "{}")),
     Alias("--audio_path", ("{}",)),
     Alias("--audio_output_dir", ("--out", "{}")),
     Alias("--model_path", ("--checkpoint", "{}")),
@@ -59,7 +58,7 @@ class TFLocoformerPaper(Paper[Recipe, "WaveformModel"]):
 
     name = "tflocoformer_mss"
     recipe_type = Recipe
-    separate_options = (PROMPTS, CONFIG)
+    separate_options = (PROMPTS,)
     filename = "{song}_{stem}"
     checkpoint_flags = ("--checkpoint", "--preset")
     aliases = ALIASES

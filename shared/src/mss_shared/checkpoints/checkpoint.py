@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -158,9 +159,11 @@ def _from_header(
     recipe = recipe_from_text(paper.recipe_type, header.recipe, header.recipe_name)
     name, verbatim = header.recipe_name, _is_verbatim(header, recipe)
     if recipe_name is not None and name != recipe_name:
-        loaded = _load_sibling(paper, path, recipe, name, recipe_name)
+        loaded = load_recipe(paper.recipe_type, find_recipe(paper.name, recipe_name))
+        _check_model(path, recipe, name, loaded)
+        if verbatim:
+            verbatim = loaded.verbatim if _trains_alike(recipe, loaded.recipe) else False
         recipe, name = loaded.recipe, loaded.name
-        verbatim = loaded.verbatim if verbatim else verbatim
     return Checkpoint(
         model=fill(paper.build_model(recipe), weights.state, path),
         recipe=recipe,
@@ -173,22 +176,19 @@ def _from_header(
     )
 
 
-def _load_sibling(
-    paper: AnyPaper, path: Path, recipe: Any, name: str, sibling: str
-) -> LoadedRecipe[Any]:
-    """A recipe of the same training that separates or scores in another way.
-
-    Raises:
-        ValueError: if it trains otherwise.
-    """
-    loaded = load_recipe(paper.recipe_type, find_recipe(paper.name, sibling))
-    for section in ("data", "model", "training"):
-        if getattr(loaded.recipe, section) != getattr(recipe, section):
+def _check_model(path: Path, recipe: Any, name: str, loaded: LoadedRecipe[Any]) -> None:
+    """Raise ValueError if the recipe that the user names is of another model than the file's."""
+    for field in dataclasses.fields(recipe.model):
+        ours, theirs = (getattr(each.model, field.name) for each in (loaded.recipe, recipe))
+        if ours != theirs:
             raise ValueError(
-                f"{path} was trained by the recipe {name}, whose section {section} is not that of "
-                f"{loaded.name}: leave out --recipe"
+                f"the recipe {loaded.name} has {field.name}={ours!r}, {path} was trained by {name} "
+                f"with {theirs!r}: leave out --recipe"
             )
-    return loaded
+
+
+def _trains_alike(recipe: Any, other: Any) -> bool:
+    return all(getattr(recipe, name) == getattr(other, name) for name in ("data", "training"))
 
 
 def _is_verbatim(header: Header, recipe: Any) -> bool | None:

@@ -84,7 +84,7 @@ def build_boards(root: Path) -> None:
         if built.returncode:
             raise ValueError(f"the scores are in {root}, but mss-results build failed: see above")
     else:
-        console.say(f"boards: mss-results build --scores {root} --out boards --splice")
+        console.say(f"boards: mss-results build --scores {root} --out boards")
 
 
 def run_suffix(flags: Mapping[str, Any]) -> str:
