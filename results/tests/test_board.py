@@ -59,6 +59,13 @@ def test_a_claim_under_another_protocol_stays_apart(folders, papers):
     assert rows_of(boards["musdb18hq--usdr@1"], "measured")[0].claimed == {}
 
 
+def test_scale_invariant_ratios_stand_in_the_order_in_which_they_are_read(folders, papers):
+    metrics = "SI-SAR SI-SDR SI-SIR"
+    folders.write({"a": four_stems(1.0)}, protocol="si_bss_eval@1", metric=metrics)
+    board = boards_of(folders, papers)["demo_small--si_bss_eval@1"]
+    assert board.metrics == ("SI-SDR", "SI-SIR", "SI-SAR")
+
+
 def test_a_run_that_reproduces_what_nobody_claims_is_refused(folders, papers):
     folders.write({"a": four_stems(1.0)}, reproduces="ours/huge")
     with pytest.raises(ValueError, match="reproduces is 'ours/huge', none of the 2 recipes claime"):
@@ -81,7 +88,8 @@ def test_one_protocol_id_has_one_definition(folders, papers):
         ("renamed", "f" * 64, ["b", "a"], ("a", "b")),  # same data under another name
         ("musdb18", "x", ["a"], ("a",)),  # the same songs, compressed
         ("musdb18hq", "f" * 64, ["z"], ()),
-        ("moisesdb", "x", ["a"], ()),  # another data set's song of that name
+        ("musdb18_7s", "x", ["a"], ("a",)),  # parts of the same songs
+        ("moisesdb", "x", ["a"], None),  # perhaps another song of that name
     ],
 )
 def test_training_tracks_that_meet_test_tracks_contaminate(

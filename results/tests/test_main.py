@@ -47,7 +47,7 @@ def test_building_twice_changes_nothing_and_leaves_no_partial_file(repo, capsys)
     capsys.readouterr()
     build(repo)
     assert contents(repo) == first
-    assert capsys.readouterr().out == "12 files are up to date\n"
+    assert capsys.readouterr().out == "13 files are up to date\n"
 
 
 def test_readmes_of_packages_are_spliced_and_others_left_alone(repo):
@@ -85,7 +85,7 @@ def test_verify_accepts_what_build_wrote(repo, capsys):
     capsys.readouterr()
     assert main(["verify", "--repo", str(repo)]) == 0
     assert capsys.readouterr().out == (
-        "12 files match the inputs; 15 cells match a recomputation from the JSON\n"
+        "13 files match the inputs; 15 cells match a recomputation from the JSON\n"
     )
 
 
@@ -234,7 +234,7 @@ def test_outputs_go_where_they_are_sent(repo, tmp_path):
     out = tmp_path / "out"
     before = contents(repo)
     assert main(["build", "--repo", str(repo), "--out", str(out), "--splice"]) == 0
-    assert len(list(out.rglob("*.*"))) == 11
+    assert len(list(out.rglob("*.*"))) == 12
     assert {file: content for file, content in contents(repo).items() if out not in file.parents}
     assert all(contents(repo)[file] == content for file, content in before.items())
 

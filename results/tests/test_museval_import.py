@@ -226,5 +226,5 @@ def test_imported_rows_are_ranked_and_said_to_be_unchecked(tmp_path, capsys):
     assert main(["build", "--repo", str(repo)]) == 0
     assert main(["verify", "--repo", str(repo)]) == 0
     text = (repo / "results" / "tables" / "musdb18--bsseval_v4@1.md").read_text()
-    assert "| =1 | TAK2 |" in text
+    assert "| 1-2 | TAK2 |" in text
     assert "- training tracks unknown, hence not checked against the test tracks: " in text

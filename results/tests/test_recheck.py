@@ -31,6 +31,18 @@ def test_every_measured_cell_is_confirmed_from_the_json(built, folders):
     assert recheck(built, [folders.root], 1000, 0) == 5 * 5
 
 
+def test_a_row_of_several_seeds_is_confirmed_from_all_of_its_runs(repo, folders):
+    for seed, value in enumerate((1.0, 2.5, 9.0)):
+        scores = {"a": four_stems(value), "b": four_stems(value + 1)}
+        folders.write(scores, run=f"demo-seed{seed}", seed=seed, recipe_digest="r" * 64)
+    assert main(["build", "--repo", str(repo)]) == 0
+    board = repo / "results" / "leaderboard.csv"
+    assert recheck(board, [folders.root], 1000, 0) == 4 * 5
+    board.write_text(board.read_text().replace(",SDR,4.667,", ",SDR,4.700,", 1))
+    with pytest.raises(ValueError, match="seed0, .*seed1, .*seed2 give 4.667 over 2"):
+        recheck(board, [folders.root], 1000, 0)
+
+
 def test_a_sample_has_the_size_asked_for_and_another_seed_draws_others(built, folders, monkeypatch):
     assert recheck(built, [folders.root], 7, 0) == 7
     seen = []

@@ -5,9 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mss_results.significance import compare, holm, wilcoxon
+from mss_results.significance import friedman, holm, smallest_p, wilcoxon
 
 stats = pytest.importorskip("scipy.stats", reason="scipy is the oracle here, and not installed")
+
+
+def p_of(differences):
+    return wilcoxon(np.array([differences], dtype=float))[0][0]
 
 
 @pytest.mark.parametrize(
@@ -20,10 +24,11 @@ stats = pytest.importorskip("scipy.stats", reason="scipy is the oracle here, and
         ([0.0, 0.0], 1.0),
         ([], 1.0),
         ([5.0], 1.0),
+        ([math.nan, 1.0, math.nan, 2.0], 2 / 4),  # tracks without a score as well
     ],
 )
 def test_small_samples_have_the_p_counted_by_hand(differences, p):
-    assert wilcoxon(differences) == pytest.approx(p, abs=1e-12)
+    assert p_of(differences) == pytest.approx(p, abs=1e-12)
 
 
 @pytest.mark.parametrize("count", [5, 20, 50])
@@ -32,7 +37,7 @@ def test_p_without_ties_is_scipys_exact_one(count):
     for shift in (0.0, 0.2, 0.5):
         differences = random.normal(shift, 1, count)
         expected = stats.wilcoxon(differences, method="exact").pvalue
-        assert wilcoxon(differences) == pytest.approx(expected, rel=1e-9)
+        assert p_of(differences) == pytest.approx(expected, rel=1e-9)
 
 
 @settings(max_examples=30)
@@ -45,27 +50,61 @@ def test_p_with_ties_is_that_of_all_sign_patterns(values):
         patterns = np.array(np.meshgrid(*[[0, 1]] * len(ranks))).reshape(len(ranks), -1)
         sums = ranks @ patterns
         expected = min(1.0, 2 * min((sums <= plus).mean(), (sums >= plus).mean()))
-        assert wilcoxon(values) == pytest.approx(expected, abs=1e-12)
+        assert p_of(values) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("step", [0.001, 0.5])
 def test_beyond_fifty_tracks_p_is_scipys_normal_approximation_with_ties(step):
     differences = np.round(np.random.RandomState(1).normal(0.2, 1, 120) / step) * step
     expected = stats.wilcoxon(differences, method="approx", correction=False).pvalue
-    assert wilcoxon(differences) == pytest.approx(expected, rel=1e-9)
+    assert p_of(differences) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_comparison_takes_the_tracks_both_have():
-    first = {"a": 2.0, "b": 5.0, "c": math.nan, "d": 9.0}
-    second = {"a": 1.0, "b": 3.0, "c": 1.0, "e": 0.0}
-    comparison = compare(first, second)
-    assert (comparison.tracks, comparison.p) == (2, 0.5)
-    assert comparison.first_is_better and not compare(second, first).first_is_better
+def test_pairs_tested_together_have_the_p_they_have_alone():
+    gaps = np.round(np.random.RandomState(2).normal(0.3, 1, (40, 12)), 1)
+    gaps[np.random.RandomState(3).uniform(size=gaps.shape) < 0.2] = math.nan
+    ps, lead = wilcoxon(gaps)
+    for gap, p, ahead in zip(gaps, ps, lead, strict=True):
+        present = gap[~np.isnan(gap) & (gap != 0)]
+        ranks = stats.rankdata(np.abs(present))
+        assert p == p_of(present)
+        assert ahead == 2 * (ranks[present > 0].sum() - ranks[present < 0].sum())
 
 
 def test_rounding_of_sums_is_no_difference():
-    assert compare({"a": 0.1 + 0.2}, {"a": 0.3}).p == 1.0
-    assert not compare({"a": 0.1 + 0.2}, {"a": 0.3}).first_is_better
+    ps, lead = wilcoxon(np.array([[0.1 + 0.2 - 0.3] * 9]))
+    assert (ps[0], lead[0]) == (1.0, 0)
+
+
+def test_no_pairs_and_no_tracks_have_no_differences():
+    assert wilcoxon(np.empty((0, 5)))[0].shape == (0,)
+    assert wilcoxon(np.empty((2, 0)))[0].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("tracks", [1, 2, 6, 10])
+def test_no_row_has_a_p_below_that_of_winning_on_every_track(tracks):
+    assert p_of(np.arange(1.0, tracks + 1)) == pytest.approx(smallest_p(tracks))
+    assert smallest_p(6) == 2 / 64
+
+
+@pytest.mark.parametrize(("rows", "tracks", "step"), [(3, 6, 0), (10, 6, 1.0), (20, 50, 0.5)])
+def test_friedmans_p_is_scipys_with_and_without_ties(rows, tracks, step):
+    values = np.random.RandomState(rows).normal(0, 1, (rows, tracks))
+    values[0] += 0.5
+    values = np.round(values / step) * step if step else values
+    expected = stats.friedmanchisquare(*values).pvalue
+    assert friedman(values) == pytest.approx(expected, rel=1e-9)
+    holes = np.hstack([values, np.full((rows, 1), math.nan)])
+    holes[0, -1] = 99.0
+    assert friedman(holes) == pytest.approx(expected, rel=1e-9)
+
+
+def test_friedmans_p_by_hand():
+    # Three rows in the same order on each of four tracks: chi-square 8 of 2 degrees, exp(-4).
+    assert friedman(np.array([[3.0] * 4, [2.0] * 4, [1.0] * 4])) == pytest.approx(math.exp(-4))
+    assert friedman(np.ones((4, 5))) == 1.0
+    assert friedman(np.ones((2, 5))) is None
+    assert friedman(np.ones((5, 1))) is None
 
 
 def test_holm_multiplies_by_the_hypotheses_left_and_never_falls():

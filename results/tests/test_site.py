@@ -7,7 +7,7 @@ import pytest
 from score_folders import PAPERS, four_stems
 
 from mss_results.__main__ import main
-from mss_results.site import SitePaths
+from mss_results.site import SitePaths, _short_p
 
 
 def build(repo, *more):
@@ -30,11 +30,11 @@ def test_a_row_holds_its_cells_its_tracks_and_what_made_it(repo):
     row = row_of(build(repo), "ours")
     assert row["cells"]["vocals SDR"] == {
         "value": 2.0,
-        "low": 1.0,
-        "high": 3.0,
+        "low": pytest.approx(2 - 12.7, abs=0.2),  # Student's t of one degree of freedom
+        "high": pytest.approx(2 + 12.7, abs=0.2),
         "tracks": 2,
         "rank": None,
-        "tied": [],
+        "range": None,
         "claimed": None,
         "source": "demo_small/ours/seed0",
     }
@@ -86,9 +86,71 @@ def test_pairs_point_from_the_better_to_the_worse(repo, folders):
         scores = {f"song {index}": four_stems(shift + index) for index in range(10)}
         folders.write(scores, dataset="demo_full", run=run)
     board = data_of(build(repo))["demo_full--bsseval_v4@1"]
-    ((better, worse, p, tracks),) = board["pairs"]["average SDR"]
-    assert [board["rows"][index]["run"] for index in (better, worse)] == ["high", "low"]
-    assert (p, tracks) == (pytest.approx(2 / 2**10, rel=1e-2), 10)
+    for name in ("average SDR", "vocals SDR"):
+        column = board["columns"][name]
+        ((better, worse, corrected, tracks, *wins, difference, low, high, p),) = column["pairs"]
+        assert [board["rows"][index]["run"] for index in (better, worse)] == ["high", "low"]
+        assert p == corrected == pytest.approx(2 / 2**10, rel=1e-2)
+        assert (tracks, wins, difference, low, high) == (10, [10, 0], 2.0, 2.0, 2.0)
+        assert column["rows"] == [0, 1]
+        assert (column["tracks"], column["separable"], column["friedman"]) == (10, True, None)
+    assert [row["cells"]["vocals SDR"]["rank"] for row in board["rows"]] == [[1, 1], [2, 2]]
+
+
+def test_six_tracks_have_pairs_and_friedmans_p_but_no_ranks(repo, folders):
+    for run in range(4):
+        scores = {f"song {index}": four_stems(2 * run + index) for index in range(6)}
+        folders.write(scores, dataset="demo_full", run=f"run{run}")
+    board = data_of(build(repo))["demo_full--bsseval_v4@1"]
+    column = board["columns"]["drums SDR"]
+    assert (column["separable"], len(column["pairs"])) == (False, 6)
+    assert column["friedman"] == pytest.approx(0.00044, rel=0.01)  # chi-square 18 of 3 degrees
+    assert all(row["cells"]["drums SDR"]["rank"] is None for row in board["rows"])
+    assert {pair[2] for pair in column["pairs"]} == {0.188}  # 6 x 2/64
+    (sentence,) = (note for note in board["notes"] if note.startswith("no ranks"))
+    assert "6 tracks cannot separate any two of 4 rows" in sentence
+
+
+def test_a_p_is_shortened_to_its_own_side_of_the_level():
+    assert _short_p(0.04996) == 0.0499 and _short_p(0.05004) == 0.05
+    assert _short_p(1.23456e-9) == 1.23e-9
+
+
+def test_rows_on_other_tracks_have_tests_of_their_own(repo, folders):
+    for run, count in (("a", 10), ("b", 10), ("c", 9), ("d", 9), ("e", 9)):
+        scores = {f"song {index}": four_stems(index + ord(run)) for index in range(count)}
+        folders.write(scores, dataset="demo_full", run=run)
+    board = data_of(build(repo))["demo_full--bsseval_v4@1"]
+    column = board["columns"]["bass SDR"]
+    (other,) = column["more"]
+    assert [
+        [board["rows"][index]["run"] for index in each["rows"]] for each in (column, other)
+    ] == [
+        ["e", "d", "c"],
+        ["b", "a"],
+    ]
+
+
+def seeds(folders, **changes):
+    for seed in range(3):
+        scores = {f"song {index}": four_stems(seed + index) for index in range(4)}
+        folders.write(scores, run=f"demo-seed{seed}", seed=seed, recipe_digest="r" * 64, **changes)
+
+
+def test_seeds_are_one_row_that_keeps_its_runs(repo, folders):
+    seeds(folders)
+    site = build(repo)
+    (row,) = (row for row in data_of(site)["demo_small--bsseval_v4@1"]["rows"] if row["runs"])
+    assert (row["run"], row["seeds"]) == ("demo-seeds0,1,2", [0, 1, 2])
+    assert row["sources"] == [f"demo_small/ours/demo-seed{seed}" for seed in range(3)]
+    cell = row["cells"]["vocals SDR"]
+    assert (cell["value"], cell["range"]) == (2.5, [1.5, 3.5])
+    assert row["songs"]["vocals SDR"] == [1.0, 2.0, 3.0, 4.0]
+    assert [each["seed"] for each in row["runs"]] == [0, 1, 2]
+    for each in row["runs"]:
+        assert (site / each["frames"]).is_file() and (site / each["record"]).is_file()
+    assert dict(row["facts"])["seed"] == "0, 1, 2"
+    assert row_of(site, "irm2")["seeds"] == []
 
 
 def test_estimates_are_linked_where_they_are(repo, tmp_path, capsys):

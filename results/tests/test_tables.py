@@ -11,6 +11,7 @@ from mss_results.board import build_boards
 from mss_results.build import Paths, plan
 from mss_results.claims import read_claims
 from mss_results.markdown import markdown, page, terminal
+from mss_results.notes import p_value
 from mss_results.read import read_runs
 from mss_results.tables import fixed, leaderboard_csv, wide_csv
 
@@ -57,10 +58,13 @@ def test_the_leaderboard_holds_every_cell_with_its_origin(repo):
         "stem": "drums",
         "metric": "SDR",
         "value": "3.000",
-        "ci_low": "2.000",
-        "ci_high": "4.000",
-        "rank": "",
-        "tied": "",
+        "ci_low": "-9.645",
+        "ci_high": "15.645",
+        "rank_low": "",
+        "rank_high": "",
+        "seeds": "1",
+        "seed_min": "",
+        "seed_max": "",
         "tracks": "2",
         "extra_data": "no",
         "contaminated": "false",
@@ -93,7 +97,7 @@ def test_the_wide_table_puts_claim_and_difference_beside_the_measured_value(fold
     assert measured["average SDR difference"] == "-0.750"
     assert "vocals SDR claimed" not in measured
     text = markdown(board)
-    assert r"| 4.75 \[4.75, 4.75\] (claimed 5.50, -0.75) | 50 |" in text
+    assert r"| 4.75 \[4.75, 4.75\] (claimed 5.50, -0.75) | 1 | 50 |" in text
     assert "| ours | ours/small | claimed | not run |" in text
     assert "1. Our paper, table 2\n" in text
     assert "- Other Net: read twice" in text
@@ -192,20 +196,66 @@ def test_ranks_and_intervals_stand_in_every_table(folders, papers):
         scores = {f"song {index:02d}": four_stems(index / 10 + shift) for index in range(50)}
         folders.write(scores, dataset="musdb18hq", run=run)
     board = boards_of(folders.root.parent.parent)["musdb18hq--bsseval_v4@1"]
-    ranks = {row["run"]: row["average SDR rank"] for row in records(wide_csv(board))}
-    assert ranks == {"best": "1", "good": "2", "same": "2", "": "", "not run": ""}
+    ranks = {
+        row["run"]: (row["average SDR rank low"], row["average SDR rank high"])
+        for row in records(wide_csv(board))
+    }
+    assert ranks == {"best": ("1", "1"), "good": ("2", "3"), "same": ("2", "3")} | dict.fromkeys(
+        ("", "not run"), ("", "")
+    )
     text = markdown(board)
     assert "| 1 | ours | demo | measured | best |" in text
-    assert "| =2 | ours | demo | measured | good |" in text
-    assert "- rank: = marks a tie" in text and "95% bootstrap interval" in text
+    assert "| 2-3 | ours | demo | measured | good |" in text
+    assert "- rank: from one plus" in text and "95% interval over tracks" in text
     lines = [
         line
         for line in records(leaderboard_csv([board]))
         if (line["stem"], line["kind"]) == ("average", "measured")
     ]
-    ties = {line["source"].rpartition("/")[2]: (line["rank"], line["tied"]) for line in lines}
-    assert ties == {"best": ("1", ""), "good": ("2", "ours/same"), "same": ("2", "ours/good")}
+    ends = {
+        line["source"].rpartition("/")[2]: (line["rank_low"], line["rank_high"]) for line in lines
+    }
+    assert ends == {"best": ("1", "1"), "good": ("2", "3"), "same": ("2", "3")}
     assert all(line["ci_low"] < line["value"] < line["ci_high"] for line in lines)
+
+
+def test_too_few_tracks_for_ranks_are_said_with_friedmans_p(folders, papers):
+    for run in range(10):
+        scores = {f"song {index}": four_stems(run + index) for index in range(6)}
+        folders.write(scores, run=f"run{run}", metric="SDR SIR")
+    board = boards_of(folders.root.parent.parent)["demo_small--bsseval_v4@1"]
+    text = markdown(board, metric="SDR")
+    assert "| rank |" not in text and "- rank:" not in text
+    assert (
+        "- no ranks: 6 tracks cannot separate any two of 10 rows, as p is at least 0.031 and is "
+        "corrected for 45 pairs" in text
+    )
+    assert r"Friedman's p that all score alike: \< 0.0001 (SDR)." in text
+    assert r"\< 0.0001 (SDR), \< 0.0001 (SIR)." in markdown(board)
+    assert "no ranks" not in markdown(board, "theirs")
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(0.2345, "0.23"), (0.0499, "< 0.05"), (0.05, "0.05"), (0.012, "0.012"), (3e-9, "< 0.0001")],
+)
+def test_a_printed_p_stays_on_its_side_of_the_level(p, text):
+    assert p_value(p) == text
+
+
+def test_several_seeds_have_their_range_in_every_table(folders, papers):
+    for seed in (0, 1, 2):
+        scores = {f"song {index}": four_stems(seed + index) for index in range(6)}
+        folders.write(scores, run=f"demo-seed{seed}", seed=seed, recipe_digest="r" * 64)
+    board = boards_of(folders.root.parent.parent)["demo_small--bsseval_v4@1"]
+    (line,) = records(wide_csv(board))
+    assert (line["run"], line["seeds"], line["average SDR"]) == ("demo-seeds0,1,2", "3", "5.000")
+    assert (line["average SDR seed min"], line["average SDR seed max"]) == ("4.000", "6.000")
+    (line,) = (each for each in records(leaderboard_csv([board])) if each["stem"] == "bass")
+    assert (line["seeds"], line["seed_min"], line["seed_max"]) == ("3", "4.500", "6.500")
+    assert line["source"] == "; ".join(f"demo_small/ours/demo-seed{seed}" for seed in range(3))
+    text = markdown(board)
+    assert "| 3 (4.00 to 6.00) | 6 |" in text and "- several seeds: the mean of the runs" in text
 
 
 def test_text_from_outside_cannot_break_a_table(folders, papers):
@@ -231,7 +281,7 @@ def test_shuffled_files_and_lines_give_the_same_bytes(repo, folders, papers, mon
         folders.write({"b": four_stems(seed), "a": four_stems(1.0)}, run=f"run{seed}")
     paths = Paths((folders.root,), papers, repo / "results", (repo / "README.md",))
     expected = plan(paths)
-    assert len(expected) == 1 + 2 * 3 + 1 + 1 + 8
+    assert len(expected) == 2 + 2 * 3 + 1 + 1 + 8
     shuffler = random.Random(1)
     header, *lines = PAPERS.splitlines(keepends=True)
     real = Path.iterdir

@@ -134,7 +134,9 @@ def test_papers_import_rooms_by_their_public_names(paper: str) -> None:
         assert not deep.findall(path.read_text(encoding="utf-8")), path.relative_to(ROOT)
 
 
-@pytest.mark.parametrize("room", ["audio", "checkpoints", "datasets", "separation", "training"])
+@pytest.mark.parametrize(
+    "room", ["audio", "checkpoints", "datasets", "metrics", "separation", "training"]
+)
 def test_a_rooms_public_names_are_there(room: str) -> None:
     module = import_module(f"mss_shared.{room}")
     assert module.__all__

@@ -79,14 +79,14 @@ def test_every_module_of_the_metrics_is_imported_and_counts() -> None:
 
 def test_mss_eval_scores_every_protocol_that_needs_no_package_of_its_own(songs: Path) -> None:
     names = [name for name in PROTOCOLS if name != "log_wmse"]
-    assert len(names) == 8
+    assert len(names) == 9
     words = [songs / "set", songs / "estimates", "--out", songs / "scores", "--jobs", 1]
     ended = without(COMMAND.format("mss_eval", "mss-eval"), *words, "--protocol", *names)
     assert ended.returncode == 0, ended.stderr
     [run] = (songs / "scores").rglob("run.json")
     record = json.loads(run.read_text())
     assert set(record["protocols"]) == set(names)
-    assert len(list(run.parent.rglob("test/x.json"))) == 8
+    assert len(list(run.parent.rglob("test/x.json"))) == 9
 
 
 def test_mss_data_checks_and_describes(songs: Path) -> None:

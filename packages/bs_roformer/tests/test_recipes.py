@@ -6,7 +6,8 @@ import pytest
 from bs_roformer import configs
 from bs_roformer.config import read_arguments
 from bs_roformer.recipe import Recipe
-from mss_shared.recipe import LoadedRecipe, find_recipe, leaf_lines, load_recipe
+from mss_shared.leaf_sources import leaf_comments
+from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe
 from mss_shared.recipe_sections import PoolConfig
 
 PRESETS = {  # recipe -> preset of the same network
@@ -115,8 +116,8 @@ def test_values_of_such_a_section_can_be_changed() -> None:
 
 def sources(name: str) -> dict[str, str]:
     """Leaf -> its source comment; of the two lists of stems, the model's."""
-    lines = leaf_lines(find_recipe("bs_roformer", name).read_text(encoding="utf-8"))
-    return {line.partition(":")[0]: comment for line, comment in lines}
+    comments = leaf_comments(find_recipe("bs_roformer", name).read_text(encoding="utf-8"))
+    return {leaf.rpartition(".")[2]: comment for leaf, comment in comments.items()}
 
 
 def test_the_communitys_effects_are_those_of_its_yaml() -> None:

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mss_results.build import Paths, plan, read_boards, write
+from mss_results.build import Paths, plan, read_boards, replace_files, write
+from mss_results.finished import find_unfinished
 from mss_results.import_verb import add_import, import_scores
-from mss_results.markdown import terminal
 from mss_results.paper_table import add_table, print_table
-from mss_results.read import find_unfinished
 from mss_results.recheck import recheck
 from mss_results.rescore import rescore
+from mss_results.show import Choice, draw, show
 from mss_results.verify import verify
 
 
@@ -52,7 +52,7 @@ def _run(chosen: argparse.Namespace, paths: Paths) -> None:
         print_table(read_boards(paths), chosen)
         sys.stdout.flush()
     else:
-        _show(paths, chosen.dataset, chosen.protocol)
+        _show(paths, chosen)
 
 
 def _rescore(chosen: argparse.Namespace, paths: Paths) -> None:
@@ -79,19 +79,20 @@ def _build(paths: Paths) -> None:
     print(f"{len(contents)} files are up to date")
 
 
-def _show(paths: Paths, dataset: str | None, protocol: str | None) -> None:
+def _show(paths: Paths, chosen: argparse.Namespace) -> None:
+    choice = Choice(
+        dataset=chosen.dataset,
+        protocol=chosen.protocol,
+        metric=chosen.metric,
+        stem=chosen.stem,
+        against=chosen.against,
+    )
     boards = read_boards(paths)
-    wanted = [
-        board
-        for board in boards
-        if dataset in (None, board.dataset) and protocol in (None, board.protocol)
-    ]
-    if not wanted:
-        names = ", ".join(board.name for board in boards) or "none"
-        raise ValueError(
-            f"no board for --dataset {dataset} --protocol {protocol}: there are {names}"
-        )
-    print("\n\n".join(terminal(board) for board in wanted), end="")
+    if chosen.diagram is None:
+        print(show(boards, choice), end="")
+    else:
+        replace_files({chosen.diagram: draw(boards, choice).encode("utf-8")})
+        print(f"wrote {chosen.diagram}")
     sys.stdout.flush()
 
 
@@ -133,6 +134,14 @@ def _parser() -> argparse.ArgumentParser:
             verb.set_defaults(splice=(), out=None, audio=None)
             verb.add_argument("--dataset", help="only boards of this data set")
             verb.add_argument("--protocol", help="only boards of this protocol id")
+            verb.add_argument("--metric", help="only this metric")
+            verb.add_argument("--stem", help="compare rows in this column (the main one)")
+            verb.add_argument(
+                "--against", metavar="METHOD/RUN", help="compare all rows with this one"
+            )
+            verb.add_argument(
+                "--diagram", type=Path, metavar="FILE.svg", help="draw the column instead"
+            )
         else:
             _add_outputs(verb)
         if name == "verify":

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mss_results.bootstrap import Values, interval, resample
+from mss_results.bootstrap import Values, resample
+from mss_results.intervals import interval
 from mss_results.track_file import AVERAGE, STEMS, Protocol, TrackScores
 
 
@@ -14,8 +15,11 @@ from mss_results.track_file import AVERAGE, STEMS, Protocol, TrackScores
 class Cell:
     """One value, NaN if no track has a score, and what it was computed from.
 
-    `tracks` counts the tracks with a score, None for a claim; `interval` is the 95 % bootstrap
-    interval over tracks; `by_track` holds the score of each track, NaN where there is none.
+    `tracks` counts the tracks with a score, None for a claim; `interval` is the 95 % interval;
+    `by_track` holds the score of each track, NaN where there is none, and `resamples` the value on
+    each set of drawn tracks. `by_seed` holds the values of several runs of which this is the mean.
+
+    `by_track` of an average is the mean of the four stems on the track, which the value is not.
     """
 
     value: float
@@ -23,6 +27,8 @@ class Cell:
     source: str
     interval: tuple[float, float] | None = None
     by_track: Mapping[str, float] = field(default_factory=dict)
+    resamples: Values = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
+    by_seed: tuple[float, ...] = ()
 
     @property
     def is_scored(self) -> bool:
@@ -67,25 +73,19 @@ def aggregate(
 ) -> dict[tuple[str, str], Cell]:
     """One cell per (stem, metric), and the average of the four stems if all are present."""
     cells: dict[tuple[str, str], Cell] = {}
-    resamples: dict[tuple[str, str], Values] = {}
     for key, by_track in track_values(protocol, tracks).items():
         values = list(by_track.values())
         scored = sum(not math.isnan(value) for value in values)
-        resamples[key] = resample(values, protocol.tracks)
-        cells[key] = Cell(
-            combine(values, protocol.tracks),
-            scored,
-            source,
-            interval(resamples[key], scored),
-            by_track,
-        )
+        value, drawn = combine(values, protocol.tracks), resample(values, protocol.tracks)
+        cells[key] = Cell(value, scored, source, interval(value, drawn, scored), by_track, drawn)
     for metric in protocol.metrics:
         average = average_cell(cells, metric, source)
         if average is not None:
             # All stems were resampled on the same tracks, so averaging resamples is valid.
-            stems = np.mean([resamples[stem, metric] for stem in STEMS], axis=0)
+            drawn = np.mean([cells[stem, metric].resamples for stem in STEMS], axis=0)
             assert average.tracks is not None
-            cells[AVERAGE, metric] = replace(average, interval=interval(stems, average.tracks))
+            ends = interval(average.value, drawn, average.tracks)
+            cells[AVERAGE, metric] = replace(average, interval=ends, resamples=drawn)
     return cells
 
 

@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 
 from mss_results.aggregate import Cell, aggregate, average_cell
 from mss_results.claims import Claim
-from mss_results.ranks import Candidate, Rank, rank
+from mss_results.columns import Candidate, Column, Key, compare_columns
+from mss_results.ranks import Rank, rank
 from mss_results.read import Cost, Run, ScoreSet
+from mss_results.seeds import group_seeds, joined_name, mean_cells, mean_cost
 from mss_results.track_file import AVERAGE, KNOWN_STEMS, STEMS, Protocol
+from mss_results.training import find_contamination, uses_extra_data
 
 # Papers report scores over the whole test set; fewer tracks are not comparable.
 TEST_TRACKS = {"musdb18": 50, "musdb18hq": 50}
-_METRIC_ORDER = ("SDR", "ISR", "SIR", "SAR", "uSDR", "cSDR", "SI-SDR")
+_METRIC_ORDER = ("SDR", "ISR", "SIR", "SAR", "uSDR", "cSDR", "SI-SDR", "SI-SIR", "SI-SAR")
 _NO_FRAMES = "frames are not here, only a value per track"
 _COMPUTED = "; mean of the four stems computed here"
 
@@ -23,11 +26,12 @@ def is_whole_test_set(dataset: str, tracks: Sequence[str]) -> bool:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a board: a claimed table row, or one run.
+    """One line of a board: a claimed table row, or one run, or runs that differ in the seed.
 
     `cells`, `claimed` and `ranks` are keyed by (stem, metric). `contaminated` lists the test tracks
-    that the model was trained on; None if the training tracks are not known. `made_by` and `scores`
-    are what a measured row was computed from.
+    that the model was trained or validated on; None if its tracks are not known. `made_by` and
+    `scores` are what a measured row was computed from, of several runs the first. `seeds` is empty
+    if the seed is not known; `parts` holds the rows of the single runs where there are several.
     """
 
     kind: str
@@ -51,6 +55,8 @@ class Row:
     ranks: Mapping[tuple[str, str], Rank]
     made_by: Run | None
     scores: ScoreSet | None
+    seeds: tuple[int, ...] = ()
+    parts: tuple["Row", ...] = ()
 
     @property
     def is_variant(self) -> bool:
@@ -58,7 +64,7 @@ class Row:
 
     @property
     def id(self) -> str:
-        """Identifies a run within its board."""
+        """Identifies a measured row within its board."""
         return f"{self.method}/{self.run}"
 
     def is_ranked_on(self, dataset: str) -> bool:
@@ -69,7 +75,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """The rows of one data set and protocol id, best first; oracles and baselines last."""
+    """The rows of one data set and protocol id, best first; oracles and baselines last.
+
+    `columns` holds the tests of the ranked rows, which name rows by their `id`.
+    """
 
     dataset: str
     protocol: str
@@ -77,6 +86,7 @@ class Board:
     metrics: tuple[str, ...]
     stems: tuple[str, ...]
     rows: tuple[Row, ...]
+    columns: Mapping[Key, tuple[Column, ...]]
 
     @property
     def name(self) -> str:
@@ -98,13 +108,16 @@ def build_boards(runs: Sequence[Run], claims: Sequence[Claim]) -> tuple[Board, .
     _check_reproduced(runs, claims)
     rows: dict[tuple[str, str], list[Row]] = {}
     definitions: dict[str, dict[Protocol, str]] = {}
+    scored: dict[tuple[str, str], list[tuple[Run, ScoreSet]]] = {}
     for key, row in _claimed_rows(claims):
         rows.setdefault(key, []).append(row)
     for run in runs:
         for scores in run.scores:
             _define(definitions.setdefault(scores.protocol.id, {}), scores.protocol, run)
-            row = _measured_row(run, scores)
-            rows.setdefault((run.dataset, scores.protocol.id), []).append(row)
+            scored.setdefault((run.dataset, scores.protocol.id), []).append((run, scores))
+    for key, found in scored.items():
+        for group in group_seeds(found):
+            rows.setdefault(key, []).append(_joined([_measured_row(*each) for each in group]))
     return tuple(
         _board(dataset, protocol, tuple(definitions.get(protocol, {})), rows[dataset, protocol])
         for dataset, protocol in sorted(rows)
@@ -204,34 +217,41 @@ def _measured_row(run: Run, scores: ScoreSet) -> Row:
         ranks={},
         made_by=run,
         scores=scores,
+        seeds=_seeds(run),
+    )
+
+
+def _seeds(run: Run) -> tuple[int, ...]:
+    seed = run.provenance.seed
+    return () if seed is None or run.kind != "model" else (seed,)
+
+
+def _joined(rows: Sequence[Row]) -> Row:
+    """The row of runs that differ in the seed alone: their mean."""
+    if len(rows) == 1:
+        return rows[0]
+    return replace(
+        rows[0],
+        run=joined_name([row.made_by for row in rows if row.made_by is not None]),
+        cells=mean_cells([row.cells for row in rows]),
+        cost=mean_cost([row.cost for row in rows]),
+        sources=tuple(source for row in rows for source in row.sources),
+        seeds=tuple(seed for row in rows for seed in row.seeds),
+        parts=tuple(rows),
     )
 
 
 def _extra_data(run: Run) -> str:
     if run.kind != "model":
         return "oracle" if run.kind == "oracle" else "blind"
-    if run.training is None:
-        return ""
-    return "yes" if run.training.extra_data else "no"
+    return {True: "yes", False: "no", None: ""}[uses_extra_data(run.trainings, run.tested)]
 
 
 def _contaminated(run: Run) -> tuple[str, ...] | None:
-    training = run.training
-    if training is None:
-        return None if run.kind == "model" else ()
-    if training.dataset is None or training.tracks is None:
-        return None
-    same = training.fingerprint is not None and training.fingerprint == run.fingerprint
-    if not same and _songs(training.dataset) != _songs(run.dataset):
+    """The test tracks that the run's models were trained on; None if that is unknown."""
+    if run.kind != "model" and run.training is None:
         return ()
-    return tuple(sorted(set(training.tracks) & set(run.tracks)))
-
-
-def _songs(dataset: str) -> str:
-    """A key for data sets in which the same name means the same song."""
-    if dataset.startswith("demo"):
-        return "demo"
-    return "musdb18" if dataset == "musdb18hq" else dataset
+    return find_contamination(run.trainings, run.tested)
 
 
 def _board(
@@ -240,7 +260,12 @@ def _board(
     keys = {key for row in rows for key in row.cells}
     metrics = tuple(sorted({metric for _, metric in keys}, key=_metric_rank))
     shown = {stem for stem, _ in keys} | set(STEMS)
-    ranked = _ranked(dataset, _match_claims(dataset, rows))
+    columns = compare_columns(candidates(dataset, rows))
+    ranks = rank(columns)
+    ranked = [
+        replace(row, ranks=ranks.get(row.id, {})) if row.run else row
+        for row in _match_claims(dataset, rows)
+    ]
     return Board(
         dataset=dataset,
         protocol=protocol,
@@ -248,6 +273,7 @@ def _board(
         metrics=metrics,
         stems=(*(stem for stem in KNOWN_STEMS if stem in shown), AVERAGE),
         rows=tuple(sorted(ranked, key=lambda row: _order(row, metrics[0]))),
+        columns=columns,
     )
 
 
@@ -284,11 +310,6 @@ def candidates(dataset: str, rows: Sequence[Row]) -> list[Candidate]:
         for row in rows
         if row.is_ranked_on(dataset)
     ]
-
-
-def _ranked(dataset: str, rows: Sequence[Row]) -> list[Row]:
-    ranks = rank(candidates(dataset, rows))
-    return [replace(row, ranks=ranks.get(row.id, {})) if row.run else row for row in rows]
 
 
 def _order(row: Row, metric: str) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Confidence intervals for the choice of test tracks: a seeded percentile bootstrap."""
+"""Drawing test tracks with replacement, with a fixed seed: the seeded bootstrap."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 4000
-LEVEL = 0.95
 _SEED = 2018
-_MIN_TRACKS = 2  # with a single track all resamples are equal
 
 Values = NDArray[np.float64]
 
@@ -35,15 +33,6 @@ def resample(by_track: Sequence[float], how: str) -> Values:
     assert how == "mean", how
     sums = np.where(np.isnan(drawn), 0.0, drawn).sum(axis=1)
     return np.where(present, sums / np.maximum(present, 1), np.nan)
-
-
-def interval(resamples: Values, tracks: int) -> tuple[float, float] | None:
-    """The 95 % percentile interval, or None if fewer than two tracks have a score."""
-    present = resamples[~np.isnan(resamples)]
-    if tracks < _MIN_TRACKS or not len(present):
-        return None
-    low, high = np.quantile(present, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
 
 
 @lru_cache(maxsize=8)

@@ -12,6 +12,7 @@ from mss_results.claims import read_claims
 from mss_results.latex import latex
 from mss_results.markdown import page
 from mss_results.read import read_runs
+from mss_results.runs_table import runs_csv
 from mss_results.site import SitePaths, site
 from mss_results.splice import splice
 from mss_results.tables import leaderboard_csv, wide_csv
@@ -46,7 +47,10 @@ def plan(paths: Paths) -> dict[Path, bytes]:
         FileNotFoundError, ValueError: as the readers and splice do.
     """
     boards = read_boards(paths)
-    texts = {paths.leaderboard: leaderboard_csv(boards)}
+    texts = {
+        paths.leaderboard: leaderboard_csv(boards),
+        paths.out / "runs.csv": runs_csv(boards),
+    }
     for board in boards:
         texts[paths.out / "tables" / f"{board.name}.csv"] = wide_csv(board)
         texts[paths.out / "tables" / f"{board.name}.md"] = page(board)
@@ -68,9 +72,18 @@ def stale(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
 def write(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
     """Write files that differ, remove stale ones, and return both; on error, change nothing."""
     changed = [file for file, content in contents.items() if _bytes(file) != content]
+    replace_files({file: contents[file] for file in changed})
+    removed = stale(paths, contents)
+    for file in removed:
+        file.unlink()
+    return changed + removed
+
+
+def replace_files(contents: Mapping[Path, bytes]) -> None:
+    """Write all files under other names, then rename them; on error, change nothing."""
     partial: dict[Path, Path] = {}
     try:
-        for file in changed:
+        for file in contents:
             target = file.resolve()  # replace the target of a symlink, not the link
             target.parent.mkdir(parents=True, exist_ok=True)
             partial[target] = target.with_name(f".{target.name}.{os.getpid()}.partial")
@@ -82,10 +95,6 @@ def write(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
     finally:
         for temporary in partial.values():
             temporary.unlink(missing_ok=True)
-    removed = stale(paths, contents)
-    for file in removed:
-        file.unlink()
-    return changed + removed
 
 
 def _read(readme: Path) -> str:

@@ -113,6 +113,10 @@ class Fields:
             raise ValueError(f"{self.where(name)} has a duplicate entry: list each entry once")
         return tuple(values)
 
+    def any_texts(self, name: str) -> tuple[str, ...]:
+        """A list of strings that may be empty, null or absent."""
+        return () if not self.values.get(name) else self.texts(name)
+
     def texts_or_none(self, name: str) -> tuple[str, ...] | None:
         return None if self._is_null(name) else self.texts(name)
 

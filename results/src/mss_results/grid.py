@@ -52,7 +52,7 @@ def grid(
 ) -> list[list[str]]:
     """Header and one line of cells per row, without empty columns."""
     header = ["rank", "method", "recipe", "kind", "run", "extra data", *board.stems]
-    lines = [[*header, "tracks", "parameters", "ours", "source"]]
+    lines = [[*header, "seeds", "tracks", "parameters", "ours", "source"]]
     lead = board.lead(metric)
     for row in rows:
         cells = [_cell(row, (stem, metric), (stem, metric) == lead) for stem in board.stems]
@@ -60,7 +60,7 @@ def grid(
         numbers = ", ".join(str(sources[each]) for each in row.sources if each in sources)
         lines.append(
             [rank_text(row, lead), marked, row.recipe, row.kind, run_cell(row), row.extra_data]
-            + [*cells, _tracks(board, row), _millions(row.parameters)]
+            + [*cells, _seeds(row, lead), _tracks(board, row), _millions(row.parameters)]
             + [whole(row.ours_leaves), numbers]
         )
     return _without_empty_columns(lines, keep=("method", *board.stems))
@@ -73,9 +73,16 @@ def _without_empty_columns(grid: list[list[str]], keep: Sequence[str]) -> list[l
 
 
 def rank_text(row: Row, key: tuple[str, str]) -> str:
-    """The rank, prefixed with = if it is shared; empty for unranked rows."""
-    rank = row.ranks.get(key)
-    return "" if rank is None else f"{'=' if rank.tied else ''}{rank.position}"
+    """The rank, such as 1 or 3-5; empty for unranked rows."""
+    return str(row.ranks.get(key, ""))
+
+
+def _seeds(row: Row, lead: tuple[str, str]) -> str:
+    """The number of seeds, and the range of the main column over them."""
+    cell = row.cells.get(lead)
+    if cell is None or not cell.by_seed:
+        return whole(len(row.seeds) or None)
+    return f"{len(row.seeds)} ({fixed(min(cell.by_seed), 2)} to {fixed(max(cell.by_seed), 2)})"
 
 
 def _cell(row: Row, key: tuple[str, str], with_interval: bool) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 from mss_results.aggregate import combine
 from mss_results.cache import Cache
 from mss_results.fields import parse_object
+from mss_results.finished import run_folders
 from mss_results.museval_files import METRICS, Source
 from mss_results.museval_import import Origin
-from mss_results.read import ScoreSet, read_run, run_folders
+from mss_results.read import ScoreSet, read_run
 from mss_results.track_file import KNOWN_STEMS, TrackScores
 
 _METRIC = METRICS[0]

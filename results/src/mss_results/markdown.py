@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 
 from mss_results.board import Board, Row
+from mss_results.columns import Key
 from mss_results.grid import about, grid, number_sources, parts, unit
 from mss_results.notes import sentences
+from mss_results.pairs import compare_row
 
 
 def markdown(board: Board, method: str | None = None, metric: str | None = None) -> str:
@@ -25,7 +27,7 @@ def markdown(board: Board, method: str | None = None, metric: str | None = None)
         for each in (metric,) if metric else board.metrics:
             blocks.append(f"{title}{each} {unit(board)}, higher is better:")
             blocks.append(_pipes(grid(board, part, each, sources)))
-    below = [f"- {escape(line)}" for line in sentences(rows)]
+    below = [f"- {escape(line)}" for line in sentences(board, rows, metric)]
     blocks += ["\n".join(below)] if below else []
     if sources:
         lines = [f"{number}. {escape(source)}" for source, number in sources.items()]
@@ -38,16 +40,31 @@ def page(board: Board) -> str:
     return f"# {board.dataset}, {board.protocol}\n\n{markdown(board)}"
 
 
-def terminal(board: Board) -> str:
-    """The board in aligned columns, for a terminal."""
+def terminal(board: Board, keys: Sequence[Key] = (), against: str | None = None) -> str:
+    """The board in aligned columns, for a terminal.
+
+    Args:
+        board: the board.
+        keys: (stem, metric) of the columns in which rows are compared one by one; the main column
+            of every metric if there are none. Only these metrics are shown.
+        against: id of the row that all others are compared with. Without it, that is the best
+            row, in columns whose tracks are too few for ranks.
+    """
+    keys = keys or [board.lead(metric) for metric in board.metrics]
     sources = number_sources(board.rows)
     lines = [f"{board.dataset}, {board.protocol}", *about(board)]
     for title, part in parts(board.rows):
-        for metric in board.metrics:
+        for metric in dict.fromkeys(metric for _, metric in keys):
             lines += ["", f"{title}{metric} {unit(board)}, higher is better:"]
             lines += _aligned(grid(board, part, metric, sources))
+    for key in keys:
+        pools = board.columns.get(key, ())
+        if against or not all(column.is_separable for column in pools[:1]):
+            compared = compare_row(board, key, against)
+            if compared is not None:
+                lines += ["", compared.heading, *_aligned(compared.lines)]
     numbered = [f"{number}. {source}" for source, number in sources.items()]
-    for part_lines in (sentences(board.rows), numbered):
+    for part_lines in (sentences(board, board.rows), numbered):
         lines += ["", *part_lines] if part_lines else []
     return "\n".join(lines) + "\n"
 

@@ -2,22 +2,27 @@
 
 from collections.abc import Sequence
 
-from mss_results.board import Row
-from mss_results.bootstrap import LEVEL
+from mss_results.board import Board, Row
+from mss_results.columns import Column
+from mss_results.intervals import LEVEL
+from mss_results.significance import LEVEL as LEVEL_OF_TESTS
+from mss_results.significance import smallest_p
 
 RANKS = (
-    "rank: = marks a tie, a group in which no neighbouring rows differ significantly (paired "
-    "Wilcoxon test over tracks, Holm correction, 0.05); claims, variants, contaminated rows, "
-    "oracles, baselines, partial test sets and rows with no other row on the same data are not "
-    "ranked."
+    "rank: from one plus the number of rows that are significantly better to the number of ranked "
+    "rows less those that are significantly worse (paired Wilcoxon test over tracks, for the "
+    "average a paired bootstrap; Holm correction over all pairs of the column, 0.05); claims, "
+    "variants, contaminated rows, oracles, baselines, partial test sets and rows with no other row "
+    "on the same data are not ranked."
 )
 _LISTED_TRACKS = 5
 
 
-def sentences(rows: Sequence[Row]) -> list[str]:
-    """What a reader must know to interpret the rows."""
+def sentences(board: Board, rows: Sequence[Row], metric: str | None = None) -> list[str]:
+    """What a reader must know to interpret these rows of the board, in one metric or all."""
     return [
         *_legend(rows),
+        *_unseparated(board, rows, board.metrics if metric is None else (metric,)),
         *_missing(rows),
         *_contamination(rows),
         *_data_versions(rows),
@@ -36,16 +41,53 @@ def _legend(rows: Sequence[Row]) -> list[str]:
         lines.append("not run: one of our recipes reproduces the row, but has no score yet.")
     if any(cell.interval for row in rows for cell in row.cells.values()):
         lines.append(
-            f"in square brackets: {LEVEL:.0%} bootstrap interval over tracks; the CSV table has "
-            f"those of the other columns."
+            f"in square brackets: {LEVEL:.0%} interval over tracks, and over seeds if there are "
+            f"several; the CSV table has those of the other columns."
         )
     if any(row.ranks for row in rows):
         lines.append(RANKS)
+    if any(row.parts for row in rows):
+        lines.append(
+            "several seeds: the mean of the runs; in parentheses their range in the main column."
+        )
     if any(key in row.cells for row in rows for key in row.claimed):
         lines.append("in parentheses: the claimed value, and measured minus claimed.")
     if any(row.ours_leaves for row in rows):
         lines.append("ours: number of recipe values that neither the paper nor its code states.")
     return lines
+
+
+def _unseparated(board: Board, rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """The main columns whose tracks are too few for ranks."""
+    ids = {row.id for row in rows if row.run}
+    found: dict[str, list[str]] = {}
+    for metric in metrics:
+        for column in board.columns.get(board.lead(metric), ()):
+            if not column.is_separable and ids & set(column.rows):
+                text = f"{p_value(column.friedman)} ({metric})"
+                found.setdefault(_too_few(column), []).append(text if column.friedman else "")
+    return [
+        f"{sentence}; Friedman's p that all score alike: {', '.join(ps)}." if any(ps) else sentence
+        for sentence, ps in found.items()
+    ]
+
+
+def _too_few(column: Column) -> str:
+    return (
+        f"no ranks: {column.tracks} tracks cannot separate any two of {len(column.rows)} rows, as "
+        f"p is at least {smallest_p(column.tracks):.2g} and is corrected for {len(column.pairs)} "
+        f"pairs; mss-results show --against METHOD/RUN compares rows with one of them"
+    )
+
+
+def p_value(p: float | None) -> str:
+    """Two significant digits; never rounded up to the level of significance or down to 0."""
+    if p is None:
+        return ""
+    if p < 0.0001:
+        return "< 0.0001"
+    text = f"{p:.2g}"
+    return "< 0.05" if p < LEVEL_OF_TESTS <= float(text) else text
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:

@@ -1,108 +1,56 @@
-"""Ranks: rows that do not differ significantly on the test tracks share one."""
+"""Ranks: between which places a row stands, as far as the tests tell rows apart."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
-from mss_results.aggregate import Cell
-from mss_results.significance import LEVEL, Comparison, compare, holm
+import numpy as np
+from numpy.typing import NDArray
 
-Key = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A row eligible for ranking; `fingerprint` is that of its data, empty if unknown."""
-
-    id: str
-    cells: Mapping[Key, Cell]
-    fingerprint: str
-    tracks: tuple[str, ...]
+from mss_results.columns import Column, Key
 
 
 @dataclass(frozen=True)
 class Rank:
-    """One more than the number of rows in better groups, and the other rows of the group."""
+    """The best and the worst place: low - 1 rows are significantly better than the row."""
 
-    position: int
-    tied: tuple[str, ...]
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        return str(self.low) if self.low == self.high else f"{self.low}-{self.high}"
 
 
-def rank(candidates: Sequence[Candidate]) -> dict[str, dict[Key, Rank]]:
-    """Id -> (stem, metric) -> rank, for rows that share their tracks with at least one other.
+def column_ranks(column: Column) -> dict[str, Rank]:
+    """Id -> rank; empty if the tracks are too few to separate any two rows.
 
-    Within a column, rows are sorted by value, and each is compared with the next by a paired
-    Wilcoxon test, with Holm's correction over these pairs. A group ends where the better row wins
-    at 0.05; the two ends of a long group may differ although no two neighbours do.
+    From one plus the number of rows that are significantly better to the number of all rows less
+    those that are significantly worse. Rows that beat each other in a circle, which the test
+    allows, count as neither among themselves; hence no row stands wholly below one that it beats.
     """
-    ranks: dict[str, dict[Key, Rank]] = {each.id: {} for each in candidates}
-    for pool in pools(candidates):
-        for key in sorted({key for each in pool for key in each.cells}):
-            for id, column_rank in _rank_column(pool, key):
-                ranks[id][key] = column_rank
+    if not column.is_separable:
+        return {}
+    places = {id: place for place, id in enumerate(column.rows)}
+    beats = np.zeros((len(places), len(places)), dtype=bool)
+    for pair in column.pairs:
+        beats[places[pair.better], places[pair.worse]] = pair.is_significant
+    leads = beats & ~_reaches(beats).T
+    lows, highs = 1 + leads.sum(axis=0), len(places) - leads.sum(axis=1)
+    return {id: Rank(int(lows[place]), int(highs[place])) for id, place in places.items()}
+
+
+def _reaches(beats: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(row, row) whether a chain of wins leads from one row to the other."""
+    reaches = beats.copy()
+    for via in range(len(beats)):
+        reaches |= np.outer(reaches[:, via], reaches[via])
+    return reaches
+
+
+def rank(columns: Mapping[Key, Sequence[Column]]) -> dict[str, dict[Key, Rank]]:
+    """Id -> (stem, metric) -> rank, over the pools of every column."""
+    ranks: dict[str, dict[Key, Rank]] = {}
+    for key, pools in columns.items():
+        for column in pools:
+            for id, place in column_ranks(column).items():
+                ranks.setdefault(id, {})[key] = place
     return ranks
-
-
-def pools(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Group rows that were scored on the same data and tracks.
-
-    Rows of unknown data join those with the same tracks if the latter share a fingerprint.
-    """
-    known: dict[tuple[str, ...], set[str]] = {}
-    for each in candidates:
-        known.setdefault(each.tracks, set()).add(each.fingerprint)
-    by_data: dict[tuple[str, tuple[str, ...]], list[Candidate]] = {}
-    for each in candidates:
-        prints = known[each.tracks] - {""}
-        fingerprint = next(iter(prints)) if len(prints) == 1 else each.fingerprint
-        by_data.setdefault((fingerprint, each.tracks), []).append(each)
-    return [by_data[key] for key in sorted(by_data)]
-
-
-def compare_all(
-    candidates: Sequence[Candidate], key: Key
-) -> list[tuple[str, str, Comparison, float]]:
-    """All pairs of rows on the same tracks: ids, comparison, p Holm-corrected over all pairs."""
-    pairs = [
-        (first, second, compare(first.cells[key].by_track, second.cells[key].by_track))
-        for pool in pools(candidates)
-        for first, second in combinations([each for each in pool if _is_scored(each, key)], 2)
-    ]
-    corrected = holm([comparison.p for _, _, comparison in pairs])
-    return [
-        (first.id, second.id, comparison, p)
-        for (first, second, comparison), p in zip(pairs, corrected, strict=True)
-    ]
-
-
-def _is_scored(candidate: Candidate, key: Key) -> bool:
-    return key in candidate.cells and candidate.cells[key].is_scored
-
-
-def _rank_column(pool: Sequence[Candidate], key: Key) -> Iterator[tuple[str, Rank]]:
-    scored = [each for each in pool if _is_scored(each, key)]
-    scored.sort(key=lambda each: (-each.cells[key].value, each.id))
-    if len(scored) < 2:
-        return
-    position = 1
-    for group in _groups(scored, key):
-        ids = [each.id for each in group]
-        for id in ids:
-            yield id, Rank(position, tuple(other for other in ids if other != id))
-        position += len(group)
-
-
-def _groups(scored: Sequence[Candidate], key: Key) -> list[list[Candidate]]:
-    pairs = list(zip(scored, scored[1:], strict=False))
-    comparisons = [
-        compare(above.cells[key].by_track, below.cells[key].by_track) for above, below in pairs
-    ]
-    groups = [[scored[0]]]
-    corrected = holm([each.p for each in comparisons])
-    for (_, below), comparison, p in zip(pairs, comparisons, corrected, strict=True):
-        # A row with the higher median may still lose on most tracks: that counts as a tie.
-        if p < LEVEL and comparison.first_is_better:
-            groups.append([below])
-        else:
-            groups[-1].append(below)
-    return groups

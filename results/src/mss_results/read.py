@@ -1,14 +1,14 @@
 """Reads score folders: <scores>/<dataset>/<method>/<run>/ with run.json and track files."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mss_results import track_table
 from mss_results.cache import Cache
 from mss_results.fields import Fields, check_name, parse_object
-from mss_results.finished import is_finished
+from mss_results.finished import folders_in, run_folders
 from mss_results.track_file import (
     KNOWN_STEMS,
     Protocol,
@@ -16,6 +16,7 @@ from mss_results.track_file import (
     check_stem,
     parse_track,
 )
+from mss_results.training import Content, Tested, Training, read_content, read_training
 
 SCHEMA = 1
 KINDS = ("model", "blind", "baseline", "oracle")
@@ -37,17 +38,6 @@ class ScoreSet:
     files: Mapping[str, str]
     digests: Mapping[str, str]
     has_frames: bool
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a model was trained on; None where it was not recorded."""
-
-    dataset: str | None
-    fingerprint: str | None
-    tracks: tuple[str, ...] | None
-    extra_data: bool
-    steps: int | None
 
 
 @dataclass(frozen=True)
@@ -73,6 +63,16 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Model:
+    """One of the models whose estimates a run scores; what trained it is None if unknown."""
+
+    stems: tuple[str, ...]
+    training: Training | None
+    command: str | None
+    commit: str | None
+
+
+@dataclass(frozen=True)
 class Run:
     """One run.json with its scores; `folder` holds it."""
 
@@ -88,7 +88,9 @@ class Run:
     fingerprint: str | None
     tracks: tuple[str, ...]
     stems: tuple[str, ...]
+    content: Content | None
     training: Training | None
+    models: tuple[Model, ...]
     parameters: int | None
     cost: Cost
     provenance: Provenance
@@ -97,6 +99,34 @@ class Run:
     @property
     def id(self) -> str:
         return f"{self.dataset}/{self.method}/{self.name}"
+
+    @property
+    def tested(self) -> Tested:
+        return Tested(self.dataset, self.fingerprint, self.tracks, self.content)
+
+    @property
+    def trainings(self) -> tuple[Training | None, ...]:
+        return tuple(model.training for model in self.models)
+
+    @property
+    def training_data(self) -> str:
+        """The names of the data sets that the models were trained on."""
+        return _distinct(each.dataset for each in self.trainings if each is not None)
+
+    @property
+    def fit_command(self) -> str:
+        """The commands that trained the models."""
+        return _distinct(model.command for model in self.models)
+
+    @property
+    def fit_commit(self) -> str:
+        """The commits that trained the models."""
+        return _distinct(model.commit for model in self.models)
+
+
+def _distinct(texts: Iterable[str | None]) -> str:
+    """Texts in their order, each once, with semicolons in between."""
+    return "; ".join(dict.fromkeys(text for text in texts if text))
 
 
 def read_runs(roots: Sequence[Path], cache: Cache = NO_CACHE) -> tuple[Run, ...]:
@@ -123,30 +153,6 @@ def read_runs(roots: Sequence[Path], cache: Cache = NO_CACHE) -> tuple[Run, ...]
             by_id[run.id] = (run, folder)
     runs = (run for run, _ in by_id.values())
     return tuple(sorted(runs, key=lambda run: (run.dataset, run.method, run.name)))
-
-
-def run_folders(root: Path, dataset: str | None = None) -> list[Path]:
-    """The folders of all finished runs, or of those on one data set, sorted."""
-    return [folder for folder in _all_folders(root, dataset) if is_finished(folder)]
-
-
-def find_unfinished(roots: Sequence[Path]) -> list[Path]:
-    """The folders that an evaluation has begun and not finished: read_runs passes them over."""
-    folders = [folder for root in roots if root.is_dir() for folder in _all_folders(root)]
-    return [folder for folder in folders if not is_finished(folder)]
-
-
-def _all_folders(root: Path, dataset: str | None = None) -> list[Path]:
-    datasets = [folder for folder in _folders(root) if dataset in (None, folder.name)]
-    methods = [inner for folder in datasets for inner in _folders(folder)]
-    return [inner for folder in methods for inner in _folders(folder)]
-
-
-def _folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    inside = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return sorted(path for path in inside if path.is_dir())
 
 
 def read_run(folder: Path, cache: Cache) -> Run:
@@ -178,7 +184,9 @@ def read_run(folder: Path, cache: Cache) -> Run:
         fingerprint=dataset.text_or_none("fingerprint"),
         tracks=tuple(sorted(tracks)),
         stems=stems,
-        training=_training(fields.inner_or_none("training")),
+        content=read_content(dataset),
+        training=read_training(fields.inner_or_none("training")),
+        models=_models(fields),
         parameters=None if weights is None else weights.count("parameters"),
         cost=_cost(fields.inner("cost")),
         provenance=_provenance(fields, weights),
@@ -203,15 +211,20 @@ def _check_folder_names(folder: Path, fields: Fields, dataset: Fields) -> None:
         )
 
 
-def _training(fields: Fields | None) -> Training | None:
-    if fields is None:
-        return None
-    return Training(
-        dataset=fields.text_or_none("dataset"),
-        fingerprint=fields.text_or_none("fingerprint"),
-        tracks=fields.texts_or_none("tracks"),
-        extra_data=fields.flag("extra_data"),
-        steps=fields.count_or_none("steps"),
+def _models(fields: Fields) -> tuple[Model, ...]:
+    """Each model of the run; records of older versions describe one, or the first of several."""
+    if fields.values.get("models") is not None:
+        return tuple(_model(model) for model in fields.items("models"))
+    return (Model((), read_training(fields.inner_or_none("training")), None, None),)
+
+
+def _model(fields: Fields) -> Model:
+    origin = fields.inner_or_none("origin")
+    return Model(
+        stems=fields.texts("stems"),
+        training=read_training(fields.inner_or_none("training")),
+        command=None if origin is None else origin.text_or_none("command"),
+        commit=None if origin is None else origin.text_or_none("commit"),
     )
 
 
@@ -242,7 +255,7 @@ def _score_sets(
     protocols = fields.inner("protocols")
     if not protocols.values:
         raise ValueError(f"{fields.where('protocols')} is empty: a run needs at least one protocol")
-    present = {path.name for path in _folders(folder)}
+    present = {path.name for path in folders_in(folder)}
     for name in sorted(present - set(protocols.values)):
         raise ValueError(f"{protocols.where(name)} is missing: the folder {folder / name} exists")
     sets: dict[str, ScoreSet] = {}

@@ -41,31 +41,38 @@ def recheck(leaderboard: Path, scores: Sequence[Path], cells: int, seed: int) ->
             if line["kind"] != "claimed"
         ]
     chosen = random.Random(seed).sample(lines, min(cells, len(lines)))
-    by_run: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = {}
+    by_row: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = {}
     for numbered in sorted(chosen, key=lambda numbered: numbered[0]):
-        run = numbered[1]["source"], numbered[1]["protocol"]
-        by_run.setdefault(run, []).append(numbered)
+        row = numbered[1]["source"], numbered[1]["protocol"]
+        by_row.setdefault(row, []).append(numbered)
     problems: list[str] = []
-    for (source, protocol), group in by_run.items():
-        folder = _folder(source, scores)
-        values = _recompute(folder, protocol, [(line["stem"], line["metric"]) for _, line in group])
-        for (number, line), result in zip(group, values, strict=True):
-            problems += _compare(f"{leaderboard}: line {number}", line, folder, *result)
+    for (source, protocol), group in by_row.items():
+        folders = [_folder(each, scores) for each in source.split("; ")]
+        keys = [(line["stem"], line["metric"]) for _, line in group]
+        by_run = [_recompute(folder, protocol, keys) for folder in folders]
+        for (number, line), runs in zip(group, zip(*by_run, strict=True), strict=True):
+            where = f"{leaderboard}: line {number}"
+            problems += _compare(where, line, folders, *_mean_over_seeds(runs))
     if problems:
         raise ValueError("\n".join(problems))
     return len(chosen)
 
 
+def _mean_over_seeds(runs: Sequence[tuple[float, int]]) -> tuple[float, int]:
+    return statistics.fmean(value for value, _ in runs), min(tracks for _, tracks in runs)
+
+
 def _compare(
-    where: str, line: Mapping[str, str], folder: Path, value: float, tracks: int
+    where: str, line: Mapping[str, str], folders: Sequence[Path], value: float, tracks: int
 ) -> list[str]:
     printed = float(line["value"]) if line["value"] else math.nan
     same = math.isnan(value) if math.isnan(printed) else abs(value - printed) <= _ROUNDING
     if same and line["tracks"] == str(tracks):
         return []
+    files = ", ".join(str(folder) for folder in folders)
     return [
         f"{where} has {line['value']} over {line['tracks']} tracks for {line['stem']} "
-        f"{line['metric']}, its files in {folder} give {value:.3f} over {tracks}: "
+        f"{line['metric']}, its files in {files} give {value:.3f} over {tracks}: "
         f"run mss-results build, and report a bug if that does not help"
     ]
 

@@ -16,11 +16,12 @@ from urllib.parse import quote
 import numpy as np
 
 from mss_results.aggregate import Cell
-from mss_results.board import Board, Row, candidates
+from mss_results.board import Board, Row
+from mss_results.columns import Column, Pair
 from mss_results.grid import about
 from mss_results.notes import sentences
-from mss_results.ranks import compare_all
 from mss_results.read import Run
+from mss_results.significance import LEVEL
 from mss_results.track_file import Frames
 
 _SCRIPTS = ("dom.js", "board.js", "charts.js", "plots.js", "run.js", "main.js")
@@ -53,8 +54,9 @@ def site(boards: Sequence[Board], paths: SitePaths) -> dict[Path, str]:
     texts = {paths.folder / "index.html": _html([_board(board, paths) for board in boards])}
     for board in boards:
         for row in board.rows:
-            if row.scores is not None and row.scores.has_frames:
-                texts[paths.folder / _frames_file(board, row)] = _frames(board, row)
+            for part in row.parts or (row,):
+                if part.scores is not None and part.scores.has_frames:
+                    texts[paths.folder / _frames_file(board, part)] = _frames(board, part)
     return texts
 
 
@@ -90,9 +92,9 @@ def _board(board: Board, paths: SitePaths) -> Json:
         "stems": board.stems,
         "leads": {metric: board.lead(metric)[0] for metric in board.metrics},
         "about": about(board),
-        "notes": sentences(board.rows),
+        "notes": sentences(board, board.rows),
         "rows": [_row(board, row, keys, paths) for row in board.rows],
-        "pairs": {_name(key): _pairs(board, key) for key in keys},
+        "columns": {_name(key): _columns(board, key) for key in keys if key in board.columns},
     }
 
 
@@ -100,16 +102,41 @@ def _name(key: tuple[str, str]) -> str:
     return f"{key[0]} {key[1]}"
 
 
-def _pairs(board: Board, key: tuple[str, str]) -> Json:
-    """[better row, worse row, p, tracks] of each pair, with rows by their index in the board."""
-    index_of = {row.id: index for index, row in enumerate(board.rows) if row.run}
-    pairs: list[list[float]] = []
-    for one, two, comparison, p in compare_all(candidates(board.dataset, board.rows), key):
-        pair = [index_of[one], index_of[two]]
-        if not comparison.first_is_better:
-            pair.reverse()
-        pairs.append([*pair, float(f"{p:.3g}"), comparison.tracks])
-    return pairs
+def _columns(board: Board, key: tuple[str, str]) -> Json:
+    """The tests over the largest pool of rows, and those over others as `more`."""
+    place = {row.id: index for index, row in enumerate(board.rows) if row.run}
+    first, *others = [_column(column, place) for column in board.columns[key]]
+    return first | {"more": others} if others else first
+
+
+def _column(column: Column, place: Mapping[str, int]) -> dict[str, Json]:
+    return {
+        "rows": sorted(place[id] for id in column.rows),
+        "tracks": column.tracks,
+        "separable": column.is_separable,
+        "friedman": None if column.friedman is None else _short_p(column.friedman),
+        "pairs": [_pair(pair, place) for pair in column.pairs],
+    }
+
+
+def _pair(pair: Pair, place: Mapping[str, int]) -> Json:
+    """Rows by their index in the board, the better one first; p by Holm, and raw as last."""
+    low, high = pair.interval or (math.nan, math.nan)
+    return [
+        *(place[pair.better], place[pair.worse], _short_p(pair.corrected), pair.tracks),
+        *(*pair.wins, *(_thousandths(each) for each in (pair.difference, low, high))),
+        _short_p(pair.p),
+    ]
+
+
+def _short_p(p: float) -> float:
+    """Three significant digits, on the same side of the level as the p itself."""
+    short = float(f"{p:.3g}")
+    return 0.0499 if p < LEVEL <= short else short
+
+
+def _thousandths(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 3) + 0.0
 
 
 def _row(board: Board, row: Row, keys: Sequence[tuple[str, str]], paths: SitePaths) -> Json:
@@ -130,6 +157,7 @@ def _row(board: Board, row: Row, keys: Sequence[tuple[str, str]], paths: SitePat
         "ours": row.ours_leaves,
         "sources": row.sources,
         "notes": row.notes,
+        "seeds": row.seeds,
         "tracks": row.tracks,
         "cells": {_name(key): _cell(row, key) for key in shown},
         "songs": {_name(key): _songs(row.cells[key], row.tracks) for key in shown if row.run},
@@ -145,8 +173,8 @@ def _cell(row: Row, key: tuple[str, str]) -> Json:
         "low": _number(low),
         "high": _number(high),
         "tracks": cell.tracks,
-        "rank": None if rank is None else rank.position,
-        "tied": [] if rank is None else rank.tied,
+        "rank": None if rank is None else [rank.low, rank.high],
+        "range": [_number(min(cell.by_seed)), _number(max(cell.by_seed))] if cell.by_seed else None,
         "claimed": row.claimed.get(key),
         "source": cell.source,
     }
@@ -174,8 +202,22 @@ def _measured(board: Board, row: Row, paths: SitePaths) -> dict[str, Json]:
             [paths.href(folder / scores.files[track]), scores.digests[track]]
             for track in row.tracks
         ],
-        "frames": _frames_file(board, row) if scores.has_frames else None,
+        "frames": _frames_file(board, row.parts[0] if row.parts else row)
+        if scores.has_frames
+        else None,
         "audio": _audio(paths, run.id, row.tracks),
+        "runs": [_part(board, part, paths) for part in row.parts],
+    }
+
+
+def _part(board: Board, row: Row, paths: SitePaths) -> Json:
+    """One of several seeds; the facts, files and frames of the whole row are those of the first."""
+    assert row.made_by is not None
+    return {
+        "run": row.run,
+        "seed": row.seeds[0],
+        "record": paths.href(row.made_by.folder / "run.json"),
+        "frames": _frames_file(board, row),
     }
 
 
@@ -191,7 +233,9 @@ def _facts(row: Row) -> Mapping[str, str | None]:
         "data fingerprint": run.fingerprint,
         "trained on": _trained_on(run),
         "steps": str(steps) if steps else None,
-        "seed": None if made.seed is None else str(made.seed),
+        "seed": ", ".join(map(str, row.seeds)) or (None if made.seed is None else str(made.seed)),
+        "training command": run.fit_command,
+        "training commit": run.fit_commit,
         "command": made.command,
         "commit": made.commit,
         "machine": made.machine,
@@ -204,7 +248,7 @@ def _trained_on(run: Run) -> str:
         return "nothing"
     if run.training is None or run.training.tracks is None:
         return "unknown"
-    return f"{len(run.training.tracks)} tracks of {run.training.dataset}"
+    return f"{len(run.training.tracks)} tracks of {run.training_data}"
 
 
 def _audio(paths: SitePaths, id: str, tracks: Sequence[str]) -> Json:

@@ -19,8 +19,11 @@ LEADERBOARD_COLUMNS = (
     "value",
     "ci_low",
     "ci_high",
-    "rank",
-    "tied",
+    "rank_low",
+    "rank_high",
+    "seeds",
+    "seed_min",
+    "seed_max",
     "tracks",
     "extra_data",
     "contaminated",
@@ -62,9 +65,16 @@ def bounds(cell: Cell | None) -> tuple[str, str]:
 
 
 def ranked(row: Row, key: tuple[str, str]) -> tuple[str, str]:
-    """The rank and the other rows of its group, as <method>/<run>; empty for unranked rows."""
+    """Best and worst rank; empty for unranked rows."""
     rank = row.ranks.get(key)
-    return ("", "") if rank is None else (str(rank.position), "; ".join(rank.tied))
+    return ("", "") if rank is None else (str(rank.low), str(rank.high))
+
+
+def seed_range(cell: Cell | None) -> tuple[str, str]:
+    """The lowest and the highest value of several runs; empty for a single one."""
+    if cell is None or not cell.by_seed:
+        return "", ""
+    return fixed(min(cell.by_seed), 3), fixed(max(cell.by_seed), 3)
 
 
 def leaderboard_csv(boards: Sequence[Board]) -> str:
@@ -97,6 +107,8 @@ def _long_line(board: Board, row: Row, stem: str, metric: str, cell: Cell) -> tu
         fixed(cell.value, 3),
         *bounds(cell),
         *ranked(row, (stem, metric)),
+        whole(len(row.seeds) or None),
+        *seed_range(cell),
         whole(cell.tracks),
         row.extra_data,
         contaminated(row),
@@ -121,7 +133,7 @@ def wide_csv(board: Board) -> str:
     """One line per claimed row or run, in the board's order.
 
     Value columns are named "<stem> <metric>". If any row has them, the ends of the 95 % interval,
-    the rank, the claimed value, and measured minus claimed follow.
+    the rank's, the range over seeds, the claimed value, and measured minus claimed follow.
     """
     keys = [(stem, metric) for metric in board.metrics for stem in board.stems]
     columns = [
@@ -150,7 +162,10 @@ def _values(rows: Sequence[Row], key: tuple[str, str]) -> list[list[str]]:
     optional = [
         [f"{name} low", *(bounds(cell)[0] for cell in cells)],
         [f"{name} high", *(bounds(cell)[1] for cell in cells)],
-        [f"{name} rank", *(ranked(row, key)[0] for row in rows)],
+        [f"{name} rank low", *(ranked(row, key)[0] for row in rows)],
+        [f"{name} rank high", *(ranked(row, key)[1] for row in rows)],
+        [f"{name} seed min", *(seed_range(cell)[0] for cell in cells)],
+        [f"{name} seed max", *(seed_range(cell)[1] for cell in cells)],
         [f"{name} claimed", *(fixed(claimed_value(row, key), 3) for row in rows)],
         [f"{name} difference", *(fixed(difference(row, key), 3) for row in rows)],
     ]
@@ -161,6 +176,7 @@ def _values(rows: Sequence[Row], key: tuple[str, str]) -> list[list[str]]:
 def _facts(rows: Sequence[Row]) -> list[list[str]]:
     gmac, factor, memory = zip(*(_cost(row) for row in rows), strict=True)
     return [
+        ["seeds", *(whole(len(row.seeds) or None) for row in rows)],
         ["tracks", *(whole(len(row.tracks) or None) for row in rows)],
         ["extra_data", *(row.extra_data for row in rows)],
         ["contaminated", *(contaminated(row) for row in rows)],

@@ -46,10 +46,12 @@ class Checkpoint:
         model: in evaluation mode, on the CPU.
         recipe: the typed recipe.
         recipe_name: its name.
-        verbatim: whether it was trained without an override; None for a third-party file.
+        verbatim: whether its recipe is the shipped one of that name, in the version that trained
+            it; None for a third-party file, or without such a recipe.
         leaf_sources: counts of paper, code and ours; None if unknown.
         training: data set, tracks, steps and seed; None for a third-party file.
         notes: how the file was read, one line each.
+        origin: command, commit, versions and machine of its training; None if unknown.
     """
 
     model: Any
@@ -59,6 +61,7 @@ class Checkpoint:
     leaf_sources: dict[str, int] | None
     training: dict[str, Any] | None
     notes: tuple[str, ...]
+    origin: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Check the stems: they come from a file and become file names."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -45,24 +47,57 @@ def find_commit(file: Path) -> str | None:
         return None
 
 
-def write_record(folder: Path, fields: Mapping[str, Any], command: str, *packages: str) -> None:
+def write_record(folder: Path, fields: Mapping[str, Any]) -> None:
     """Write a folder's ``run.json``: what was done, with which code, on which machine.
 
     Args:
         folder: of a training run or of scores; this file marks it as complete.
-        fields: ``kind``, and the fields of that kind of record.
+        fields: ``kind``, the fields of that kind of record, and those of ``describe_origin``.
+    """
+    write_text(folder / "run.json", json.dumps({"schema": SCHEMA, **fields}, indent=2) + "\n")
+
+
+def describe_origin(command: str, *packages: str) -> dict[str, Any]:
+    """The fields that say what made a result.
+
+    Args:
         command: what the user typed.
         packages: more packages than ``PACKAGES`` whose versions are recorded.
     """
-    record = {
-        "schema": SCHEMA,
-        **fields,
+    return {
         "commit": commit(),
         "versions": versions(*packages),
-        "command": command,
+        "command": without_absolute_paths(command),
         "machine": machine(),
     }
-    write_text(folder / "run.json", json.dumps(record, indent=2) + "\n")
+
+
+def without_absolute_paths(command: str) -> str:
+    """A command whose paths lie in the home folder (``~``) or are relative to the current one."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # an open quote: not a command line
+        words = command.split()
+    return " ".join(_quote(_ABSOLUTE.sub(_shorten_path, word)) for word in words)
+
+
+# A path at the start of a word, or after "=", ":", "," or "file://"; not the "//" of an address.
+_ABSOLUTE = re.compile(r"(?:^|(?<=[=:,])|(?<=file://))/(?!/)[^:,]*")
+
+
+def _shorten_path(match: re.Match[str]) -> str:
+    path = os.path.normpath(match.group())
+    home = os.path.normpath(Path.home())
+    if home != os.sep and (path == home or path.startswith(home + os.sep)):
+        return "~" + path[len(home) :]
+    return os.path.relpath(path)
+
+
+def _quote(word: str) -> str:
+    """A word as a shell reads it; a leading ``~`` stays outside of the quotes."""
+    if word == "~" or word.startswith("~/"):
+        return "~/" + shlex.quote(word[2:]) if word[2:] else word
+    return shlex.quote(word)
 
 
 def versions(*more: str) -> dict[str, str]:

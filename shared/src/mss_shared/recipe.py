@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
@@ -17,9 +17,8 @@ from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 import yaml
 from jsonargparse import ArgumentParser
 
+from mss_shared.leaf_sources import count_sources
 from mss_shared.names import check_name
-
-LEAF_SOURCES = ("paper", "code", "ours")
 
 # The values of these keys in recipes inside older weights, which lack them.
 _INFERENCE_BEFORE = {"context_seconds": 0.0, "window": "triangle", "edges": "none"}
@@ -35,15 +34,16 @@ class LoadedRecipe(Generic[RecipeType]):
     Attributes:
         recipe: the typed values.
         name: the file's name without suffix.
-        text: the YAML: the file as it is if verbatim, all values with the changes otherwise.
-        verbatim: False if the command line changed a value.
+        text: the YAML: the file as it is, or all values if the command line changed one.
+        verbatim: whether all values are those of the shipped recipe of that name; without one,
+            None, or False if the command line changed a value.
         leaf_sources: how many values come from the paper, from its code, from us.
     """
 
     recipe: RecipeType
     name: str
     text: str
-    verbatim: bool
+    verbatim: bool | None
     leaf_sources: dict[str, int]
 
     @property
@@ -96,10 +96,52 @@ def load_recipe(
         _check_override(recipe_type, word)
     original = _instantiate(recipe_type, values, name, ())
     recipe = _instantiate(recipe_type, values, name, overrides) if overrides else original
-    verbatim = recipe == original
+    shipped = _read_shipped(recipe_type, path, original)
+    verbatim = recipe == shipped
+    changed = _changed_leaves(recipe, original if shipped is None else shipped)
     return LoadedRecipe(
-        recipe, name, text if verbatim else to_yaml(recipe), verbatim, count_sources(text)
+        recipe,
+        name,
+        text if recipe == original else to_yaml(recipe),
+        None if shipped is None and recipe == original else verbatim,
+        count_sources(text, changed),
     )
+
+
+def is_verbatim(recipe: Any, name: str) -> bool | None:
+    """Whether a recipe has the values of the shipped recipe of that name; None without one."""
+    shipped = _read_shipped(type(recipe), Path(f"{name}.yaml"), None)
+    return None if shipped is None else bool(recipe == shipped)
+
+
+def _read_shipped(
+    recipe_type: type[RecipeType], path: Path, original: RecipeType | None
+) -> RecipeType | None:
+    """The shipped recipe that has a file's name; ``original`` if the file is that recipe itself."""
+    package = recipe_type.__module__.partition(".")[0]
+    try:
+        paths = shipped_recipes(package)
+    except ValueError:  # the type belongs to a script, not to a package
+        return None
+    for shipped in paths:
+        if shipped.stem == path.stem:
+            if original is not None and shipped.resolve() == path.resolve():
+                return original
+            values = _parse_yaml(_read_text(shipped), shipped)
+            return _instantiate(recipe_type, values, shipped.stem, ())
+    return None
+
+
+def _changed_leaves(recipe: Any, other: Any, prefix: str = "") -> list[str]:
+    """Dotted names of the values that differ between two recipes of one type."""
+    changed: list[str] = []
+    for field in dataclasses.fields(recipe):
+        ours, theirs = getattr(recipe, field.name), getattr(other, field.name)
+        if dataclasses.is_dataclass(ours) and type(ours) is type(theirs):
+            changed += _changed_leaves(ours, theirs, f"{prefix}{field.name}.")
+        elif ours != theirs:
+            changed.append(prefix + field.name)
+    return changed
 
 
 def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> RecipeType:
@@ -154,25 +196,6 @@ def shipped_recipes(package: str) -> list[Path]:
         if folder.is_dir():
             return sorted(folder.glob("*.yaml"))
     return []
-
-
-def leaf_lines(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (line, comment) for each YAML line that sets a value; the comment may be empty."""
-    for line in text.splitlines():
-        match = re.match(r"\s*[\w]+:\s*([^#\s].*)$", line)
-        if match:
-            value, _, comment = match.group(1).partition("#")
-            if value.strip():
-                yield line.strip(), comment.strip()
-
-
-def count_sources(text: str) -> dict[str, int]:
-    """How many values of a recipe's text name the paper, its code, or us as their source."""
-    comments = [comment for _, comment in leaf_lines(text)]
-    return {
-        source: sum(re.match(rf"{source}\b", comment) is not None for comment in comments)
-        for source in LEAF_SOURCES
-    }
 
 
 def _read_text(path: Path) -> str:

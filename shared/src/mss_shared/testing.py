@@ -21,9 +21,10 @@ from mss_shared import audio
 from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.datasets import open_dataset
 from mss_shared.evaluation.evaluate import evaluate, model_estimator
+from mss_shared.leaf_sources import LEAF_SOURCES as SOURCES
+from mss_shared.leaf_sources import leaf_comments
 from mss_shared.paper import AnyPaper
-from mss_shared.recipe import LEAF_SOURCES as SOURCES
-from mss_shared.recipe import LoadedRecipe, leaf_lines, load_recipe, shipped_recipes, to_yaml
+from mss_shared.recipe import LoadedRecipe, load_recipe, shipped_recipes, to_yaml
 from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
 from mss_shared.separation.overlap_add import separate
 
@@ -88,11 +89,11 @@ def check_recipes(paper: AnyPaper) -> dict[str, LoadedRecipe[Any]]:
     loaded = {}
     for path in paths:
         recipe = load_recipe(paper.recipe_type, path)
-        lines = list(leaf_lines(path.read_text(encoding="utf-8")))
-        assert len(lines) == _count_leaves(recipe.recipe), f"{path.name}: one value per line"
-        for line, comment in lines:
+        comments = leaf_comments(path.read_text(encoding="utf-8"))
+        assert len(comments) == _count_leaves(recipe.recipe), f"{path.name}: one value per line"
+        for name, comment in comments.items():
             assert comment.split(" ")[0].rstrip(":,") in SOURCES, (
-                f"{path.name}: {line!r} has no source"
+                f"{path.name}: {name} has no source"
             )
         loaded[path.stem] = recipe
     return loaded
@@ -137,7 +138,7 @@ def check_short_fits(
             fit(paper, variant, dataset, folder / f"variant-{index}", Machine(device="cpu"))
         checkpoint = load_checkpoint(paper, str(folder / "first"))
         model = checkpoint.model
-        estimator = model_estimator(paper.name, checkpoint, model, checkpoint.recipe.inference)
+        estimator = model_estimator(paper.name, [checkpoint], model, checkpoint.recipe.inference)
         protocols = checkpoint.recipe.evaluation.protocols
         evaluate(estimator, dataset, protocols, folder / "scores", "short")
     unread = _fields(short.recipe) - reads

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from tiny_songs import RATE, STEMS, noise, tone
 
 from mss_shared import audio
 from mss_shared.cli import evaluate as verbs
-from mss_shared.cli import run, train
+from mss_shared.cli import run, scoring, train
 from mss_shared.datasets import plugins
+from mss_shared.recipe import find_recipe
 from mss_shared.testing import make_dataset
 
 FIT = ["fit", "--recipe", "demo", "--data_root", "X", "--out", "OUT"]
@@ -108,7 +110,7 @@ def test_evaluate_cuts_songs_as_asked(
 ) -> None:
     seen = []
 
-    def estimator(method: Any, checkpoint: Any, model: Any, inference: Any, batch: int) -> Any:
+    def estimator(method: Any, checkpoints: Any, model: Any, inference: Any, **_: Any) -> Any:
         seen.append(inference)
         raise ValueError("enough")
 
@@ -119,6 +121,112 @@ def test_evaluate_cuts_songs_as_asked(
     with pytest.raises(SystemExit):
         run(PAPER, [str(word) for word in words])
     assert {name: getattr(seen[0], name) for name in flags} == flags
+
+
+def score_words(songs: Path, trained: Path, root: Path, *words: str) -> list[str]:
+    common = ["evaluate", "--checkpoint", str(trained), "--data_root", str(songs)]
+    return [*common, "--scores", str(root), "--protocol", "usdr", *words]
+
+
+def recorded(root: Path) -> dict[str, dict[str, Any]]:
+    """Run to its record, of the models alone."""
+    return {
+        path.parent.name: json.loads(path.read_text())
+        for path in root.glob("*/tiny_paper/*/run.json")
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "suffix"),
+    [
+        (["--overlap", "0.25"], "-overlap-0.25"),
+        (["--chunk_seconds", "0.4"], "-chunk_seconds-0.4"),
+        (["--overlap", "0.0", "--context_seconds", "0.125"], "-overlap-0.0-context_seconds-0.125"),
+    ],
+)
+def test_another_cutting_is_a_variant_of_its_own_name(
+    songs: Path, trained: Path, tmp_path: Path, words: list[str], suffix: str
+) -> None:
+    run(PAPER, score_words(songs, trained, tmp_path))
+    run(PAPER, score_words(songs, trained, tmp_path, *words))
+    found = recorded(tmp_path)
+    assert set(found) == {"demo-seed0", f"demo-seed0{suffix}"}
+    assert found["demo-seed0"]["verbatim"] is True
+    assert found[f"demo-seed0{suffix}"]["verbatim"] is False
+    run(PAPER, score_words(songs, trained, tmp_path, "--overlap", "0.5"))  # as the recipe says
+    assert set(recorded(tmp_path)) == set(found)
+
+
+def test_scores_of_other_weights_are_replaced_only_on_request(
+    songs: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    words = ["--recipe.training.lr", "0.001", "--out", str(other)]
+    run(PAPER, ["fit", "--recipe", "demo", "--data_root", str(songs), *words])
+    root = tmp_path / "scores"
+    run(PAPER, score_words(songs, trained, root))
+    before = recorded(root)
+    said = refused(capsys, *score_words(songs, other, root))
+    assert "give this run another name with --run, or replace them with --overwrite" in said
+    assert recorded(root) == before
+    run(PAPER, score_words(songs, other, root, "--overwrite"))
+    assert recorded(root)["demo-seed0"]["verbatim"] is False
+
+
+def test_a_joined_row_is_the_same_in_any_order_and_records_both(
+    songs: Path, tmp_path: Path
+) -> None:
+    outs = []
+    for stem, lr in (("vocals", "0.005"), ("drums", "0.001")):
+        outs.append(str(tmp_path / stem))
+        words = ["--recipe.model.stems", f"[{stem}]", "--recipe.training.lr", lr]
+        fit = ["fit", "--recipe", "demo", "--data_root", str(songs), "--out", outs[-1]]
+        run(PAPER, [*fit, *words, "--dev_mode"])
+    roots = tmp_path / "one", tmp_path / "two"
+    for root, order in zip(roots, (outs, outs[::-1]), strict=True):
+        run(PAPER, score_words(songs, order[0], root, "--checkpoint", *order))
+    [one], [two] = (recorded(root).values() for root in roots)
+    assert one["verbatim"] is False and len(one["models"]) == 2
+    for field in ("run", "recipe", "recipe_digest", "models", "training", "weights", "inputs"):
+        assert one[field] == two[field]
+    commands = [model["origin"]["command"] for model in one["models"]]
+    assert "vocals" in commands[0] and "drums" in commands[1]
+    assert not [word for word in " ".join([*commands, one["command"]]).split() if word[0] == "/"]
+
+
+def test_a_recipe_may_say_how_weights_of_the_same_training_are_cut(
+    songs: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sibling = tmp_path / "centre.yaml"
+    text = find_recipe("tiny_paper", "demo").read_text(encoding="utf-8")
+    sibling.write_text(text.replace("overlap: 0.5", "overlap: 0.0"), encoding="utf-8")
+    run(PAPER, score_words(songs, trained, tmp_path, "--recipe", str(sibling)))
+    [(name, record)] = recorded(tmp_path).items()
+    assert name == "centre-seed0" and record["settings"]["inference"]["overlap"] == 0.0
+    sibling.write_text(text.replace("lr: 5.0e-3", "lr: 1.0"), encoding="utf-8")
+    said = refused(capsys, *score_words(songs, trained, tmp_path, "--recipe", str(sibling)))
+    assert "was trained by the recipe demo, whose section training is not that of centre" in said
+
+
+@pytest.mark.parametrize("publish", [False, True])
+def test_scores_of_private_songs_are_published_only_on_request(
+    songs: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, publish: bool
+) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "papers.csv").write_text("")
+    monkeypatch.chdir(tmp_path)
+    built: list[Any] = []
+
+    def build(words: list[str], **_: Any) -> Any:
+        built.append(words)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(scoring, "subprocess", SimpleNamespace(run=build))
+    words = ["evaluate", "--checkpoint", str(trained), "--data_root", str(songs)]
+    run(PAPER, [*words, "--protocol", "usdr", *(["--publish"] if publish else [])])
+    assert bool(recorded(Path("results/scores"))) is publish
+    assert bool(recorded(Path("scores"))) is not publish
+    assert [words[-1] for words in built] == ["build"] * publish
 
 
 @pytest.mark.parametrize(

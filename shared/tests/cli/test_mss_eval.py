@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -434,9 +435,18 @@ def test_bsseval_reads_files_as_it_reads_arrays(songs: Path) -> None:
         np.testing.assert_array_equal(getattr(by_file, name), getattr(by_array, name))
 
 
+def test_scale_invariant_ratios_of_files_are_those_of_arrays(songs: Path) -> None:
+    (song, *_) = pair_tracks(open_dataset(songs / "ref"), songs / "est").songs
+    arrays = [s.read(0, SAMPLES) for s in (song.references, song.estimates)]  # type: ignore[union-attr]
+    protocol = find_protocol("si_bss_eval").on(song.stems)
+    by_file = protocol(song).targets
+    by_array = protocol(replace(song, references=arrays[0], estimates=arrays[1])).targets
+    assert by_file == by_array and set(by_file) == set(song.stems)
+
+
 def test_the_protocols_of_the_help_are_all_there_are() -> None:
     from mss_shared.cli.mss_eval import _parser
     from mss_shared.evaluation.protocols import PROTOCOLS
 
     text = " ".join(_parser().format_help().split())
-    assert all(find_protocol(name).name in text for name in PROTOCOLS) and len(PROTOCOLS) == 9
+    assert all(find_protocol(name).name in text for name in PROTOCOLS) and len(PROTOCOLS) == 10

@@ -95,16 +95,6 @@ def test_the_14_validation_tracks_are_held_out_where_all_are_there(tmp_path: Pat
     assert len(open_dataset(tmp_path / "some").valid) == 2  # every tenth of fifteen
 
 
-def test_100_training_and_50_test_tracks_with_those_names_are_musdb18hq(tmp_path: Path) -> None:
-    rest = [f"train/song {n}" for n in range(86)]
-    places = [*(f"train/{n}" for n in musdb18.VALIDATION), *rest]
-    places += [f"test/song {n}" for n in range(50)]
-    write_set(tmp_path / "mine", songs(*places), stems=("vocals",))
-    dataset = open_dataset(tmp_path / "mine")
-    assert dataset.name == "musdb18hq"
-    assert (len(dataset.train), len(dataset.valid), len(dataset.test)) == (86, 14, 50)
-
-
 def test_the_14_names_are_musdbs_own() -> None:
     try:
         import musdb
@@ -301,7 +291,7 @@ def test_stem_mp4_files_are_decoded_once_into_the_cache(
 ) -> None:
     told: list[tuple[str, int, int]] = []
     dataset = open_dataset(tmp_path / "musdb", lambda *words: told.append(words))
-    assert dataset.name == "musdb18" and told == [("a", 0, 2), ("x", 1, 2)]
+    assert dataset.name == "musdb" and told == [("a", 0, 2), ("x", 1, 2)]
     assert names(dataset) == {"train": ["a"], "valid": [], "test": ["x"]}
     np.testing.assert_array_equal(dataset.test[0].read_stem("bass"), noise(52, samples=64))
     np.testing.assert_array_equal(dataset.test[0].read_mixture(), noise(59, samples=64))

@@ -25,6 +25,7 @@ from mss_shared.metrics.bsseval import bsseval
 from mss_shared.metrics.l1freq import l1_freq
 from mss_shared.metrics.logwmse import log_wmse
 from mss_shared.metrics.sdr import usdr
+from mss_shared.metrics.sibss import si_bss_eval
 from mss_shared.metrics.sisdr import si_sdr
 
 RATE = 1_000
@@ -69,6 +70,7 @@ def test_every_protocol_is_found_by_its_name_and_carries_a_version() -> None:
         "usdr": "usdr@1",
         "csdr": "csdr@1",
         "si_sdr": "si_sdr@1",
+        "si_bss_eval": "si_bss_eval@1",
         "l1_freq": "l1_freq@1",
         "bleed": "bleed@1",
         "log_wmse": "log_wmse@1",
@@ -179,6 +181,46 @@ def test_whole_track_protocols_have_one_frame_with_the_float64_value(
         (frame,) = frames
         assert (frame.time, frame.duration) == (0.0, 2.5)
         assert dict(frame.metrics) == pytest.approx({protocol.metrics[0]: value.item()}, rel=1e-12)
+
+
+def test_the_scale_invariant_ratios_of_a_song_are_those_of_its_stems_together() -> None:
+    references, estimates = noisy(4, samples=70_000)  # more than a block
+    order = ("bass", "vocals", "other", "drums")  # as a model may have them
+    protocol = find_protocol("si_bss_eval").on(order)
+    found = protocol(song(references, estimates, *order))
+    assert protocol.id == found.protocol == "si_bss_eval@1" and list(found.targets) == list(FOUR)
+    scores = si_bss_eval(references.astype(float), estimates.astype(float))
+    names = ("SI-SDR", "SI-SIR", "SI-SAR")
+    assert protocol.metrics == names
+    for stem, (frame,) in found.targets.items():
+        row = order.index(stem)
+        assert (frame.time, frame.duration) == (0.0, 70.0)
+        values = {name: values[row] for name, values in zip(names, scores, strict=True)}
+        assert dict(frame.metrics) == pytest.approx(values, abs=1e-9)
+    alone = find_protocol("si_sdr").on(order)(song(references, estimates, *order))
+    for stem, (frame,) in alone.targets.items():
+        values = found.targets[stem][0].metrics
+        assert values["SI-SDR"] == pytest.approx(frame.metrics["SI-SDR"], abs=1e-9)
+
+
+def test_scale_invariant_ratios_of_other_stems_are_another_protocol() -> None:
+    protocol = find_protocol("si_bss_eval")
+    assert protocol.on((*FOUR, "accompaniment")).id == "si_bss_eval@1"
+    assert protocol.on(("drums", "vocals")).id == "si_bss_eval.vocals+drums@1"
+    assert protocol.on(("b", "a"), best_order=True).id == "si_bss_eval.a+b.best_order@1"
+
+
+def test_a_silent_stem_scores_scale_invariant_ratios_far_below_zero_and_leaves_the_others() -> None:
+    references, estimates = noisy(3)
+    references[1] = 0.0
+    stems = ("a", "b", "c")
+    protocol = find_protocol("si_bss_eval").on(stems)
+    found = protocol(song(references, estimates, *stems)).targets
+    assert all(value < -50.0 for value in found["b"][0].metrics.values())
+    two = find_protocol("si_bss_eval").on(("a", "c"))
+    without = two(song(references[[0, 2]], estimates[[0, 2]], "a", "c")).targets
+    for stem, (frame,) in without.items():
+        assert dict(found[stem][0].metrics) == pytest.approx(dict(frame.metrics), abs=1e-9)
 
 
 def test_the_perceptual_protocols_give_their_metrics_values() -> None:

@@ -18,6 +18,7 @@ from mss_shared.cli.mss_eval import main
 from mss_shared.evaluation import score_files
 from mss_shared.evaluation.protocols import aggregate, find_protocol
 from mss_shared.evaluation.track_metrics import Song
+from mss_shared.metrics import bss_eval
 from mss_shared.metrics import museval as oracle
 from mss_shared.metrics.bsseval import bsseval
 
@@ -163,6 +164,55 @@ def test_museval_gives_what_ours_gives_frame_by_frame(museval: Any) -> None:
     for name in ("sdr", "isr", "sir", "sar"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-6)
     assert one.permutation.tolist() == other.permutation.tolist()
+
+
+def real_like(seed: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """(stem, sample, channel): decaying notes with pauses, and estimates that leak and are late."""
+    made = np.random.default_rng(seed)
+    time = np.arange(3 * RATE)[:, None]
+    pitches = made.uniform(0.02, 0.4, (3, 6))
+    notes = sum(np.sin(pitches[:, n, None, None] * time) / (n + 1) for n in range(6))
+    references = notes * np.exp(-(time % (RATE // 4)) / 300.0) * made.uniform(0.2, 1, (3, 1, 1))
+    references = references * made.uniform(0.3, 1, (3, 1, channels))
+    references = references + 0.01 * made.standard_normal(references.shape)
+    references[1, RATE : 2 * RATE] = 0.0
+    late = np.roll(references, 5, axis=1)
+    estimates = references + 0.2 * late + 0.1 * references.sum(axis=0)
+    return references, estimates + 0.01 * made.standard_normal(references.shape)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"window": RATE, "hop": RATE},
+        {"window": 0.9 * RATE, "hop": 700.5, "filters_len": 64},
+        {"window": RATE, "hop": RATE, "filters_len": 64, "compute_permutation": True},
+        {"window": np.inf, "hop": np.inf, "filters_len": 64, "compute_permutation": True},
+        {"window": RATE, "hop": RATE, "filters_len": 64, "bsseval_sources_version": True},
+        {"window": RATE, "hop": RATE, "filters_len": 64, "framewise_filters": True},
+    ],
+)
+def test_a_script_that_changes_its_import_gets_the_same_numbers(
+    museval: Any, options: dict[str, Any], channels: int
+) -> None:
+    references, estimates = real_like(channels, channels)
+    estimates = estimates[::-1] if options.get("compute_permutation") else estimates
+    theirs = museval.metrics.bss_eval(references, estimates, **options)
+    found = bss_eval(references, estimates, **options)
+    assert len(theirs) == len(found) == 5
+    for one, other in zip(theirs, found, strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-6)
+    assert np.isnan(found[0]).any() == (options.get("window") in (RATE, 0.9 * RATE))
+
+
+def test_mode_v3_is_that_of_musevals_evaluate(museval: Any) -> None:
+    pair = [signals[:2] for signals in real_like(3, 1)]
+    theirs = museval.evaluate(*pair, win=RATE, hop=RATE, mode="v3", padding=False)
+    found = bss_eval(*pair, window=RATE, hop=RATE, mode="v3")
+    np.testing.assert_allclose(found[:4], theirs, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("missing", ["ffmpeg", "museval"])

@@ -12,6 +12,7 @@ from tiny_songs import RATE, STEMS, demo_recipe
 
 from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.datasets import Dataset, open_dataset
+from mss_shared.datasets.content import describe_content
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.testing import check_package, make_dataset
 from mss_shared.training import fit as engine
@@ -222,10 +223,13 @@ def test_the_record_says_what_made_the_weights(dataset: Dataset, tmp_path: Path)
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
         "tracks": ["train-1", "train-2"],
-        "extra_data": False,
+        "validation": ["train-0"],
+        "content": describe_content((*dataset.train, *dataset.valid)),
         "steps": 8,
         "seed": 5,
     }
+    origin = load_checkpoint(PAPER, str(tmp_path)).origin
+    assert origin == {name: record[name] for name in ("commit", "versions", "command", "machine")}
     assert record["verbatim"] is True and record["command"] == "tiny fit"
     assert record["leaf_sources"]["paper"] == 2
     assert (tmp_path / "recipe.yaml").read_text() == demo_recipe().text

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mss_shared.audio.reader import open_sound
 from mss_shared.audio.sound import AudioInfo, check_sound
+from mss_shared.metrics.axes import refuse_swapped
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 Block = NDArray[np.float64]
 
 BLOCK_SAMPLES = 2**16
-
-# An array with more channels, or with more than usual and fewer samples, is taken as transposed.
-_MOST_CHANNELS, _USUAL_CHANNELS = 64, 8
 
 
 @dataclass(frozen=True)
@@ -97,11 +95,8 @@ def song_from_array(mixture: NDArray[np.floating] | Tensor, sample_rate: int) ->
             f"the mixture is {values.shape}: pass (channel, sample) audio with at least one sample"
         )
     channels, samples = values.shape
-    if channels > max(min(samples, _MOST_CHANNELS), _USUAL_CHANNELS):
-        raise ValueError(
-            f"the mixture has {channels} channels of {samples} samples: pass (channel, sample) "
-            f"audio, the transpose of what soundfile reads"
-        )
+    transposed = "(channel, sample) audio, the transpose of what soundfile reads"
+    refuse_swapped("the mixture has", {"channels": channels}, samples, transposed)
     if not np.issubdtype(values.dtype, np.floating):
         raise ValueError(
             f"the mixture has dtype {values.dtype}: pass floats at full scale 1.0, 16-bit integers "

@@ -28,7 +28,13 @@ from mss_shared.checkpoints.third_party import (
 from mss_shared.interfaces import Checkpoint
 from mss_shared.names import check_file_name, is_name, name_like, shorten
 from mss_shared.paper import AnyPaper
-from mss_shared.recipe import find_recipe, load_recipe, recipe_from_text
+from mss_shared.recipe import (
+    LoadedRecipe,
+    find_recipe,
+    is_verbatim,
+    load_recipe,
+    recipe_from_text,
+)
 
 
 def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:
@@ -72,7 +78,8 @@ def load_checkpoints(
             ``.ckpt`` or ``.th`` file, which is unpickled without executing code; a name, or a
             recipe's name, from the package's checkpoints.yaml; or a folder that the paper's
             ``open_folder`` accepts.
-        recipe_name: the recipe of files that do not contain theirs.
+        recipe_name: the recipe of files that do not contain theirs; for those that do, one that
+            differs in how songs are separated and scored alone.
 
     Raises:
         FileNotFoundError: if there is no such file, or it can't be downloaded.
@@ -100,7 +107,7 @@ def _load_file(paper: AnyPaper, path: Path, recipe_name: str | None) -> Checkpoi
         )
     weights = read_weights_file(path, paper.read_pickled)
     if "recipe" in weights.header:
-        return _from_header(paper, path, weights)
+        return _from_header(paper, path, weights, recipe_name)
     recipe_name = recipe_name or find_published_recipe(paper, path)
     if recipe_name is None:
         raise ValueError(f"{path} does not say which recipe made it: name it with --recipe")
@@ -144,18 +151,54 @@ def find_published_recipe(paper: AnyPaper, path: Path) -> str | None:
     return None
 
 
-def _from_header(paper: AnyPaper, path: Path, weights: WeightsFile) -> Checkpoint:
+def _from_header(
+    paper: AnyPaper, path: Path, weights: WeightsFile, recipe_name: str | None
+) -> Checkpoint:
     header = read_header(paper.name, path, weights)
     recipe = recipe_from_text(paper.recipe_type, header.recipe, header.recipe_name)
+    name, verbatim = header.recipe_name, _is_verbatim(header, recipe)
+    if recipe_name is not None and name != recipe_name:
+        loaded = _load_sibling(paper, path, recipe, name, recipe_name)
+        recipe, name = loaded.recipe, loaded.name
+        verbatim = loaded.verbatim if verbatim else verbatim
     return Checkpoint(
         model=fill(paper.build_model(recipe), weights.state, path),
         recipe=recipe,
-        recipe_name=header.recipe_name,
-        verbatim=header.verbatim,
+        recipe_name=name,
+        verbatim=verbatim,
         leaf_sources=header.leaf_sources,
         training=header.training,
-        notes=(f"{path}: recipe {header.recipe_name}, {len(weights.state)} tensors",),
+        notes=(f"{path}: recipe {name}, {len(weights.state)} tensors",),
+        origin=header.origin,
     )
+
+
+def _load_sibling(
+    paper: AnyPaper, path: Path, recipe: Any, name: str, sibling: str
+) -> LoadedRecipe[Any]:
+    """A recipe of the same training that separates or scores in another way.
+
+    Raises:
+        ValueError: if it trains otherwise.
+    """
+    loaded = load_recipe(paper.recipe_type, find_recipe(paper.name, sibling))
+    for section in ("data", "model", "training"):
+        if getattr(loaded.recipe, section) != getattr(recipe, section):
+            raise ValueError(
+                f"{path} was trained by the recipe {name}, whose section {section} is not that of "
+                f"{loaded.name}: leave out --recipe"
+            )
+    return loaded
+
+
+def _is_verbatim(header: Header, recipe: Any) -> bool | None:
+    """What the header says; for one of an older version, only if the shipped recipe agrees.
+
+    Once, any recipe without an override counted as verbatim, also an edited one.
+    """
+    if header.verbatim and header.origin is None:
+        return is_verbatim(recipe, header.recipe_name) or None
+    return header.verbatim
 
 
 @dataclass(frozen=True)
@@ -164,7 +207,7 @@ class Header:
 
     Attributes:
         recipe: the YAML text.
-        recipe_name, verbatim, leaf_sources, training: as in ``Checkpoint``.
+        recipe_name, verbatim, leaf_sources, training, origin: as in ``Checkpoint``.
     """
 
     recipe: str
@@ -172,6 +215,7 @@ class Header:
     verbatim: bool | None
     leaf_sources: dict[str, int] | None
     training: dict[str, Any] | None
+    origin: dict[str, Any] | None
 
 
 def read_header(paper: str, path: Path, weights: WeightsFile) -> Header:
@@ -199,10 +243,15 @@ def read_header(paper: str, path: Path, weights: WeightsFile) -> Header:
         raise _invalid_field(
             path, "training", training, "an object with an integer seed, names of tracks, or null"
         )
+    origin = _json_field(header, "origin", path) if "origin" in header else None
+    if origin is not None and not _describes_origin(origin):
+        raise _invalid_field(
+            path, "origin", origin, "an object with command, commit, machine and versions, or null"
+        )
     if not is_name(name):
         # Once, a recipe's file could have any name.
         name = name_like(check_file_name(name, f"the recipe_name of {path}"), "recipe")
-    return Header(recipe, name, verbatim, sources, training)
+    return Header(recipe, name, verbatim, sources, training, origin)
 
 
 def _describes_training(training: Any) -> bool:
@@ -210,17 +259,33 @@ def _describes_training(training: Any) -> bool:
     if not isinstance(training, dict) or type(training.get("seed")) is not int:
         return False
     texts = [training.get("dataset"), training.get("fingerprint")]
-    tracks = training.get("tracks")
-    if tracks is not None:
-        if not isinstance(tracks, list):
+    lists = [training.get("tracks"), training.get("validation")]
+    content = training.get("content")
+    if content is not None:
+        if not isinstance(content, dict):
             return False
-        texts += tracks
+        lists += content.values()
+    for names in lists:
+        if names is not None:
+            if not isinstance(names, list):
+                return False
+            texts += names
     steps = training.get("steps")
     return (
         all(text is None or isinstance(text, str) for text in texts)
         and (steps is None or type(steps) is int)
         and isinstance(training.get("extra_data", False), bool)
         and abs(training["seed"]) < 2**63
+    )
+
+
+def _describes_origin(origin: Any) -> bool:
+    """Whether the fields of ``provenance.describe_origin`` have its types."""
+    if not isinstance(origin, dict) or not isinstance(origin.get("versions"), dict):
+        return False
+    texts = [*(origin.get(name) for name in ("command", "commit", "machine"))]
+    return all(text is None or isinstance(text, str) for text in texts) and all(
+        isinstance(version, str) for version in origin["versions"].values()
     )
 
 

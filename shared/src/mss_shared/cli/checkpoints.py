@@ -186,6 +186,7 @@ def _header(paper: AnyPaper, path: Path, checkpoint: Checkpoint) -> dict[str, st
         "verbatim": json.dumps(checkpoint.verbatim),
         "leaf_sources": json.dumps(checkpoint.leaf_sources),
         "training": json.dumps(checkpoint.training),
+        "origin": json.dumps(checkpoint.origin),
         "imported_from": path.name,
         "imported_sha256": digest,
     }

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-from mss_shared.cli.loading import checkpoints_from_flags, inference_from_flags, options_from_flags
+import torch
+
+from mss_shared.cli.loading import (
+    changed_inference,
+    checkpoints_from_flags,
+    inference_from_flags,
+    options_from_flags,
+)
 from mss_shared.cli.scoring import (
-    get_seed,
-    mark_variant,
+    ScoreSettings,
+    build_boards,
+    choose_scores,
     open_data,
     oracles_for,
     print_tables,
@@ -20,48 +29,70 @@ from mss_shared.evaluation.evaluate import (
     model_estimator,
     with_remainder,
 )
+from mss_shared.evaluation.models_record import in_order, name_run
 from mss_shared.evaluation.track_metrics import Engine
 from mss_shared.paper import AnyPaper, Verb
+from mss_shared.recipe import load_recipe, shipped_recipes
 from mss_shared.separation.device import pick_device
 
 
 def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     """Score a checkpoint, or per-stem checkpoints together, on the test tracks."""
-    checkpoints = checkpoints_from_flags(paper, arguments)
-    flags = options_from_flags(paper.options, arguments)
-    first = mark_variant(checkpoints[0], flags)
-    models = [checkpoint.model for checkpoint in checkpoints]
-    joined = paper.join_models(models, first.recipe, flags)
+    checkpoints = in_order(checkpoints_from_flags(paper, arguments))
+    options = options_from_flags(paper.options, arguments)
+    recipe = checkpoints[0].recipe
+    joined = paper.join_models([each.model for each in checkpoints], recipe, options)
     model = joined.to(pick_device(arguments.device))
-    inference = inference_from_flags(first.recipe.inference, arguments)
+    inference = inference_from_flags(recipe.inference, arguments)
     dataset = open_data(arguments.data_root)
-    estimator = model_estimator(paper.name, first, model, inference, arguments.batch)
-    named = dict(flags)
+    estimator = model_estimator(
+        paper.name, checkpoints, model, inference, options=options, batch=arguments.batch
+    )
+    changes = {**changed_inference(recipe.inference, inference), **options}
     if arguments.remainder is not None:
-        estimator = with_remainder(estimator, arguments.remainder)
-        named["remainder"] = arguments.remainder
+        stated = arguments.remainder == find_remainder(paper, recipe)
+        estimator = with_remainder(estimator, arguments.remainder, stated=stated)
+        changes |= {} if stated else {"remainder": arguments.remainder}
     for track in dataset.split("test"):
         check_fits(track, estimator.stems, model.sample_rate, model.channels)
-    protocols = arguments.protocol or first.recipe.evaluation.protocols
-    run = arguments.run or f"{first.recipe_name}-seed{get_seed(first)}{run_suffix(named)}"
+    protocols = arguments.protocol or recipe.evaluation.protocols
+    run = arguments.run or f"{name_run(checkpoints)}{run_suffix(changes)}"
     keep = stem_writer(arguments.estimates, estimator.stems) if arguments.estimates else None
+    root = arguments.scores or choose_scores(dataset, publish=arguments.publish)
+    settings = ScoreSettings(
+        dataset,
+        protocols,
+        root,
+        command,
+        Engine(museval=arguments.bsseval == "museval"),
+        arguments.overwrite,
+    )
     tables = {
-        each.about["method"]: score_and_say(
-            each,
-            dataset,
-            protocols,
-            arguments.scores,
-            name,
-            command,
-            kept,
-            Engine(museval=arguments.bsseval == "museval"),
-        )
+        each.about["method"]: score_and_say(each, name, settings, kept)
         for each, name, kept in [
             (estimator, run, keep),
             *((oracle, name, None) for oracle, name in oracles_for(estimator)),
         ]
     }
     print_tables(tables)
+    build_boards(root)
+
+
+def find_remainder(paper: AnyPaper, recipe: Any) -> str | None:
+    """The stem that a claimed row's recipes leave over, as none of their models estimates it.
+
+    None if the recipe belongs to no claimed row, or its models estimate all stems.
+    """
+    if recipe.reproduces is None:
+        return None
+    estimated: set[str] = set()
+    for path in shipped_recipes(paper.name):
+        other = load_recipe(paper.recipe_type, path).recipe
+        if other.reproduces == recipe.reproduces:
+            with torch.device("meta"):
+                estimated.update(paper.build_model(other).stems)
+    left = [stem for stem in recipe.data.stems if stem not in estimated]
+    return left[0] if len(left) == 1 else None
 
 
 def run_paper_verb(paper: AnyPaper, verb: Verb, arguments: argparse.Namespace) -> None:

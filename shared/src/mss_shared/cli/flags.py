@@ -27,6 +27,7 @@ def add_demo_flags(verb: argparse.ArgumentParser) -> None:
         help="run folder; replaces an earlier demo run; default: demo_run",
     )
     verb.add_argument("--scores", type=Path, help=f"{_SCORES_HELP}; default: OUT/scores")
+    _add_overwrite_flag(verb)
     verb.add_argument(
         "--data_root",
         default="demo",
@@ -161,10 +162,19 @@ def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     verb.add_argument(
         "--scores",
         type=Path,
-        default=Path("results/scores"),
-        help=f"{_SCORES_HELP}; default: results/scores",
+        help=f"{_SCORES_HELP}; default: results/scores for a benchmark in a checkout of the "
+        f"repository, otherwise scores",
     )
-    verb.add_argument("--run", help="name of the score folder; default: <recipe>-seed<seed>")
+    verb.add_argument(
+        "--publish",
+        action="store_true",
+        help="put the scores of songs that are no benchmark into results/scores too",
+    )
+    _add_overwrite_flag(verb)
+    verb.add_argument(
+        "--run",
+        help="name of the score folder; default: <recipe>-seed<seed> and changed settings",
+    )
     verb.add_argument("--protocol", nargs="+", help="scoring protocols; overrides the recipe")
     verb.add_argument(
         "--bsseval",
@@ -182,6 +192,14 @@ def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     _add_config_flag(verb, paper)
     separate_flags.add_context_flag(verb)
     add_paper_flags(verb, paper.options)
+
+
+def _add_overwrite_flag(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace scores of other weights, settings or songs under the same name",
+    )
 
 
 def add_paper_flags(verb: argparse.ArgumentParser, options: Sequence[Option]) -> None:

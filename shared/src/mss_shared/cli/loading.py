@@ -47,3 +47,12 @@ def inference_from_flags(config: InferenceConfig, arguments: argparse.Namespace)
         if (value := getattr(arguments, field.name, None)) is not None
     }
     return replace(config, **changes)
+
+
+def changed_inference(stated: InferenceConfig, used: InferenceConfig) -> dict[str, Any]:
+    """The settings by which songs are cut in another way than the recipe states, by name."""
+    return {
+        field.name: getattr(used, field.name)
+        for field in fields(used)
+        if getattr(used, field.name) != getattr(stated, field.name)
+    }

@@ -21,7 +21,8 @@ from mss_shared.names import name_like
 
 if TYPE_CHECKING:
     from mss_shared.datasets import Dataset
-    from mss_shared.evaluation.batch import Batch, Journal
+    from mss_shared.evaluation.batch import Batch
+    from mss_shared.evaluation.journal import Journal
     from mss_shared.evaluation.pairs import Pairs
     from mss_shared.evaluation.protocols import Protocol
     from mss_shared.evaluation.track_metrics import Engine
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         default=["bsseval_v4"],
         metavar="NAME",
         help="bsseval_v4 (as museval), sisec18 (vocals against accompaniment), bsseval_v3, usdr, "
-        "csdr, si_sdr, l1_freq, bleed, log_wmse; default: bsseval_v4",
+        "csdr, si_sdr, si_bss_eval, l1_freq, bleed, log_wmse; default: bsseval_v4",
     )
     add("--stems", nargs="+", metavar="STEM", help="default: all that have an estimate")
     add("--method", help="name in tables; default: the folder name of ESTIMATES")
@@ -127,6 +128,7 @@ def _finish(
     from mss_shared.evaluation.run_record import (
         COST_FIELDS,
         METHOD_FIELDS,
+        describe_dataset,
         describe_protocol,
         write_record,
     )
@@ -150,14 +152,8 @@ def _finish(
         for p in protocols
     }
     about = {"kind": "model", "method": method, **dict.fromkeys(METHOD_FIELDS)}
-    described_set = {
-        "name": dataset.name,
-        "split": "test",
-        "tracks": names,
-        "fingerprint": dataset.fingerprint,
-    }
     cost = dict.fromkeys(COST_FIELDS)
-    write_record(folder, folder.name, about, described_set, pairs.stems, described, cost, command)
+    write_record(folder, about, describe_dataset(dataset), pairs.stems, described, cost, command)
     console.say(f"scores: {folder}")
 
 

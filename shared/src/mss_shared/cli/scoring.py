@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mss_shared import audio, console
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track, open_dataset
+from mss_shared.datasets.identity import is_private
 from mss_shared.evaluation.evaluate import (
     Estimator,
     Summary,
@@ -19,19 +23,68 @@ from mss_shared.evaluation.evaluate import evaluate as score
 from mss_shared.evaluation.oracles import ORACLES
 from mss_shared.evaluation.protocols import mean_of_stems
 from mss_shared.evaluation.track_metrics import OURS, Engine
-from mss_shared.interfaces import Checkpoint
 from mss_shared.names import inside
+
+PUBLISHED = Path("results/scores")  # in a checkout of the repository
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """How estimators are scored, the same for all of one command.
+
+    Attributes:
+        dataset: its test tracks are scored.
+        protocols: names.
+        root: of the score folders.
+        command: what the user typed.
+        engine: what computes BSSEval.
+        overwrite: replace the scores of other runs of the same names.
+    """
+
+    dataset: Dataset
+    protocols: Sequence[str]
+    root: Path
+    command: str
+    engine: Engine = OURS
+    overwrite: bool = False
 
 
 def open_data(data_root: str) -> Dataset:
-    """Open a data set, with progress for one that is generated first."""
+    """Open a data set, with progress for one that is generated first, and say which it is."""
     with console.progress("preparing songs") as progress:
-        return open_dataset(data_root, progress)
+        dataset = open_dataset(data_root, progress)
+    console.say(dataset.identity)
+    return dataset
 
 
-def mark_variant(checkpoint: Checkpoint, flags: Mapping[str, Any]) -> Checkpoint:
-    """The checkpoint, not verbatim if the paper's own flags change what its recipe says."""
-    return replace(checkpoint, verbatim=False) if flags else checkpoint
+def choose_scores(dataset: Dataset, *, publish: bool) -> Path:
+    """The root of the score folders: the repository's for benchmarks, ``scores`` for all others.
+
+    ``publish`` puts the scores of private songs into the repository's too.
+    """
+    in_repository = (PUBLISHED.parent / "papers.csv").is_file()
+    if in_repository and (publish or not is_private(dataset)):
+        return PUBLISHED
+    if in_repository:
+        console.say(
+            f"{dataset.name} is private: its scores go to scores/, with --publish to {PUBLISHED}/"
+        )
+    return Path("scores")
+
+
+def build_boards(root: Path) -> None:
+    """Write the boards of the repository anew if its scores have changed.
+
+    Scores elsewhere are the user's own: a line says how to see them.
+    """
+    if importlib.util.find_spec("mss_results") is None:
+        return
+    if root.resolve() == PUBLISHED.resolve() and (PUBLISHED.parent / "papers.csv").is_file():
+        built = subprocess.run([sys.executable, "-m", "mss_results", "build"], check=False)
+        if built.returncode:
+            raise ValueError(f"the scores are in {root}, but mss-results build failed: see above")
+    else:
+        console.say(f"boards: mss-results build --scores {root} --out boards --splice")
 
 
 def run_suffix(flags: Mapping[str, Any]) -> str:
@@ -55,11 +108,6 @@ def oracles_for(estimator: Estimator) -> list[tuple[Estimator, str]]:
     ]
 
 
-def get_seed(checkpoint: Checkpoint) -> Any:
-    """The seed of a checkpoint's training; ``unknown`` for third-party weights."""
-    return checkpoint.training["seed"] if checkpoint.training else "unknown"
-
-
 def stem_writer(folder: Path, stems: tuple[str, ...]) -> Any:
     """A function that writes a track's estimates below a folder."""
 
@@ -72,27 +120,21 @@ def stem_writer(folder: Path, stems: tuple[str, ...]) -> Any:
 
 
 def score_and_say(
-    estimator: Estimator,
-    dataset: Dataset,
-    protocols: Sequence[str],
-    root: Path,
-    run: str,
-    command: str,
-    keep: Any,
-    engine: Engine = OURS,
+    estimator: Estimator, run: str, settings: ScoreSettings, keep: Any = None
 ) -> Summary:
     """Score an estimator with progress, and print where its scores are."""
     with console.progress(f"scoring {estimator.about['method']}") as progress:
         folder, summary = score(
             estimator,
-            dataset,
-            protocols,
-            root,
+            settings.dataset,
+            settings.protocols,
+            settings.root,
             run,
-            command=command,
+            command=settings.command,
             keep=keep,
-            engine=engine,
+            engine=settings.engine,
             progress=progress,
+            overwrite=settings.overwrite,
         )
     console.say(f"scores: {folder}")
     return summary

@@ -11,8 +11,8 @@ from pathlib import Path
 from mss_shared import console
 from mss_shared.checkpoints.checkpoint import load_checkpoints
 from mss_shared.cli.scoring import (
-    get_seed,
-    mark_variant,
+    ScoreSettings,
+    build_boards,
     open_data,
     oracles_for,
     print_tables,
@@ -22,6 +22,7 @@ from mss_shared.cli.scoring import (
 )
 from mss_shared.datasets import plugins
 from mss_shared.evaluation.evaluate import model_estimator
+from mss_shared.evaluation.models_record import name_run
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation.device import pick_device
@@ -43,25 +44,27 @@ def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     [checkpoint] = load_checkpoints(paper, str(out))
     recipe = checkpoint.recipe
     root = arguments.scores or out / "scores"
+    settings = ScoreSettings(
+        dataset, recipe.evaluation.protocols, root, command, overwrite=arguments.overwrite
+    )
     tables = {}
-    for flags in ({}, *paper.demo_variants):
-        model = paper.join_models([checkpoint.model], recipe, flags).to(
+    for options in ({}, *paper.demo_variants):
+        model = paper.join_models([checkpoint.model], recipe, options).to(
             pick_device(arguments.device)
         )
         estimator = model_estimator(
-            paper.name, mark_variant(checkpoint, flags), model, recipe.inference
+            paper.name, [checkpoint], model, recipe.inference, options=options
         )
-        run = f"demo-seed{get_seed(checkpoint)}{run_suffix(flags)}"
-        keep = None if flags else stem_writer(out / "stems", estimator.stems)
-        tables[f"{paper.name}{run_suffix(flags)}"] = score_and_say(
-            estimator, dataset, recipe.evaluation.protocols, root, run, command, keep
+        suffix = run_suffix(options)
+        keep = None if options else stem_writer(out / "stems", estimator.stems)
+        tables[f"{paper.name}{suffix}"] = score_and_say(
+            estimator, f"{name_run([checkpoint])}{suffix}", settings, keep
         )
     for oracle, run in oracles_for(estimator):
-        tables[oracle.about["method"]] = score_and_say(
-            oracle, dataset, recipe.evaluation.protocols, root, run, command, None
-        )
+        tables[oracle.about["method"]] = score_and_say(oracle, run, settings)
     console.say(f"stems of the test songs: {out / 'stems'}")
     print_tables(tables)
+    build_boards(root)
 
 
 def fit(

@@ -30,7 +30,11 @@ def read_aligned(root: Path) -> Dataset:
         split: tuple(_read_pair(folder) for folder in folders.find_track_folders(root / split))
         for split in folders.SPLITS
     }
-    return folders.with_validation(Dataset(folders.get_dataset_name(root), root, **splits))
+    return folders.with_validation(
+        Dataset(
+            folders.get_dataset_name(root), root, splits["train"], splits["valid"], splits["test"]
+        )
+    )
 
 
 def _read_pair(folder: Path) -> Track:

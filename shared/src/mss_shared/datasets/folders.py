@@ -43,7 +43,7 @@ def read(root: Path, name: str, faults: dict[str, str] | None = None) -> Dataset
             f"no track folders under {root}: --data_root must hold train/ and test/ with one "
             f"folder per track, each with a wav file per stem"
         )
-    return with_validation(Dataset(name, root, **splits))
+    return with_validation(Dataset(name, root, splits["train"], splits["valid"], splits["test"]))
 
 
 def with_validation(dataset: Dataset) -> Dataset:

@@ -1,4 +1,4 @@
-"""MUSDB18: its 14 validation tracks, and its ``.stem.mp4`` files, decoded to wav once.
+"""MUSDB18: its tracks by name, and its ``.stem.mp4`` files, decoded to wav once.
 
 The mp4 files are read through ``musdb``. Even importing it takes ffmpeg and ffprobe on the path, so
 it is imported only when such files are opened.
@@ -6,8 +6,12 @@ it is imported only when such files are opened.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import shutil
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,9 @@ from mss_shared.atomic import making_folder
 from mss_shared.console import Report
 from mss_shared.datasets import folders
 from mss_shared.datasets.tracks import STEMS, Dataset
+
+# The data sets of the same 150 songs: compressed, as wav, and the seven-second previews.
+NAMES = ("musdb18", "musdb18hq", "musdb18_7s")
 
 # The conventional validation split (musdb, split="valid").
 VALIDATION = (
@@ -39,22 +46,22 @@ VALIDATION = (
 )
 
 
-def name_validation(dataset: Dataset, broken: int = 0) -> Dataset:
-    """Hold out the 14 tracks if all are there; name the full wav set ``musdb18hq``.
+def hold_out_validation(dataset: Dataset) -> Dataset:
+    """Make the 14 tracks the validation split, if all of them are among the training tracks."""
+    names = {track.name for track in (*dataset.train, *dataset.valid)}
+    return folders.hold_out(dataset, VALIDATION) if names.issuperset(VALIDATION) else dataset
 
-    ``broken`` counts test tracks that belong to the set but were left out of it.
+
+@cache
+def official_tracks(split: str) -> Mapping[str, int | None]:
+    """The names of the official list's ``train`` or ``test`` tracks, with their seconds.
+
+    Seconds are at least those that have a score in SiSEC 2018's files; None where there is none.
     """
-    tracks = dataset.train + dataset.valid
-    names = {track.name for track in tracks}
-    if not names.issuperset(VALIDATION):
-        return dataset
-    everything = Dataset(
-        dataset.name, dataset.root, tuple(sorted(tracks, key=lambda t: t.name)), (), dataset.test
-    )
-    held_out = folders.hold_out(everything, VALIDATION)
-    if len(names) == 100 and len(dataset.test) + broken == 50 and dataset.name != "musdb18":
-        return Dataset("musdb18hq", held_out.root, held_out.train, held_out.valid, held_out.test)
-    return held_out
+    file = files("mss_shared.datasets") / "musdb18_tracks.csv"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    rows = [row for row in csv.DictReader(lines) if row["split"] == split]
+    return {row["track"]: int(row["seconds"]) if row["seconds"] else None for row in rows}
 
 
 def holds_stem_files(root: Path) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mss_shared.datasets import folders, manifest, musdb18, plugins
 from mss_shared.datasets.aligned import read_aligned
+from mss_shared.datasets.identity import identify
 from mss_shared.datasets.plugins import Progress
 from mss_shared.datasets.sourcefolder import read_sourcefolder
 from mss_shared.datasets.trackfolder_var import read_trackfolder_var
@@ -26,6 +27,8 @@ def open_dataset(
 ) -> Dataset:
     """Open a data set; builds the demo songs or decodes MUSDB18's mp4 files first if needed.
 
+    It is named for what it holds (`mss_shared.datasets.identity`), whatever the folder is called.
+
     Args:
         data_root: a MUSDB18-HQ folder; a MUSDB18 folder of ``.stem.mp4`` files; any folder with
             ``train/`` and ``test/`` folders of track folders; a folder of track folders, which are
@@ -40,7 +43,11 @@ def open_dataset(
         ModuleNotFoundError: if the package of the demo songs is not installed.
         ValueError: if it holds no tracks, or a plugin can't open what is asked for.
     """
-    name, colon, rest = str(data_root).partition(":")
+    return identify(_open(str(data_root), progress, faults))
+
+
+def _open(data_root: str, progress: Progress | None, faults: dict[str, str] | None) -> Dataset:
+    name, colon, rest = data_root.partition(":")
     if name in LAYOUTS and colon:
         plugins.find_entry(name)  # warns of a plugin under a reserved name
         return _open_layout(name, _check_folder(rest))
@@ -65,9 +72,8 @@ def _open_folder(root: Path, progress: Progress | None, faults: dict[str, str] |
         return manifest.read_with_manifest(root, faults)
     name = folders.get_dataset_name(root)
     if musdb18.holds_stem_files(root):
-        root, name = musdb18.decode(root, progress), "musdb18"
-    dataset = folders.read(root, name, faults)
-    return musdb18.name_validation(dataset, broken=len(faults or ()))
+        root = musdb18.decode(root, progress)
+    return musdb18.hold_out_validation(folders.read(root, name, faults))
 
 
 def _open_layout(layout: str, root: Path) -> Dataset:

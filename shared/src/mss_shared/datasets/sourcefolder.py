@@ -34,7 +34,11 @@ def read_sourcefolder(root: Path) -> Dataset:
     if len(stems) > 1:
         listed = " and ".join(sorted(", ".join(sorted(names)) for names in stems))
         raise ValueError(f"the splits of {root} have {listed}: give each the same stem folders")
-    return folders.with_validation(Dataset(folders.get_dataset_name(root), root, **splits))
+    return folders.with_validation(
+        Dataset(
+            folders.get_dataset_name(root), root, splits["train"], splits["valid"], splits["test"]
+        )
+    )
 
 
 def _read_split(folder: Path) -> tuple[Track, ...]:

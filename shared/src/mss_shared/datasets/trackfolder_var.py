@@ -47,7 +47,11 @@ def read_trackfolder_var(root: Path) -> Dataset:
         split: tuple(_pair(track, shared_stem) for track in tracks)
         for split, tracks in tracks_by_split.items()
     }
-    return folders.with_validation(Dataset(folders.get_dataset_name(root), root, **splits))
+    return folders.with_validation(
+        Dataset(
+            folders.get_dataset_name(root), root, splits["train"], splits["valid"], splits["test"]
+        )
+    )
 
 
 def _pair(track: Track, shared_stem: str) -> Track:

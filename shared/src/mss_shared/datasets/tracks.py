@@ -102,6 +102,7 @@ class Dataset:
         name: the name in tables: ``musdb18hq``, ``demo_small``, otherwise the folder's name.
         root: the folder.
         train, valid, test: tracks of each split; valid is disjoint from train.
+        identity: which data set it is, and how that was found out.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Dataset:
     train: tuple[Track, ...]
     valid: tuple[Track, ...]
     test: tuple[Track, ...]
+    identity: str = ""
 
     def split(self, name: str) -> tuple[Track, ...]:
         """The tracks of ``train``, ``valid`` or ``test``; ValueError if there are none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -12,17 +11,15 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from mss_shared import atomic, console
+from mss_shared import console
 from mss_shared.console import Report
-from mss_shared.evaluation import score_files
 from mss_shared.evaluation.file_signals import FileSignals
+from mss_shared.evaluation.journal import Journal
 from mss_shared.evaluation.protocols import Protocol, find_protocol
 from mss_shared.evaluation.score_files import TrackScores
 from mss_shared.evaluation.track_metrics import BSSEVAL_METRICS, Engine, Song
 from mss_shared.metrics.bsseval_signals import cpu_count
-from mss_shared.names import is_file_name, is_name
 
 ScoresByLabel = dict[str, TrackScores]  # by the protocol's label
 
@@ -40,91 +37,6 @@ class Batch:
     tracks: dict[str, ScoresByLabel] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     differences: dict[str, float] = field(default_factory=dict)
-
-
-class Journal:
-    """Which tracks of a run are done, and from which files; stored beside the scores."""
-
-    def __init__(self, folder: Path, engine: Engine) -> None:
-        self.folder, self.engine = folder, engine
-        self.path = folder / "finished.json"
-        self.entries: dict[str, dict[str, Any]] = {}
-        if self.path.is_file():
-            self.entries = _read_entries(self.path)
-
-    def find(self, song: Song, protocol: Protocol) -> TrackScores | None:
-        """The scores of an earlier run, if they are intact and the same files gave them."""
-        entry = self.entries.get(f"{protocol.label}/{song.name}")
-        path = score_files.track_file(self.folder, protocol.label, song.name)
-        if not entry or entry["inputs"] != self._inputs(song, protocol) or not path.is_file():
-            return None
-        text = path.read_text(encoding="utf-8")
-        if hashlib.sha256(text.encode()).hexdigest() != entry["sha256"]:
-            return None
-        read = score_files.from_json(text, song.name, protocol.id, str(path))
-        return TrackScores(song.name, read.targets, entry["notes"], protocol.id)
-
-    def add(self, song: Song, protocol: Protocol, scores: TrackScores) -> None:
-        """Write a track's scores, then record that they are done."""
-        self.entries[f"{protocol.label}/{song.name}"] = {
-            "inputs": self._inputs(song, protocol),
-            "sha256": score_files.write_track(self.folder, protocol.label, scores),
-            "notes": dict(scores.notes),
-        }
-        atomic.write_text(self.path, json.dumps(self.entries, indent=2) + "\n")
-
-    def digests(self, protocol: Protocol, tracks: Sequence[str]) -> dict[str, str]:
-        """Track to the SHA-256 of its score file."""
-        return {name: self.entries[f"{protocol.label}/{name}"]["sha256"] for name in tracks}
-
-    def keep_only(self, protocols: Sequence[Protocol], tracks: Sequence[str]) -> None:
-        """Remove the score files of tracks and protocols that are not part of this run."""
-        kept = {f"{p.label}/{name}" for p in protocols for name in tracks}
-        for key in sorted(set(self.entries) - kept):
-            label, _, name = key.partition("/")
-            del self.entries[key]
-            try:
-                path = score_files.track_file(self.folder, label, name)
-            except ValueError:  # it lies elsewhere, by a link
-                continue
-            path.unlink(missing_ok=True)
-            for empty in (path.parent, path.parent.parent):
-                if empty.is_dir() and not any(empty.iterdir()):
-                    empty.rmdir()
-        if self.entries:
-            atomic.write_text(self.path, json.dumps(self.entries, indent=2) + "\n")
-
-    def _inputs(self, song: Song, protocol: Protocol) -> str:
-        """Digest of the protocol's id and of every file's path, size and time."""
-        lines = [protocol.id, *protocol.targets, *song.stems, str(self.engine.museval)]
-        for signals in (song.references, song.estimates, song.mixture):
-            assert isinstance(signals, FileSignals)
-            for path in signals.files:
-                state = path.stat()
-                lines.append(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}")
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _read_entries(path: Path) -> dict[str, dict[str, Any]]:
-    """Label/track to its journal entry; malformed entries are dropped, so they are scored again."""
-    try:
-        journal = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError):
-        return {}
-    entries = journal.items() if isinstance(journal, dict) else ()
-    return {key: entry for key, entry in entries if _is_entry(key, entry)}
-
-
-def _is_entry(key: str, entry: Any) -> bool:
-    """Whether key and values have the form that ``Journal.add`` writes."""
-    label, _, track = key.partition("/")
-    if not (is_name(label) and is_file_name(track) and isinstance(entry, dict)):
-        return False
-    notes = entry.get("notes")
-    texts = [entry.get("inputs"), entry.get("sha256")]
-    if not isinstance(notes, dict) or not all(isinstance(text, str) for text in texts):
-        return False
-    return all(isinstance(note, str) for note in notes.values())
 
 
 def score_batch(
@@ -150,10 +62,10 @@ def score_batch(
         The scores, and the journal.
     """
     chosen = engine or Engine()
-    journal, batch = Journal(folder, chosen), Batch()
+    journal, batch = Journal(folder), Batch()
     todo: list[tuple[Song, list[Protocol]]] = []
     for song in songs:
-        earlier = {p.label: journal.find(song, p) for p in protocols}
+        earlier = {p.label: journal.find(song.name, p, _inputs(song, p, chosen)) for p in protocols}
         batch.tracks[song.name] = {k: scores for k, scores in earlier.items() if scores}
         if missing := [p for p in protocols if not earlier[p.label]]:
             todo.append((song, missing))
@@ -168,25 +80,36 @@ def score_batch(
             batch.faults[song.name] = result
             batch.tracks.pop(song.name)
         else:
-            _keep(batch, journal, song, missing, result)
+            _keep(batch, journal, song, missing, result, chosen)
         if progress is not None:
             progress(song.name, done, total)
     return batch, journal
 
 
 def _keep(
-    batch: Batch, journal: Journal, song: Song, protocols: Sequence[Protocol], result: _Result
+    batch: Batch,
+    journal: Journal,
+    song: Song,
+    protocols: Sequence[Protocol],
+    result: _Result,
+    engine: Engine,
 ) -> None:
     for protocol, scores in zip(protocols, result.scores, strict=True):
-        journal.add(song, protocol, scores)
-        # Rounded as in the file, so that an interrupted run gives the numbers of an uninterrupted
-        # one.
-        read = score_files.from_json(score_files.to_json(scores), song.name, protocol.id)
-        batch.tracks[song.name][protocol.label] = TrackScores(
-            song.name, read.targets, scores.notes, protocol.id
-        )
+        rounded = journal.add(protocol, scores, _inputs(song, protocol, engine))
+        batch.tracks[song.name][protocol.label] = rounded
     for metric, difference in result.differences.items():
         batch.differences[metric] = max(difference, batch.differences.get(metric, 0.0))
+
+
+def _inputs(song: Song, protocol: Protocol, engine: Engine) -> str:
+    """Digest of the protocol's id and of every file's path, size and time."""
+    lines = [protocol.id, *protocol.targets, *song.stems, str(engine.museval)]
+    for signals in (song.references, song.estimates, song.mixture):
+        assert isinstance(signals, FileSignals)
+        for path in signals.files:
+            state = path.stat()
+            lines.append(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

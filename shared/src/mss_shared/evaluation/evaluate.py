@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,20 @@ from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.console import Report
 from mss_shared.datasets import Dataset, Track
 from mss_shared.evaluation.cost import count_gmac
-from mss_shared.evaluation.protocols import aggregate, find_protocol
-from mss_shared.evaluation.run_record import METHOD_FIELDS, describe_protocol, write_record
-from mss_shared.evaluation.score_files import TrackScores, run_folder, write_track
+from mss_shared.evaluation.models_record import describe_models
+from mss_shared.evaluation.protocols import Protocol, aggregate, find_protocol
+from mss_shared.evaluation.run_record import (
+    METHOD_FIELDS,
+    describe_dataset,
+    describe_protocol,
+    digest_inputs,
+    judge_training,
+    write_record,
+)
+from mss_shared.evaluation.score_files import run_folder
+from mss_shared.evaluation.score_folder import ScoreFolder
 from mss_shared.evaluation.track_metrics import OURS, Engine, Song
 from mss_shared.interfaces import Checkpoint
-from mss_shared.recipe import recipe_digest
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.device import peak_memory_bytes
 from mss_shared.separation.overlap_add import separate
@@ -66,12 +74,23 @@ class Estimator:
 
 def model_estimator(
     method: str,
-    checkpoint: Checkpoint,
+    checkpoints: Sequence[Checkpoint],
     model: Separator,
     inference: InferenceConfig,
+    *,
+    options: Mapping[str, Any] | None = None,
     batch: int = 1,
 ) -> Estimator:
-    """An estimator from a checkpoint; ``model`` is its model, on the device to use."""
+    """An estimator from checkpoints.
+
+    Args:
+        method: its name in tables.
+        checkpoints: one, or several of different stems.
+        model: their model, joined if they are several, on the device to use.
+        inference: how songs are cut.
+        options: values of the paper's own flags, which are already part of the model.
+        batch: chunks per forward pass.
+    """
 
     def estimate(track: Track) -> Audio:
         mixture = torch.from_numpy(track.read_mixture())
@@ -82,12 +101,7 @@ def model_estimator(
     about = {
         "kind": "model",
         "method": method,
-        "recipe": checkpoint.recipe_name,
-        "recipe_digest": recipe_digest(checkpoint.recipe),
-        "verbatim": checkpoint.verbatim,
-        "leaf_sources": checkpoint.leaf_sources,
-        "reproduces": checkpoint.recipe.reproduces,
-        "training": checkpoint.training,
+        **describe_models(checkpoints, inference, options or {}),
         "weights": {
             "digest": weights_digest(model.state_dict()),
             "parameters": sum(p.numel() for p in model.parameters()),
@@ -106,8 +120,13 @@ def oracle_estimator(
     return Estimator(stems, lambda track: oracle(track, stems), about)
 
 
-def with_remainder(estimator: Estimator, name: str) -> Estimator:
+def with_remainder(estimator: Estimator, name: str, *, stated: bool = False) -> Estimator:
     """The estimator with one more stem: the mixture minus the sum of all that it estimates.
+
+    Args:
+        estimator: of the other stems.
+        name: of the stem.
+        stated: whether the recipe says so; otherwise the result is a variant of it.
 
     Raises:
         ValueError: if it estimates that stem itself.
@@ -119,7 +138,11 @@ def with_remainder(estimator: Estimator, name: str) -> Estimator:
         estimates = estimator.estimate(track)
         return np.concatenate([estimates, (track.read_mixture() - estimates.sum(axis=0))[None]])
 
-    return replace(estimator, stems=(*estimator.stems, name), estimate=estimate)
+    about = dict(estimator.about)
+    about["settings"] = {**(about.get("settings") or {}), "remainder": name}
+    if not stated:
+        about |= {"verbatim": False, "reproduces": None}
+    return replace(estimator, stems=(*estimator.stems, name), estimate=estimate, about=about)
 
 
 def evaluate(
@@ -133,8 +156,9 @@ def evaluate(
     keep: Callable[[Track, Audio], None] | None = None,
     engine: Engine = OURS,
     progress: Report | None = None,
+    overwrite: bool = False,
 ) -> tuple[Path, Summary]:
-    """Score every test track under every protocol.
+    """Score every test track under every protocol; tracks that are done are not scored again.
 
     Args:
         estimator: what to score.
@@ -146,49 +170,64 @@ def evaluate(
         keep: called with each track and its estimates, for instance to write them.
         engine: what computes BSSEval.
         progress: called with (track, done, all).
+        overwrite: replace the scores of another run of that name.
 
     Returns:
         The score folder, and protocol id -> stem -> metric -> value.
 
     Raises:
         ValueError: for an unknown protocol, a name that can't be a folder's, a track without one
-            of the stems, or estimates that are not finite; nothing of that track is written.
+            of the stems, estimates that are not finite (nothing of that track is written), or
+            scores of other weights, settings or songs in the folder.
     """
     chosen = [
         find_protocol(name).on(estimator.stems, best_order=estimator.best_order)
         for name in protocols
     ]
-    folder = run_folder(scores_root, dataset.name, estimator.about["method"], run)
-    results: dict[str, list[TrackScores]] = {protocol.label: [] for protocol in chosen}
-    digests: dict[str, dict[str, str]] = {protocol.label: {} for protocol in chosen}
+    about = judge_training(estimator.about, dataset)
+    described_set = describe_dataset(dataset)
+    inputs = digest_inputs(about, described_set, estimator.stems, engine)
+    folder = run_folder(scores_root, dataset.name, about["method"], run)
+    scores = ScoreFolder(folder, inputs)
+    scores.open(about, described_set, overwrite=overwrite)
     tracks = dataset.split("test")
     for done, track in enumerate(tracks):
-        references, estimates = track.read_stems(estimator.stems), estimator(track)
-        check_estimates(track, references, estimates)
-        if keep is not None:
-            keep(track, estimates)
-        mixture, rate = track.read_mixture()[None], track.info.sample_rate
-        song = Song(track.name, estimator.stems, references, estimates, mixture, rate)
-        for protocol in chosen:
-            scores = protocol(song, engine)
-            digests[protocol.label][track.name] = write_track(folder, protocol.label, scores)
-            results[protocol.label].append(scores)
+        missing = [p for p in chosen if scores.find(track.name, p) is None]
+        if missing or keep is not None:
+            _score_track(estimator, track, missing, scores, engine, keep)
         if progress is not None:
             progress(track.name, done + 1, len(tracks))
-    described = {
-        p.label: describe_protocol(p, results[p.label], digests[p.label], engine) for p in chosen
-    }
-    write_record(
-        folder,
-        run,
-        estimator.about,
-        _describe_dataset(dataset),
-        estimator.stems,
-        described,
-        _describe_cost(estimator),
-        command,
-    )
+    names = [track.name for track in tracks]
+    results = {p.label: [scores.get(name, p) for name in names] for p in chosen}
+    if scores.needs_record:
+        described = {
+            p.label: describe_protocol(p, results[p.label], scores.digests(p, names), engine)
+            for p in chosen
+        }
+        cost = _describe_cost(estimator)
+        fields = (estimator.stems, scores.earlier_protocols() | described, cost, command, inputs)
+        write_record(folder, about, described_set, *fields)
+    scores.close()
     return folder, {p.id: aggregate(results[p.label], p) for p in chosen}
+
+
+def _score_track(
+    estimator: Estimator,
+    track: Track,
+    protocols: Sequence[Protocol],
+    scores: ScoreFolder,
+    engine: Engine,
+    keep: Callable[[Track, Audio], None] | None,
+) -> None:
+    """Estimate a track's stems, score them, and write the scores."""
+    references, estimates = track.read_stems(estimator.stems), estimator(track)
+    check_estimates(track, references, estimates)
+    if keep is not None:
+        keep(track, estimates)
+    mixture, rate = track.read_mixture()[None], track.info.sample_rate
+    song = Song(track.name, estimator.stems, references, estimates, mixture, rate)
+    for protocol in protocols:
+        scores.add(protocol, protocol(song, engine))
 
 
 def check_estimates(track: Track, references: Audio, estimates: Audio) -> None:
@@ -206,21 +245,12 @@ def check_estimates(track: Track, references: Audio, estimates: Audio) -> None:
         )
 
 
-def _describe_dataset(dataset: Dataset) -> dict[str, Any]:
-    tracks = [track.name for track in dataset.test]
-    return {
-        "name": dataset.name,
-        "split": "test",
-        "tracks": tracks,
-        "fingerprint": dataset.fingerprint,
-    }
-
-
 def _describe_cost(estimator: Estimator) -> dict[str, Any]:
     is_model = estimator.about["kind"] == "model"
+    timed = is_model and estimator.audio_seconds > 0
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return {
         "gmac_per_second": estimator.about["gmac_per_second"],
-        "real_time_factor": round(estimator.real_time_factor, 4) if is_model else None,
+        "real_time_factor": round(estimator.real_time_factor, 4) if timed else None,
         "peak_memory_bytes": peak_memory_bytes(device) if is_model else None,
     }

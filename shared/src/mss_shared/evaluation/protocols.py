@@ -3,8 +3,8 @@
 A score without its protocol's id means nothing, and no average mixes two ids.
 
 BSSEval scores the stems of a track jointly: a frame in which one is silent counts for none, and SIR
-depends on which other stems there are. So the stems are part of the id: ``bsseval_v4@1`` stands for
-vocals, drums, bass and other; any other choice is spelt out, as in
+depends on which other stems there are, as SI-SIR does. So the stems are part of the id:
+``bsseval_v4@1`` stands for vocals, drums, bass and other; any other choice is spelt out, as in
 ``bsseval_v4.vocals+accompaniment@1``.
 
 Interchangeable stems (permutation-invariant outputs), such as speakers, are scored in the order
@@ -35,6 +35,7 @@ from mss_shared.evaluation.track_metrics import (
     reorder_estimates,
     score_bsseval,
     score_bsseval_v3,
+    score_si_bss_eval,
     score_sisec,
     si_sdr_values,
     usdr_values,
@@ -194,6 +195,15 @@ _SI_SDR = replace(
     silence="a silent stem scores 1e-8 over the energy of its estimate",
     score=whole_track(si_sdr_values),
 )
+_SI_BSS_EVAL = replace(
+    _SI_SDR,
+    name="si_bss_eval",
+    metrics=("SI-SDR", "SI-SIR", "SI-SAR"),
+    silence=f"{_SI_SDR.silence}, or of that part of it",
+    choose=_together,
+    score=score_si_bss_eval,
+    joint=True,
+)
 _L1_FREQ = replace(
     _USDR,
     name="l1_freq",
@@ -219,7 +229,7 @@ _LOG_WMSE = replace(
 
 _ALL = (
     *(_BSSEVAL, _SISEC18, _BSSEVAL_V3),
-    *(_USDR, _CSDR, _SI_SDR, _L1_FREQ, _BLEED, _LOG_WMSE),
+    *(_USDR, _CSDR, _SI_SDR, _SI_BSS_EVAL, _L1_FREQ, _BLEED, _LOG_WMSE),
 )
 PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
 

@@ -5,7 +5,7 @@ Everything here works on numpy arrays; torch is not loaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -20,6 +20,7 @@ from mss_shared.metrics.bsseval_signals import Array, Reader, Signals, samples
 from mss_shared.metrics.l1freq import l1_freq
 from mss_shared.metrics.logwmse import log_wmse
 from mss_shared.metrics.sdr import usdr
+from mss_shared.metrics.sibss import BLOCK, si_bss_eval_of_blocks
 from mss_shared.metrics.sisdr import si_sdr
 
 ACCOMPANIMENT = "accompaniment"
@@ -173,6 +174,27 @@ def _from_bsseval(song: Song, targets: Sequence[str], scores: BssScores) -> Trac
         elif np.isnan(values["SDR"][row]).all():
             notes[stem] = "in every frame some stem is silent"
     return TrackScores(song.name, frames, notes)
+
+
+def score_si_bss_eval(song: Song, targets: Sequence[str], _: Engine = OURS) -> TrackScores:
+    """SI-SDR, SI-SIR and SI-SAR of some stems jointly, over whole tracks, in float64."""
+    sides = song.pair(targets)
+
+    def blocks() -> Iterator[tuple[Array, Array]]:
+        for start in range(0, song.samples, BLOCK):
+            span = start, min(start + BLOCK, song.samples)
+            references, estimates = (np.asarray(samples(side, *span), float) for side in sides)
+            yield references, estimates
+
+    # One BLAS thread, so that scores are the same to the bit on any number of cores.
+    with threadpool_limits(limits=1, user_api="blas"):
+        scores = si_bss_eval_of_blocks(blocks)
+    names = ("SI-SDR", "SI-SIR", "SI-SAR")
+    frames = {
+        stem: [Frame(0.0, song.seconds, dict(zip(names, map(float, values), strict=True)))]
+        for stem, *values in zip(targets, *scores, strict=True)
+    }
+    return TrackScores(song.name, frames)
 
 
 def whole_track(values: Values) -> Score:

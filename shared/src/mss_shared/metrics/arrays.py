@@ -12,6 +12,8 @@ from array_api_compat import array_namespace, device, is_torch_array
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from mss_shared.metrics.axes import refuse_swapped
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -48,7 +50,7 @@ def split_frames(signal: Any, size: int, hop: int) -> Any:
 
 
 def check_shapes(reference: Any, estimate: Any) -> None:
-    """Raise ValueError unless both are floats of the same shape (..., channel, sample)."""
+    """Raise ValueError unless both are floats of the same plausible (..., channel, sample)."""
     xp = get_array_functions(reference, estimate)
     if not all(xp.isdtype(signal.dtype, "real floating") for signal in (reference, estimate)):
         raise ValueError(
@@ -60,3 +62,6 @@ def check_shapes(reference: Any, estimate: Any) -> None:
             f"the reference is {tuple(reference.shape)}, the estimate {tuple(estimate.shape)}: "
             f"both must be the same (..., channel, sample)"
         )
+    channels, samples = reference.shape[-2:]
+    transposed = "(..., channel, sample) audio, the transpose of what soundfile reads"
+    refuse_swapped("the reference has", {"channels": channels}, samples, transposed)

@@ -253,7 +253,8 @@ def _plan(references: Signals, estimates: Signals, scenario: Scenario, options: 
             if not flags.all():
                 raise ValueError(
                     f"{name} {int(np.argmin(flags))} is silent, its channels sum to 0 at all "
-                    f"{references.shape[2]} samples: leave the stem out or pass silent='nan'"
+                    f"{references.shape[2]} samples: leave the stem out, or pass silent='nan' to "
+                    f"bsseval"
                 )
     stems = heard[0] & heard[1]
     scored = np.flatnonzero(stems).tolist()

@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mss_shared.metrics.axes import refuse_swapped
+
 Array = NDArray[np.float64]
 
 
@@ -33,6 +35,11 @@ class Reader(Protocol):
 Signals = NDArray[Any] | Reader  # (stem, channel, sample), any real dtype
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_ORDER = (
+    "(stem, channel, sample) audio, or museval's (stem, sample, channel) to mss_shared.metrics."
+    "bss_eval"
+)
 
 # Samples per read when a whole song is scanned: it is never copied to float64 as a whole.
 CHUNK = 1 << 17
@@ -70,7 +77,7 @@ class Scenario:
 
 
 def checked(signals: ArrayLike | Reader, name: str) -> Signals:
-    """The signals themselves; ValueError unless (stem, channel, sample), real, finite, not empty.
+    """The signals themselves; ValueError unless a plausible (stem, channel, sample), real, finite.
 
     Readers check their samples themselves as they read.
     """
@@ -79,6 +86,8 @@ def checked(signals: ArrayLike | Reader, name: str) -> Signals:
         raise ValueError(
             f"{name} have shape {array.shape}: pass a non-empty (stem, channel, sample) array"
         )
+    stems, channels, length = array.shape
+    refuse_swapped(f"{name} have", {"channels": channels, "stems": stems}, length, _ORDER)
     if isinstance(array, Reader):
         return array
     if array.dtype.kind not in "fiu":

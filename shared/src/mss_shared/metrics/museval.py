@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mss_shared.metrics.bsseval import BssScores
-from mss_shared.metrics.bsseval_signals import Array, Signals, samples
+from mss_shared.metrics.bsseval_signals import Array, Signals, checked, samples
 
 
 def bsseval(
@@ -25,12 +25,14 @@ def bsseval(
     Several float64 copies of the whole song are held in memory.
 
     Raises:
-        ValueError: without museval, ffmpeg or ffprobe; if a stem is silent over the whole song,
-            which museval refuses to score; or if its solver fails.
+        ValueError: for signals that ours refuses, too; without museval, ffmpeg or ffprobe; if a
+            stem is silent over the whole song, which museval refuses to score; or if its solver
+            fails.
     """
     from_museval = _import()
+    pair = checked(references, "references"), checked(estimates, "estimates")
     # museval takes (stem, sample, channel).
-    audio = [_whole(signals).transpose(0, 2, 1) for signals in (references, estimates)]
+    audio = [_whole(signals).transpose(0, 2, 1) for signals in pair]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its divisions by zero

@@ -28,7 +28,8 @@ from mss_shared import atomic, console, provenance
 from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.datasets import Dataset
-from mss_shared.datasets.tracks import check_fits, track_fingerprint
+from mss_shared.datasets.content import Content, describe_content
+from mss_shared.datasets.tracks import check_fits
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe, earlier_digest, recipe_digest
 from mss_shared.recipe_sections import LoopConfig
@@ -98,7 +99,8 @@ def fit(
             fit the recipe, a training track is also a test track, the folder holds another run,
             or the micro-batch does not divide the batch.
     """
-    loaded = replace(loaded, verbatim=loaded.verbatim and not machine.dev_mode)
+    if machine.dev_mode:
+        loaded = replace(loaded, verbatim=False)
     recipe, loop = loaded.recipe, loaded.recipe.training
     check_loop(loop)
     seed = loop.seed if seed is None else seed
@@ -106,7 +108,7 @@ def fit(
     _check_folder(out, (identity, _identity(earlier_digest(recipe), dataset, seed)), resume)
     pl.seed_everything(seed, verbose=False)
     model = paper.build_model(recipe)
-    check_dataset(dataset, recipe.data.stems, model)
+    content = check_dataset(dataset, recipe.data.stems, model)
     last = out / "last.ckpt"
     if not (resume and last.is_file()):
         paper.prepare(model, dataset, recipe)
@@ -121,7 +123,7 @@ def fit(
     _run(trainer, module, examples, last if resume and last.is_file() else None)
     if trainer.is_global_zero:
         _load_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
-        training = describe_training(dataset, trainer.global_step, seed)
+        training = describe_training(dataset, content, trainer.global_step, seed)
         _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
     return out
 
@@ -151,27 +153,41 @@ def check_loop(loop: LoopConfig) -> None:
             )
 
 
-def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> None:
-    """Raise ValueError unless all tracks have the stems, rate and channels, and none is a test."""
-    for track in (*dataset.split("train"), *dataset.split("valid")):
+def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> Content:
+    """Raise ValueError unless all tracks have the stems, rate and channels, and none is a test.
+
+    Returns:
+        The content of the training and validation tracks.
+    """
+    tracks = (*dataset.split("train"), *dataset.split("valid"))
+    for track in tracks:
         check_fits(track, stems, model.sample_rate, model.channels)
-    names = {track.name for track in dataset.test}
-    fingerprints = {track_fingerprint(track) for track in dataset.test}
-    for track in dataset.train:
-        if track.name in names or track_fingerprint(track) in fingerprints:
+    content, tests = describe_content(tracks), describe_content(dataset.test)
+    heard = {digest for digests in tests.values() for digest in digests}
+    for name, digests in content.items():
+        if name in tests or heard.intersection(digests):
+            split = "training" if name in {track.name for track in dataset.train} else "validation"
             raise ValueError(
-                f"training track {track.name} is also a test track of {dataset.root}: remove it "
-                f"from train/"
+                f"{split} track {name} is also a test track of {dataset.root}: remove one of them"
             )
+    return content
 
 
-def describe_training(dataset: Dataset, steps: int, seed: int) -> dict[str, Any]:
-    """The record of its training in a weights file, by which its scores can be trusted."""
+def describe_training(dataset: Dataset, content: Content, steps: int, seed: int) -> dict[str, Any]:
+    """The record of its training in a weights file, by which its scores can be trusted.
+
+    Args:
+        dataset: training and validation tracks.
+        content: theirs, by name.
+        steps: of the optimizer.
+        seed: of the run.
+    """
     return {
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
         "tracks": [track.name for track in dataset.train],
-        "extra_data": False,
+        "validation": [track.name for track in dataset.valid],
+        "content": content,
         "steps": steps,
         "seed": seed,
     }
@@ -317,6 +333,7 @@ def _finish(
     command: str,
 ) -> None:
     """Write the weights and the record of the run."""
+    origin = provenance.describe_origin(command, f"mss-{paper.name.replace('_', '-')}")
     header = {
         "paper": paper.name,
         "recipe": loaded.text,
@@ -325,6 +342,7 @@ def _finish(
         "leaf_sources": json.dumps(loaded.leaf_sources),
         "stems": json.dumps(model.stems),
         "training": json.dumps(training),
+        "origin": json.dumps(origin),
     }
     save_model(out / "model.safetensors", model, header)
     record = {
@@ -339,4 +357,4 @@ def _finish(
         "weights_digest": weights_digest(model.state_dict()),
         "seconds": round(seconds, 1),
     }
-    provenance.write_record(out, record, command)
+    provenance.write_record(out, {**record, **origin})

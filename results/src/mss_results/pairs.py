@@ -1,0 +1,74 @@
+"""One row against the others of a column, as text: p, wins, and by how much."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mss_results.board import Board
+from mss_results.columns import Column, Key, Pair
+from mss_results.notes import p_value
+from mss_results.tables import fixed
+from mss_results.track_file import AVERAGE
+
+WILCOXON = "paired Wilcoxon test; difference: Hodges-Lehmann"
+BOOTSTRAP = (
+    "paired bootstrap of the average shown; difference: of these averages; won: tracks on which "
+    "the mean of the four stems is higher"
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row against the others: `heading` says what was tested, `lines` start with a header."""
+
+    heading: str
+    lines: list[list[str]]
+
+
+def compare_row(board: Board, key: Key, id: str | None) -> Comparison | None:
+    """The row `id`, or the row of the highest value, against all others on the same tracks.
+
+    Returns:
+        The comparison with p by Holm over its own pairs, or None if the column has no such row.
+    """
+    pools = board.columns.get(key, ())
+    values = {row.id: row.cells[key].value for row in board.rows if row.run and key in row.cells}
+    if id is None:
+        pools = pools[:1]
+    for column in pools:
+        chosen = id or max(column.rows, key=lambda each: values[each])
+        if chosen in column.rows:
+            return _comparison(column, key, chosen)
+    return None
+
+
+def _comparison(column: Column, key: Key, id: str) -> Comparison:
+    pairs = sorted(column.against(id), key=lambda pair: _gap(pair, id)[1])
+    heading = (
+        f"{id} against {len(pairs)} others in {' '.join(key)} ({_test(key)}; p corrected for "
+        f"{len(pairs)} pairs by Holm):"
+    )
+    header = ["against", "p", "won", "lost", "tracks", "difference"]
+    return Comparison(heading, [header, *(_line(pair, id) for pair in pairs)])
+
+
+def _test(key: Key) -> str:
+    return BOOTSTRAP if key[0] == AVERAGE else WILCOXON
+
+
+def _line(pair: Pair, id: str) -> list[str]:
+    other = pair.worse if pair.better == id else pair.better
+    wins: Sequence[int] = pair.wins if pair.better == id else pair.wins[::-1]
+    low, middle, high = (_signed(each) for each in _gap(pair, id))
+    ends = f" [{low}, {high}]" if low else ""
+    return [other, p_value(pair.corrected), *map(str, wins), str(pair.tracks), middle + ends]
+
+
+def _gap(pair: Pair, id: str) -> tuple[float, float, float]:
+    """Low, middle and high of the row's lead over the other one; NaN where there is none."""
+    low, high = pair.interval or (float("nan"), float("nan"))
+    return (low, pair.difference, high) if pair.better == id else (-high, -pair.difference, -low)
+
+
+def _signed(value: float) -> str:
+    text = fixed(value, 2)
+    return text if not text or text.startswith("-") else f"+{text}"

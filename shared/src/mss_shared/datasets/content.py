@@ -1,0 +1,106 @@
+"""What tracks sound like: digests by which a song is recognised under any name, and whose it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mss_shared.datasets import musdb18
+from mss_shared.datasets.identity import DEMO_NAMES
+from mss_shared.datasets.tracks import Dataset, Track
+
+Content = dict[str, list[str]]  # track to the digests of its stems
+
+_EXCERPT = 4096  # samples
+_AUDIBLE = 64  # samples of an excerpt that are not zero
+_PLACES = (0.5, 0.25, 0.75)  # of the length; the first that is not silent is taken
+
+
+def describe_content(tracks: Iterable[Track]) -> Content:
+    """Track to a digest per stem, sorted; silent stems have none.
+
+    A digest is that of a short excerpt, as integers of 16 bits: it is the same for wav and lossless
+    flac, for any name of song or folder, and for other stems beside it.
+
+    Raises:
+        ValueError: if a file can't be read.
+    """
+    return {track.name: _describe(track) for track in tracks}
+
+
+def _describe(track: Track) -> list[str]:
+    digests = (_digest(track, stem) for stem in track.stems)
+    return sorted({digest for digest in digests if digest is not None})
+
+
+def _digest(track: Track, stem: str) -> str | None:
+    length = min(_EXCERPT, track.info.samples)
+    for place in _PLACES:
+        start = int((track.info.samples - length) * place)
+        samples = track.read_stem(stem, start, length)
+        values = np.clip(np.rint(samples * 32_768.0), -32_768, 32_767).astype("<i2")
+        if np.count_nonzero(values) >= min(_AUDIBLE, values.size):
+            return hashlib.sha256(values.tobytes()).hexdigest()[:16]
+    return None
+
+
+def holds_same_songs(dataset: str, other: str) -> bool:
+    """Whether tracks of the same name are the same song in two data sets, by the sets' names."""
+    return _family(dataset) == _family(other)
+
+
+def _family(name: str) -> str:
+    if name in DEMO_NAMES:
+        return "demo"
+    return "musdb18" if name in musdb18.NAMES else name
+
+
+def uses_extra_data(training: Mapping[str, Any] | None, dataset: Dataset) -> bool | None:
+    """Whether a model was trained on a track outside of a benchmark's own training songs.
+
+    Songs are recognised by their names if the training data is a version of the benchmark, and by
+    content otherwise.
+
+    Args:
+        training: the record in a checkpoint; None if it is unknown.
+        dataset: the benchmark.
+
+    Returns:
+        None if it is unknown what the model was trained on, or what the benchmark's songs are.
+    """
+    names = None if training is None else training.get("tracks")
+    if training is None or not names:
+        return None
+    own = _own_songs(dataset)
+    related = holds_same_songs(training.get("dataset") or "", dataset.name)
+    unnamed = [name for name in names if not (related and name in own)]
+    if not unnamed:
+        return False
+    if related and own:
+        return True
+    return _sounds_foreign(unnamed, training.get("content") or {}, dataset, own)
+
+
+def _own_songs(dataset: Dataset) -> set[str]:
+    """The names of a benchmark's training songs: MUSDB18's by its list, otherwise those there."""
+    if dataset.name in musdb18.NAMES:
+        return set(musdb18.official_tracks("train"))
+    return {track.name for track in (*dataset.train, *dataset.valid)}
+
+
+def _sounds_foreign(
+    names: Sequence[str],
+    content: Mapping[str, Sequence[str]],
+    dataset: Dataset,
+    own: Container[str],
+) -> bool | None:
+    """Whether one of the songs is none of the benchmark's; None if there is nothing to compare."""
+    songs = [track for track in (*dataset.train, *dataset.valid) if track.name in own]
+    known = {digest for digests in describe_content(songs).values() for digest in digests}
+    foreign = [name for name in names if not known.intersection(content.get(name, ()))]
+    if not foreign:
+        return False
+    return True if known and all(content.get(name) for name in foreign) else None

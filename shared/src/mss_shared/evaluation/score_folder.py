@@ -1,0 +1,167 @@
+"""The folder of one run's scores: begun once, gone on with, and never overwritten unasked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mss_shared.atomic import write_text
+from mss_shared.evaluation.journal import Journal, is_entry
+from mss_shared.evaluation.protocols import Protocol
+from mss_shared.evaluation.score_files import TrackScores
+from mss_shared.names import shorten
+
+_BEGUN = "begun.json"  # what the scores of an unfinished run depend on
+
+
+class ScoreFolder:
+    """Scores of one run, as they are written."""
+
+    def __init__(self, folder: Path, inputs: str) -> None:
+        """The folder of a run whose scores depend on ``inputs``, a digest."""
+        self.folder, self.inputs = folder, inputs
+        self._journal = Journal(folder)
+        self._record: dict[str, Any] = {}
+        self._found: dict[str, TrackScores] = {}
+        self._is_begun = False
+
+    def open(
+        self, about: Mapping[str, Any], dataset: Mapping[str, Any], *, overwrite: bool
+    ) -> None:
+        """Find what is done; nothing is written before the first score.
+
+        Args:
+            about, dataset: as in ``write_record``, by which an older record is recognised.
+            overwrite: remove the scores of another run.
+
+        Raises:
+            ValueError: if there are scores of other inputs, or of no readable record.
+        """
+        self._record = _read(self.folder / "run.json")
+        begun = _read(self.folder / _BEGUN)
+        self._is_begun = bool(begun)
+        if not self._record and isinstance(begun.get("record"), dict):
+            self._record = begun["record"]
+        known = self._record.get("inputs") or begun.get("inputs")
+        if self._record and not known and _is_same(self._record, about, dataset):
+            known = self.inputs
+        if known != self.inputs and self._holds_scores():
+            if not overwrite:
+                raise ValueError(
+                    f"{self.folder} holds scores of other weights, settings or songs: give this "
+                    f"run another name with --run, or replace them with --overwrite"
+                )
+            self._clear()
+        self._journal.entries = _entries(self._record, self._inputs) | self._journal.entries
+
+    @property
+    def needs_record(self) -> bool:
+        """Whether scores were added that no ``run.json`` lists."""
+        return self._is_begun or not self._record
+
+    def find(self, track: str, protocol: Protocol) -> TrackScores | None:
+        """A track's scores, if it is done."""
+        found = self._journal.find(track, protocol, self._inputs(protocol.label))
+        if found is not None:
+            self._found[f"{protocol.label}/{track}"] = found
+        return found
+
+    def add(self, protocol: Protocol, scores: TrackScores) -> None:
+        """Write a track's scores."""
+        if not self._is_begun:
+            # run.json marks complete runs only; what it says of other protocols is kept.
+            begun = {"inputs": self.inputs, "record": self._record or None}
+            write_text(self.folder / _BEGUN, json.dumps(begun) + "\n")
+            (self.folder / "run.json").unlink(missing_ok=True)
+            self._is_begun = True
+        rounded = self._journal.add(protocol, scores, self._inputs(protocol.label))
+        self._found[f"{protocol.label}/{scores.name}"] = rounded
+
+    def get(self, track: str, protocol: Protocol) -> TrackScores:
+        """A track's scores, which were found or added."""
+        return self._found[f"{protocol.label}/{track}"]
+
+    def digests(self, protocol: Protocol, tracks: Sequence[str]) -> dict[str, str]:
+        """Track to the SHA-256 of its score file."""
+        return self._journal.digests(protocol, tracks)
+
+    def earlier_protocols(self) -> dict[str, Any]:
+        """The protocols of a complete run of the same inputs, as its record describes them."""
+        protocols = self._record.get("protocols")
+        return dict(protocols) if isinstance(protocols, dict) else {}
+
+    def close(self) -> None:
+        """Remove what only an unfinished run needs; call once ``run.json`` is written."""
+        for name in (self._journal.path.name, _BEGUN):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _inputs(self, label: str) -> str:
+        return hashlib.sha256(f"{self.inputs}\n{label}".encode()).hexdigest()
+
+    def _holds_scores(self) -> bool:
+        return bool(self._record or self._journal.entries or any(self.folder.rglob("test/*.json")))
+
+    def _clear(self) -> None:
+        """Remove score files, the record, and folders that are then empty."""
+        for path in [*self.folder.glob("*/test/*.json"), self.folder / "run.json"]:
+            path.unlink(missing_ok=True)
+        for folder in [*self.folder.glob("*/test"), *self.folder.glob("*/")]:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        self.close()
+        self._journal.entries, self._record, self._is_begun = {}, {}, False
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; empty if there is none.
+
+    Raises:
+        ValueError: if the file can't be read as one.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is not valid JSON ({shorten(str(error))}): remove the folder or choose --run"
+        ) from None
+    if not isinstance(record, dict):
+        raise ValueError(f"{path} holds {shorten(record)}, not a record: remove it")
+    return record
+
+
+def _is_same(
+    record: Mapping[str, Any], about: Mapping[str, Any], dataset: Mapping[str, Any]
+) -> bool:
+    """Whether a record of an older version, without a digest of its inputs, is of this run."""
+    theirs, weights, ours = record.get("dataset"), record.get("weights"), about["weights"]
+    if not isinstance(theirs, dict) or not isinstance(weights, dict | None):
+        return False
+    return (
+        (record.get("kind"), record.get("method")) == (about["kind"], about["method"])
+        and all(theirs.get(name) == dataset[name] for name in ("fingerprint", "tracks"))
+        and (weights or {}).get("digest") == (ours or {}).get("digest")
+    )
+
+
+def _entries(record: Mapping[str, Any], inputs: Callable[[str], str]) -> dict[str, dict[str, Any]]:
+    """The journal of a complete run, from its record, as far as that has the right form."""
+    protocols = record.get("protocols")
+    found: dict[str, dict[str, Any]] = {}
+    for label, about in protocols.items() if isinstance(protocols, dict) else ():
+        files = about.get("files") if isinstance(about, dict) else None
+        for file, digest in files.items() if isinstance(files, dict) else ():
+            track = file.removeprefix("test/").removesuffix(".json")
+            notes = about.get("notes")
+            entry = {
+                "inputs": inputs(label),
+                "sha256": digest,
+                "notes": notes.get(track, {}) if isinstance(notes, dict) else {},
+            }
+            if is_entry(f"{label}/{track}", entry):
+                found[f"{label}/{track}"] = entry
+    return found

@@ -1,0 +1,180 @@
+"""A run's scores are gone on with and never overwritten unasked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_songs import RATE, STEMS, noise, write_track
+
+from mss_shared.audio import Audio
+from mss_shared.datasets import Dataset, Track, open_dataset
+from mss_shared.evaluation.evaluate import Estimator, evaluate, oracle_estimator
+from mss_shared.evaluation.track_metrics import Engine
+
+NAMES = ("x", "y", "z")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    root = tmp_path_factory.mktemp("songs") / "mine"
+    for seed, name in enumerate(NAMES):
+        signals = {stem: noise(10 * seed + n, samples=RATE) for n, stem in enumerate(STEMS)}
+        write_track(root / "test" / name, signals)
+    return open_dataset(root)
+
+
+class Method:
+    """An estimator of the references in some noise that counts its calls."""
+
+    def __init__(self, scale: float = 0.01, fails_at: str = "") -> None:
+        self.scale, self.fails_at = scale, fails_at
+        self.called: list[str] = []
+
+    def __call__(self, track: Track, stems: tuple[str, ...]) -> Audio:
+        if track.name == self.fails_at:
+            raise KeyboardInterrupt
+        self.called.append(track.name)
+        references = track.read_stems(stems)
+        estimates: Audio = references + self.scale * noise(9, samples=references.shape[-1])
+        return estimates
+
+    def estimator(self, digest: str = "0") -> Estimator:
+        found = oracle_estimator("mine", "oracle", self, STEMS)
+        found.about["weights"] = {"digest": digest, "parameters": 1}
+        return found
+
+
+def score(
+    method: Method, dataset: Dataset, root: Path, *protocols: str, digest: str = "0", **more: Any
+) -> tuple[Path, Any]:
+    return evaluate(method.estimator(digest), dataset, protocols or ("usdr",), root, "run", **more)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "run.json"
+    }
+
+
+def read(folder: Path) -> Any:
+    return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(dataset: Dataset, tmp_path: Path) -> None:
+    whole, summary = score(Method(), dataset, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        score(Method(fails_at="z"), dataset, tmp_path / "parts")
+    folder = tmp_path / "parts" / "mine" / "mine" / "run"
+    assert not (folder / "run.json").exists() and (folder / "usdr" / "test" / "y.json").is_file()
+    second = Method()
+    folder, found = score(second, dataset, tmp_path / "parts")
+    assert second.called == ["z"] and found == summary and files(folder) == files(whole)
+    assert read(folder)["protocols"] == read(whole)["protocols"]
+
+
+def test_a_damaged_score_of_an_interrupted_run_is_scored_again(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        score(Method(fails_at="z"), dataset, tmp_path)
+    [path] = tmp_path.rglob("y.json")
+    path.write_text(path.read_text().replace("uSDR", "SDR"))
+    second = Method()
+    score(second, dataset, tmp_path)
+    assert second.called == ["y", "z"]
+
+
+def test_a_complete_run_is_not_scored_again(dataset: Dataset, tmp_path: Path) -> None:
+    folder, summary = score(Method(), dataset, tmp_path, command="first")
+    second = Method()
+    assert score(second, dataset, tmp_path, command="second") == (folder, summary)
+    assert not second.called and read(folder)["command"] == "first"
+
+
+def test_another_protocol_is_added_to_a_complete_run(dataset: Dataset, tmp_path: Path) -> None:
+    folder, _ = score(Method(), dataset, tmp_path, "usdr")
+    before = files(folder)
+    _, summary = score(Method(), dataset, tmp_path, "si_sdr")
+    assert list(summary) == ["si_sdr@1"] and set(read(folder)["protocols"]) == {"usdr", "si_sdr"}
+    assert before.items() <= files(folder).items()
+    with pytest.raises(KeyboardInterrupt):
+        score(Method(fails_at="y"), dataset, tmp_path, "csdr")
+    assert not (folder / "run.json").exists()
+    second = Method()
+    score(second, dataset, tmp_path, "csdr")
+    assert second.called == ["y", "z"]
+    assert set(read(folder)["protocols"]) == {"usdr", "si_sdr", "csdr"}
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.parametrize("change", ["weights", "settings", "songs", "engine"])
+def test_other_scores_are_replaced_only_on_request(
+    dataset: Dataset, tmp_path: Path, change: str, interrupted: bool
+) -> None:
+    if interrupted:
+        with pytest.raises(KeyboardInterrupt):
+            score(Method(fails_at="z"), dataset, tmp_path, "usdr", "si_sdr")
+    else:
+        score(Method(), dataset, tmp_path, "usdr", "si_sdr")
+    folder = tmp_path / "mine" / "mine" / "run"
+    before = files(folder)
+    other, more = Method(0.5).estimator("1" if change == "weights" else "0"), {}
+    songs = dataset
+    if change == "settings":
+        other.about["settings"] = {"options": {"niter": 0}}
+    elif change == "songs":
+        for seed, name in enumerate(NAMES):
+            signals = {stem: noise(90 + seed + n, samples=RATE) for n, stem in enumerate(STEMS)}
+            write_track(tmp_path / "b" / "mine" / "test" / name, signals)
+        songs = open_dataset(tmp_path / "b" / "mine")
+    elif change == "engine":
+        more = {"engine": Engine(museval=True)}
+    with pytest.raises(ValueError, match="holds scores of other weights, settings or songs: give"):
+        evaluate(other, songs, ("usdr",), tmp_path, "run", **more)
+    assert files(folder) == before
+    evaluate(other, songs, ("usdr",), tmp_path, "run", overwrite=True, **more)
+    assert set(read(folder)["protocols"]) == {"usdr"}
+    assert set(files(folder)) == {f"usdr/test/{name}.json" for name in NAMES}
+    assert files(folder).items().isdisjoint(before.items())
+
+
+def test_a_record_without_a_digest_of_its_inputs_is_known_by_weights_and_songs(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    folder, _ = score(Method(), dataset, tmp_path)
+    older = {name: value for name, value in read(folder).items() if name != "inputs"}
+    (folder / "run.json").write_text(json.dumps(older))
+    second = Method()
+    score(second, dataset, tmp_path)
+    assert not second.called
+    with pytest.raises(ValueError, match="holds scores of other weights"):
+        score(Method(), dataset, tmp_path, digest="1")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "1", "null"])
+def test_a_record_that_is_none_is_named(dataset: Dataset, tmp_path: Path, text: str) -> None:
+    folder, _ = score(Method(), dataset, tmp_path)
+    (folder / "run.json").write_text(text)
+    with pytest.raises(ValueError, match=r"run\.json"):
+        score(Method(), dataset, tmp_path)
+
+
+def test_files_of_others_stay(dataset: Dataset, tmp_path: Path) -> None:
+    folder, _ = score(Method(), dataset, tmp_path)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "usdr" / "plot.png").write_bytes(b"mine")
+    score(Method(), dataset, tmp_path, digest="1", overwrite=True)
+    assert (folder / "notes.txt").is_file() and (folder / "usdr" / "plot.png").is_file()
+
+
+def test_estimates_are_kept_even_if_the_scores_are_there(dataset: Dataset, tmp_path: Path) -> None:
+    score(Method(), dataset, tmp_path)
+    kept: dict[str, Any] = {}
+    score(Method(), dataset, tmp_path, keep=lambda track, found: kept.update({track.name: found}))
+    assert set(kept) == set(NAMES) and all(np.isfinite(found).all() for found in kept.values())
