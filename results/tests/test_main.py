@@ -47,7 +47,7 @@ def test_building_twice_changes_nothing_and_leaves_no_partial_file(repo, capsys)
     capsys.readouterr()
     build(repo)
     assert contents(repo) == first
-    assert capsys.readouterr().out == "13 files are up to date\n"
+    assert capsys.readouterr().out == "15 files are up to date\n"
 
 
 def test_readmes_of_packages_are_spliced_and_others_left_alone(repo):
@@ -85,7 +85,7 @@ def test_verify_accepts_what_build_wrote(repo, capsys):
     capsys.readouterr()
     assert main(["verify", "--repo", str(repo)]) == 0
     assert capsys.readouterr().out == (
-        "13 files match the inputs; 15 cells match a recomputation from the JSON\n"
+        "15 files match the inputs; 15 cells match a recomputation from the JSON\n"
     )
 
 
@@ -133,11 +133,13 @@ def test_verify_names_file_and_cell_of_a_changed_digit(repo, capsys, name, old, 
     assert re.search(message, fails(capsys, "verify", "--repo", repo))
 
 
-@pytest.mark.parametrize("name", ["index.html", "runs/demo_small--bsseval_v4@1--ours--seed0.js"])
+@pytest.mark.parametrize(
+    "name", ["boards/demo_small--bsseval_v4@1.js", "runs/demo_small--bsseval_v4@1--ours--seed0.js"]
+)
 def test_verify_names_what_was_changed_in_the_page(repo, capsys, name):
     build(repo)
     file = repo / "results" / "site" / name
-    old, new = ("3.0", "3.1") if name == "index.html" else ("[100]", "[101]")
+    old, new = ("3.0", "3.1") if name.startswith("boards") else ("[100]", "[101]")
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new, 1))
     sentence = fails(capsys, "verify", "--repo", repo)
@@ -234,7 +236,7 @@ def test_outputs_go_where_they_are_sent(repo, tmp_path):
     out = tmp_path / "out"
     before = contents(repo)
     assert main(["build", "--repo", str(repo), "--out", str(out), "--splice"]) == 0
-    assert len(list(out.rglob("*.*"))) == 12
+    assert len(list(out.rglob("*.*"))) == 14
     assert {file: content for file, content in contents(repo).items() if out not in file.parents}
     assert all(contents(repo)[file] == content for file, content in before.items())
 

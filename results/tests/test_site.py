@@ -15,10 +15,20 @@ def build(repo, *more):
     return repo / "results" / "site"
 
 
-def data_of(site):
+def listed(site):
     text = (site / "index.html").read_text()
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
     return {board["name"]: board for board in json.loads(found[1])["boards"]}
+
+
+def data_of(site):
+    """Every board that the page lists, with its rows."""
+    boards = {}
+    for name, board in listed(site).items():
+        text = (site / board["file"]).read_text()
+        content, rows = json.loads(re.sub(r"^keepBoard\(|\);\n$", "[", text)[:-1] + "]")
+        boards[name] = content | {"rows": rows}
+    return boards
 
 
 def row_of(site, method, board="demo_small--bsseval_v4@1"):
@@ -70,15 +80,24 @@ def test_the_frames_of_a_run_are_whole_hundredths_with_gaps(repo, folders):
 
 def test_text_from_outside_cannot_leave_the_data(repo, papers):
     papers.write_text(PAPERS.replace("Other Net", "</script><script>alert(1)//"))
-    text = (build(repo) / "index.html").read_text()
-    assert "alert(1)" in text and "<script>alert" not in text
-    assert text.count("</script>") == 2
+    site = build(repo)
+    assert (site / "index.html").read_text().count("</script>") == 2
+    text = (site / "boards" / "musdb18hq--bsseval_v4@1.js").read_text()
+    assert "alert(1)" in text and "<" not in text
 
 
-def test_the_page_names_no_address_outside(repo):
-    for file in sorted(build(repo).rglob("*.*")):
-        text = file.read_text().replace("http://www.w3.org/2000/svg", "")
-        assert "http:" not in text and "https:" not in text and "url(" not in text
+def test_the_page_itself_names_no_address_outside(repo):
+    text = (build(repo) / "index.html").read_text().replace("http://www.w3.org/2000/svg", "")
+    assert "http:" not in text and "https:" not in text and "url(" not in text
+
+
+def test_the_page_lists_its_boards_and_holds_no_data(repo):
+    site = build(repo)
+    boards = listed(site)
+    assert sorted(boards) == ["demo_small--bsseval_v4@1", "musdb18hq--bsseval_v4@1"]
+    for board in boards.values():
+        assert sorted(board) == ["dataset", "file", "name", "protocol"]
+        assert (site / board["file"]).is_file()
 
 
 def test_pairs_point_from_the_better_to_the_worse(repo, folders):
@@ -151,6 +170,72 @@ def test_seeds_are_one_row_that_keeps_its_runs(repo, folders):
         assert (site / each["frames"]).is_file() and (site / each["record"]).is_file()
     assert dict(row["facts"])["seed"] == "0, 1, 2"
     assert row_of(site, "irm2")["seeds"] == []
+
+
+def test_a_run_names_the_claim_it_reproduces(repo, folders):
+    scores = {f"song {index}": four_stems(1.0) for index in range(50)}
+    folders.write(scores, dataset="musdb18hq", reproduces="ours/large")
+    rows = data_of(build(repo))["musdb18hq--bsseval_v4@1"]["rows"]
+    (run,) = (row for row in rows if row["run"])
+    assert rows[run["claim"]]["recipe"] == "ours/large"
+    assert run["cells"]["average SDR"]["claimed"] == 5.5
+    assert run["cells"]["vocals SDR"]["claimed"] is None
+
+
+def other_net(folders, tracks=50, **changes):
+    scores = {f"song {index}": {"vocals": [6.5]} for index in range(tracks)}
+    changes = {"recipe": None, "training": None} | changes
+    folders.write(scores, dataset="musdb18hq", method="Other", **changes)
+
+
+@pytest.fixture
+def other(papers):
+    papers.write_text(PAPERS.replace("Other Net", "Other"))
+
+
+def rows_of_other(repo):
+    rows = data_of(build(repo))["musdb18hq--bsseval_v4@1"]["rows"]
+    return {row["run"]: row for row in rows if row["method"] == "Other"}
+
+
+def test_a_complete_run_measures_the_only_claim_of_its_method(repo, folders, other):
+    other_net(folders)
+    rows = rows_of_other(repo)
+    assert rows["seed0"]["claim"] is not None
+    assert rows["seed0"]["cells"]["vocals SDR"]["claimed"] == 6.0
+    assert rows[""]["claim"] is None
+
+
+@pytest.mark.parametrize("changes", [{"tracks": 49}, {"verbatim": False}])
+def test_parts_and_variants_do_not_measure_a_claim(repo, folders, other, changes):
+    other_net(folders, **changes)
+    assert rows_of_other(repo)["seed0"]["claim"] is None
+
+
+def test_two_runs_of_a_method_leave_its_claim_alone(repo, folders, other):
+    other_net(folders)
+    other_net(folders, run="again")
+    assert [row["claim"] for row in rows_of_other(repo).values()] == [None] * 3
+
+
+def test_a_claimed_value_that_was_not_measured_stays_in_the_row(repo, folders, other, papers):
+    papers.write_text(
+        papers.read_text() + 'Other,,musdb18hq,bsseval_v4@1,no,bass,SDR,3.00,1500000,"A paper",\n'
+    )
+    other_net(folders)
+    cell = rows_of_other(repo)["seed0"]["cells"]["bass SDR"]
+    assert (cell["value"], cell["claimed"]) == (None, 3.0)
+
+
+def test_frames_need_not_be_committed_but_must_not_differ(repo, capsys):
+    runs = build(repo) / "runs"
+    frames = sorted(runs.iterdir())
+    assert len(frames) == 3
+    frames[0].unlink()
+    assert main(["verify", "--repo", str(repo)]) == 0
+    frames[1].write_text("keepFrames();\n")
+    assert main(["verify", "--repo", str(repo)]) == 2
+    assert frames[1].name in capsys.readouterr().err
 
 
 def test_estimates_are_linked_where_they_are(repo, tmp_path, capsys):

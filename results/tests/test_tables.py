@@ -281,7 +281,7 @@ def test_shuffled_files_and_lines_give_the_same_bytes(repo, folders, papers, mon
         folders.write({"b": four_stems(seed), "a": four_stems(1.0)}, run=f"run{seed}")
     paths = Paths((folders.root,), papers, repo / "results", (repo / "README.md",))
     expected = plan(paths)
-    assert len(expected) == 2 + 2 * 3 + 1 + 1 + 8
+    assert len(expected) == 2 + 2 * 3 + 1 + 1 + 2 + 8
     shuffler = random.Random(1)
     header, *lines = PAPERS.splitlines(keepends=True)
     real = Path.iterdir

@@ -14,6 +14,7 @@ from mss_results.markdown import page
 from mss_results.read import read_runs
 from mss_results.runs_table import runs_csv
 from mss_results.site import SitePaths, site
+from mss_results.sources import read_sources
 from mss_results.splice import splice
 from mss_results.tables import leaderboard_csv, wide_csv
 
@@ -32,6 +33,11 @@ class Paths:
     @property
     def leaderboard(self) -> Path:
         return self.out / "leaderboard.csv"
+
+    @property
+    def frames(self) -> Path:
+        """The page's scripts of frames: a copy of the score files that is not committed."""
+        return self.out / "site" / "runs"
 
 
 def read_boards(paths: Paths) -> tuple[Board, ...]:
@@ -55,7 +61,8 @@ def plan(paths: Paths) -> dict[Path, bytes]:
         texts[paths.out / "tables" / f"{board.name}.csv"] = wide_csv(board)
         texts[paths.out / "tables" / f"{board.name}.md"] = page(board)
         texts[paths.out / "tables" / f"{board.name}.tex"] = latex(board)
-    texts |= site(boards, SitePaths(paths.out / "site", paths.audio))
+    known = read_sources(paths.papers.with_name("sources.csv"))
+    texts |= site(boards, SitePaths(paths.out / "site", paths.audio, known))
     by_name = {board.name: board for board in boards}
     for readme in paths.readmes:
         texts[readme] = splice(_read(readme), readme, by_name)
@@ -64,7 +71,7 @@ def plan(paths: Paths) -> dict[Path, bytes]:
 
 def stale(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
     """Files in the generated folders that the inputs no longer produce."""
-    folders = [paths.out / name for name in ("tables", "site", "site/runs")]
+    folders = [paths.out / name for name in ("tables", "site", "site/boards", "site/runs")]
     present = [file for each in folders if each.is_dir() for file in sorted(each.iterdir())]
     return [file for file in present if file.is_file() and file not in contents]
 

@@ -1,7 +1,7 @@
 """Reads score folders: <scores>/<dataset>/<method>/<run>/ with run.json and track files."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,16 @@ from mss_results.track_file import (
     check_stem,
     parse_track,
 )
-from mss_results.training import Content, Tested, Training, read_content, read_training
+from mss_results.training import (
+    Content,
+    Model,
+    Tested,
+    Training,
+    join_distinct,
+    read_content,
+    read_models,
+    read_training,
+)
 
 SCHEMA = 1
 KINDS = ("model", "blind", "baseline", "oracle")
@@ -63,16 +72,6 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Model:
-    """One of the models whose estimates a run scores; what trained it is None if unknown."""
-
-    stems: tuple[str, ...]
-    training: Training | None
-    command: str | None
-    commit: str | None
-
-
-@dataclass(frozen=True)
 class Run:
     """One run.json with its scores; `folder` holds it."""
 
@@ -111,22 +110,17 @@ class Run:
     @property
     def training_data(self) -> str:
         """The names of the data sets that the models were trained on."""
-        return _distinct(each.dataset for each in self.trainings if each is not None)
+        return join_distinct(each.dataset for each in self.trainings if each is not None)
 
     @property
     def fit_command(self) -> str:
         """The commands that trained the models."""
-        return _distinct(model.command for model in self.models)
+        return join_distinct(model.command for model in self.models)
 
     @property
     def fit_commit(self) -> str:
         """The commits that trained the models."""
-        return _distinct(model.commit for model in self.models)
-
-
-def _distinct(texts: Iterable[str | None]) -> str:
-    """Texts in their order, each once, with semicolons in between."""
-    return "; ".join(dict.fromkeys(text for text in texts if text))
+        return join_distinct(model.commit for model in self.models)
 
 
 def read_runs(roots: Sequence[Path], cache: Cache = NO_CACHE) -> tuple[Run, ...]:
@@ -186,7 +180,7 @@ def read_run(folder: Path, cache: Cache) -> Run:
         stems=stems,
         content=read_content(dataset),
         training=read_training(fields.inner_or_none("training")),
-        models=_models(fields),
+        models=read_models(fields),
         parameters=None if weights is None else weights.count("parameters"),
         cost=_cost(fields.inner("cost")),
         provenance=_provenance(fields, weights),
@@ -209,23 +203,6 @@ def _check_folder_names(folder: Path, fields: Fields, dataset: Fields) -> None:
         raise ValueError(
             f"{dataset.where('split')} is {dataset.text('split')!r}: boards show only 'test'"
         )
-
-
-def _models(fields: Fields) -> tuple[Model, ...]:
-    """Each model of the run; records of older versions describe one, or the first of several."""
-    if fields.values.get("models") is not None:
-        return tuple(_model(model) for model in fields.items("models"))
-    return (Model((), read_training(fields.inner_or_none("training")), None, None),)
-
-
-def _model(fields: Fields) -> Model:
-    origin = fields.inner_or_none("origin")
-    return Model(
-        stems=fields.texts("stems"),
-        training=read_training(fields.inner_or_none("training")),
-        command=None if origin is None else origin.text_or_none("command"),
-        commit=None if origin is None else origin.text_or_none("commit"),
-    )
 
 
 def _cost(fields: Fields) -> Cost:

@@ -1,6 +1,6 @@
-"""The page: one HTML file with all boards, and one script per run with its frames.
+"""The page: an HTML file that lists the boards, a script per board, a script per run with frames.
 
-It opens from disk, without server or network. Frames are scripts rather than JSON because a page
+It opens from disk, without server or network. Data are scripts rather than JSON because a page
 opened from disk may load scripts from its own folder but not fetch other files.
 """
 
@@ -20,11 +20,32 @@ from mss_results.board import Board, Row
 from mss_results.columns import Column, Pair
 from mss_results.grid import about
 from mss_results.notes import sentences
+from mss_results.published import bibliography, claims_of, published
 from mss_results.read import Run
 from mss_results.significance import LEVEL
+from mss_results.sources import Source
 from mss_results.track_file import Frames
 
-_SCRIPTS = ("dom.js", "board.js", "charts.js", "plots.js", "run.js", "main.js")
+_SCRIPTS = (
+    "dom.js",
+    "load.js",
+    "state.js",
+    "filter.js",
+    "columns.js",
+    "table.js",
+    "keys.js",
+    "copy.js",
+    "pairs.js",
+    "charts.js",
+    "boxes.js",
+    "groups.js",
+    "matrix.js",
+    "scatter.js",
+    "heat.js",
+    "run.js",
+    "frames.js",
+    "main.js",
+)
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
 
 Json = object
@@ -32,10 +53,14 @@ Json = object
 
 @dataclass(frozen=True)
 class SitePaths:
-    """The page's folder, and that of the estimates to play: <audio>/<run id>/<track>/<stem>.*"""
+    """The page's folder, that of the estimates to play, and what is known about the sources.
+
+    Estimates stand in <audio>/<run id>/<track>/<stem>.*
+    """
 
     folder: Path
     audio: Path | None
+    sources: tuple[Source, ...] = ()
 
     def href(self, file: Path) -> str:
         """A file's URL relative to the page."""
@@ -51,8 +76,9 @@ def site(boards: Sequence[Board], paths: SitePaths) -> dict[Path, str]:
     """
     if paths.audio is not None and not paths.audio.is_dir():
         raise FileNotFoundError(f"no folder {paths.audio}: --audio must hold the estimates")
-    texts = {paths.folder / "index.html": _html([_board(board, paths) for board in boards])}
+    texts = {paths.folder / "index.html": _html([_listed(board) for board in boards])}
     for board in boards:
+        texts[paths.folder / _board_file(board)] = _script(board, paths)
         for row in board.rows:
             for part in row.parts or (row,):
                 if part.scores is not None and part.scores.has_frames:
@@ -69,9 +95,29 @@ def _html(boards: Sequence[Json]) -> str:
     # The data is inserted last, as it may contain any text, including the other placeholders.
     text = read("page.html").replace("/*STYLE*/", read("page.css"))
     text = text.replace("/*SCRIPT*/", "\n".join(read(name) for name in _SCRIPTS))
-    # One board per line, so that diffs show which board has changed.
     lines = ",\n".join(_json(board) for board in boards)
     return text.replace("/*DATA*/", f'{{"boards":[\n{lines}\n]}}')
+
+
+def _listed(board: Board) -> Json:
+    """What the page knows of a board before it is opened."""
+    return {
+        "name": board.name,
+        "dataset": board.dataset,
+        "protocol": board.protocol,
+        "file": _board_file(board),
+    }
+
+
+def _board_file(board: Board) -> str:
+    return f"boards/{board.name}.js"
+
+
+def _script(board: Board, paths: SitePaths) -> str:
+    """One line per row, so that diffs show which row has changed."""
+    content = _board(board, paths)
+    rows = ",\n".join(_json(row) for row in _rows(board, paths))
+    return f"keepBoard({_json(content)},[\n{rows}\n]);\n"
 
 
 def _json(value: Json) -> str:
@@ -81,6 +127,7 @@ def _json(value: Json) -> str:
 
 
 def _board(board: Board, paths: SitePaths) -> Json:
+    """Everything about a board but its rows."""
     keys = [(stem, metric) for metric in board.metrics for stem in board.stems]
     unit = board.definitions[0].unit if board.definitions else "dB"
     return {
@@ -93,9 +140,17 @@ def _board(board: Board, paths: SitePaths) -> Json:
         "leads": {metric: board.lead(metric)[0] for metric in board.metrics},
         "about": about(board),
         "notes": sentences(board, board.rows),
-        "rows": [_row(board, row, keys, paths) for row in board.rows],
         "columns": {_name(key): _columns(board, key) for key in keys if key in board.columns},
+        "bibliography": bibliography(board, paths.sources),
     }
+
+
+def _rows(board: Board, paths: SitePaths) -> list[Json]:
+    claims = claims_of(board)
+    return [
+        _row(board, row, claims.get(index), paths) | {"claim": claims.get(index)}
+        for index, row in enumerate(board.rows)
+    ]
 
 
 def _name(key: tuple[str, str]) -> str:
@@ -139,8 +194,11 @@ def _thousandths(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 3) + 0.0
 
 
-def _row(board: Board, row: Row, keys: Sequence[tuple[str, str]], paths: SitePaths) -> Json:
-    shown = [key for key in keys if key in row.cells]
+def _row(board: Board, row: Row, claim: int | None, paths: SitePaths) -> dict[str, Json]:
+    stated = row if claim is None else board.rows[claim]  # what a run leaves open, its claim says
+    claimed = {} if claim is None else stated.cells
+    keys = [(stem, metric) for metric in board.metrics for stem in board.stems]
+    shown = [key for key in keys if key in row.cells or key in claimed]
     return {
         "kind": row.kind,
         "method": row.method,
@@ -148,9 +206,9 @@ def _row(board: Board, row: Row, keys: Sequence[tuple[str, str]], paths: SitePat
         "run": row.run,
         "notRun": row.not_run,
         "variant": row.is_variant,
-        "extra": row.extra_data,
+        "extra": row.extra_data or stated.extra_data,
         "contaminated": None if row.contaminated is None else len(row.contaminated),
-        "parameters": row.parameters,
+        "parameters": row.parameters or stated.parameters,
         "gmac": row.cost.gmac_per_second,
         "factor": row.cost.real_time_factor,
         "memory": row.cost.peak_memory_bytes,
@@ -159,14 +217,21 @@ def _row(board: Board, row: Row, keys: Sequence[tuple[str, str]], paths: SitePat
         "notes": row.notes,
         "seeds": row.seeds,
         "tracks": row.tracks,
-        "cells": {_name(key): _cell(row, key) for key in shown},
-        "songs": {_name(key): _songs(row.cells[key], row.tracks) for key in shown if row.run},
+        "cells": {_name(key): _cell(row, key, claimed) for key in shown},
+        "songs": {
+            _name(key): _songs(row.cells[key], row.tracks)
+            for key in shown
+            if row.run and key in row.cells
+        },
+        **published(row, claimed, paths.sources),
         **_measured(board, row, paths),
     }
 
 
-def _cell(row: Row, key: tuple[str, str]) -> Json:
-    cell, rank = row.cells[key], row.ranks.get(key)
+def _cell(row: Row, key: tuple[str, str], claimed: Mapping[tuple[str, str], Cell]) -> Json:
+    """One value; NaN if there is only a claim for it."""
+    cell = row.cells.get(key, Cell(math.nan, 0, row.sources[0]))
+    rank = row.ranks.get(key)
     low, high = cell.interval or (math.nan, math.nan)
     return {
         "value": _number(cell.value),
@@ -175,7 +240,7 @@ def _cell(row: Row, key: tuple[str, str]) -> Json:
         "tracks": cell.tracks,
         "rank": None if rank is None else [rank.low, rank.high],
         "range": [_number(min(cell.by_seed)), _number(max(cell.by_seed))] if cell.by_seed else None,
-        "claimed": row.claimed.get(key),
+        "claimed": claimed[key].value if key in claimed else None,
         "source": cell.source,
     }
 
@@ -193,7 +258,7 @@ def _measured(board: Board, row: Row, paths: SitePaths) -> dict[str, Json]:
     """What only a run has: provenance, score files, frames, audio."""
     run, scores = row.made_by, row.scores
     if run is None or scores is None:
-        return {"facts": [], "files": [], "frames": None, "audio": {}}
+        return {"facts": [], "files": [], "frames": None, "audio": {}, "runs": []}
     folder = run.folder / scores.label
     return {
         "facts": [[label, text] for label, text in _facts(row).items() if text],
@@ -202,9 +267,7 @@ def _measured(board: Board, row: Row, paths: SitePaths) -> dict[str, Json]:
             [paths.href(folder / scores.files[track]), scores.digests[track]]
             for track in row.tracks
         ],
-        "frames": _frames_file(board, row.parts[0] if row.parts else row)
-        if scores.has_frames
-        else None,
+        "frames": _frames_of(board, row.parts[0] if row.parts else row),
         "audio": _audio(paths, run.id, row.tracks),
         "runs": [_part(board, part, paths) for part in row.parts],
     }
@@ -217,7 +280,7 @@ def _part(board: Board, row: Row, paths: SitePaths) -> Json:
         "run": row.run,
         "seed": row.seeds[0],
         "record": paths.href(row.made_by.folder / "run.json"),
-        "frames": _frames_file(board, row),
+        "frames": _frames_of(board, row),
     }
 
 
@@ -263,6 +326,11 @@ def _audio(paths: SitePaths, id: str, tracks: Sequence[str]) -> Json:
             if sound.suffix.lower() in AUDIO_SUFFIXES:
                 urls.setdefault(track, {})[sound.stem] = paths.href(sound)
     return urls
+
+
+def _frames_of(board: Board, row: Row) -> str | None:
+    """The script of a run's frames; None where only values per track are known."""
+    return _frames_file(board, row) if row.scores and row.scores.has_frames else None
 
 
 def _frames_file(board: Board, row: Row) -> str:

@@ -28,6 +28,16 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Model:
+    """One of the models whose estimates a run scores; what trained it is None if unknown."""
+
+    stems: tuple[str, ...]
+    training: Training | None
+    command: str | None
+    commit: str | None
+
+
+@dataclass(frozen=True)
 class Tested:
     """What a model was tested on; `content` is None if it was not recorded."""
 
@@ -35,6 +45,23 @@ class Tested:
     fingerprint: str | None
     tracks: tuple[str, ...]
     content: Content | None
+
+
+def read_models(fields: Fields) -> tuple[Model, ...]:
+    """Each model of the run; records of older versions describe one, or the first of several."""
+    if fields.values.get("models") is not None:
+        return tuple(_model(model) for model in fields.items("models"))
+    return (Model((), read_training(fields.inner_or_none("training")), None, None),)
+
+
+def _model(fields: Fields) -> Model:
+    origin = fields.inner_or_none("origin")
+    return Model(
+        stems=fields.texts("stems"),
+        training=read_training(fields.inner_or_none("training")),
+        command=None if origin is None else origin.text_or_none("command"),
+        commit=None if origin is None else origin.text_or_none("commit"),
+    )
 
 
 def read_training(fields: Fields | None) -> Training | None:
@@ -118,3 +145,8 @@ def _songs(dataset: str) -> str:
         if dataset in family:
             return family[0]
     return dataset
+
+
+def join_distinct(texts: Iterable[str | None]) -> str:
+    """Texts in their order, each once, with semicolons in between."""
+    return "; ".join(dict.fromkeys(text for text in texts if text))

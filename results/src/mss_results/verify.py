@@ -16,13 +16,20 @@ _SHOWN = 200  # characters of a differing line
 def verify(paths: Paths) -> int:
     """Recompute every output without the cache, compare it with its file, and return the count.
 
+    Frames that are not there, as in a fresh checkout, are passed over.
+
     Raises:
         ValueError: with one line per file that differs, naming its first differing cell.
         FileNotFoundError, ValueError: as `plan`, which also rejects changed score files.
     """
-    contents = plan(replace(paths, cache=None))
+    planned = plan(replace(paths, cache=None))
+    contents = {
+        file: content
+        for file, content in planned.items()
+        if file.parent != paths.frames or file.is_file()
+    }
     problems = [line for file, content in contents.items() if (line := _compare(file, content))]
-    problems += [f"{file}: the inputs give no such file: {_FIX}" for file in stale(paths, contents)]
+    problems += [f"{file}: the inputs give no such file: {_FIX}" for file in stale(paths, planned)]
     if problems:
         raise ValueError("\n".join(problems))
     return len(contents)

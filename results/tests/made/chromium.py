@@ -76,6 +76,11 @@ def visit(
         context.close()
 
 
+def ready(page: object) -> None:
+    """Wait until the board that was asked for is shown."""
+    page.locator("#main:not([aria-busy]) #table table").wait_for()
+
+
 def _listen(opened: Visit) -> None:
     page = opened.page
     page.on("request", lambda request: opened.requests.append(request.url))
@@ -98,6 +103,7 @@ def pictures(chromium: object, index: Path, out: Path, anchor: str = "") -> list
         for dark in (False, True):
             stem = f"{name}-{'dark' if dark else 'light'}"
             with visit(chromium, index, size, dark, anchor) as opened:
+                ready(opened.page)
                 made += _pair(opened.page, out, stem)
     return made
 
@@ -105,7 +111,7 @@ def pictures(chromium: object, index: Path, out: Path, anchor: str = "") -> list
 def _pair(page: object, out: Path, stem: str) -> list[Path]:
     whole, run = out / f"{stem}.png", out / f"{stem}-run.png"
     page.screenshot(path=whole, full_page=True)
-    cells = page.locator("tr.measured .cell")
+    cells = page.locator("tr.measured .open")
     if not cells.count():
         return [whole]
     cells.first.click()

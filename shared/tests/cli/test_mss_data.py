@@ -159,8 +159,9 @@ def test_info_lists_splits_tracks_and_the_fingerprint(
     code, out, err = run(monkeypatch, capsys, "info", str(root))
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == f"mine  {root}" and lines[1].startswith("fingerprint ")
-    assert lines[2:] == [
+    assert lines[0] == f"mine  {root}" and lines[1].startswith(f"{root} is shown as mine (")
+    assert lines[2].startswith("fingerprint ")
+    assert lines[3:] == [
         "train: 1 tracks, 0.0 minutes",
         "  a  0.0 s  8000 Hz  2 channels  drums vocals",
         "valid: 1 tracks, 0.0 minutes",

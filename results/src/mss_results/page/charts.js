@@ -1,4 +1,16 @@
-// Axes and marks of the plots, as SVG in the available width.
+// Figures, and the axes and marks in them, as SVG in the available width.
+
+function figure(name, title, note, body, wide = false, legend = "") {
+  return make(
+    "figure",
+    { class: wide ? "wide" : "", "data-figure": name },
+    make("figcaption", {}, title, make("span", {}, note)),
+    legend,
+    body,
+  );
+}
+
+const nothing = (text) => make("p", { class: "empty" }, text);
 
 function ticksOf(low, high, count) {
   const rough = (high - low || 1) / count;
@@ -105,9 +117,9 @@ function namesOf(points, box) {
     bottom: y + 7,
   }));
   const parts = [];
-  for (const { x, y, row } of points) {
-    const text = rowName(row).slice(0, 28);
-    const width = 6.6 * text.length;
+  for (const { x, y, row, name } of points) {
+    const text = (name ?? rowName(row)).slice(0, 28);
+    const width = 7.2 * text.length;
     const corners = [
       [x + 9, y],
       [x - 9 - width, y],
@@ -142,6 +154,15 @@ function isApart(one, other) {
     one.top > other.bottom ||
     one.bottom < other.top
   );
+}
+
+// The furthest values within 1.5 box lengths, of numbers in order.
+function whiskers(sorted) {
+  const [q1, q3] = [0.25, 0.75].map((share) => quartile(sorted, share));
+  const reach = 1.5 * (q3 - q1);
+  const low = sorted.find((value) => value >= q1 - reach);
+  const high = sorted.findLast((value) => value <= q3 + reach);
+  return [low, high];
 }
 
 function quartile(sorted, share) {

@@ -1,81 +1,89 @@
-// The current selection, and redrawing the page when it changes.
+// Choosing boards, rows and columns, and redrawing the page.
 
 const boards = JSON.parse(byId("data").textContent).boards;
-const chosen = { board: boards[0], metric: "", stem: "", sort: { title: "", direction: 1 } };
 
-function options(select, values, value) {
-  select.replaceChildren(
-    ...values.map((each) => make("option", { value: each, selected: each === value }, each)),
-  );
+// Opens what the wish asks for; the latest wish wins.
+let wanted = 0;
+async function choose(wish, isNew) {
+  const turn = (wanted += 1);
+  const listed = boards.find((each) => each.name === wish.name) ?? boards[0];
+  byId("main").setAttribute("aria-busy", "true");
+  try {
+    const board = await load(listed.file);
+    if (turn !== wanted) return;
+    settle(board, wish);
+    writeAddress(isNew);
+    showBoard();
+  } catch (error) {
+    byId("title").textContent = `There is no board: ${error.message}.`;
+  }
+  byId("main").removeAttribute("aria-busy");
 }
 
-const distinct = (values) => [...new Set(values)];
-
-function chooseBoard(board, metric) {
-  chosen.board = board;
-  options(byId("dataset"), distinct(boards.map((each) => each.dataset)), board.dataset);
-  const siblings = boards.filter((each) => each.dataset === board.dataset);
-  options(
-    byId("protocol"),
-    siblings.map((each) => each.protocol),
-    board.protocol,
-  );
-  chooseMetric(board.metrics.includes(metric) ? metric : board.metrics[0]);
+// Changes part of what is chosen: { metric: "SIR" }
+function change(part, isNew = true) {
+  return choose({ ...chosen, name: chosen.board.name, ...part }, isNew);
 }
 
-function chooseMetric(metric) {
-  const { board } = chosen;
-  chosen.metric = metric;
-  chosen.stem = board.leads[metric];
-  chosen.sort = { title: "", direction: 1 };
-  options(byId("metric"), board.metrics, metric);
-  const used = board.stems.filter((stem) =>
-    board.rows.some((row) => row.cells[`${stem} ${metric}`]),
-  );
-  options(byId("stem"), used, chosen.stem);
+function showBoard() {
+  const { board, metric } = chosen;
   byId("title").textContent = `${board.dataset}, ${board.protocol}`;
   byId("about").replaceChildren(...board.about.map((line) => make("p", {}, line)));
-  byId("notes")
-    .querySelector("ul")
-    .replaceChildren(...board.notes.map((line) => make("li", {}, line)));
-  history.replaceState(null, "", `#${board.name}/${metric}`);
+  const notes = board.notes.map((line) => make("li", {}, line));
+  byId("notes").querySelector("ul").replaceChildren(...notes);
+  options(byId("dataset"), distinct(boards.map((each) => each.dataset)), board.dataset);
+  const siblings = boards.filter((each) => each.dataset === board.dataset);
+  options(byId("protocol"), siblings.map((each) => each.protocol), board.protocol);
+  options(byId("metric"), board.metrics, metric);
+  showFilter();
+  showComparison();
   render();
 }
 
-function shownRows() {
-  const filter = {
-    text: byId("filter").value,
-    measured: byId("show-measured").checked,
-    claimed: byId("show-claimed").checked,
-    bound: byId("show-bound").checked,
-    variant: byId("show-variant").checked,
-  };
-  const rows = chosen.board.rows.filter(
-    (row) =>
-      isShown(row, filter) &&
-      Object.keys(row.cells).some((key) => key.endsWith(` ${chosen.metric}`)),
-  );
-  const column = columnsOf(chosen.board, chosen.metric).find(
-    (each) => each.title === chosen.sort.title,
-  );
-  return column ? sortRows(rows, column, chosen.sort.direction) : rows;
+function showFilter() {
+  const { board, filter } = chosen;
+  const years = board.shown.map((row) => row.year).filter((year) => year !== null);
+  const since = distinct([...years.map(String), filter.since]).filter(Boolean).sort();
+  options(byId("since"), ["", ...since], filter.since, (year) => year || "any");
+  options(byId("extra"), ["", ...EXTRAS], filter.extra, (extra) => extra || "any");
+  if (byId("text").value !== filter.text) byId("text").value = filter.text;
+  for (const kind of KINDS) byId(`show-${kind}`).checked = !filter.hide.includes(kind);
 }
 
-function sortBy(column) {
-  const again = chosen.sort.title === column.title;
-  chosen.sort = { title: column.title, direction: again ? -chosen.sort.direction : column.first };
-  render();
-  // Rendering has replaced the button that was pressed.
-  const buttons = [...byId("table").querySelectorAll("th button")];
-  buttons.find((button) => button.textContent === column.title)?.focus();
+function showComparison() {
+  const { board, metric, stem, reference, pair } = chosen;
+  const key = `${stem} ${metric}`;
+  const runs = runsOf(board, key);
+  const tested = testsOf(board, key).rows.map((index) => board.rows[index]);
+  const name = (id) => (id ? rowName(board.shown.find((row) => row.id === id)) : "none");
+  const offer = (id, rows, value) =>
+    options(byId(id), ["", ...rows.map((row) => row.id)], value, name);
+  options(byId("stem"), stemsOf(board, metric), stem);
+  offer("against", tested, reference);
+  offer("x", runs, pair[0]);
+  offer("y", runs, pair[1]);
+  byId("comparison").hidden = runs.length < 2;
 }
 
 function render() {
-  const { board, metric, sort } = chosen;
-  const rows = shownRows();
-  byId("count").textContent = `${rows.length} of ${board.rows.length} rows`;
-  byId("table").replaceChildren(tableOf(board, metric, rows, sort, sortBy));
+  const { board, metric, stem } = chosen;
+  const { rows, text, isFiltered } = selected();
+  byId("count").textContent = text;
+  byId("all").hidden = !isFiltered;
+  byId("copied").textContent = "";
+  byId("separation").textContent = separation(board, `${stem} ${metric}`);
+  const table = tableOf(rows, sortBy);
+  const hadFocus = byId("table").contains(document.activeElement);
+  byId("table").replaceChildren(table);
+  prepareKeys(table);
+  if (hadFocus) targetAt(table).focus();
   renderPlots(rows);
+}
+
+function sortBy(column) {
+  const { sort } = chosen;
+  const again = sort.title === column.title;
+  change({ sort: { title: column.title, direction: again ? -sort.direction : column.first } });
 }
 
 let drawnWidth = 0; // of the plots, in pixels
@@ -83,16 +91,72 @@ let drawnWidth = 0; // of the plots, in pixels
 function renderPlots(rows) {
   const plots = byId("plots");
   drawnWidth = plots.clientWidth;
-  const whole = plots.clientWidth - 26;
-  const columns = Math.max(1, Math.floor((plots.clientWidth + 16) / (24 * 16 + 16)));
-  const part = Math.floor((plots.clientWidth - 16 * (columns - 1)) / columns) - 26;
-  const width = (wide) => Math.max(260, wide ? whole : part);
-  plots.replaceChildren(...plotsOf(chosen.board, chosen.metric, chosen.stem, rows, width));
+  const whole = Math.max(260, drawnWidth - 26);
+  const columns = Math.max(1, Math.floor((drawnWidth + 16) / (24 * 16 + 16)));
+  const part = Math.max(260, Math.floor((drawnWidth - 16 * (columns - 1)) / columns) - 26);
+  const { metric, stem } = chosen;
+  const key = `${stem} ${metric}`;
+  const figures = [
+    againstFigure(rows, key), // first what was asked for
+    pairFigure(key, part),
+    boxFigure(rows, key, whole),
+    ...groupFigures(rows, key, whole),
+    matrixFigure(rows, key),
+    heatFigure(rows, key, whole),
+    costFigure(
+      rows, key, "parameters", (row) => row.parameters && row.parameters / 1e6,
+      "parameters (millions)", part,
+    ),
+    costFigure(
+      rows, key, "real-time factor", (row) => row.factor,
+      "processing seconds per second of audio", part,
+    ),
+    claimFigure(rows, metric, part),
+  ].filter(Boolean);
+  plots.replaceChildren(...figures);
+  byId("plots-section").hidden = !figures.length;
 }
 
-function fromAddress() {
-  const [name, metric] = decodeURIComponent(location.hash.slice(1)).split("/");
-  return [boards.find((board) => board.name === name) ?? boards[0], metric];
+const filterOf = () => ({
+  text: byId("text").value,
+  extra: byId("extra").value,
+  since: byId("since").value,
+  hide: KINDS.filter((kind) => !byId(`show-${kind}`).checked),
+});
+
+function listenToFilters() {
+  let typing = false; // a text is one entry of the history, not one per letter
+  byId("text").addEventListener("input", () => {
+    change({ filter: filterOf() }, !typing);
+    typing = true;
+  });
+  byId("text").addEventListener("change", () => (typing = false));
+  for (const id of ["extra", "since", ...KINDS.map((kind) => `show-${kind}`)])
+    byId(id).addEventListener("change", () => change({ filter: filterOf() }));
+  const none = { text: "", extra: "", since: "", hide: [] };
+  byId("all").addEventListener("click", () => {
+    change({ filter: none });
+    byId("text").focus();
+  });
+}
+
+function listenToChoices() {
+  const on = (id, act) => byId(id).addEventListener("change", (event) => act(event.target.value));
+  const first = (test) => boards.find(test).name;
+  on("dataset", (dataset) => change({ name: first((each) => each.dataset === dataset) }));
+  on("protocol", (protocol) => {
+    const { dataset } = chosen.board;
+    const name = first((each) => each.dataset === dataset && each.protocol === protocol);
+    change({ name });
+  });
+  on("metric", (metric) => change({ metric }));
+  on("stem", (stem) => change({ sort: { title: stem, direction: -1 } }));
+  on("against", (reference) => change({ reference }));
+  on("x", (x) => change({ pair: [x, chosen.pair[1]] }));
+  on("y", (y) => change({ pair: [chosen.pair[0], y] }));
+  byId("copy-csv").addEventListener("click", () => copy(asCsv, "CSV"));
+  byId("copy-latex").addEventListener("click", () => copy(asLatex, "LaTeX"));
+  byId("copy-bibtex").addEventListener("click", () => copy(asBibtex, "BibTeX"));
 }
 
 function start() {
@@ -100,35 +164,20 @@ function start() {
     byId("title").textContent = "There are no scores and no claims yet.";
     return;
   }
-  byId("controls").addEventListener("submit", (event) => event.preventDefault());
-  byId("dataset").addEventListener("change", (event) =>
-    chooseBoard(
-      boards.find((board) => board.dataset === event.target.value),
-      chosen.metric,
-    ),
-  );
-  byId("protocol").addEventListener("change", (event) =>
-    chooseBoard(
-      boards.find(
-        (board) => board.dataset === chosen.board.dataset && board.protocol === event.target.value,
-      ),
-      chosen.metric,
-    ),
-  );
-  byId("metric").addEventListener("change", (event) => chooseMetric(event.target.value));
-  byId("stem").addEventListener("change", (event) => {
-    chosen.stem = event.target.value;
-    renderPlots(shownRows());
+  byId("skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the address holds the choice
+    targetAt(byId("table")).focus();
   });
-  for (const id of ["filter", "show-measured", "show-claimed", "show-bound", "show-variant"]) {
-    byId(id).addEventListener("input", render);
-  }
-  addEventListener("hashchange", () => chooseBoard(...fromAddress()));
+  byId("controls").addEventListener("submit", (event) => event.preventDefault());
+  listenToFilters();
+  listenToChoices();
+  addEventListener("popstate", () => choose(readAddress(), false));
   // Only the width matters: on phones the height changes whenever the address bar hides.
   new ResizeObserver(([entry]) => {
-    if (Math.abs(entry.contentRect.width - drawnWidth) > 1) renderPlots(shownRows());
+    const isWider = Math.abs(entry.contentRect.width - drawnWidth) > 1;
+    if (isWider && chosen.board) renderPlots(selected().rows);
   }).observe(byId("plots"));
-  chooseBoard(...fromAddress());
+  choose(readAddress(), false);
 }
 
 start();

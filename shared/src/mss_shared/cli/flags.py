@@ -188,7 +188,7 @@ def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
         metavar="STEM",
         help="also score STEM: the mixture minus the model's stems",
     )
-    _add_model_flags(verb, paper, None)
+    _add_model_flags(verb, paper, None, recipes="+")
     _add_config_flag(verb, paper)
     separate_flags.add_context_flag(verb)
     add_paper_flags(verb, paper.options)
@@ -214,7 +214,16 @@ def add_paper_flags(verb: argparse.ArgumentParser, options: Sequence[Option]) ->
         verb.add_argument(f"--{option.name}", **settings)
 
 
-def _add_model_flags(verb: argparse.ArgumentParser, paper: AnyPaper, default: str | None) -> None:
+def _add_model_flags(
+    verb: argparse.ArgumentParser, paper: AnyPaper, default: str | None, recipes: int | str = 1
+) -> None:
+    """The flags that choose weights and how songs are cut.
+
+    Args:
+        verb, paper: whose flags.
+        default: for ``--checkpoint``; None if it is required.
+        recipes: the words after ``--recipe``: 1, or ``+``, after which no inputs may follow.
+    """
     verb.add_argument(
         *paper.checkpoint_flags,
         required=default is None,
@@ -223,7 +232,12 @@ def _add_model_flags(verb: argparse.ArgumentParser, paper: AnyPaper, default: st
         help="run folder, weights file, or name of a published checkpoint; several for per-stem "
         "models" + ("" if default is None else f"; default: {default}"),
     )
-    verb.add_argument("--recipe", help="recipe of weights that do not contain theirs")
+    verb.add_argument(
+        "--recipe",
+        nargs=recipes,
+        help="recipe of weights that do not contain theirs, or one of the same training that "
+        "separates in another way" + ("; several for per-stem models" if recipes == "+" else ""),
+    )
     within = separate_flags.within
     verb.add_argument(
         "--chunk_seconds", type=within(float, 0.0), help="length of a chunk; overrides the recipe"

@@ -26,11 +26,28 @@ def checkpoints_from_flags(paper: AnyPaper, arguments: argparse.Namespace) -> li
         if config is not None:
             checkpoints.append(paper.open_configured(source, config))
         else:
-            checkpoints += load_checkpoints(paper, source, arguments.recipe)
+            checkpoints += _load(paper, source, arguments.recipe or ())
     for checkpoint in checkpoints:
         for note in checkpoint.notes:
             console.say(note)
     return checkpoints
+
+
+def _load(paper: AnyPaper, source: str, recipes: Sequence[str]) -> list[Checkpoint]:
+    """Load the weights that ``source`` names, of several recipes with the one that fits.
+
+    Raises:
+        ValueError: if none fits.
+    """
+    if len(recipes) < 2:
+        return load_checkpoints(paper, source, recipes[0] if recipes else None)
+    reasons = []
+    for name in recipes:
+        try:
+            return load_checkpoints(paper, source, name)
+        except ValueError as error:
+            reasons.append(str(error))
+    raise ValueError(f"none of the recipes {', '.join(recipes)} fits: {reasons[-1]}")
 
 
 def options_from_flags(options: Sequence[Option], arguments: argparse.Namespace) -> dict[str, Any]:

@@ -61,6 +61,7 @@ def _info(arguments: argparse.Namespace) -> int:
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(arguments.root, progress)
     console.say(f"{dataset.name}  {dataset.root}")
+    console.say(dataset.identity)
     console.say(f"fingerprint {dataset.fingerprint}")
     for split in ("train", "valid", "test"):
         tracks = getattr(dataset, split)

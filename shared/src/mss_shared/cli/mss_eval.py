@@ -93,6 +93,7 @@ def _run(arguments: argparse.Namespace, command: str) -> None:
     faults: dict[str, str] = {}
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(arguments.references, progress, faults)
+    console.say(dataset.identity)
     pairs = pair_tracks(
         dataset, arguments.estimates, arguments.stems, fit_length=arguments.fit_length
     )
