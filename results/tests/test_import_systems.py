@@ -201,6 +201,51 @@ def test_a_faulty_table_of_medians_is_refused(tmp_path, capsys, old, new, messag
     assert not written(tmp_path / "scores")
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    st.text(max_size=30).map(str.encode)
+    | st.binary(max_size=30)
+    | st.tuples(st.text(max_size=8), st.sampled_from(FIVE), st.floats(-99, 99)).map(
+        lambda cells: f'TAK2,x,"{cells[0]}",{cells[1]},1{f",{cells[2]:.4f}" * 4}'.encode()
+    )
+)
+def test_any_table_of_medians_is_refused_or_gives_runs_that_can_be_read(tmp_path, content):
+    scores = tmp_path / "scores"
+    shutil.rmtree(scores, ignore_errors=True)
+    header = "method,kind,track,target,frames,SDR,ISR,SIR,SAR\n"
+    known = "".join(f"TAK2,x,known,{stem},1,1,1,1,1\n" for stem in FIVE)
+    (tmp_path / "table.csv").write_bytes((header + known).encode() + content)
+    words = ["import-museval", str(tmp_path / "table.csv"), "--sisec18", "--scores", str(scores)]
+    if main(words) == 0:
+        assert len(read_runs([scores])) == 1
+    else:
+        assert not written(scores)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(st.binary(max_size=40), st.booleans())
+def test_any_bytes_as_a_file_are_refused_in_one_sentence(tmp_path, capsys, content, packed):
+    folder = write_system(tmp_path / "in", {})
+    folder.mkdir(exist_ok=True)
+    for file in folder.iterdir():
+        file.unlink()
+    name = "a.json.gz" if packed else "a.json"
+    (folder / name).write_bytes(content)
+    assert import_all(folder, tmp_path / "scores", "--method", "A1") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "a.json" in said
+    assert not written(tmp_path / "scores")
+
+
+@pytest.mark.parametrize("version", [7, "1\n"])
+def test_a_version_that_is_no_text_is_refused(tmp_path, capsys, version):
+    folder = write_system(tmp_path / "in", random_songs(FOUR, 5.0, 1, count=1))
+    (file,) = (folder / "test").iterdir()
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"museval_version": version}))
+    assert import_all(folder, tmp_path / "scores", "--method", "A1") == 2
+    assert "field museval_version is" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from score_folders import ScoreFolders, four_stems, museval_json, sha256
 
-from mss_results.read import find_unfinished, read_runs
+from mss_results.finished import find_unfinished
+from mss_results.read import read_runs
 
 
 def replace_track(folders, folder, content, name="a"):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mss_results.build import Paths, plan, read_boards, replace_files, write
+from mss_results.finished import find_unfinished
 from mss_results.import_verb import add_import, import_scores
 from mss_results.paper_table import add_table, print_table
-from mss_results.read import find_unfinished
 from mss_results.recheck import recheck
 from mss_results.rescore import rescore
 from mss_results.show import Choice, draw, show

@@ -6,9 +6,10 @@ from pathlib import Path
 from mss_results.aggregate import combine
 from mss_results.cache import Cache
 from mss_results.fields import parse_object
+from mss_results.finished import run_folders
 from mss_results.museval_files import METRICS, Source
 from mss_results.museval_import import Origin
-from mss_results.read import ScoreSet, read_run, run_folders
+from mss_results.read import ScoreSet, read_run
 from mss_results.track_file import KNOWN_STEMS, TrackScores
 
 _METRIC = METRICS[0]
@@ -71,26 +72,21 @@ def above_oracles(sources: Mapping[str, tuple[Source, Origin]], scores: Path) ->
         FileNotFoundError, ValueError: if an oracle's run is invalid.
     """
     values = {method: _values(source.tracks) for method, (source, _) in sources.items()}
-    boards = {(origin.dataset, origin.protocol) for _, origin in sources.values()}
-    best: dict[tuple[str, str], dict[str, tuple[float, str]]] = {}
-    for board in boards:
-        oracles = _known_oracles(scores, *board)
-        oracles |= {
+    bounds: dict[tuple[str, str], dict[str, tuple[float, str]]] = {}
+    for board in {_board(origin) for _, origin in sources.values()}:
+        imported = {
             method: values[method]
             for method, (_, origin) in sources.items()
-            if origin.kind == "oracle" and (origin.dataset, origin.protocol) == board
+            if origin.kind == "oracle" and _board(origin) == board
         }
-        for method, by_stem in oracles.items():
-            for stem, value in by_stem.items():
-                highest = best.setdefault(board, {})
-                highest[stem] = max(highest.get(stem, (value, method)), (value, method))
+        bounds[board] = _highest(_known_oracles(scores, *board) | imported)
     lines = []
     for method, (_, origin) in sources.items():
-        bounds = best.get((origin.dataset, origin.protocol), {})
+        best = bounds[_board(origin)] if origin.kind != "oracle" else {}
         above = [
-            f"{stem} {value:.2f} (best oracle: {bounds[stem][1]}, {bounds[stem][0]:.2f})"
+            f"{stem} {value:.2f} (best oracle: {best[stem][1]}, {best[stem][0]:.2f})"
             for stem, value in values[method].items()
-            if origin.kind != "oracle" and stem in bounds and value > bounds[stem][0]
+            if stem in best and value > best[stem][0]
         ]
         if above:
             lines.append(
@@ -98,6 +94,19 @@ def above_oracles(sources: Mapping[str, tuple[Source, Origin]], scores: Path) ->
                 f"that no reference is among its estimates"
             )
     return lines
+
+
+def _board(origin: Origin) -> tuple[str, str]:
+    return origin.dataset, origin.protocol
+
+
+def _highest(oracles: Mapping[str, Values]) -> dict[str, tuple[float, str]]:
+    """Stem -> highest value and its method."""
+    highest: dict[str, tuple[float, str]] = {}
+    for method, by_stem in oracles.items():
+        for stem, value in by_stem.items():
+            highest[stem] = max(highest.get(stem, (value, method)), (value, method))
+    return highest
 
 
 def _known_oracles(scores: Path, dataset: str, protocol: str) -> dict[str, Values]:

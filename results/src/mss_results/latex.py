@@ -29,6 +29,7 @@ _MARKS = {
     "e": "trained on extra data",
     "x": "trained on test tracks",
     "p": "a part of the test tracks",
+    "m": "mean over several seeds",
 }
 _WORD = re.compile(r"[^\s\-_/+@.,]+")
 _UNLIKELY = r"\penalty5000{}"  # a break that costs more than a short line
@@ -207,6 +208,7 @@ def marks(row: Row, dataset: str) -> str:
         "e": row.extra_data == "yes",
         "x": bool(row.contaminated),
         "p": bool(row.run) and not is_whole_test_set(dataset, row.tracks),
+        "m": len(row.seeds) > 1,
     }
     return "".join(mark for mark, true in applies.items() if true)
 

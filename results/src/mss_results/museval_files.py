@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,8 +59,10 @@ def read_system(folder: Path) -> Source:
     """
     files = find_files(folder)
     contents = {track: _content(file) for track, file in files.items()}
-    tracks = {track: _read(contents[track], file, track) for track, file in files.items()}
-    versions = {_version(content) for content in contents.values()} - {""}
+    tracks, versions = {}, set()
+    for track, file in files.items():
+        tracks[track], version = _read(contents[track], file, track)
+        versions |= version
     lines = tuple(line for scores in tracks.values() for line in _lines(scores))
     return Source(folder, tracks, lines, contents, tuple(sorted(versions)))
 
@@ -144,14 +145,16 @@ def _content(file: Path) -> bytes:
         raise ValueError(f"{file}: not a complete gzip file ({error}): replace it") from None
 
 
-def _read(content: bytes, file: Path, track: str) -> TrackScores:
-    """The track's scores; any known target may be absent, unknown ones are rejected."""
+def _read(content: bytes, file: Path, track: str) -> tuple[TrackScores, set[str]]:
+    """The track's scores, where any known target may be absent, and museval's version if known."""
     scores = parse_track(content, file, track, _ANYTHING, absent=KNOWN_STEMS)
-    for target in parse_object(content, file).items("targets"):
+    fields = parse_object(content, file)
+    for target in fields.items("targets"):
         for index, frame in enumerate(target.items("frames", most=2)):
             _check_frame(frame, "duration", _FRAME_SECONDS)
             _check_frame(frame, "time", index * _FRAME_SECONDS)
-    return scores
+    key = "museval_version"
+    return scores, {fields.text(key)} if key in fields.values else set()
 
 
 def _check_frame(frame: Fields, name: str, seconds: float) -> None:
@@ -160,10 +163,6 @@ def _check_frame(frame: Fields, name: str, seconds: float) -> None:
             f"{frame.where(name)} is {frame.number(name):g}, not {seconds:g}: museval's protocols "
             f"have frames of 1 s, one every second"
         )
-
-
-def _version(content: bytes) -> str:
-    return str(json.loads(content).get("museval_version", ""))
 
 
 def _lines(scores: TrackScores) -> list[Line]:

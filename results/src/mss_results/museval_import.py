@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mss_results import track_table
-from mss_results.fields import check_name
+from mss_results.fields import Fields, check_name
 from mss_results.museval_files import METRICS, Source
 from mss_results.read import SCHEMA
 from mss_results.track_file import KNOWN_STEMS, STEMS, TrackScores
@@ -76,7 +76,8 @@ def plan_import(source: Source, origin: Origin, scores: Path, per_track: bool) -
         check_name(getattr(origin, name), f"--{name}")
     match = _named_protocol(origin.protocol)
     folder = scores / origin.dataset / origin.method / origin.run
-    _check_lengths(origin, () if per_track else source.tracks)
+    tracks = Fields(source.place, "", {"tracks": list(source.tracks)}).texts("tracks")
+    _check_lengths(origin, () if per_track else tracks)
     if folder.exists():
         raise ValueError(f"{folder} exists: choose another --run or --method")
     targets = _targets(source.tracks)
@@ -128,7 +129,7 @@ def _named_protocol(id: str) -> re.Match[str]:
     return match
 
 
-def _check_lengths(origin: Origin, tracks: Sequence[str] | Mapping[str, object]) -> None:
+def _check_lengths(origin: Origin, tracks: Sequence[str]) -> None:
     """Check that scores, tables and the page can be named after run and tracks."""
     page = f"{origin.dataset}--{origin.protocol}--{origin.method}--{origin.run}.js"
     if len(page) + _TEMPORARY > _LONGEST:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mss_results import track_table
 from mss_results.cache import Cache
 from mss_results.fields import Fields, check_name, parse_object
-from mss_results.finished import is_finished
+from mss_results.finished import folders_in, run_folders
 from mss_results.track_file import (
     KNOWN_STEMS,
     Protocol,
@@ -149,30 +149,6 @@ def read_runs(roots: Sequence[Path], cache: Cache = NO_CACHE) -> tuple[Run, ...]
     return tuple(sorted(runs, key=lambda run: (run.dataset, run.method, run.name)))
 
 
-def run_folders(root: Path, dataset: str | None = None) -> list[Path]:
-    """The folders of all finished runs, or of those on one data set, sorted."""
-    return [folder for folder in _all_folders(root, dataset) if is_finished(folder)]
-
-
-def find_unfinished(roots: Sequence[Path]) -> list[Path]:
-    """The folders that an evaluation has begun and not finished: read_runs passes them over."""
-    folders = [folder for root in roots if root.is_dir() for folder in _all_folders(root)]
-    return [folder for folder in folders if not is_finished(folder)]
-
-
-def _all_folders(root: Path, dataset: str | None = None) -> list[Path]:
-    datasets = [folder for folder in _folders(root) if dataset in (None, folder.name)]
-    methods = [inner for folder in datasets for inner in _folders(folder)]
-    return [inner for folder in methods for inner in _folders(folder)]
-
-
-def _folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    inside = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return sorted(path for path in inside if path.is_dir())
-
-
 def read_run(folder: Path, cache: Cache) -> Run:
     """Read one finished run; errors as in read_runs."""
     file = folder / "run.json"
@@ -256,7 +232,7 @@ def _score_sets(
     protocols = fields.inner("protocols")
     if not protocols.values:
         raise ValueError(f"{fields.where('protocols')} is empty: a run needs at least one protocol")
-    present = {path.name for path in _folders(folder)}
+    present = {path.name for path in folders_in(folder)}
     for name in sorted(present - set(protocols.values)):
         raise ValueError(f"{protocols.where(name)} is missing: the folder {folder / name} exists")
     sets: dict[str, ScoreSet] = {}
