@@ -120,9 +120,15 @@ def _find_paths(chosen: argparse.Namespace) -> Paths:
         papers=chosen.papers or _existing(results / "papers.csv"),
         out=chosen.out or results,
         readmes=tuple(readmes),
-        cache=chosen.cache or (results if results.is_dir() else chosen.out or results) / ".cache",
+        cache=chosen.cache or _cache(results, chosen.out),
         audio=chosen.audio,
     )
+
+
+def _cache(results: Path, out: Path | None) -> Path | None:
+    """The cache beside the outputs; None where nothing is written."""
+    home = results if results.is_dir() else out
+    return None if home is None else home / ".cache"
 
 
 def _existing(papers: Path) -> Path | None:
