@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -450,3 +451,12 @@ def test_the_protocols_of_the_help_are_all_there_are() -> None:
 
     text = " ".join(_parser().format_help().split())
     assert all(find_protocol(name).name in text for name in PROTOCOLS) and len(PROTOCOLS) == 10
+
+
+def test_a_package_that_a_protocol_lacks_is_named_before_any_track_is_scored(
+    songs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "log_wmse_audio_quality", None)
+    assert run(songs, "--protocol", "usdr", "log_wmse") == 2
+    assert 'pip install "mss-shared[logwmse]"' in capsys.readouterr().err
+    assert not run_folder(songs).exists()

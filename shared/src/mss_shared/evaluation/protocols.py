@@ -41,6 +41,7 @@ from mss_shared.evaluation.track_metrics import (
     usdr_values,
     whole_track,
 )
+from mss_shared.metrics.logwmse import load_published
 
 _ORDER = (*STEMS, ACCOMPANIMENT)
 _SILENT_SONG = "a stem whose reference or estimate is silent over the whole track is NaN"
@@ -60,7 +61,8 @@ class Protocol:
         frames, tracks: how the frames of a track, and the tracks of a set, are averaged.
         silence: what happens where a reference or an estimate is silent.
         choose: the stems a method estimates -> the stems to score, in the order of the files;
-            ValueError if the protocol can't be applied to them.
+            ValueError if the protocol can't be applied to them, ModuleNotFoundError without a
+            package that it needs.
         score: (song, targets, engine) -> frames of every target, and why a target has no score.
         joint: whether a stem's score depends on which other stems there are.
         targets: the stems to score; empty until ``on`` has chosen them.
@@ -126,6 +128,11 @@ def _together(stems: Sequence[str]) -> tuple[str, ...]:
     chosen = sort_stems(stems)
     parts = [stem for stem in chosen if stem not in ("vocals", ACCOMPANIMENT)]
     return tuple(stem for stem in chosen if stem != ACCOMPANIMENT or not parts)
+
+
+def _log_wmse_stems(stems: Sequence[str]) -> tuple[str, ...]:
+    load_published()  # a missing package is reported before any track is scored
+    return sort_stems(stems)
 
 
 def _sisec(stems: Sequence[str]) -> tuple[str, ...]:
@@ -221,6 +228,7 @@ _BLEED = replace(
 _LOG_WMSE = replace(
     _USDR,
     name="log_wmse",
+    choose=_log_wmse_stems,
     metrics=("logWMSE",),
     unit="of 73.7",
     silence="a silent stem scores by the level of its estimate against the mixture's",

@@ -44,7 +44,7 @@ def log_wmse(mixture: Signal, references: Signal, estimates: Signal, *, sample_r
             f"the mixture is {tuple(mixture.shape)}, the references {tuple(references.shape)}: "
             f"pass (channel, sample) and (stem, channel, sample), at least one sample"
         )
-    score, xp = _published(), get_array_functions(mixture, references, estimates)
+    score, xp = load_published(), get_array_functions(mixture, references, estimates)
     song, *stems = (_array(signals) for signals in (mixture, estimates, references))
     values = [float(score(song, e, r, sample_rate)) for e, r in zip(*stems, strict=True)]
     scores: Signal = xp.asarray(values, dtype=xp.float32)
@@ -57,8 +57,12 @@ def _array(signals: Any) -> NDArray[np.float32]:
     return np.asarray(signals, np.float32)
 
 
-def _published() -> Callable[..., Any]:
-    """The package's function: (mixture, estimate, reference, sample_rate) -> score."""
+def load_published() -> Callable[..., Any]:
+    """The package's function: (mixture, estimate, reference, sample_rate) -> score.
+
+    Raises:
+        ModuleNotFoundError: if the package is not installed.
+    """
     try:
         module = importlib.import_module("log_wmse_audio_quality")
     except ImportError:
