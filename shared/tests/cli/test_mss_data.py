@@ -1,5 +1,6 @@
 """``mss-data check`` and ``mss-data info``: what they find, what they print, how they end."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from tiny_songs import noise, write_set, write_track
 
 from mss_shared import audio
+from mss_shared.audio.containers import write_streams
 from mss_shared.cli.mss_data import main
 from mss_shared.datasets.check import check_root
 
@@ -176,3 +178,37 @@ def test_an_unknown_verb_ends_with_2(
 ) -> None:
     code, _, err = run(monkeypatch, capsys, "chekc", "x")
     assert code == 2 and "chekc" in err
+
+
+def test_stem_files_are_checked_and_listed_by_their_headers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("av")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
+    root = tmp_path / "songs"
+    parts = {}
+    for n, stem in enumerate(("mixture", "drums", "bass", "other", "vocals")):
+        parts[stem] = tmp_path / f"{stem}.wav"
+        audio.write(parts[stem], noise(n, samples=44_100), 44_100)
+    write_streams(root / "train" / "a.stem.mp4", parts)
+    (root / "test").mkdir()
+    (root / "test" / "b.stem.mp4").write_bytes(b"cut")
+    code, out, _ = run(monkeypatch, capsys, "check", str(root))
+    assert code == 1 and out.splitlines()[0] == "train/a.stem.mp4: ok"
+    assert "test/b.stem.mp4: " in out and "2 tracks, 1 with faults" in out
+    (root / "test" / "b.stem.mp4").unlink()
+    shutil.rmtree(tmp_path / "cache")
+    code, out, _ = run(monkeypatch, capsys, "info", str(root))
+    assert code == 0 and out.splitlines()[1] == "train: 1 tracks, 0.0 minutes"
+    assert out.splitlines()[2] == "  a  1.0 s  44100 Hz  2 channels"
+    assert not (tmp_path / "cache").exists()
+
+
+def test_check_takes_the_names_of_data_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MUSDB18_7S_ROOT", str(tmp_path))
+    code, _, err = run(monkeypatch, capsys, "check", "musdb18_7s")
+    assert code == 2 and "MUSDB18_7S_ROOT is" in err
+    code, _, err = run(monkeypatch, capsys, "check", "nowhere")
+    assert code == 2 and "there is no folder nowhere" in err

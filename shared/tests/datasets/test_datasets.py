@@ -1,23 +1,22 @@
 """Data sets: layouts, splits, names, refusals, fingerprints."""
 
-import hashlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_places import GOLDEN, SAMPLE
+from tiny_places import GOLDEN, PREVIEWS, SAMPLE
 from tiny_songs import STEMS, noise, write_set, write_track
 
 from mss_shared import audio
+from mss_shared.audio.containers import write_streams
 from mss_shared.datasets import Dataset, folders, musdb18, open_dataset
 from mss_shared.datasets.tracks import track_fingerprint
+from mss_shared.metrics.bsseval import bsseval
 
 MUSDB_STEMS = ("vocals", "drums", "bass", "other")
 LEAK_ESTIMATE = GOLDEN / "metrics" / "musdb_sample_leak_estimate.json"
@@ -252,57 +251,50 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def write_stem_file(path: Path, seed: int, streams: int = 5, seconds: float = 0.5) -> Path:
+    """A ``.stem.mp4`` of noise, or of fewer streams."""
+    pytest.importorskip("av")
+    parts = {}
+    for n, stem in enumerate(("mixture", "drums", "bass", "other", "vocals")[:streams]):
+        parts[stem] = path.parent / f".{path.stem}-{stem}.wav"
+        audio.write(parts[stem], noise(seed + n, samples=int(seconds * 44_100)), 44_100)
+    write_streams(path, parts)
+    for part in parts.values():
+        part.unlink()
+    return path
+
+
 @pytest.fixture
-def fake_musdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """A musdb with one track per split; ``reads`` counts what it decoded."""
-    reads: list[str] = []
-
-    class FakeTrack:
-        rate = 8_000.0
-
-        def __init__(self, subset: str, name: str, seed: int) -> None:
-            self.subset, self.name, self.seed = subset, name, seed
-
-        @property
-        def sources(self) -> dict[str, Any]:
-            reads.append(self.name)
-            return {
-                stem: SimpleNamespace(audio=noise(self.seed + n, samples=64).T.astype(np.float64))
-                for n, stem in enumerate(MUSDB_STEMS)
-            }
-
-        @property
-        def audio(self) -> Any:
-            return noise(self.seed + 9, samples=64).T.astype(np.float64)
-
-    tracks = [FakeTrack("train", "a", 0), FakeTrack("test", "x", 50)]
-    fake = SimpleNamespace(DB=lambda root: tracks, reads=reads)
-    monkeypatch.setitem(sys.modules, "musdb", fake)
-    monkeypatch.setattr("shutil.which", lambda tool: f"/bin/{tool}")
-    for track in tracks:
-        path = tmp_path / "musdb" / track.subset / f"{track.name}.stem.mp4"
-        path.parent.mkdir(parents=True)
-        path.touch()
-    yield fake
+def stem_files(tmp_path: Path) -> Path:
+    """A folder of two stem files, as MUSDB18 has them."""
+    write_stem_file(tmp_path / "songs" / "train" / "a.stem.mp4", 0)
+    write_stem_file(tmp_path / "songs" / "test" / "x y.stem.mp4", 50)
+    return tmp_path / "songs"
 
 
-def test_stem_mp4_files_are_decoded_once_into_the_cache(
-    tmp_path: Path, cache: Path, fake_musdb: SimpleNamespace
-) -> None:
+def test_stem_mp4_files_are_decoded_once_into_the_cache(stem_files: Path, cache: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    dataset = open_dataset(tmp_path / "musdb", lambda *words: told.append(words))
-    assert dataset.name == "musdb" and told == [("a", 0, 2), ("x", 1, 2)]
-    assert names(dataset) == {"train": ["a"], "valid": [], "test": ["x"]}
-    np.testing.assert_array_equal(dataset.test[0].read_stem("bass"), noise(52, samples=64))
-    np.testing.assert_array_equal(dataset.test[0].read_mixture(), noise(59, samples=64))
-    assert cache in dataset.root.parents and dataset.test[0].info.sample_rate == 8_000
-    fake_musdb.reads.clear()
-    assert open_dataset(tmp_path / "musdb").fingerprint == dataset.fingerprint
-    assert not fake_musdb.reads
+    dataset = open_dataset(stem_files, lambda *words: told.append(words))
+    assert dataset.name.isalnum() and told == [("a", 0, 2), ("x y", 1, 2)]
+    assert names(dataset) == {"train": ["a"], "valid": [], "test": ["x y"]}
+    track = dataset.test[0]
+    assert set(track.stems) == set(MUSDB_STEMS) and track.info.sample_rate == 44_100
+    assert cache in dataset.root.parents and track.info.subtype == "FLOAT"
+    heard = {
+        stem: np.corrcoef(
+            track.read_stem(stem)[0, :20_000], noise(50 + n, samples=22_050)[0, :20_000]
+        )[0, 1]
+        for n, stem in enumerate(("drums", "bass", "other", "vocals"), 1)
+    }
+    assert min(heard.values()) > 0.6, heard  # noise through AAC
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.wav")}
+    assert len(before) == 10
+    assert open_dataset(stem_files).fingerprint == dataset.fingerprint
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.wav")} == before
 
 
 def test_a_track_whose_decoding_failed_is_decoded_again(
-    tmp_path: Path, cache: Path, fake_musdb: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    stem_files: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[Path] = []
     write = audio.write
@@ -315,53 +307,132 @@ def test_a_track_whose_decoding_failed_is_decoded_again(
 
     monkeypatch.setattr(audio, "write", failing)
     with pytest.raises(OSError, match="No space left"):
-        open_dataset(tmp_path / "musdb")
+        open_dataset(stem_files)
     monkeypatch.setattr(audio, "write", write)
-    dataset = open_dataset(tmp_path / "musdb")
+    dataset = open_dataset(stem_files)
     assert set(dataset.train[0].stems) == set(MUSDB_STEMS)
     assert not [path for path in cache.rglob(".part-*")]
 
 
-def test_stem_mp4_files_without_ffmpeg_are_refused_with_what_to_install(
-    tmp_path: Path, fake_musdb: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+def test_an_mp4_of_other_streams_is_no_stem_file(tmp_path: Path, cache: Path) -> None:
+    write_stem_file(tmp_path / "test" / "a.stem.mp4", 0, streams=3)
+    with pytest.raises(
+        ValueError, match=r"a\.stem\.mp4 has 3 audio streams, a stem file five: mix"
+    ):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an mp4", b"\0\0\0\x18ftypmp42" + bytes(40)])
+def test_a_damaged_stem_file_is_named(tmp_path: Path, cache: Path, content: bytes) -> None:
+    pytest.importorskip("av")
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "a.stem.mp4").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.stem\.mp4"):
+        open_dataset(tmp_path)
+    assert not list(cache.rglob("*.wav"))
+
+
+def test_stem_mp4_files_without_pyav_are_refused_with_what_to_install(
+    stem_files: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ImportError, match=r'needs PyAV.*pip install "mss-shared\[separate\]"'):
+        open_dataset(stem_files)
+
+
+def test_the_previews_are_found_where_the_environment_says(
+    stem_files: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSDB18_7S_ROOT", str(stem_files))
+    assert names(open_dataset("musdb18_7s"))["test"] == ["x y"]
+    monkeypatch.setenv("MUSDB18_7S_ROOT", str(stem_files.parent))
+    with pytest.raises(FileNotFoundError, match="MUSDB18_7S_ROOT is .* has no .stem.mp4 files"):
+        open_dataset("musdb18_7s")
+
+
+@pytest.mark.parametrize("place", ["home/MUSDB18/MUSDB18-7", "cache/mss/musdb18_7s"])
+def test_the_previews_are_found_where_they_were_downloaded(
+    place: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MUSDB18_7S_ROOT", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / place / "test").mkdir(parents=True)
+    (tmp_path / place / "test" / "a.stem.mp4").touch()
+    assert musdb18.find_previews() == tmp_path / place
+
+
+def test_the_previews_are_downloaded_through_musdb_with_their_terms(
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("MUSDB18_7S_ROOT", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+    def download(root: str, download: bool) -> None:
+        assert download
+        (Path(root) / "test").mkdir()
+        (Path(root) / "test" / "a.stem.mp4").touch()
+
+    fake = SimpleNamespace(DB=download, __spec__=SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "musdb", fake)
+    monkeypatch.setattr("shutil.which", lambda tool: f"/bin/{tool}")
+    assert musdb18.find_previews() == cache / "mss" / "musdb18_7s"
+    assert "non-commercial" in capsys.readouterr().out
+    assert musdb18.find_previews() == cache / "mss" / "musdb18_7s"  # from now on from there
+
+
+def test_without_musdb_the_previews_are_refused_with_what_to_do(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MUSDB18_7S_ROOT", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr("shutil.which", lambda tool: None)
-    with pytest.raises(ValueError, match="ffmpeg and ffprobe can't be found: install ffmpeg"):
-        open_dataset(tmp_path / "musdb")
+    with pytest.raises(ModuleNotFoundError, match="install ffmpeg, or set MUSDB18_7S_ROOT"):
+        open_dataset("musdb18_7s")
 
 
-def test_stem_mp4_files_without_musdb_are_refused_with_what_to_install(
-    tmp_path: Path, fake_musdb: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "musdb", None)
-    with pytest.raises(ValueError, match=r'\.stem\.mp4 files: pip install "mss-shared\[data\]"'):
-        open_dataset(tmp_path / "musdb")
+def test_the_previews_themselves_are_known_by_their_sound(cache: Path, tmp_path: Path) -> None:
+    if not PREVIEWS.is_dir():
+        pytest.skip("there is no musdb18_7s folder in shared/data beside the repository")
+    for split, files in musdb18.find_stem_files(PREVIEWS).items():
+        (tmp_path / split).mkdir()
+        for path in files[:2]:
+            (tmp_path / split / path.name).symlink_to(path)
+    dataset = open_dataset(tmp_path)
+    assert dataset.name == "musdb18_7s" and len(dataset.test) == 2
+    track = dataset.test[0]
+    rest = track.read_mixture() - track.read_stems(MUSDB_STEMS).sum(axis=0)
+    assert np.square(rest).mean() < 1e-2 * np.square(track.read_mixture()).mean()
 
 
-def test_the_sample_track_of_musdb18_decodes_to_the_frozen_integers(cache: Path) -> None:
+def test_the_sample_track_of_musdb18_has_the_scores_of_museval(cache: Path) -> None:
     import json
 
     if not SAMPLE.is_dir():
         pytest.skip("there is no musdb18_sample folder in shared/data beside the repository")
-    try:
-        dataset = open_dataset(SAMPLE)
-    except ValueError as reason:
-        pytest.skip(str(reason))
     expected = json.loads(LEAK_ESTIMATE.read_text())
-    (track,) = dataset.train
+    (track,) = open_dataset(SAMPLE).train
     assert track.info.samples == expected["n_samples"]
-    found = {}
-    for stem in MUSDB_STEMS:
-        values, _ = soundfile.read(track.stems[stem], dtype="int16", always_2d=True)
-        found[stem] = hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
-    assert found == expected["decoded_int16_sha256"]
+    references = track.read_stems(MUSDB_STEMS).astype(np.float64)
+    mixture = references.sum(axis=0)
+    gains = np.array([1, -1, 0.5, 0.25])[:, None, None]
+    estimates = 0.9 * references + (0.1 / 3) * (mixture - references)
+    estimates += 0.02 * gains * np.tanh(3 * mixture)
+    found = bsseval(references, estimates, window=44_100, hop=44_100)
+    for target in expected["museval_json"]["targets"]:
+        row = MUSDB_STEMS.index(target["name"]) if target["name"] in MUSDB_STEMS else None
+        for metric in ("SDR", "ISR") if row is not None else ():
+            frames = [frame["metrics"][metric] for frame in target["frames"]]
+            np.testing.assert_allclose(getattr(found, metric.lower())[row], frames, atol=0.02)
 
 
 def test_stem_mp4_files_are_looked_for_in_train_and_test_only(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
-    assert not musdb18.holds_stem_files(tmp_path)
+    assert not musdb18.find_stem_files(tmp_path)
     (tmp_path / "train" / "a.stem.mp4").touch()
-    assert musdb18.holds_stem_files(tmp_path)
+    assert [*musdb18.find_stem_files(tmp_path)] == ["train"]
     assert not folders.find_track_folders(tmp_path / "train")
 
 

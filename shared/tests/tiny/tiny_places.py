@@ -6,3 +6,4 @@ TESTS = Path(__file__).parents[1]
 GOLDEN = TESTS / "golden"
 # A sample of MUSDB18 beside the repository; the tests of it skip where it is absent.
 SAMPLE = TESTS.parents[2] / "shared" / "data" / "musdb18_sample"
+PREVIEWS = TESTS.parents[2] / "shared" / "data" / "musdb18_7s"

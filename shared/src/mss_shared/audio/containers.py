@@ -1,8 +1,10 @@
-"""Write mp4 files with several AAC streams, as DJ software expects of stems; by PyAV."""
+"""Files with several audio streams, such as stem.mp4; by PyAV."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import numpy as np
 import soundfile
 
 from mss_shared.atomic import PART, replacing
-from mss_shared.audio.pyav_reader import import_av
+from mss_shared.audio.pyav_reader import import_av, open_decoded
+from mss_shared.audio.sound import Audio
 from mss_shared.audio.stem_mp4 import STEMS, add_stem_box
 
 _BITS_PER_SECOND = 256_000
@@ -35,6 +38,57 @@ def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART
                 add_stem_box(part, stems)
     except av.FFmpegError as error:
         raise OSError(f"{target} can't be written ({error.strerror}): is the disk full?") from None
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What the header of one audio stream says; ``seconds`` is 0.0 if it gives no length."""
+
+    sample_rate: int
+    channels: int
+    seconds: float
+
+
+def list_streams(path: Path) -> list[StreamInfo]:
+    """The audio streams of a file, from its headers.
+
+    Raises:
+        ImportError: if PyAV is not installed.
+        ValueError: if it is not a readable file.
+    """
+    av = import_av(path)
+    try:
+        with av.open(path, metadata_errors="replace") as container:
+            return [
+                StreamInfo(
+                    stream.rate or 0,
+                    stream.channels,
+                    float((stream.duration or 0) * stream.time_base),
+                )
+                for stream in container.streams.audio
+            ]
+    except (av.FFmpegError, ValueError) as error:
+        reason = str(getattr(error, "strerror", error)).rstrip(".")
+        raise ValueError(f"{path} is not a readable file ({reason}): replace it") from None
+
+
+def read_stream(path: Path, track: int) -> tuple[Audio, int]:
+    """Decode one audio stream of a file.
+
+    Args:
+        path: the file.
+        track: the number of the stream among its audio streams.
+
+    Returns:
+        (channel, sample) float32, and the sample rate.
+
+    Raises:
+        ImportError: if PyAV is not installed.
+        ValueError: if the stream can't be decoded or is incomplete.
+    """
+    with ExitStack() as stack:
+        reader = open_decoded(path, stack, track=track)
+        return reader.read(), reader.info.sample_rate
 
 
 def _encode(av: Any, container: Any, parts: Mapping[str, Path]) -> None:

@@ -46,14 +46,19 @@ _TIME_BASE = 10**6  # per second: FFmpeg's AV_TIME_BASE, the unit of a file's du
 
 
 def open_decoded(
-    path: Path, stack: ExitStack, start: int = 0, end: int | None = None
+    path: Path,
+    stack: ExitStack,
+    start: int = 0,
+    end: int | None = None,
+    track: int | None = None,
 ) -> SndfileReader:
-    """Open the default audio stream of a file, or of a byte range of it.
+    """Open an audio stream of a file, or of a byte range of it.
 
     Args:
         path: the file.
         stack: closes the reader.
         start, end: the byte range; None for the end of the file.
+        track: the number of the stream among the audio streams; None for the default one.
 
     Raises:
         ImportError: if PyAV is not installed.
@@ -62,10 +67,10 @@ def open_decoded(
     """
     av = import_av(path)
     stat = path.stat()
-    key = (path, start, end, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    key = (path, start, end, track, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
     decoded = _LAST.get(key)
     if decoded is None:
-        decoded = _decode(av, path, start, end)
+        decoded = _decode(av, path, start, end, track)
         _LAST.clear()
         if time.time() - stat.st_mtime > _SETTLED_SECONDS:
             _LAST[key] = decoded
@@ -101,7 +106,7 @@ class _Decoded:
 _LAST: dict[tuple[object, ...], _Decoded] = {}
 
 
-def _decode(av: Any, path: Path, start: int, end: int | None) -> _Decoded:
+def _decode(av: Any, path: Path, start: int, end: int | None, track: int | None) -> _Decoded:
     with ExitStack() as stack, ExitStack() as failed:
         spool = failed.enter_context(tempfile.TemporaryFile(prefix="mss-"))
         part = stack.enter_context(FilePart(path, start, end))
@@ -112,7 +117,7 @@ def _decode(av: Any, path: Path, start: int, end: int | None) -> _Decoded:
                 f"{path} is not a readable sound file ({_reason(error)}): use wav, flac, ogg, "
                 f"aiff, mp3 or m4a"
             ) from None
-        stream, notes = _choose_stream(path, container.streams.audio)
+        stream, notes = _choose_stream(path, container.streams.audio, track)
         if stream.codec_context is None:
             raise ValueError(
                 f"{path} uses none of PyAV's {len(av.codecs_available)} codecs: convert it to wav"
@@ -151,10 +156,12 @@ def _subtype(sound: DecodedSound, codec: str) -> str:
     return "" if subtype in _FLOATS and not codec.startswith(_LOSSLESS_FLOATS) else subtype
 
 
-def _choose_stream(path: Path, streams: Any) -> tuple[Any, tuple[str, ...]]:
+def _choose_stream(path: Path, streams: Any, track: int | None) -> tuple[Any, tuple[str, ...]]:
     """The stream that a player would choose, and a note on which one if there are several."""
     if not streams:
         raise ValueError(f"{path} has no audio stream: give a file with sound")
+    if track is not None:
+        return streams[track], ()
     defaults = [n for n, stream in enumerate(streams) if stream.disposition & 1]
     index = defaults[0] if defaults else 0
     stream = streams[index]

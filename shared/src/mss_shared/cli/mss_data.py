@@ -10,7 +10,13 @@ from pathlib import Path
 from mss_shared import console
 from mss_shared.datasets import plugins
 from mss_shared.datasets.check import check_root
-from mss_shared.datasets.opening import open_dataset
+from mss_shared.datasets.musdb18 import (
+    check_streams,
+    find_previews,
+    find_stem_files,
+    name_track,
+)
+from mss_shared.datasets.opening import PREVIEWS, open_dataset
 from mss_shared.datasets.plugins import Builder
 
 
@@ -29,7 +35,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     check = verbs.add_parser(
         "check", help="check every track of a data set and list its faults", allow_abbrev=False
     )
-    check.add_argument("root", type=Path, help="folder of the data set")
+    check.add_argument("root", help="a folder, or a name such as demo or musdb18_7s")
     check.set_defaults(run=_check)
     info = verbs.add_parser("info", help="list splits, tracks and durations", allow_abbrev=False)
     info.add_argument("root", help="a folder, or a name such as demo or demo:tiny")
@@ -47,9 +53,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
 
 def _check(arguments: argparse.Namespace) -> int:
     faulty = tracks = 0
-    if not arguments.root.is_dir():
-        raise FileNotFoundError(f"there is no folder {arguments.root}: check its name")
-    for name, faults in check_root(arguments.root):
+    for name, faults in check_root(_find_root(arguments.root)):
         tracks += 1
         faulty += bool(faults)
         console.say(f"{name}: {'; '.join(faults) or 'ok'}")
@@ -57,7 +61,22 @@ def _check(arguments: argparse.Namespace) -> int:
     return 1 if faulty else 0
 
 
+def _find_root(given: str) -> Path:
+    """The folder that is meant, without decoding what it holds; generated songs are made first."""
+    if given == PREVIEWS:
+        return find_previews()
+    root = Path(given).expanduser()
+    if root.is_dir():
+        return root
+    with console.progress("preparing songs") as progress:
+        return open_dataset(given, progress).root
+
+
 def _info(arguments: argparse.Namespace) -> int:
+    root = find_previews() if arguments.root == PREVIEWS else Path(arguments.root).expanduser()
+    if find_stem_files(root):
+        _list_stem_files(root)
+        return 0
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(arguments.root, progress)
     console.say(f"{dataset.name}  {dataset.root}")
@@ -74,6 +93,20 @@ def _info(arguments: argparse.Namespace) -> int:
                 f"{' '.join(track.stems)}"
             )
     return 0
+
+
+def _list_stem_files(root: Path) -> None:
+    """What the headers of ``.stem.mp4`` files say; nothing is decoded."""
+    console.say(f"{root} holds .stem.mp4 files")
+    for split, paths in find_stem_files(root).items():
+        streams = {name_track(path): check_streams(path) for path in paths}
+        seconds = sum(stream.seconds for stream in streams.values())
+        console.say(f"{split}: {len(paths)} tracks, {seconds / 60:.1f} minutes")
+        for name, stream in streams.items():
+            console.say(
+                f"  {name}  {stream.seconds:.1f} s  {stream.sample_rate} Hz  "
+                f"{stream.channels} channels"
+            )
 
 
 def _build(name: str, builder: Builder, arguments: argparse.Namespace) -> int:

@@ -1,31 +1,32 @@
-"""MUSDB18: its tracks by name, and its ``.stem.mp4`` files, decoded to wav once.
-
-The mp4 files are read through ``musdb``. Even importing it takes ffmpeg and ffprobe on the path, so
-it is imported only when such files are opened.
-"""
+"""MUSDB18: its tracks by name, and its ``.stem.mp4`` files, decoded to wav once."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import importlib.util
+import os
 import shutil
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import platformdirs
 
-from mss_shared import audio
+from mss_shared import audio, console
 from mss_shared.atomic import making_folder
+from mss_shared.audio.containers import StreamInfo, list_streams, read_stream
 from mss_shared.console import Report
 from mss_shared.datasets import folders
-from mss_shared.datasets.tracks import STEMS, Dataset
+from mss_shared.datasets.tracks import Dataset
+from mss_shared.names import check_file_name
 
 # The data sets of the same 150 songs: compressed, as wav, and the seven-second previews.
 NAMES = ("musdb18", "musdb18hq", "musdb18_7s")
+
+# The streams of a stem file.
+_STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 
 # The conventional validation split (musdb, split="valid").
 VALIDATION = (
@@ -64,9 +65,15 @@ def official_tracks(split: str) -> Mapping[str, int | None]:
     return {row["track"]: int(row["seconds"]) if row["seconds"] else None for row in rows}
 
 
-def holds_stem_files(root: Path) -> bool:
-    """Whether ``train/`` or ``test/`` of the root has ``.stem.mp4`` files."""
-    return any(next((root / split).glob("*.stem.mp4"), None) for split in ("train", "test"))
+def find_stem_files(root: Path) -> dict[str, list[Path]]:
+    """Split to its ``.stem.mp4`` files, sorted by name; splits without any are left out."""
+    found = {split: sorted((root / split).glob("*.stem.mp4")) for split in ("train", "test")}
+    return {split: paths for split, paths in found.items() if paths}
+
+
+def name_track(path: Path) -> str:
+    """The name of a stem file's track; a ValueError if it can't be a folder's."""
+    return check_file_name(path.name.removesuffix(".stem.mp4"), f"the name of {path}")
 
 
 def decode(root: Path, progress: Report | None = None) -> Path:
@@ -75,40 +82,101 @@ def decode(root: Path, progress: Report | None = None) -> Path:
     A track in the cache is not decoded again: its folder appears complete or not at all.
 
     Raises:
-        ValueError: without ffmpeg and ffprobe on the path, or without the ``musdb`` package.
+        ImportError: if PyAV is not installed.
+        ValueError: if a file has other than five streams, or can't be decoded.
     """
-    database = _open_database(root)
-    name = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
-    cache = platformdirs.user_cache_path("mss") / "musdb18" / name
-    tracks = list(database)
-    for done, track in enumerate(tracks):
+    cache = get_cache(root)
+    files = [(split, path) for split, paths in find_stem_files(root).items() for path in paths]
+    for done, (split, path) in enumerate(files):
         if progress is not None:
-            progress(track.name, done, len(tracks))
-        folder = cache / str(track.subset) / str(track.name)
-        if not folder.is_dir():
-            _decode_track(track, folder)
+            progress(name_track(path), done, len(files))
+        decode_track(path, cache / split)
     return cache
 
 
-def _open_database(root: Path) -> Any:
-    missing = [tool for tool in ("ffmpeg", "ffprobe") if shutil.which(tool) is None]
-    if missing:
+def get_cache(root: Path) -> Path:
+    """The folder in the user's cache for the decoded files of ``root``."""
+    name = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
+    return platformdirs.user_cache_path("mss") / "musdb18" / name
+
+
+def decode_track(path: Path, folder: Path) -> Path:
+    """Decode a stem file into a track folder below ``folder``, unless it is there; return it.
+
+    Raises:
+        ImportError: if PyAV is not installed.
+        ValueError: if it has other than five streams, or can't be decoded.
+    """
+    target = folder / name_track(path)
+    if target.is_dir():
+        return target
+    check_streams(path)
+    with making_folder(target) as part:
+        for number, stem in enumerate(_STREAMS):
+            values, rate = read_stream(path, number)
+            audio.write(part / f"{stem}.wav", values, rate, "FLOAT")
+    return target
+
+
+def check_streams(path: Path) -> StreamInfo:
+    """The headers of a stem file, which all of its streams share.
+
+    Raises:
+        ImportError: if PyAV is not installed.
+        ValueError: if it has other than five streams, or they differ.
+    """
+    streams = list_streams(path)
+    if len(streams) != len(_STREAMS):
         raise ValueError(
-            f"{root} holds .stem.mp4 files, but {' and '.join(missing)} can't be found: install "
-            f"ffmpeg, or use MUSDB18-HQ's wav files"
+            f"{path} has {len(streams)} audio streams, a stem file five: {', '.join(_STREAMS)}"
         )
-    try:
-        import musdb
-    except ImportError:
-        raise ValueError(
-            f'{root} holds .stem.mp4 files: pip install "mss-shared[data]" to read them'
-        ) from None
-    return musdb.DB(root=str(root))
+    if len({(each.sample_rate, each.channels) for each in streams}) > 1:
+        raise ValueError(f"the streams of {path} differ in rate or channels: replace it")
+    return streams[0]
 
 
-def _decode_track(track: Any, folder: Path) -> None:
-    sources = {"mixture": track.audio, **{stem: track.sources[stem].audio for stem in STEMS}}
-    with making_folder(folder) as part:
-        for stem, samples in sources.items():
-            values = np.ascontiguousarray(samples.T.astype(np.float32))
-            audio.write(part / f"{stem}.wav", values, int(track.rate))
+def find_previews() -> Path:
+    """The folder of the seven-second previews of MUSDB18, downloaded if it is nowhere.
+
+    Looked for at MUSDB18_7S_ROOT, where musdb puts it, and in the user's cache.
+
+    Raises:
+        FileNotFoundError: if MUSDB18_7S_ROOT holds no stem files.
+        ImportError: if they must be downloaded, and musdb or ffmpeg is missing.
+        OSError: if the download fails.
+    """
+    given = os.environ.get("MUSDB18_7S_ROOT")
+    if given:
+        root = Path(given).expanduser()
+        if not find_stem_files(root):
+            raise FileNotFoundError(
+                f"MUSDB18_7S_ROOT is {given}, which has no .stem.mp4 files in train/ or test/: "
+                f"correct it, or unset it to download them"
+            )
+        return root
+    cache = platformdirs.user_cache_path("mss") / "musdb18_7s"
+    for root in (Path("~/MUSDB18/MUSDB18-7").expanduser(), cache):
+        if find_stem_files(root):
+            return root
+    _download(cache)
+    return cache
+
+
+def _download(target: Path) -> None:
+    """Download the previews through ``musdb``, whose import takes ffmpeg and ffprobe."""
+    missing = [tool for tool in ("ffmpeg", "ffprobe") if shutil.which(tool) is None]
+    if missing or importlib.util.find_spec("musdb") is None:
+        raise ModuleNotFoundError(
+            'the previews of MUSDB18 are downloaded by musdb: pip install "mss-shared[data]" and '
+            "install ffmpeg, or set MUSDB18_7S_ROOT to the folder that holds train/ and test/"
+        )
+    console.say(
+        f"downloading the seven-second previews of MUSDB18 (140 MB) to {target}; terms: academic, "
+        f"non-commercial use (https://sigsep.github.io/datasets/musdb.html)"
+    )
+    import musdb
+
+    with making_folder(target) as part:
+        musdb.DB(root=str(part), download=True)
+        if not find_stem_files(part):
+            raise OSError(f"musdb left no .stem.mp4 files in {part}: download them by hand")

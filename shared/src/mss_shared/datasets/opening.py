@@ -13,6 +13,8 @@ from mss_shared.datasets.sourcefolder import read_sourcefolder
 from mss_shared.datasets.trackfolder_var import read_trackfolder_var
 from mss_shared.datasets.tracks import Dataset
 
+PREVIEWS = "musdb18_7s"  # a name for --data_root
+
 # Layouts that can't be recognised from the folders are given as a prefix: --data_root
 # aligned:FOLDER.
 LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
@@ -32,7 +34,8 @@ def open_dataset(
     Args:
         data_root: a MUSDB18-HQ folder; a MUSDB18 folder of ``.stem.mp4`` files; any folder with
             ``train/`` and ``test/`` folders of track folders; a folder of track folders, which are
-            then all test tracks; ``aligned:``, ``sourcefolder:`` or ``trackfolder_var:`` and a
+            then all test tracks; ``musdb18_7s``, the seven-second previews of MUSDB18, which are
+            downloaded once; ``aligned:``, ``sourcefolder:`` or ``trackfolder_var:`` and a
             folder in that layout; or the name of a data set that a package has registered
             (`mss_shared.datasets.plugins`), such as ``demo`` or ``demo:tiny``.
         progress: called with (song, songs done, songs in all) while something is built.
@@ -40,7 +43,7 @@ def open_dataset(
 
     Raises:
         FileNotFoundError: if the folder does not exist.
-        ModuleNotFoundError: if the package of the demo songs is not installed.
+        ImportError: if the package of the demo songs, or one that decodes, is not installed.
         ValueError: if it holds no tracks, or a plugin can't open what is asked for.
     """
     return identify(_open(str(data_root), progress, faults))
@@ -48,6 +51,8 @@ def open_dataset(
 
 def _open(data_root: str, progress: Progress | None, faults: dict[str, str] | None) -> Dataset:
     name, colon, rest = data_root.partition(":")
+    if data_root == PREVIEWS:
+        return _open_folder(musdb18.find_previews(), progress, faults)
     if name in LAYOUTS and colon:
         plugins.find_entry(name)  # warns of a plugin under a reserved name
         return _open_layout(name, _check_folder(rest))
@@ -62,7 +67,7 @@ def _check_folder(folder: str | Path) -> Path:
     if not root.is_dir():
         raise FileNotFoundError(
             f"there is no folder {root}: --data_root must be the folder that holds train/ and "
-            f"test/, or a name ({', '.join(plugins.list_names())})"
+            f"test/, or a name ({', '.join([*plugins.list_names(), PREVIEWS])})"
         )
     return root
 
@@ -71,7 +76,7 @@ def _open_folder(root: Path, progress: Progress | None, faults: dict[str, str] |
     if manifest.has_manifest(root):
         return manifest.read_with_manifest(root, faults)
     name = folders.get_dataset_name(root)
-    if musdb18.holds_stem_files(root):
+    if musdb18.find_stem_files(root):
         root = musdb18.decode(root, progress)
     return musdb18.hold_out_validation(folders.read(root, name, faults))
 

@@ -38,7 +38,7 @@ from mss_shared.datasets.tracks import Dataset
 GROUP = "mss_shared.datasets"
 # Reserved names, and the packages they belong to.
 RESERVED = {
-    **dict.fromkeys(("aligned", "sourcefolder", "trackfolder_var"), "mss-shared"),
+    **dict.fromkeys(("aligned", "sourcefolder", "trackfolder_var", "musdb18_7s"), "mss-shared"),
     **dict.fromkeys(("check", "info"), "mss-shared"),  # the other verbs of mss-data
     "demo": "mss-demo-songs",
 }
