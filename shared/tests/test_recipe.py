@@ -187,6 +187,7 @@ def test_an_override_with_the_value_it_has_stays_verbatim(tmp_path: Path, value:
         ("--recipe.training.l=3", r"no --recipe\.training\.l, 'l' is unknown: choose .*lr"),
         ("--recipe.train.lr=3", r"no --recipe\.train\.lr, 'train' is unknown: choose .*training"),
         ("--recipe.=3", "'' is unknown"),
+        ("--recipe.data.polarity_odds=1", "is unknown: it is now called polarity_prob"),
         ("--recipe.data.stems+=x", r"no --recipe\.data\.stems\+"),
         ("--recipe.training.lr=fast", r"recipe row: training\.lr: .*fast"),
         ("--recipe.training.lr=", r"recipe row: training\.lr"),

@@ -241,9 +241,10 @@ def _check_override(recipe_type: Any, word: str) -> None:
             return  # inside a value that is itself a mapping
         names = [field.name for field in dataclasses.fields(section)]
         if part not in names:
-            raise ValueError(
-                f"there is no --recipe.{name}, {part!r} is unknown: choose from {', '.join(names)}"
-            )
+            advice = f"choose from {', '.join(names)}"
+            if _new_name(part) in names:
+                advice = f"it is now called {_new_name(part)}"
+            raise ValueError(f"there is no --recipe.{name}, {part!r} is unknown: {advice}")
         section = _section(get_type_hints(section)[part])
     if dataclasses.is_dataclass(section):
         names = [field.name for field in dataclasses.fields(section)]

@@ -244,3 +244,12 @@ def test_the_commands_open_and_build_the_demo_songs(tmp_path: Path) -> None:
         "mss-data: error: mss-demo-songs can't open demo:huge: there is no demo set 'huge': "
         "choose demo:tiny, demo:small, demo:full"
     )
+
+
+@pytest.mark.parametrize("track", ["c", "x", 1, None, ["b"]])
+def test_a_manifest_names_tracks_that_are_there(track: object, tmp_path: Path) -> None:
+    write_set(tmp_path, {"train/a": 1, "train/b": 2, "test/x": 3})
+    manifest = {"name": "lab", "validation": ["b", track]}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"validation of .*manifest\.json names .*, which is none"):
+        open_dataset(tmp_path)

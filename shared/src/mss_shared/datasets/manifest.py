@@ -40,7 +40,15 @@ def read_with_manifest(root: Path, faults: dict[str, str] | None = None) -> Data
             f"names"
         )
     name = check_name(name, f"the field name of {path}")
-    return folders.hold_out(folders.read(root, name, faults), tuple(validation))
+    dataset = folders.read(root, name, faults)
+    known = {track.name for track in (*dataset.train, *dataset.valid)}
+    for track in validation:
+        if not isinstance(track, str) or track not in known:
+            raise ValueError(
+                f"the field validation of {path} names {shorten(track)}, which is none of the "
+                f"{len(known)} tracks in train/: correct or remove it"
+            )
+    return folders.hold_out(dataset, tuple(validation))
 
 
 def _read(path: Path) -> dict[str, Any]:
