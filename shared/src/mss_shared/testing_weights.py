@@ -36,7 +36,7 @@ AVERAGED = ("ema", "ema_state_dict", "state_dict_ema", "model_ema", "params_ema"
 State = dict[str, Tensor]
 
 
-def check_wrapped_weights(paper: AnyPaper, recipe: Any, folder: Path, cases: int = 60) -> None:
+def check_wrapped_weights(paper: AnyPaper, recipe: Any, folder: Path, cases: int = 30) -> None:
     """Weights saved as other people's programs do load bit for bit, by any order of wrappers.
 
     Args:
@@ -147,31 +147,34 @@ class Trap:
 
 
 def traps(touched: Path) -> dict[str, Any]:
-    """Objects by name; unpickling any of them with ``pickle`` creates a file."""
+    """Objects by name; unpickling any of them with ``pickle`` makes ``touched``."""
     text = repr(str(touched))
-    inner = pickle.dumps(Trap(os.mkdir, str(touched)), protocol=2)
-    scalar, rebuild = np.float64(1).__reduce__()[0], np.zeros(1).__reduce__()[0]
-    objects = np.dtype("O")
-    held = np.array([Trap(os.mkdir, str(touched))], dtype=object)
+    inner = Trap(os.mkdir, str(touched))
+    held = np.array([inner], dtype=object)
+    rebuild, objects = np.zeros(1).__reduce__()[0], np.dtype("O")
+    filled = (1, (1,), objects, False, [inner])
     return {
         "system": Trap(os.system, f"touch {touched}"),
-        "mkdir": Trap(os.mkdir, str(touched)),
+        "mkdir": inner,
         "eval": Trap(builtins.eval, f"open({text}, 'w').close()"),
         "exec": Trap(builtins.exec, f"open({text}, 'w').close()"),
-        "open": Trap(builtins.open, str(touched), "w"),
         "path": Trap(Path.touch, touched),
-        "loads": Trap(pickle.loads, inner),
-        "scalar of objects": Trap(scalar, objects, inner),
+        "loads": Trap(pickle.loads, pickle.dumps(inner)),
         "array of objects": held,
-        "array state": Trap(
-            rebuild, np.ndarray, (0,), b"b", state=(1, (1,), objects, False, list(held))
-        ),
-        "dtype state": Trap(
-            np.dtype,
-            "V8",
-            state=(4, "<", None, ("a",), {"a": (objects, 0)}, 8, 1, 0, {"b": held[0]}),
-        ),
-        "storage": Trap(torch.storage._load_from_bytes, _saved(held[0])),
+        "array state": Trap(rebuild, np.ndarray, (0,), b"b", state=filled),
+        "storage": Trap(torch.storage._load_from_bytes, _saved(inner)),
+    }
+
+
+def suspects(touched: Path) -> dict[str, Any]:
+    """Calls of numpy's functions with objects and pickles inside, which not every numpy runs."""
+    inner = Trap(os.mkdir, str(touched))
+    scalar, objects = np.float64(1).__reduce__()[0], np.dtype("O")
+    fields = (4, "<", None, ("a",), {"a": (objects, 0)}, 8, 1, 0, {"b": inner})
+    return {
+        "scalar of objects": Trap(scalar, objects, pickle.dumps(inner, 2)),
+        "scalar of fields": Trap(scalar, np.dtype([("a", "O")]), pickle.dumps((inner,), 2)),
+        "dtype state": Trap(np.dtype, "V8", state=fields),
     }
 
 
@@ -183,7 +186,7 @@ def _saved(content: Any) -> bytes:
 
 def hostile_files(touched: Path) -> Iterator[tuple[str, bytes]]:
     """Names and contents of files, each of which creates ``touched`` if its pickle is run."""
-    for name, trap in traps(touched).items():
+    for name, trap in (traps(touched) | suspects(touched)).items():
         places = {
             "bare": trap,
             "section": {"state_dict": trap},

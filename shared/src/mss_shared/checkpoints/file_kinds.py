@@ -80,10 +80,9 @@ def _data_bytes(header: bytes) -> int:
     """Where the last tensor ends by a header; 0 if that does not say, which the reader rejects."""
     try:
         entries: Any = json.loads(header)
-        return int(
-            max(entry["data_offsets"][1] for key, entry in entries.items() if key[:2] != "__")
-        )
-    except (ValueError, RecursionError, KeyError, TypeError, IndexError, AttributeError):
+        tensors = [entry for key, entry in entries.items() if key != "__metadata__"]
+        return min(max(int(entry["data_offsets"][1]) for entry in tensors), 2**63)
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError):
         return 0
 
 

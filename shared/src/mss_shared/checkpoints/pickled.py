@@ -1,10 +1,9 @@
 """Pickled weights files: torch's reader of plain weights, with inert stand-ins for numpy's types.
 
 Checkpoints hold numpy numbers, dtypes and arrays beside or in place of tensors. numpy's own
-functions that rebuild them are no choice: for a dtype of objects, ``numpy.core.multiarray.scalar``
-unpickles the bytes that it is given, with any code in them. Here each of their names stands for a
-function or class of this module, which takes plain dtypes alone, and reads bytes as numbers or as
-texts.
+functions that rebuild them also take dtypes of objects, and what they do with those depends on the
+version of numpy. Here each of their names stands for a function or class of this module, which
+takes plain dtypes alone, and reads bytes as numbers or as texts.
 """
 
 from __future__ import annotations
@@ -111,6 +110,13 @@ def rebuild_scalar(dtype: object = None, data: object = b"") -> Any:
     return values[0]
 
 
+def rebuild_bytes(*arguments: object) -> bytes:
+    """Stands for ``bytes``: the empty ones, which pickle writes as a call."""
+    if arguments:
+        raise _Refused("bytes that are made from something else")
+    return b""
+
+
 def _numbers(dtype: object, data: object) -> np.ndarray[Any, Any]:
     """Bytes as a flat array of a plain dtype."""
     if not isinstance(dtype, Dtype):
@@ -126,6 +132,7 @@ def _numbers(dtype: object, data: object) -> np.ndarray[Any, Any]:
 STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     *((rebuild_scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     *((rebuild_array, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
+    (rebuild_bytes, "builtins.bytes"),
     (Array, "numpy.ndarray"),
     (Dtype, "numpy.dtype"),
     *((Dtype, f"numpy.{name}") for name in SCALARS),
