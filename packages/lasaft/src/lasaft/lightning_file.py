@@ -14,11 +14,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch._utils import _rebuild_parameter, _rebuild_tensor_v2
 
-from mss_shared.checkpoints import NotPlain, explain, read_pickled_file, unwrap
+from mss_shared.checkpoints import NotPlain, read_pickled_file, unwrap
 
 PLAIN = (int, float, str, bool, type(None))
 
@@ -87,9 +86,4 @@ def read_any_age(path: Path, default: Callable[[Path], Any]) -> Any:
     try:
         return default(path)
     except NotPlain:
-        pass
-    try:
-        with path.open("rb") as file:
-            return torch.load(file, map_location="cpu", pickle_module=PICKLE, weights_only=False)
-    except Exception as error:  # a damaged file can raise any of them
-        raise explain(path, error) from None
+        return read_pickled_file(path, PICKLE)

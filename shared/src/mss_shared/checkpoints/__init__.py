@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         save_model,
     )
     from mss_shared.checkpoints.file_kinds import find_kind
-    from mss_shared.checkpoints.pickled import NotPlain, explain, read_pickled_file
+    from mss_shared.checkpoints.pickled import NotPlain, read_pickled_file
     from mss_shared.checkpoints.published import Published, fetch, find_published
     from mss_shared.checkpoints.third_party import WeightsFile, read_weights_file, unwrap
     from mss_shared.checkpoints.weight_names import strip_prefixes
@@ -26,7 +26,6 @@ __all__ = [
     "NotPlain",
     "Published",
     "WeightsFile",
-    "explain",
     "fetch",
     "fill",
     "find_kind",
@@ -45,7 +44,6 @@ _MODULES = {
     "NotPlain": "pickled",
     "Published": "published",
     "WeightsFile": "third_party",
-    "explain": "pickled",
     "fetch": "published",
     "fill": "checkpoint",
     "find_kind": "file_kinds",

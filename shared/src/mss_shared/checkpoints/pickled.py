@@ -15,7 +15,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -141,20 +142,38 @@ STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
 ]
 
 
-def read_pickled_file(path: Path) -> Any:
+def read_pickled_file(path: Path, restricted: ModuleType | None = None) -> Any:
     """The contents of a pickled file: tensors, containers, numbers and texts; executes nothing.
 
     numpy arrays are ``Array``, dtypes ``Dtype``.
+
+    Args:
+        path: of the file.
+        restricted: a pickle module that resolves names to harmless things alone, in place of
+            torch's reader of plain weights.
 
     Raises:
         NotPlain: if it has any other class or function, or is not pickled as torch.save does.
         ValueError: if it is damaged or of another format.
     """
+    plain = restricted is None
     try:
-        with path.open("rb") as file, _stand_ins():
-            return torch.load(file, map_location="cpu", weights_only=True)
+        with _opened(path) as source, _stand_ins():
+            return torch.load(
+                source, map_location="cpu", weights_only=plain, pickle_module=restricted
+            )
     except Exception as error:  # a damaged file may raise whatever its bytes spell
-        raise explain(path, error) from None
+        raise _explain(path, error) from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Path | BinaryIO]:
+    """What ``torch.load`` is given: the path, unless it would take that for safetensors."""
+    if path.suffix != ".safetensors":
+        yield path
+        return
+    with path.open("rb") as file:
+        yield file
 
 
 @contextmanager
@@ -164,7 +183,7 @@ def _stand_ins() -> Iterator[None]:
         yield
 
 
-def explain(path: Path, error: Exception) -> ValueError:
+def _explain(path: Path, error: Exception) -> ValueError:
     """The sentence for what a reader of pickles raised; never the reader's own text."""
     text = str(error)
     start = f"{path} can't be read as plain weights"
