@@ -4,6 +4,7 @@ import pickle
 import random
 import sys
 import types
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from tiny_paper.paper import PAPER
 from tiny_songs import demo_recipe
 
-from mss_shared.checkpoints.pickled import Array, Dtype, NotPlain, read_pickled_file
+from mss_shared.checkpoints.pickled import STAND_INS, Array, Dtype, NotPlain, read_pickled_file
 from mss_shared.checkpoints.third_party import read_weights_file
 from mss_shared.cli import run
 from mss_shared.testing_weights import (
@@ -163,6 +164,53 @@ def test_hostile_files_run_nothing(tmp_path: Path) -> None:
 
 def test_weights_in_many_wrappings_load(tmp_path: Path) -> None:
     check_wrapped_weights(PAPER, demo_recipe().recipe, tmp_path, cases=400)
+
+
+NAMES = [name for _, name in STAND_INS]
+CALLED = (
+    "os.mkdir",
+    "posix.mkdir",
+    "builtins.eval",
+    "builtins.getattr",
+    "pickle.loads",
+    "torch.load",
+)
+REBUILDS = ("_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_parameter_with_state")
+
+
+def drawn_pickle(draw: random.Random, path: Path, depth: int = 0) -> bytes:
+    """An expression of random calls, states and containers over harmful and harmless names."""
+    kind = draw.choice(("call", "call", "new", "build", "dict", "tuple", "plain"))
+    inner = partial(drawn_pickle, draw, path, depth + 1)
+    many = b"(" + b"".join(inner() for _ in range(draw.randrange(4))) + b"t" if depth < 4 else b")"
+    if depth == 4 or kind == "plain":
+        code = pickle.dumps(Trap(os.mkdir, str(path)), 2)
+        texts = (str(path), f"open({str(path)!r}, 'w')", "V8", "O", "f8", "<", "b")
+        written = [pickle.dumps(text, 2)[2:-1] for text in (*texts, 1, None, code)]
+        return b"cnumpy\ndtype\n" if draw.random() < 0.2 else draw.choice(written)
+    torch_names = ("torch._tensor._rebuild_from_type_v2", *(f"torch._utils.{r}" for r in REBUILDS))
+    name = draw.choice(NAMES if draw.random() < 0.6 else (*CALLED, *torch_names))
+    named = "c{}\n{}\n".format(*name.rpartition(".")[::2]).encode()
+    found = {"call": named + many + b"R", "new": named + many + b"\x81", "tuple": many}
+    built = named + many + b"R" + many + b"b"
+    return {**found, "build": built, "dict": b"}" + inner() + inner() + b"s"}[kind]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_drawn_pickles_run_nothing(seed: int, tmp_path: Path) -> None:
+    draw, path = random.Random(seed), tmp_path / "x.pth"
+    header = b"".join(pickle.dumps(part, 2) for part in (0x1950A86A20F9469CFC6C, 1001, {}))
+    refused = 0
+    for _ in range(500):
+        end = b"\x80\x02]q\x00."  # no storages
+        path.write_bytes(header + b"\x80\x02" + drawn_pickle(draw, tmp_path / "hit") + b"." + end)
+        try:
+            read_pickled_file(path)
+        except ValueError as error:
+            refused += 1
+            assert str(error).isprintable()
+        assert not (tmp_path / "hit").exists()
+    assert 200 < refused < 500  # some are read to the end
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
