@@ -167,20 +167,33 @@ def test_weights_in_many_wrappings_load(tmp_path: Path) -> None:
 
 
 NAMES = [name for _, name in STAND_INS]
-CALLED = (
-    "os.mkdir",
-    "posix.mkdir",
-    "builtins.eval",
-    "builtins.getattr",
-    "pickle.loads",
-    "torch.load",
-)
+CALLED = ("os.mkdir", "builtins.eval", "builtins.getattr", "pickle.loads", "torch.load")
 REBUILDS = ("_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_parameter_with_state")
+
+
+def harmful(path: Path) -> list[bytes]:
+    """Expressions without a pickle's first and last instruction, each of which makes a file."""
+    made = (Trap(os.mkdir, str(path)), Trap(eval, f"open({str(path)!r}, 'w').close()"))
+    return [pickle.dumps(trap, 2)[2:-1] for trap in made]
+
+
+def test_what_is_drawn_is_harmful(tmp_path: Path) -> None:
+    hit, harmed = tmp_path / "hit", 0
+    for number, harm in enumerate(harmful(hit)):
+        pickle.loads(b"\x80\x02}(K\x01" + harm + b"u.")
+        assert hit.exists()
+        hit.rename(tmp_path / str(number))
+    for seed in range(100):
+        drawn = drawn_pickle(random.Random(seed), hit)
+        harmed += any(harm in drawn for harm in harmful(hit))
+    assert harmed > 25
 
 
 def drawn_pickle(draw: random.Random, path: Path, depth: int = 0) -> bytes:
     """An expression of random calls, states and containers over harmful and harmless names."""
-    kind = draw.choice(("call", "call", "new", "build", "dict", "tuple", "plain"))
+    kind = draw.choice(("harm", "call", "call", "new", "build", "dict", "tuple", "plain"))
+    if kind == "harm":
+        return draw.choice(harmful(path))
     inner = partial(drawn_pickle, draw, path, depth + 1)
     many = b"(" + b"".join(inner() for _ in range(draw.randrange(4))) + b"t" if depth < 4 else b")"
     if depth == 4 or kind == "plain":
