@@ -14,7 +14,16 @@ from torch import Tensor
 # Sections and first parts of names that hold a moving average of the weights.
 AVERAGES = (
     *("ema_state_dict", "state_dict_ema", "ema_model_state_dict", "model_ema_state_dict"),
-    *("ema_model", "model_ema", "ema", "ema_weights", "params_ema", "ema_params", "ema_net"),
+    *(
+        "ema_model",
+        "model_ema",
+        "ema",
+        "ema_state",
+        "ema_weights",
+        "params_ema",
+        "ema_params",
+        "ema_net",
+    ),
     *("averaged_model", "averaged_state_dict", "swa_model", "swa_state_dict"),
     *("generator_ema", "ema_generator", "g_ema"),
 )
