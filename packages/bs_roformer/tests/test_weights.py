@@ -246,6 +246,18 @@ def test_what_sizes_are_read_from_is_named_if_it_is_missing_or_no_list(key: str,
             lambda s: {"state": {f"module._orig_mod.model.{k}": v for k, v in s.items()}},
             ["unwrapped 'state'", *(f"removed the prefix '{p}.'" for p in COMPILED_IN_TWO)],
         ),
+        (
+            lambda s: {f"model.{k.replace('layers.1', 'layers.1._orig_mod')}": s[k] for k in s},
+            ["removed the prefix 'model.'", "removed '_orig_mod.' inside"],
+        ),
+        (
+            lambda s: {"model": {k: v + 1 for k, v in s.items()}, "ema": s},
+            ["unwrapped 'model'", "took the moving average 'ema.'"],
+        ),
+        (
+            lambda s: {**{f"net.{k}": v for k, v in s.items()}, "loss.window": torch.ones(3)},
+            ["left out 1 tensors of training, under loss", "removed the prefix 'net.'"],
+        ),
     ],
 )
 def test_wrappers_and_prefixes_come_off_and_are_named(wrap: Any, notes: list[str]) -> None:

@@ -1,6 +1,5 @@
 """Each hook of ``PAPER`` does what the package needs: without it one of these fails."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from lasaft.data import ConditionedMixes, PaddedChunks
 from lasaft.paper import PAPER
 from lasaft.recipe import Recipe
 from mss_shared import audio
+from mss_shared.checkpoints import read_pickled_file
 from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.cli import run
 from mss_shared.datasets import open_dataset
@@ -64,6 +64,5 @@ def test_weights_with_the_prefix_of_2020_fit() -> None:
 def test_a_file_that_pickles_more_than_weights_is_read(tmp_path: Path) -> None:
     weights = {"a": torch.ones(2)}
     torch.save({"state_dict": weights, "callbacks": Path("best.ckpt")}, tmp_path / "x.ckpt")
-    default = partial(torch.load, weights_only=True)
-    found = PAPER.read_pickled(tmp_path / "x.ckpt", default)
-    assert torch.equal(found["a"], weights["a"])
+    found = PAPER.read_pickled(tmp_path / "x.ckpt", read_pickled_file)
+    assert torch.equal(found["state_dict"]["a"], weights["a"])

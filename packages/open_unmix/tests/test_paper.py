@@ -1,5 +1,6 @@
 """Each hook of ``PAPER`` does what the package needs: without it one of these fails."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,19 @@ def test_what_the_verb_exports_is_opened_as_a_folder(tmp_path: Path) -> None:
     assert set(found) == {(stem,) for stem in STEMS}
     [bass] = found["bass",].networks()
     assert torch.equal(bass.fc1.weight, model.target_models["bass"].fc1.weight)
+
+
+def test_a_folder_with_compiled_networks_under_other_suffixes_is_opened(tmp_path: Path) -> None:
+    model = PAPER.build_model(DEMO.recipe)
+    state = model.target_models["bass"].state_dict()
+    wrapped = {f"module._orig_mod.{name}": tensor for name, tensor in state.items()}
+    torch.save({"state_dict": wrapped, "epoch": 3}, tmp_path / "bass-0123abcd.PTH")
+    sizes = DEMO.recipe.model
+    transform = {"nfft": sizes.n_fft, "nhop": sizes.n_hop, "sample_rate": sizes.sample_rate}
+    transform["nb_channels"] = sizes.nb_channels
+    (tmp_path / "separator.json").write_text(json.dumps(transform), encoding="utf-8")
+    [checkpoint] = load_checkpoints(PAPER, str(tmp_path))
+    [bass] = checkpoint.model.networks()
+    assert checkpoint.model.stems == ("bass",)
+    assert all(torch.equal(bass.state_dict()[name], state[name]) for name in state)
+    assert "removed the prefix '_orig_mod.' from every key" in checkpoint.notes

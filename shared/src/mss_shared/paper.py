@@ -251,7 +251,7 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
 
         Args:
             path: of the file.
-            default: the default reader, ``torch.load`` with ``weights_only=True``.
+            default: the default reader, ``checkpoints.read_pickled_file``.
 
         Raises:
             ValueError: if it can't be read without executing code.

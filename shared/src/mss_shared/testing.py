@@ -19,6 +19,7 @@ import torch
 
 from mss_shared import audio
 from mss_shared.checkpoints.checkpoint import load_checkpoint
+from mss_shared.checkpoints.third_party import read_weights_file
 from mss_shared.datasets import open_dataset
 from mss_shared.evaluation.evaluate import evaluate, model_estimator
 from mss_shared.leaf_sources import LEAF_SOURCES as SOURCES
@@ -27,6 +28,7 @@ from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe, load_recipe, shipped_recipes, to_yaml
 from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
 from mss_shared.separation.overlap_add import separate
+from mss_shared.testing_weights import check_nothing_runs, check_wrapped_weights
 
 ODD_SAMPLES = (1, 1_023, 30_011)
 
@@ -42,8 +44,9 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
     ``<package>/paper.py`` has ``PAPER``; recipes parse and one is the demo; every value names its
     source; models keep inputs of any length at that length; gradients reach every trainable
     parameter; a short fit reads every field of its recipe, and a second one with the same seed
-    writes the same bytes; the weights load again and are scored; ``--help`` of every verb works
-    without importing torch.
+    writes the same bytes; the weights load again and are scored; weights in the wrappings of other
+    people's programs load, and hostile files run nothing; ``--help`` of every verb works without
+    importing torch.
     """
     assert import_module(f"{paper.name}.paper").PAPER is paper
     recipes = check_recipes(paper)
@@ -51,6 +54,8 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
     check_interface(paper, demo.recipe)
     check_gradients(paper, demo.recipe)
     check_short_fits(paper, demo, folder, variants)
+    check_wrapped_weights(paper, demo.recipe, folder)
+    check_nothing_runs(lambda path: read_weights_file(path, paper.read_pickled), folder)
     check_help(paper)
 
 

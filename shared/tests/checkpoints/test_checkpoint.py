@@ -125,7 +125,10 @@ def test_another_papers_file_is_refused_by_its_name(tmp_path: Path) -> None:
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no checkpoint .*nope"):
         load_checkpoint(PAPER, str(tmp_path / "nope"))
-    for name, message in (("x.bin", "is not a checkpoint"), ("x.safetensors", "not a safetensors")):
+    for name, message in (
+        ("x.bin", "is not a checkpoint"),
+        ("x.safetensors", "begins with 'garbage'"),
+    ):
         (tmp_path / name).write_bytes(b"garbage")
         with pytest.raises(ValueError, match=message):
             load_checkpoint(PAPER, str(tmp_path / name), "demo")

@@ -31,7 +31,6 @@ FOREIGN = {
     ),
     r"\.lora_[AB]$": "a low-rank adapter that was not merged into its network",
 }
-COMPILED = "_orig_mod."  # torch.compile prefixes every key with it
 MEL_SETTINGS = [
     (sample_rate, n_fft)
     for n_fft in (2048, 4096, 1024, 8192, 512, 256)
@@ -60,7 +59,7 @@ def read_weights(path: Path) -> Recognised:
     """Recognise the network of a weights file; nothing in the file is executed.
 
     Args:
-        path: ``.safetensors``, or a file that ``torch.load`` reads with ``weights_only=True``.
+        path: safetensors, or pickled by PyTorch.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -96,7 +95,7 @@ def recognise(contents: Any) -> Recognised:
         ValueError: if these are not weights of these networks, or those of another variant.
     """
     bare, notes = unwrap(contents)
-    state, stripped = _strip(bare)
+    state, stripped = strip_prefixes(bare)
     notes += stripped
     for pattern, what in FOREIGN.items():
         foreign = [key for key in state if re.search(pattern, key)]
@@ -154,16 +153,6 @@ def load_network(
     except ValueError as error:  # sizes agree, so the file itself may be broken
         raise ValueError(f"{error}, or the file is damaged") from None
     return filled
-
-
-def _strip(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Remove the prefixes that all keys share, including that of torch.compile."""
-    state, notes = strip_prefixes(state)
-    while state and all(key.startswith(COMPILED) for key in state):
-        bare = {key.removeprefix(COMPILED): tensor for key, tensor in state.items()}
-        state, more = strip_prefixes(bare)
-        notes += [f"removed the prefix {COMPILED!r} from every key", *more]
-    return state, notes
 
 
 def _rows(state: Mapping[str, Tensor], key: str) -> int:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import pickle
 import types
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch._utils import _rebuild_parameter, _rebuild_tensor_v2
+
+from mss_shared.checkpoints import NotPlain, read_pickled_file, unwrap
 
 PLAIN = (int, float, str, bool, type(None))
 
@@ -69,30 +70,20 @@ def read_lightning(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         ValueError: if the file can't be read or holds no state dict.
     """
-    contents = _load(path)
-    state = contents.get("state_dict") if isinstance(contents, Mapping) else None
-    state = contents if state is None else state
-    tensors = isinstance(state, Mapping) and [isinstance(v, Tensor) for v in state.values()]
-    if not tensors or not all(tensors):
-        raise ValueError(f"{path} holds no state dict: give a Lightning checkpoint or a state dict")
-    hyper = contents.get("hyper_parameters") if state is not contents else None
+    contents = read_any_age(path, read_pickled_file)
+    state, _ = unwrap(contents, str(path))
+    hyper = contents.get("hyper_parameters") if isinstance(contents, dict) else None
     hyper = hyper if isinstance(hyper, Mapping) else {}
-    return dict(state), {k: v for k, v in hyper.items() if isinstance(v, PLAIN)}
+    return state, {k: v for k, v in hyper.items() if isinstance(v, PLAIN)}
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The state dict of a checkpoint; raises ValueError as ``read_lightning`` does."""
-    return read_lightning(path)[0]
+def read_any_age(path: Path, default: Callable[[Path], Any]) -> Any:
+    """What the default reader reads, and of files with classes what is not theirs.
 
-
-def _load(path: Path) -> Any:
+    Raises:
+        ValueError: if the file can't be read.
+    """
     try:
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError:
-            return torch.load(path, map_location="cpu", pickle_module=PICKLE, weights_only=False)
-    except Exception as error:  # a damaged file can raise any of them
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"{path} can't be read as plain weights ({reason}): save its state dict alone"
-        ) from None
+        return default(path)
+    except NotPlain:
+        return read_pickled_file(path, PICKLE)

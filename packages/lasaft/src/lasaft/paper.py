@@ -69,10 +69,10 @@ class LaSAFTPaper(Paper[Recipe, "Separator"]):
 
     @override
     def read_pickled(self, path: Path, default: Callable[[Path], Any]) -> Any:
-        """The weights in a Lightning checkpoint of any age."""
-        from lasaft.lightning_file import read_state
+        """The contents of a Lightning checkpoint of any age."""
+        from lasaft.lightning_file import read_any_age
 
-        return read_state(path)
+        return read_any_age(path, default)
 
 
 PAPER = LaSAFTPaper()

@@ -14,7 +14,13 @@ from lasaft.lightning_file import read_lightning
 from lasaft.model import Separator
 from lasaft.recipe import Recipe
 from lasaft.variants import STEMS, SYNONYMS, read_arguments
-from mss_shared.checkpoints import fill, read_header, read_weights_file, strip_prefixes
+from mss_shared.checkpoints import (
+    fill,
+    find_kind,
+    read_header,
+    read_weights_file,
+    strip_prefixes,
+)
 from mss_shared.recipe import recipe_from_text
 
 OLD_PREFIX, PREFIX = "conditional_spec2spec.", "spec2spec."  # until 28 January 2021, and since
@@ -94,10 +100,10 @@ def read_weights(path: str | Path, **arguments: Any) -> Separator:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], Recipe | None]:
     """Weights, hyper-parameters, and the recipe if the file is from one of our runs."""
-    if path.suffix == ".safetensors":
+    if find_kind(path) == "safetensors":
         file = read_weights_file(path)
         if "recipe" not in file.header:
-            return file.state, {}, None
+            return strip_prefixes(file.state)[0], {}, None
         header = read_header("lasaft", path, file)
         return file.state, {}, recipe_from_text(Recipe, header.recipe, header.recipe_name)
     state, hyper = read_lightning(path)

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mss_shared.checkpoints import fill, read_weights_file
+from mss_shared.checkpoints import fill, read_weights_file, strip_prefixes
 from mss_shared.interfaces import Checkpoint
 from mss_shared.names import name_like
 from mss_shared.recipe import find_recipe, load_recipe
@@ -69,7 +69,11 @@ def open_folder(folder: Path, recipe_name: str | None) -> list[Checkpoint]:
         FileNotFoundError: if weights or separator.json are missing.
         ValueError: if separator.json lacks a key, or a weights file is not a network's.
     """
-    files = {DIGEST.sub("", path.stem): path for path in sorted(folder.glob("*.pth"))}
+    files = {
+        DIGEST.sub("", path.stem): path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() == ".pth"
+    }
     if not files or not (folder / "separator.json").is_file():
         raise FileNotFoundError(
             f"{folder} holds {len(files)} .pth files and "
@@ -83,12 +87,14 @@ def open_folder(folder: Path, recipe_name: str | None) -> list[Checkpoint]:
 
 def _open_network(path: Path, target: str, transform: dict[str, Any], base: Recipe) -> Checkpoint:
     """One weights file as a checkpoint, with a recipe of its sizes."""
-    state = read_weights_file(path).state
+    file = read_weights_file(path)
+    state, stripped = strip_prefixes(file.state)
     config = read_sizes(state, path, target, transform)
     model = build_separator(**config.__dict__)
     state, notes = adapt(state, model, path.name)
     recipe = replace(base, reproduces=None, model=config)
     name = name_like(path.parent.resolve().name, "folder")
+    notes = [*file.notes, *stripped, *notes]
     return Checkpoint(fill(model, state, path), recipe, name, None, None, None, tuple(notes))
 
 

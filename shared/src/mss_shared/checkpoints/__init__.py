@@ -16,23 +16,24 @@ if TYPE_CHECKING:
         read_header,
         save_model,
     )
+    from mss_shared.checkpoints.file_kinds import find_kind
+    from mss_shared.checkpoints.pickled import NotPlain, read_pickled_file
     from mss_shared.checkpoints.published import Published, fetch, find_published
-    from mss_shared.checkpoints.third_party import (
-        WeightsFile,
-        read_weights_file,
-        strip_prefixes,
-        unwrap,
-    )
+    from mss_shared.checkpoints.third_party import WeightsFile, read_weights_file, unwrap
+    from mss_shared.checkpoints.weight_names import strip_prefixes
 
 __all__ = [
+    "NotPlain",
     "Published",
     "WeightsFile",
     "fetch",
     "fill",
+    "find_kind",
     "find_published",
     "load_checkpoint",
     "load_checkpoints",
     "read_header",
+    "read_pickled_file",
     "read_weights_file",
     "save_model",
     "strip_prefixes",
@@ -40,17 +41,20 @@ __all__ = [
 ]
 
 _MODULES = {
+    "NotPlain": "pickled",
     "Published": "published",
     "WeightsFile": "third_party",
     "fetch": "published",
     "fill": "checkpoint",
+    "find_kind": "file_kinds",
     "find_published": "published",
     "load_checkpoint": "checkpoint",
     "load_checkpoints": "checkpoint",
     "read_header": "checkpoint",
+    "read_pickled_file": "pickled",
     "read_weights_file": "third_party",
     "save_model": "checkpoint",
-    "strip_prefixes": "third_party",
+    "strip_prefixes": "weight_names",
     "unwrap": "third_party",
 }
 

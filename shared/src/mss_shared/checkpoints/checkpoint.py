@@ -24,8 +24,8 @@ from mss_shared.checkpoints.third_party import (
     PICKLED,
     WeightsFile,
     read_weights_file,
-    strip_prefixes,
 )
+from mss_shared.checkpoints.weight_names import strip_prefixes
 from mss_shared.interfaces import Checkpoint
 from mss_shared.names import check_file_name, is_name, name_like, shorten
 from mss_shared.paper import AnyPaper
@@ -316,7 +316,7 @@ def from_recipe(paper: AnyPaper, path: Path, weights: WeightsFile, name: str) ->
     loaded = load_recipe(paper.recipe_type, find_recipe(paper.name, name))
     model = paper.build_model(loaded.recipe)
     state, notes = adapt_weights(paper, path, weights, model)
-    notes.insert(0, f"{path}: {len(weights.state)} tensors, read as recipe {loaded.name}")
+    notes.insert(0, f"{path}: {len(state)} tensors, read as recipe {loaded.name}")
     return Checkpoint(
         fill(model, state, path), loaded.recipe, loaded.name, None, None, None, tuple(notes)
     )
@@ -353,6 +353,12 @@ def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:
         raise ValueError(
             f"{path} has {shapes[0]} of shape {theirs}, the recipe's model {ours}: it belongs to "
             f"another recipe"
+        )
+    unreal = [key for key in wanted if state[key].is_complex() and not wanted[key].is_complex()]
+    if unreal:
+        raise ValueError(
+            f"{path} has complex numbers in {unreal[0]}, the recipe's model real ones: it belongs "
+            f"to another model"
         )
     model.load_state_dict(state, strict=True)
     return model.eval()

@@ -29,6 +29,7 @@ from mss_shared.checkpoints.published import (
 )
 from mss_shared.checkpoints.third_party import WeightsFile, read_weights_file
 from mss_shared.interfaces import Checkpoint
+from mss_shared.names import is_name, shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import load_recipe, shipped_recipes, to_yaml
 
@@ -58,10 +59,9 @@ def import_weights(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     path: Path = arguments.file.expanduser()
     weights = read_weights_file(path, paper.read_pickled)
     if "recipe" in weights.header:
-        raise ValueError(
-            f"{path} already contains its recipe, {weights.header.get('paper')} "
-            f"{weights.header.get('recipe_name')}: separate with it as it is"
-        )
+        named = [weights.header.get(key) for key in ("paper", "recipe_name")]
+        recipe = " ".join(str(name) if is_name(name) else shorten(name) for name in named)
+        raise ValueError(f"{path} already contains its recipe, {recipe}: separate with it as it is")
     out = arguments.out or path.with_suffix(".safetensors")
     if out.suffix != ".safetensors" or out.resolve() == path.resolve():
         raise ValueError(
