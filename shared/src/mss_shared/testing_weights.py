@@ -36,7 +36,7 @@ AVERAGED = ("ema", "ema_state_dict", "state_dict_ema", "model_ema", "params_ema"
 State = dict[str, Tensor]
 
 
-def check_wrapped_weights(paper: AnyPaper, recipe: Any, folder: Path, cases: int = 30) -> None:
+def check_wrapped_weights(paper: AnyPaper, recipe: Any, folder: Path, cases: int = 8) -> None:
     """Weights saved as other people's programs do load bit for bit, by any order of wrappers.
 
     Args:
