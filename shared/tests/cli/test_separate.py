@@ -147,6 +147,26 @@ def test_quiet_prints_errors_alone(weights: Path, album: Path, tmp_path: Path, c
     assert "there is no file nope.wav" in refused(capsys, "nope.wav", *words)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+@pytest.mark.parametrize("container", ["same", "flac", "mp3", "mp4"])
+@pytest.mark.parametrize("flag", ["--quiet", "--json"])
+def test_a_name_that_is_not_text_goes_through(
+    flag: str, container: str, weights: Path, album: Path, capfd: Any
+) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    (album / "a.wav").rename(album / f"{name}.wav")
+    out = album.parent / os.fsdecode(b"st\xe9ms")
+    words = (album / f"{name}.wav", "--checkpoint", weights, "--out", out, "--format", container)
+    separate(*words, flag)
+    said = capfd.readouterr().out
+    assert len(files(out)) == (2 if container == "mp4" else 3)
+    if flag == "--json":
+        assert said.isascii() and json.loads(said)["song"] == name
+    separate(*words, "--json")
+    assert json.loads(capfd.readouterr().out)["state"] == "skipped"
+    assert "caf\\udce9.wav lasts 1.0 s" in refused(capfd, *words, "--start", "9")
+
+
 def test_lists_come_from_a_file_or_from_stdin(
     weights: Path, album: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 
 from mss_shared.atomic import PART, replacing
+from mss_shared.audio.file_part import native_name
 from mss_shared.audio.pyav_reader import import_av
 from mss_shared.audio.stem_mp4 import STEMS, add_stem_box
 
@@ -29,7 +30,8 @@ def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART
     _, *stems = parts
     try:
         with replacing(target, suffix=".mp4", prefix=prefix) as part:
-            with av.open(part, "w", format="mp4") as container:
+            # As a file: PyAV encodes names strictly.
+            with part.open("wb") as file, av.open(file, "w", format="mp4") as container:
                 _encode(av, container, parts)
             if len(stems) == STEMS:
                 add_stem_box(part, stems)
@@ -39,7 +41,7 @@ def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART
 
 def _encode(av: Any, container: Any, parts: Mapping[str, Path]) -> None:
     """Encode all streams in turn, a second at a time, so that the muxer buffers little."""
-    files = [soundfile.SoundFile(path) for path in parts.values()]
+    files = [soundfile.SoundFile(native_name(path)) for path in parts.values()]
     try:
         streams = []
         for name, file in zip(parts, files, strict=True):

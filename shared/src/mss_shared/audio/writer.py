@@ -10,6 +10,7 @@ import soundfile
 
 from mss_shared.atomic import PART, make_part
 from mss_shared.audio.channel_layout import set_mask
+from mss_shared.audio.file_part import native_name
 from mss_shared.audio.formats import Format, encode
 from mss_shared.audio.peak_chunk import remove_time
 from mss_shared.audio.sound import Exact
@@ -97,7 +98,7 @@ class SoundWriter:
             OSError: if it is shorter than what was written, which libsndfile does not report.
         """
         self._close()
-        with soundfile.SoundFile(self.part) as file:
+        with soundfile.SoundFile(native_name(self.part)) as file:
             frames = file.frames
         if self.form.container != "MP3" and frames != self.samples:
             raise OSError(
@@ -141,9 +142,8 @@ class SoundWriter:
         if container == "MP3":  # the highest constant bit rate
             options = {"bitrate_mode": "CONSTANT", "compression_level": 0.0}
         try:
-            return soundfile.SoundFile(
-                self.part, "w", self.rate, self.channels, subtype, format=container, **options
-            )
+            name, shape = native_name(self.part), (self.rate, self.channels)
+            return soundfile.SoundFile(name, "w", *shape, subtype, format=container, **options)
         except soundfile.LibsndfileError as error:
             self.part.unlink(missing_ok=True)
             raise ValueError(
@@ -154,7 +154,7 @@ class SoundWriter:
 
 def read_back(path: Path) -> Iterator[Exact]:
     """The (channel, sample) blocks of a closed file, exactly as they were written."""
-    with soundfile.SoundFile(path) as file:
+    with soundfile.SoundFile(native_name(path)) as file:
         while len(values := file.read(BLOCK_SAMPLES, dtype="float64", always_2d=True)):
             yield values.T
 

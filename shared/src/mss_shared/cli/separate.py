@@ -218,17 +218,23 @@ def _check_pattern(songs: Sequence[SongFile], delivery: Delivery) -> None:
 
 @contextlib.contextmanager
 def _output(arguments: argparse.Namespace) -> Iterator[TextIO]:
-    """Where results go: ``--json`` keeps stdout for them, ``--quiet`` silences everything else."""
-    with console.json_alone(arguments.json) as results, contextlib.ExitStack() as stack:
+    """Where results go: ``--json`` keeps stdout for them, ``--quiet`` silences everything else.
+
+    Songs are separated even if stdout can't be written.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(console.work_before_output())
+        results = stack.enter_context(console.json_alone(arguments.json))
         if arguments.quiet:
-            devnull = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            null = open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")
+            devnull = stack.enter_context(null)
             stack.enter_context(contextlib.redirect_stdout(devnull))
         yield results
 
 
 def _report(record: Record, arguments: argparse.Namespace, results: TextIO) -> None:
     if arguments.json:
-        print(json.dumps(record, ensure_ascii=False), file=results, flush=True)
+        print(json.dumps(record), file=results, flush=True)  # ASCII, which every locale writes
         return
     console.say(f"{record['song']}: {_describe(record, arguments.out)}")
     if record["state"] == "done":
