@@ -24,11 +24,11 @@ _SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 class SoundWriter:
     """A file that grows under a temporary name beside its target.
 
-    Call ``write`` and ``change_format`` as needed, then ``close``, ``finish_header`` and
-    ``publish``. ``discard`` is allowed at any time, even after ``publish``.
+    Call ``write`` and ``change_format`` as needed, then ``close`` and ``finish_header``, and rename
+    ``part`` to ``target``. ``discard`` is allowed at any time, even after that.
 
     Attributes:
-        part: the unfinished file, which ``publish`` renames to ``target``.
+        part: the unfinished file, beside ``target``.
         form: the format being written.
     """
 
@@ -111,10 +111,6 @@ class SoundWriter:
         remove_time(self.part)
         if self.channels > 2:
             set_mask(self.part, mask)
-
-    def publish(self) -> None:
-        """Rename the finished file to ``target``."""
-        os.replace(self.part, self.target)
 
     def discard(self) -> None:
         """Close the unfinished file, and delete it if it still exists."""

@@ -20,8 +20,9 @@ from mss_shared.cli import loading
 from mss_shared.cli.separate_flags import check_sums, read_sums
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe_sections import InferenceConfig
-from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs, read_list
-from mss_shared.separation.batch.manifest import Manifest, Record
+from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs
+from mss_shared.separation.batch.lists import read_listed
+from mss_shared.separation.batch.manifest import Record
 from mss_shared.separation.batch.run import run_batch
 from mss_shared.separation.device import BackOff, OutOfMemory, deterministic, pick_device
 from mss_shared.separation.output.options import Delivery, Guard, Separated
@@ -38,7 +39,7 @@ def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     with _output(arguments) as results:
         inputs = _read_inputs(arguments)
         delivery, passes = read_delivery(arguments), read_passes(arguments)
-        songs = find_songs(inputs, arguments.out, Manifest(arguments.out).written())
+        songs = find_songs(inputs, arguments.out)
         _check_pattern(songs, delivery)
         if not any(song.path.exists() for song in songs):  # before weights are downloaded
             raise FileNotFoundError(f"there is no file {songs[0].path}: check the path")
@@ -186,17 +187,13 @@ def describe(
 
 
 def _read_inputs(arguments: argparse.Namespace) -> list[str]:
-    """The inputs from the command line, from stdin and from ``--list``."""
+    """The inputs from the command line, from stdin and from lists."""
     words: list[str] = []
     for word in arguments.inputs:
-        words += read_list(sys.stdin) if word == "-" else [word]
-    if arguments.list == "-":
-        words += read_list(sys.stdin)
-    elif arguments.list is not None:
-        path = expanded(Path(arguments.list))
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no list {path}: check --list")
-        words += read_list(path.read_text(encoding="utf-8").splitlines())
+        words += read_listed("-") if word == "-" else [word]
+    for name, ends_with_nul in ((arguments.list, False), (arguments.list0, True)):
+        if name is not None:
+            words += read_listed(str(expanded(Path(name))), ends_with_nul=ends_with_nul)
     if not words:
         raise ValueError("no inputs: name audio files or folders before the flags")
     return words

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mss_shared.atomic import PART
-from mss_shared.audio.formats import SPOOL, Format
+from mss_shared.audio.formats import SPOOL, Format, sound_name
 from mss_shared.audio.streams import (
     BLOCK_SAMPLES,
     Sliding,
@@ -39,6 +39,7 @@ from mss_shared.separation.output.exact_sums import (
 from mss_shared.separation.output.options import Delivery, Guard, Separated
 from mss_shared.separation.output.plan import FilePlan, plan_files
 from mss_shared.separation.output.stem_files import StemFiles, null_depth
+from mss_shared.separation.output.targets import check_targets
 from mss_shared.separation.overlap_add import separate_blocks
 from mss_shared.separation.separator import Separator, get_device, interchangeable
 from mss_shared.separation.writer_thread import alongside
@@ -101,7 +102,8 @@ def separate_file(
     """
     path, out = Path(path), Path(out)
     with open_song(path, part_seconds) as song:
-        plan = plan_files(song, model, delivery, out, path.stem.removesuffix(".stem"))
+        plan = plan_files(song, model, delivery, out, sound_name(path))
+        check_targets(plan.paths.values())
         if guard is not None:
             guard.check(plan.paths)
         notes = [*song.notes, *plan.notes, *_notes(song, model)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mss_shared.atomic import PART
+from mss_shared.atomic import PART, replace_all
 from mss_shared.audio.formats import Format
 from mss_shared.audio.sound import Exact
 from mss_shared.audio.writer import SoundWriter, read_back
@@ -73,9 +73,7 @@ class StemFiles:
             file.close()
 
     def publish(self, mask: int = 0) -> None:
-        """Finish the headers of all closed files, then rename them to their targets.
-
-        Nothing is renamed unless every file is complete.
+        """Finish the headers of all closed files, then rename them to their targets: all or none.
 
         Args:
             mask: which loudspeaker each channel is for, as in ``channel_layout``.
@@ -85,8 +83,7 @@ class StemFiles:
         """
         for file in self.files:
             file.finish_header(mask)
-        for file in self.files:
-            file.publish()
+        replace_all([(file.part, file.target) for file in self.files], prefix=self.prefix)
 
     def discard(self) -> None:
         """Remove unpublished files, and the folders created for them."""
