@@ -13,15 +13,19 @@ from mss_shared.atomic import PART, replacing
 from mss_shared.audio.file_part import native_name
 from mss_shared.audio.pyav_reader import import_av
 from mss_shared.audio.stem_mp4 import STEMS, add_stem_box
+from mss_shared.audio.tags import Tags
 
 _BITS_PER_SECOND = 256_000
 
 
-def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART) -> None:
+def write_streams(
+    target: Path, parts: Mapping[str, Path], *, prefix: str = PART, tags: Tags | None = None
+) -> None:
     """Write an mp4 with one AAC stream per sound file; it appears complete or not at all.
 
     Each stream has its name in ``parts`` as title. With five streams, the mp4 also gets the box
-    that makes it a stem file. The name of the unfinished file begins with ``prefix``.
+    that makes it a stem file. The name of the unfinished file begins with ``prefix``; ``tags`` are
+    those of the mixture.
 
     Raises:
         ImportError: if PyAV is not installed.
@@ -32,6 +36,8 @@ def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART
         with replacing(target, suffix=".mp4", prefix=prefix) as part:
             # As a file: PyAV encodes names strictly.
             with part.open("wb") as file, av.open(file, "w", format="mp4") as container:
+                if tags is not None:
+                    container.metadata.update(tags.texts())
                 _encode(av, container, parts)
             if len(stems) == STEMS:
                 add_stem_box(part, stems)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from mss_shared.audio.formats import Format, encode
 from mss_shared.audio.peak_chunk import remove_time
 from mss_shared.audio.sound import Exact
 from mss_shared.audio.streams import BLOCK_SAMPLES
+from mss_shared.audio.tags import Tags, add_id3, add_time_reference, set_texts
 
 # RIFF has 32-bit sizes; larger files use RF64, the same format with 64-bit sizes.
 _RIFF_BYTES = 2**32 - 2**20
@@ -40,6 +40,7 @@ class SoundWriter:
         channels: int,
         samples: int,
         prefix: str = PART,
+        tags: Tags | None = None,
     ) -> None:
         """Create the file.
 
@@ -50,6 +51,7 @@ class SoundWriter:
             channels: the channel count.
             samples: how many will be written, per channel.
             prefix: of the temporary name.
+            tags: of the sound.
 
         Raises:
             ValueError: if the format does not support the channels or the rate.
@@ -61,6 +63,7 @@ class SoundWriter:
         self.rate = rate
         self.channels = channels
         self.samples = samples
+        self.tags = Tags() if tags is None else tags
         self.written = 0
         self.part = self._make_part(form)
         self.file = self._open()
@@ -107,10 +110,14 @@ class SoundWriter:
             )
 
     def finish_header(self, mask: int = 0) -> None:
-        """Set the channel mask of the closed file, and clear its timestamp."""
+        """Complete the closed file: channel mask, no timestamp, and tags not written so far."""
         remove_time(self.part)
         if self.channels > 2:
             set_mask(self.part, mask)
+        if self.tags.time_reference is not None:
+            add_time_reference(self.part, self.tags.time_reference)
+        if self.form.container == "MP3":
+            add_id3(self.part, self.tags)
 
     def discard(self) -> None:
         """Close the unfinished file, and delete it if it still exists."""
@@ -139,13 +146,16 @@ class SoundWriter:
             options = {"bitrate_mode": "CONSTANT", "compression_level": 0.0}
         try:
             name, shape = native_name(self.part), (self.rate, self.channels)
-            return soundfile.SoundFile(name, "w", *shape, subtype, format=container, **options)
+            file = soundfile.SoundFile(name, "w", *shape, subtype, format=container, **options)
         except soundfile.LibsndfileError as error:
             self.part.unlink(missing_ok=True)
             raise ValueError(
                 f"{container.lower()} can't hold {self.channels} channels at {self.rate} Hz "
                 f"({error.error_string.rstrip('.')}): write wav"
             ) from None
+        if container != "MP3":
+            set_texts(file, self.tags)
+        return file
 
 
 def read_back(path: Path) -> Iterator[Exact]:

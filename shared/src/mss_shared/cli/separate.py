@@ -30,7 +30,7 @@ from mss_shared.separation.passes import MIRRORS, Passes
 from mss_shared.separation.separate import LONGEST_SECONDS, separate_file
 
 LEAST_SECONDS = 1.0  # of a chunk, when memory is too small for longer ones
-FORMAT = 1  # of the settings in a manifest: raised when equal settings write different files
+FORMAT = 2  # of the settings in a manifest: raised when equal settings write different files
 
 
 def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:

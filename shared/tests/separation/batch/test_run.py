@@ -398,3 +398,28 @@ def test_the_manifest_sees_what_other_processes_add(out: Path) -> None:
     assert mine.find("x") == record and mine.written() == [out / "x" / "a.wav"]
     mine.add({**record, "settings": "t"})
     assert (theirs.find("x") or {})["settings"] == "t"
+
+
+def test_a_line_that_a_full_disk_cuts_is_an_error(
+    songs: list[SongFile], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    run_batch(songs[:1], out, SETTINGS, Writer(out))
+    monkeypatch.setattr(os, "write", lambda handle, content: write(handle, content[:9]))
+    with pytest.raises(OSError, match="No space left"):
+        Manifest(out).add({"song": "two"})
+    monkeypatch.undo()
+    assert states(run_batch(songs, out, SETTINGS, Writer(out))) == ["skipped", "done"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no modes there")
+@pytest.mark.parametrize("mask", [0o002, 0o077])
+def test_the_manifest_has_the_mode_of_any_new_file(
+    mask: int, songs: list[SongFile], out: Path
+) -> None:
+    before = os.umask(mask)
+    try:
+        run_batch(songs, out, SETTINGS, Writer(out))
+    finally:
+        os.umask(before)
+    assert (out / MANIFEST).stat().st_mode & 0o777 == 0o666 & ~mask

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mss_shared.audio.formats import SOUND_SUFFIXES, sound_name
-from mss_shared.separation.batch.manifest import Manifest
+from mss_shared.separation.batch.manifest import MANIFEST, Manifest
 from mss_shared.separation.batch.same_names import find_key
 
 
@@ -108,8 +108,9 @@ def _expand(word: str, out: Path, earlier: _EarlierStems) -> Iterator[SongFile]:
         found, base = [each for each in _walk(path) if not _is_inside(each.path, path, out)], path
         missing = f"there is no sound file under {path}: check the folder"
     elif glob.has_magic(word) and not path.exists():
-        matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
-        found, base = [SongFile(each) for each in matches if each.is_file()], _fixed_part(path)
+        files = [each for each in sorted(_matches(path)) if each.is_file()]
+        found = [SongFile(each) for each in files if each.name != MANIFEST]
+        base = _fixed_part(path)
         missing = f"no file matches {word}: check the pattern"
     else:
         yield SongFile(path)
@@ -156,12 +157,24 @@ def _fixed_part(pattern: Path) -> Path:
 
 
 def _walk(folder: Path) -> Iterator[SongFile]:
-    """Sound files below a folder, sorted by name, without hidden ones.
+    """Sound files below a folder, sorted by name, without hidden ones."""
+    failures: list[OSError] = []
+    for parent, files in _folders(folder, failures):
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in SOUND_SUFFIXES:
+                yield SongFile(parent / name)
+    for failure in failures:
+        path = Path(failure.filename)
+        refusal = f"{path} can't be searched ({failure.strerror}): check its permissions"
+        yield SongFile(path, refusal=refusal)
+
+
+def _folders(folder: Path, failures: list[OSError]) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and all below it that are not hidden, each once, with the sorted names of its files.
 
     Folders that are links come last, so that a song has its real path if that is below the folder.
     """
     waiting, seen = [folder], set[tuple[int, int]]()
-    failures: list[OSError] = []
     while waiting:
         for parent, folders, files in os.walk(waiting.pop(0), onerror=failures.append):
             status = os.stat(parent)
@@ -172,14 +185,21 @@ def _walk(folder: Path) -> Iterator[SongFile]:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             paths = [Path(parent, name) for name in folders]
             waiting += [path for path in paths if path.is_symlink()]
-            for name in sorted(files):
-                if not name.startswith(".") and Path(name).suffix.lower() in SOUND_SUFFIXES:
-                    yield SongFile(Path(parent, name))
-    for failure in failures:
-        refusal = (
-            f"{failure.filename} can't be searched ({failure.strerror}): check its permissions"
-        )
-        yield SongFile(Path(failure.filename), refusal=refusal)
+            yield Path(parent), sorted(files)
+
+
+def _matches(pattern: Path) -> set[Path]:
+    """What a pattern matches; ** stands for any folders, as in ``glob``, but without loops."""
+    parts = pattern.parts
+    if "**" not in parts:
+        return {*map(Path, glob.glob(str(pattern)))}
+    first = parts.index("**")
+    rest = parts[first + 1 :] or ("*",)
+    found: set[Path] = set()
+    for start in glob.glob(str(Path(*parts[:first]))):
+        for folder, _ in _folders(Path(start), []):
+            found |= _matches(Path(glob.escape(str(folder)), *rest))
+    return found
 
 
 def _is_inside(file: Path, folder: Path, out: Path) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from mss_shared.atomic import PART, replace_all
 from mss_shared.audio.formats import Format
 from mss_shared.audio.sound import Exact
+from mss_shared.audio.tags import Tags
 from mss_shared.audio.writer import SoundWriter, read_back
 
 
@@ -34,16 +35,18 @@ class StemFiles:
         channels: int,
         samples: int,
         prefix: str = PART,
+        tags: Sequence[Tags] = (),
     ) -> None:
+        """Create them, with ``tags`` for each if there are any."""
         self.prefix = prefix
         self.files: list[SoundWriter] = []
         self.new_folders: list[Path] = []
         self.peak = 0.0
         self.form = form
         try:
-            for target in targets:
+            for target, each in zip(targets, tags or [Tags()] * len(targets), strict=True):
                 self.new_folders = missing_folders(target.parent) + self.new_folders
-                self.files.append(SoundWriter(target, form, rate, channels, samples, prefix))
+                self.files.append(SoundWriter(target, form, rate, channels, samples, prefix, each))
         except BaseException:
             self.discard()
             raise
