@@ -225,6 +225,13 @@ def test_a_name_with_a_tilde_is_a_file_before_it_is_a_home(
     assert expanded(Path("~/x")) == tmp_path / "home" / "x"
 
 
+def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # of an id without an entry
+    with pytest.raises(ValueError, match="~/x can't be found, HOME is not set and the user is unk"):
+        expanded(Path("~/x"))
+    assert expanded(Path("~x")) == Path("~x")
+
+
 def test_what_holds_nothing_is_refused(album: Path) -> None:
     (album / "empty").mkdir()
     with pytest.raises(ValueError, match="no sound file under .*empty: check the folder"):

@@ -95,10 +95,19 @@ class _EarlierStems:
 
 
 def expanded(path: Path) -> Path:
-    """A path with a leading ~ or ~user expanded; unchanged if there is no such user."""
+    """A path with a leading ~ or ~user expanded; unchanged if there is no such user.
+
+    Raises:
+        ValueError: for ~ if the user has no home folder.
+    """
     try:
         return path.expanduser()
     except RuntimeError:
+        if path.parts[0] == "~":
+            raise ValueError(
+                f"{path} can't be found, HOME is not set and the user is unknown: set HOME, or "
+                f"write the path in full"
+            ) from None
         return path
 
 
