@@ -105,7 +105,7 @@ def separate_file(
     path, out = Path(path), Path(out)
     with open_song(path, part_seconds) as song:
         plan = plan_files(song, model, delivery, out, sound_name(path))
-        check_targets(plan.paths.values())
+        check_targets(dict.fromkeys(plan.paths.values()))
         if guard is not None:
             guard.check(plan.paths)
         notes = [*song.notes, *plan.notes, *_notes(song, model)]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mss_shared.separation.batch import same_names
 from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs
 from mss_shared.separation.batch.manifest import MANIFEST, Manifest
+from mss_shared.separation.output import same_names
 
 
 @pytest.fixture

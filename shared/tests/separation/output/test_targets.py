@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mss_shared.separation.output import same_names
 from mss_shared.separation.output.targets import check_targets
 
 
@@ -28,3 +29,14 @@ def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "vocals.wav").mkdir()
     with pytest.raises(ValueError, match=r"vocals\.wav is a folder: remove it, or choose another"):
         check_targets([tmp_path / "vocals.wav"])
+
+
+def test_stems_whose_names_a_disk_takes_for_equal_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / "drums.wav", tmp_path / "Drums.wav"]
+    monkeypatch.setattr(same_names, "_try_disk", lambda folder: (False, False))
+    check_targets(paths)
+    monkeypatch.setattr(same_names, "_try_disk", lambda folder: (True, False))
+    with pytest.raises(ValueError, match=r"Drums\.wav are the same file on that disk: rename"):
+        check_targets(paths)

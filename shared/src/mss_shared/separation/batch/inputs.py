@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mss_shared.audio.formats import SOUND_SUFFIXES, sound_name
 from mss_shared.separation.batch.manifest import MANIFEST, Manifest
-from mss_shared.separation.batch.same_names import find_key
+from mss_shared.separation.output.same_names import find_key
 
 
 @dataclass(frozen=True)

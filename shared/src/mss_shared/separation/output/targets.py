@@ -6,20 +6,29 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from mss_shared.separation.output.same_names import find_key
+
 # Bytes of a name and of a path, where the system does not tell.
 _LONGEST_NAME, _LONGEST_PATH = 255, 4096
 
 
 def check_targets(paths: Iterable[Path]) -> None:
-    """Check final paths that may exist or not.
+    """Check the different final paths of a song, which may exist or not.
 
     Raises:
-        ValueError: if one is a folder, or longer than its disk allows.
+        ValueError: if one is a folder or longer than its disk allows, or if the disk takes two for
+            the same.
     """
+    paths = [*paths]
     for path in paths:
         _check_length(path)
         if path.is_dir():
             raise ValueError(f"{path} is a folder: remove it, or choose another --out")
+    key = find_key(paths[0].parent, map(str, paths))
+    by_key: dict[str, Path] = {}
+    for path in paths:
+        if (other := by_key.setdefault(key(str(path)), path)) is not path:
+            raise ValueError(f"{other} and {path} are the same file on that disk: rename the sum")
 
 
 def _check_length(path: Path) -> None:
