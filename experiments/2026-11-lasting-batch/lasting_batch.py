@@ -24,7 +24,7 @@ from mss_shared.recipe import to_yaml
 
 SONGS = 100
 FORMATS = (("wav", "PCM_16"), ("wav", "FLOAT"), ("flac", "PCM_24"), ("ogg", "VORBIS"))
-SMALL_MB, LARGE_MB = 3, 200
+SMALL_MB, LARGE_MB = 10, 400
 
 
 class Trial:
@@ -36,7 +36,7 @@ class Trial:
             suffix, subtype = FORMATS[number % len(FORMATS)]
             path = root / "songs" / f"disc {number % 3}" / f"{number:03d}. song.{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            signal = noise(number, samples=RATE + 997 * number % RATE)
+            signal = noise(number, samples=5 * RATE + 997 * number % RATE)
             with soundfile.SoundFile(path, "w", RATE, 2, subtype) as file:
                 file.title, file.artist = f"Song {number}", "Nobody"
                 file.write(signal.T)
@@ -66,7 +66,7 @@ class Trial:
     def wait_for(self, out: Path, count: int, process: subprocess.Popen[bytes]) -> None:
         """Wait until some stems have their names, or the process has ended."""
         while process.poll() is None and len(finished(out)) < count:
-            time.sleep(0.02)
+            time.sleep(0.002)
 
     def wrong(self, out: Path) -> int:
         """Stems under their final names that differ from the undisturbed run's."""
@@ -130,8 +130,8 @@ def killed(trial: Trial, out: Path) -> str:
     clock, kills, wrong = random.Random(0), 0, 0
     while True:
         process = trial.start(out)
-        trial.wait_for(out, len(finished(out)) + clock.randrange(1, 16), process)
-        time.sleep(clock.uniform(0.0, 0.05))
+        trial.wait_for(out, len(finished(out)) + clock.randrange(1, 9), process)
+        time.sleep(clock.uniform(0.0, 0.03))
         if process.poll() is not None:
             break
         process.kill()
