@@ -24,7 +24,7 @@ from mss_shared.recipe import to_yaml
 
 SONGS = 100
 FORMATS = (("wav", "PCM_16"), ("wav", "FLOAT"), ("flac", "PCM_24"), ("ogg", "VORBIS"))
-SMALL_MB, LARGE_MB = 10, 400
+SMALL_MB, LARGE_MB = 6, 400
 
 
 class Trial:
@@ -36,7 +36,7 @@ class Trial:
             suffix, subtype = FORMATS[number % len(FORMATS)]
             path = root / "songs" / f"disc {number % 3}" / f"{number:03d}. song.{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            signal = noise(number, samples=5 * RATE + 997 * number % RATE)
+            signal = noise(number, samples=2 * RATE + 997 * number % RATE)
             with soundfile.SoundFile(path, "w", RATE, 2, subtype) as file:
                 file.title, file.artist = f"Song {number}", "Nobody"
                 file.write(signal.T)
@@ -130,7 +130,7 @@ def killed(trial: Trial, out: Path) -> str:
     clock, kills, wrong = random.Random(0), 0, 0
     while True:
         process = trial.start(out)
-        trial.wait_for(out, len(finished(out)) + clock.randrange(1, 9), process)
+        trial.wait_for(out, len(finished(out)) + clock.randrange(1, 21), process)
         time.sleep(clock.uniform(0.0, 0.03))
         if process.poll() is not None:
             break
