@@ -9,7 +9,7 @@ from tiny_paper.paper import PAPER
 from tiny_songs import demo_recipe, noise
 
 from mss_shared import audio
-from mss_shared.atomic import making_folder, replacing, write_text
+from mss_shared.atomic import making_folder, replace_all, replacing, write_text
 from mss_shared.checkpoints.checkpoint import save_model
 
 
@@ -48,3 +48,46 @@ def test_a_folder_appears_whole_and_the_first_one_stays(tmp_path: Path) -> None:
         raise ZeroDivisionError
     assert (path / "a.txt").read_text() == "first"
     assert [each.name for each in tmp_path.rglob("*")] == ["deep", "song", "a.txt"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("fails", [0, 1, 2, 3])
+def test_files_are_renamed_together_or_not_at_all(
+    fails: int, links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, calls = os.replace, []
+
+    def replacing_until(old: Path, new: Path) -> None:
+        calls.append(new)
+        if len(calls) - 1 == fails:
+            raise PermissionError
+        replace(old, new)
+
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "replace", replacing_until)
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    moves = [(tmp_path / f"part{n}", tmp_path / f"{n}.wav") for n in range(3)]
+    for part, _ in moves:
+        part.write_text("new")
+    moves[1][1].write_text("old")
+    if fails < 3:
+        with pytest.raises(PermissionError):
+            replace_all(moves)
+        assert not moves[0][1].exists() and not moves[2][1].exists()
+        assert moves[1][1].read_text() == "old"
+    else:
+        replace_all(moves)
+        assert [path.read_text() for _, path in moves] == ["new"] * 3
+    assert not [*tmp_path.glob(".part-*")]
+
+
+def test_files_are_not_renamed_over_a_folder(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"part-{name}").touch()
+    (tmp_path / "b").mkdir()
+    with pytest.raises(IsADirectoryError):
+        replace_all([(tmp_path / f"part-{name}", tmp_path / name) for name in ("a", "b")])
+    assert not (tmp_path / "a").exists() and (tmp_path / "b").is_dir()

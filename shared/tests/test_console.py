@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,87 @@ with console.one_sentence_errors("tool"):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+WORK = """
+import os, sys
+from mss_shared import console
+with console.one_sentence_errors("tool"), console.work_before_output():
+    with console.progress("work") as report:
+        for done in range(1, 4):
+            console.say("a line")
+            report("song", done, 3)
+            report("song", 3, 3)
+    with open(sys.argv[1], "w") as file:
+        assert file.fileno() > 2
+        os.write(1, b"of a library")
+        os.write(2, b"of a library")
+        file.write("done")
+"""
+
+
+@pytest.mark.parametrize(
+    "streams", ["2>&-", "2>/dev/full", ">&- 2>&-", "<&- >&- 2>&-", "2</dev/null"]
+)
+def test_work_goes_on_when_it_can_not_be_told(streams: str, tmp_path: Path) -> None:
+    shell = f'"$0" -c "$1" "$2" >/dev/null {streams}'
+    words = ["sh", "-c", shell, sys.executable, WORK.replace("os.write", "# ")]
+    assert subprocess.run([*words, tmp_path / "file"], check=False).returncode == 0
+    assert (tmp_path / "file").read_text() == "done"
+
+
+def test_closed_streams_are_not_given_to_the_next_file(tmp_path: Path) -> None:
+    words = ["sh", "-c", '"$0" -c "$1" "$2" >&- 2>&-', sys.executable, WORK, tmp_path / "file"]
+    assert subprocess.run(words, check=False).returncode == 0
+    assert (tmp_path / "file").read_text() == "done"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_work_goes_on_when_the_reader_of_a_pipe_is_gone(stream: str, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-c", WORK.replace("os.write", "# "), tmp_path / "file"]
+    done = subprocess.run(
+        words,
+        stdout=writing if stream == "stdout" else subprocess.DEVNULL,
+        stderr=writing if stream == "stderr" else subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert done.returncode == (141 if stream == "stdout" else 0), done.stderr
+    assert (tmp_path / "file").read_text() == "done"
+
+
+def test_work_goes_on_when_the_terminal_is_gone(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    os.close(ours)  # from now on, writing is an input/output error
+    words = [sys.executable, "-c", WORK.replace("os.write", "# "), tmp_path / "file"]
+    done = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=theirs, check=False)
+    os.close(theirs)
+    assert done.returncode == 0 and (tmp_path / "file").read_text() == "done"
+
+
+def test_a_full_disk_under_stdout_is_said_after_the_work(tmp_path: Path) -> None:
+    words = ["sh", "-c", '"$0" -c "$1" "$2" >/dev/full', sys.executable]
+    words += [WORK.replace("os.write", "# "), str(tmp_path / "file")]
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=False)
+    assert (
+        done.returncode == 2 and "tool: error: no space left on the disk of stdout" in done.stderr
+    )
+    assert (tmp_path / "file").read_text() == "done"
+
+
+def test_a_pipe_that_does_not_block_gets_every_byte() -> None:
+    code = """
+import os
+from mss_shared import console
+os.set_blocking(1, False)
+with console.one_sentence_errors("tool"), console.work_before_output():
+    console.say("x" * 1_000_000)
+"""
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 0 and len(done.stdout) == 1_000_001
 
 
 def test_our_own_mistakes_keep_their_traceback() -> None:

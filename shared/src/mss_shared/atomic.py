@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -56,6 +57,51 @@ def replacing(path: Path, *, suffix: str | None = None, prefix: str = PART) -> I
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def replace_all(moves: Sequence[tuple[Path, Path]], *, prefix: str = PART) -> None:
+    """Rename files: all of them, or none.
+
+    What has the new names is kept beside them until the last file is renamed. If the process is
+    killed meanwhile, some files are new and some are old.
+
+    Args:
+        moves: present and final path of each file.
+        prefix: of the names under which older files are kept.
+
+    Raises:
+        OSError: if one can't be renamed; all final paths are then as before.
+    """
+    kept: dict[Path, Path | None] = {}
+    try:
+        for part, path in moves:
+            kept[path] = _keep(path, prefix)
+            os.replace(part, path)
+    except BaseException:
+        for path, old in reversed(kept.items()):
+            if old is None:
+                path.unlink(missing_ok=True)
+            else:
+                os.replace(old, path)
+        raise
+    finally:
+        for old in kept.values():
+            if old is not None:
+                old.unlink(missing_ok=True)
+
+
+def _keep(path: Path, prefix: str) -> Path | None:
+    """Give a file a second name beside it, or only that where a disk has no links; None if none."""
+    if not os.path.lexists(path):
+        return None
+    if path.is_dir() and not path.is_symlink():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    old = path.with_name(f"{prefix}{secrets.token_hex(6)}{path.suffix}")
+    try:
+        os.link(path, old, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        os.rename(path, old)
+    return old
 
 
 @contextmanager

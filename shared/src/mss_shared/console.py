@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from io import TextIOWrapper
-from typing import TextIO
+from io import BufferedWriter, RawIOBase, TextIOWrapper
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -21,6 +22,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 PLAIN_SECONDS = 10.0  # between two progress lines where there is no terminal
 
@@ -82,22 +86,118 @@ def _plain_report(title: str) -> Report:
 def one_sentence_errors(program: str) -> Iterator[None]:
     """Turn a mistake of the user into one sentence on stderr and exit code 2.
 
-    Characters of file names that the terminal can't encode are escaped.
+    Characters of file names that the terminal can't encode are escaped. If stderr can't be written,
+    because it was closed or its reader or terminal is gone, the program continues in silence.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
+    _open_missing()
+    with _outlasting("stderr"):
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            yield
+        except BrokenPipeError:  # the reader of a pipe, such as head, has closed it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(128 + signal.SIGPIPE) from None
+        except KeyboardInterrupt:
+            print(f"{program}: interrupted", file=sys.stderr)
+            raise SystemExit(130) from None
+        except (ValueError, OSError, ImportError) as error:
+            print(f"{program}: error: {sentence(error)}", file=sys.stderr)
+            raise SystemExit(2) from None
+
+
+@contextmanager
+def work_before_output() -> Iterator[None]:
+    """Finish the work of the block even if stdout fails; its first error is raised at the end.
+
+    Raises:
+        OSError: that error, as BrokenPipeError if the reader of a pipe has closed it.
+    """
+    with _outlasting("stdout") as written:
         yield
-    except BrokenPipeError:  # the reader of a pipe, such as head, has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(128 + signal.SIGPIPE) from None
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
-    except (ValueError, OSError, ImportError) as error:
-        print(f"{program}: error: {sentence(error)}", file=sys.stderr)
-        raise SystemExit(2) from None
+    if written is not None and written.error is not None:
+        raise OSError(written.error.errno, written.error.strerror, "stdout")
+
+
+class _Unfailing(RawIOBase):
+    """A descriptor that is written to up to its first error; what follows is dropped.
+
+    Attributes:
+        error: the first error.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        """Always, as ``io`` asks for it."""
+        return True
+
+    def fileno(self) -> int:
+        """The descriptor, which stays open when this object is closed."""
+        return self.descriptor
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return os.isatty(self.descriptor)
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Write some of the bytes and return how many; all, if they are dropped."""
+        while self.error is None:
+            try:
+                return os.write(self.descriptor, data)
+            except BlockingIOError:  # a full pipe that was made non-blocking
+                select.select([], [self.descriptor], [])
+            except OSError as error:
+                self.error = error
+        return memoryview(data).nbytes
+
+
+@contextmanager
+def _outlasting(name: str) -> Iterator[_Unfailing | None]:
+    """Replace ``sys.stdout`` or ``sys.stderr`` by a stream that does not fail.
+
+    Yields:
+        what it writes to; None if the stream is not the process's own, and is left alone.
+    """
+    stream = getattr(sys, name)
+    if stream is not getattr(sys, f"__{name}__") or not isinstance(stream, TextIOWrapper):
+        yield None
+        return
+    raw = _Unfailing(stream.fileno())
+    lasting = TextIOWrapper(
+        BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+    )
+    setattr(sys, name, lasting)
+    try:
+        yield raw
+    finally:
+        lasting.flush()
+        setattr(sys, name, stream)
+
+
+def _open_missing() -> None:
+    """Open the null device in place of standard streams that the caller has closed.
+
+    Otherwise the next file opened would get the descriptor, and what libraries print with it.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+        if name != "stdin":
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 def sentence(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Sound files: exact round trips, seeking, refusals, and nothing left behind on failure."""
 
 import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -205,8 +206,8 @@ def test_a_failing_write_leaves_the_old_file_and_nothing_else(
     audio.write(path, noise(3, samples=50), 8_000)
     before = path.read_bytes()
 
-    def full(file: str, *_: object, **__: object) -> None:
-        Path(file).write_bytes(b"half")
+    def full(file: str | bytes, *_: object, **__: object) -> None:
+        Path(os.fsdecode(file)).write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(soundfile, "write", full)

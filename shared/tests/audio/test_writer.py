@@ -1,16 +1,20 @@
 """A file written block by block: what was written comes back, and its name comes last."""
 
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_songs import RATE, noise
 
 from mss_shared import audio
 from mss_shared.audio.formats import MP3, PCM_BITS, SPOOL, Format, encode_pcm
+from mss_shared.audio.tags import Tags
 from mss_shared.audio.writer import SoundWriter, read_back
 
 SAMPLES = 70_001
@@ -40,7 +44,7 @@ def test_multiples_of_the_step_come_back_exactly(form: Format, tmp_path: Path) -
     writer.close()
     assert not target.exists()
     writer.finish_header()
-    writer.publish()
+    writer.part.rename(writer.target)
     writer.discard()
     assert names(tmp_path) == [target.name] and soundfile.info(target).subtype == form.subtype
     assert np.array_equal(np.concatenate([*read_back(target)], axis=1), sound)
@@ -116,3 +120,49 @@ def test_integers_are_the_nearest_within_full_scale(subtype: str, value: float) 
     [found] = encode_pcm(np.array([value]), subtype).astype(np.int64) // (256 if bits == 24 else 1)
     assert found == min(max(round(value * full), -full), full - 1)
     assert encode_pcm(np.array([value]), subtype).itemsize == (2 if bits == 16 else 4)
+
+
+ODD_NAMES = st.binary(min_size=1, max_size=60).filter(
+    lambda name: not {0, 47} & {*name} and name not in (b".", b"..")
+)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are text there")
+@given(
+    form=st.sampled_from([*PCM, *FLOATS]),
+    channels=st.integers(1, 8),
+    lengths=st.lists(st.integers(1, 900), min_size=1, max_size=5),
+    rate=st.sampled_from([1, 8_000, 44_100, 96_000, 655_350]),
+    name=ODD_NAMES,
+    title=st.text(max_size=60),
+    reference=st.none() | st.integers(0, 2**64 - 1),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_written_is_read_again(
+    form: Format,
+    channels: int,
+    lengths: list[int],
+    rate: int,
+    name: bytes,
+    title: str,
+    reference: int | None,
+    seed: int,
+    tmp_path: Path,
+) -> None:
+    samples, bits = sum(lengths), PCM_BITS.get(form.subtype, 24)
+    full = 2 ** (bits - 1)
+    sound = np.random.default_rng(seed).integers(-full, full, (channels, samples)) / full
+    folder = tmp_path / os.fsdecode(name)
+    tags = Tags(title.replace("\0", ""), time_reference=reference)
+    writer = SoundWriter(folder / f"a{form.suffix}", form, rate, channels, samples, tags=tags)
+    for last, length in zip(np.cumsum(lengths), lengths, strict=True):
+        writer.write(sound[:, last - length : last])
+    writer.close()
+    writer.finish_header()
+    info = audio.info(writer.part)
+    assert (info.samples, info.sample_rate, info.channels) == (samples, rate, channels)
+    assert info.subtype == form.subtype and not info.notes
+    blocks = audio.read_blocks(writer.part, 0, samples, 500)
+    assert np.array_equal(np.concatenate([*blocks], axis=1), sound)
+    shutil.rmtree(folder)

@@ -147,6 +147,51 @@ def test_quiet_prints_errors_alone(weights: Path, album: Path, tmp_path: Path, c
     assert "there is no file nope.wav" in refused(capsys, "nope.wav", *words)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+@pytest.mark.parametrize("container", ["same", "flac", "mp3", "mp4"])
+@pytest.mark.parametrize("flag", ["--quiet", "--json"])
+def test_a_name_that_is_not_text_goes_through(
+    flag: str, container: str, weights: Path, album: Path, capfd: Any
+) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    (album / "a.wav").rename(album / f"{name}.wav")
+    out = album.parent / os.fsdecode(b"st\xe9ms")
+    words = (album / f"{name}.wav", "--checkpoint", weights, "--out", out, "--format", container)
+    separate(*words, flag)
+    said = capfd.readouterr().out
+    assert len(files(out)) == (2 if container == "mp4" else 3)
+    if flag == "--json":
+        assert said.isascii() and json.loads(said)["song"] == name
+    separate(*words, "--json")
+    assert json.loads(capfd.readouterr().out)["state"] == "skipped"
+    assert "caf\\udce9.wav lasts 1.0 s" in refused(capfd, *words, "--start", "9")
+
+
+def test_a_name_too_long_for_its_stems_is_refused_before_the_work(
+    weights: Path, album: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(TinyMask, "forward", None)
+    (album / "a.wav").rename(album / f"{'a' * 245}.wav")
+    words = ("--checkpoint", weights, "--out", album / "out", "--filename", "{song}_{stem}")
+    assert "has 256 bytes" in refused(capsys, album / f"{'a' * 245}.wav", *words)
+    assert not (album / "out").exists()
+
+
+@pytest.mark.parametrize("outs", [(".", "."), ("stems", "stems"), ("one", "two", "sub/three")])
+@pytest.mark.parametrize("filename", ["{song}/{stem}", "{song}_{stem}"])
+def test_a_folder_has_as_many_songs_as_before(
+    filename: str, outs: tuple[str, ...], weights: Path, album: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(album)
+    for out in outs:
+        words = ("--checkpoint", weights, "--out", out, "--filename", filename, "--json")
+        for inputs in (["."], ["**/*.wav"], [*Path().rglob("*.wav")]):
+            capsys.readouterr()
+            separate(*inputs, *words)
+            songs = [json.loads(line)["song"] for line in capsys.readouterr().out.splitlines()]
+            assert len(songs) == 2
+
+
 def test_lists_come_from_a_file_or_from_stdin(
     weights: Path, album: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:
@@ -158,6 +203,11 @@ def test_lists_come_from_a_file_or_from_stdin(
         separate(*given, *words, tmp_path / name)
         assert (tmp_path / name / "a" / "vocals.wav").is_file()
     assert (tmp_path / "file" / "b" / "drums.wav").is_file()
+    (tmp_path / "list0").write_bytes(os.fsencode(album / "a.wav") + b"\0")
+    separate("--list0", tmp_path / "list0", *words, tmp_path / "nul")
+    assert (tmp_path / "nul" / "a" / "vocals.wav").is_file()
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "stdin is closed" in refused(capsys, "-", *words, tmp_path / "o")
     assert "there is no list nope" in refused(capsys, "--list", "nope", *words, tmp_path / "o")
 
 

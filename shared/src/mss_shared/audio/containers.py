@@ -12,18 +12,23 @@ import numpy as np
 import soundfile
 
 from mss_shared.atomic import PART, replacing
+from mss_shared.audio.file_part import native_name
 from mss_shared.audio.pyav_reader import import_av, open_decoded
 from mss_shared.audio.sound import Audio
 from mss_shared.audio.stem_mp4 import STEMS, add_stem_box
+from mss_shared.audio.tags import Tags
 
 _BITS_PER_SECOND = 256_000
 
 
-def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART) -> None:
+def write_streams(
+    target: Path, parts: Mapping[str, Path], *, prefix: str = PART, tags: Tags | None = None
+) -> None:
     """Write an mp4 with one AAC stream per sound file; it appears complete or not at all.
 
     Each stream has its name in ``parts`` as title. With five streams, the mp4 also gets the box
-    that makes it a stem file. The name of the unfinished file begins with ``prefix``.
+    that makes it a stem file. The name of the unfinished file begins with ``prefix``; ``tags`` are
+    those of the mixture.
 
     Raises:
         ImportError: if PyAV is not installed.
@@ -32,7 +37,10 @@ def write_streams(target: Path, parts: Mapping[str, Path], *, prefix: str = PART
     _, *stems = parts
     try:
         with replacing(target, suffix=".mp4", prefix=prefix) as part:
-            with av.open(part, "w", format="mp4") as container:
+            # As a file: PyAV encodes names strictly.
+            with part.open("wb") as file, av.open(file, "w", format="mp4") as container:
+                if tags is not None:
+                    container.metadata.update(tags.texts())
                 _encode(av, container, parts)
             if len(stems) == STEMS:
                 add_stem_box(part, stems)
@@ -58,7 +66,7 @@ def list_streams(path: Path) -> list[StreamInfo]:
     """
     av = import_av(path)
     try:
-        with av.open(path, metadata_errors="replace") as container:
+        with path.open("rb") as file, av.open(file, metadata_errors="replace") as container:
             return [
                 StreamInfo(
                     stream.rate or 0,
@@ -93,7 +101,7 @@ def read_stream(path: Path, track: int) -> tuple[Audio, int]:
 
 def _encode(av: Any, container: Any, parts: Mapping[str, Path]) -> None:
     """Encode all streams in turn, a second at a time, so that the muxer buffers little."""
-    files = [soundfile.SoundFile(path) for path in parts.values()]
+    files = [soundfile.SoundFile(native_name(path)) for path in parts.values()]
     try:
         streams = []
         for name, file in zip(parts, files, strict=True):

@@ -1,4 +1,4 @@
-"""A byte range of a file, opened as a file: one song of several, or sound after a header."""
+"""Files as libraries take them: any name, and a byte range opened as a file of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+
+def native_name(path: Path) -> str | bytes:
+    """A path as soundfile takes it, even if it is not valid in the locale's encoding.
+
+    soundfile itself would encode it without the escapes that stand for undecodable bytes.
+    """
+    return str(path) if os.name == "nt" else os.fsencode(path)
 
 
 class FilePart(io.RawIOBase):

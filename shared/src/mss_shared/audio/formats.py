@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,14 @@ class Format:
     def suffix(self) -> str:
         """The suffix of such a file."""
         return _SUFFIXES[self.container]
+
+
+def sound_name(path: Path) -> str:
+    """The name of a sound file without its suffix, if that is one: Vol. 1 stays Vol. 1."""
+    name = path.name
+    if name.lower().endswith(STEM_MP4_SUFFIX):
+        return name[: -len(STEM_MP4_SUFFIX)] or name
+    return path.stem if path.suffix.lower() in SOUND_SUFFIXES else name
 
 
 SPOOL = Format("WAV", "FLOAT")  # never clips; used until the final format is known

@@ -6,7 +6,6 @@ promises is refused.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -18,7 +17,7 @@ import soundfile
 from mss_shared.audio import mp3_header
 from mss_shared.audio.channel_layout import arranged_flac, arranged_vorbis
 from mss_shared.audio.container_headers import Header, RawSound, open_raw, read_header
-from mss_shared.audio.file_part import FilePart
+from mss_shared.audio.file_part import FilePart, native_name
 from mss_shared.audio.ogg_pages import Link, read_links
 from mss_shared.audio.sndfile_reader import ChainReader, Reader, SequentialFile, SndfileReader
 
@@ -145,10 +144,7 @@ def _open_link(path: Path, stack: ExitStack, link: Link, *, alone: bool) -> Read
 
 
 def _open_named(path: Path) -> Any:
-    try:
-        return SequentialFile(path)
-    except UnicodeEncodeError:  # a name that is not valid UTF-8
-        return SequentialFile(os.fsencode(path))
+    return SequentialFile(native_name(path))
 
 
 def _open_part(path: Path, start: int, end: int | None) -> Any:

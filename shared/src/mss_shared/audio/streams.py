@@ -37,6 +37,7 @@ class Song:
         blocks: () -> iterator over the whole song, in (channel, sample) float64.
         channel_mask: as in ``channel_layout``; 0 if unknown.
         notes: anything unusual about how it was read, for the user.
+        start: the sample of the file at which it starts.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Song:
     blocks: Callable[[], Iterator[Block]]
     channel_mask: int
     notes: tuple[str, ...] = ()
+    start: int = 0
 
 
 @contextmanager
@@ -77,6 +79,7 @@ def open_song(path: Path, part_seconds: tuple[float, float | None] = (0.0, None)
             lambda: sound.blocks(start, samples, BLOCK_SAMPLES),
             info.channel_mask,
             info.notes,
+            start,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +9,12 @@ import soundfile
 
 from mss_shared.atomic import PART, make_part
 from mss_shared.audio.channel_layout import set_mask
+from mss_shared.audio.file_part import native_name
 from mss_shared.audio.formats import Format, encode
 from mss_shared.audio.peak_chunk import remove_time
 from mss_shared.audio.sound import Exact
 from mss_shared.audio.streams import BLOCK_SAMPLES
+from mss_shared.audio.tags import Tags, add_id3, add_time_reference, set_texts
 
 # RIFF has 32-bit sizes; larger files use RF64, the same format with 64-bit sizes.
 _RIFF_BYTES = 2**32 - 2**20
@@ -23,11 +24,11 @@ _SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 class SoundWriter:
     """A file that grows under a temporary name beside its target.
 
-    Call ``write`` and ``change_format`` as needed, then ``close``, ``finish_header`` and
-    ``publish``. ``discard`` is allowed at any time, even after ``publish``.
+    Call ``write`` and ``change_format`` as needed, then ``close`` and ``finish_header``, and rename
+    ``part`` to ``target``. ``discard`` is allowed at any time, even after that.
 
     Attributes:
-        part: the unfinished file, which ``publish`` renames to ``target``.
+        part: the unfinished file, beside ``target``.
         form: the format being written.
     """
 
@@ -39,6 +40,7 @@ class SoundWriter:
         channels: int,
         samples: int,
         prefix: str = PART,
+        tags: Tags | None = None,
     ) -> None:
         """Create the file.
 
@@ -49,6 +51,7 @@ class SoundWriter:
             channels: the channel count.
             samples: how many will be written, per channel.
             prefix: of the temporary name.
+            tags: of the sound.
 
         Raises:
             ValueError: if the format does not support the channels or the rate.
@@ -60,6 +63,7 @@ class SoundWriter:
         self.rate = rate
         self.channels = channels
         self.samples = samples
+        self.tags = Tags() if tags is None else tags
         self.written = 0
         self.part = self._make_part(form)
         self.file = self._open()
@@ -97,7 +101,7 @@ class SoundWriter:
             OSError: if it is shorter than what was written, which libsndfile does not report.
         """
         self._close()
-        with soundfile.SoundFile(self.part) as file:
+        with soundfile.SoundFile(native_name(self.part)) as file:
             frames = file.frames
         if self.form.container != "MP3" and frames != self.samples:
             raise OSError(
@@ -106,14 +110,14 @@ class SoundWriter:
             )
 
     def finish_header(self, mask: int = 0) -> None:
-        """Set the channel mask of the closed file, and clear its timestamp."""
+        """Complete the closed file: channel mask, no timestamp, and tags not written so far."""
         remove_time(self.part)
         if self.channels > 2:
             set_mask(self.part, mask)
-
-    def publish(self) -> None:
-        """Rename the finished file to ``target``."""
-        os.replace(self.part, self.target)
+        if self.tags.time_reference is not None:
+            add_time_reference(self.part, self.tags.time_reference)
+        if self.form.container == "MP3":
+            add_id3(self.part, self.tags)
 
     def discard(self) -> None:
         """Close the unfinished file, and delete it if it still exists."""
@@ -141,20 +145,22 @@ class SoundWriter:
         if container == "MP3":  # the highest constant bit rate
             options = {"bitrate_mode": "CONSTANT", "compression_level": 0.0}
         try:
-            return soundfile.SoundFile(
-                self.part, "w", self.rate, self.channels, subtype, format=container, **options
-            )
+            name, shape = native_name(self.part), (self.rate, self.channels)
+            file = soundfile.SoundFile(name, "w", *shape, subtype, format=container, **options)
         except soundfile.LibsndfileError as error:
             self.part.unlink(missing_ok=True)
             raise ValueError(
                 f"{container.lower()} can't hold {self.channels} channels at {self.rate} Hz "
                 f"({error.error_string.rstrip('.')}): write wav"
             ) from None
+        if container != "MP3":
+            set_texts(file, self.tags)
+        return file
 
 
 def read_back(path: Path) -> Iterator[Exact]:
     """The (channel, sample) blocks of a closed file, exactly as they were written."""
-    with soundfile.SoundFile(path) as file:
+    with soundfile.SoundFile(native_name(path)) as file:
         while len(values := file.read(BLOCK_SAMPLES, dtype="float64", always_2d=True)):
             yield values.T
 

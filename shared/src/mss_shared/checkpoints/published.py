@@ -25,6 +25,7 @@ from filelock import FileLock
 
 from mss_shared import console
 from mss_shared.names import check_file_name
+from mss_shared.separation.batch.inputs import expanded
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _complete(entry: Published, part: Path) -> None:
 
 def cache_path(entry: Published) -> Path:
     """Where a published file is cached."""
-    return platformdirs.user_cache_path("mss") / "checkpoints" / entry.file_name
+    return expanded(platformdirs.user_cache_path("mss")) / "checkpoints" / entry.file_name
 
 
 def matches(path: Path, entry: Published) -> bool:

@@ -20,8 +20,9 @@ from mss_shared.cli import loading
 from mss_shared.cli.separate_flags import check_sums, read_sums
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe_sections import InferenceConfig
-from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs, read_list
-from mss_shared.separation.batch.manifest import Manifest, Record
+from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs
+from mss_shared.separation.batch.lists import read_listed
+from mss_shared.separation.batch.manifest import Record
 from mss_shared.separation.batch.run import run_batch
 from mss_shared.separation.device import BackOff, OutOfMemory, deterministic, pick_device
 from mss_shared.separation.output.options import Delivery, Guard, Separated
@@ -29,7 +30,7 @@ from mss_shared.separation.passes import MIRRORS, Passes
 from mss_shared.separation.separate import LONGEST_SECONDS, separate_file
 
 LEAST_SECONDS = 1.0  # of a chunk, when memory is too small for longer ones
-FORMAT = 1  # of the settings in a manifest: raised when equal settings write different files
+FORMAT = 2  # of the settings in a manifest: raised when equal settings write different files
 
 
 def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
@@ -38,7 +39,7 @@ def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     with _output(arguments) as results:
         inputs = _read_inputs(arguments)
         delivery, passes = read_delivery(arguments), read_passes(arguments)
-        songs = find_songs(inputs, arguments.out, Manifest(arguments.out).written())
+        songs = find_songs(inputs, arguments.out)
         _check_pattern(songs, delivery)
         if not any(song.path.exists() for song in songs):  # before weights are downloaded
             raise FileNotFoundError(f"there is no file {songs[0].path}: check the path")
@@ -186,17 +187,13 @@ def describe(
 
 
 def _read_inputs(arguments: argparse.Namespace) -> list[str]:
-    """The inputs from the command line, from stdin and from ``--list``."""
+    """The inputs from the command line, from stdin and from lists."""
     words: list[str] = []
     for word in arguments.inputs:
-        words += read_list(sys.stdin) if word == "-" else [word]
-    if arguments.list == "-":
-        words += read_list(sys.stdin)
-    elif arguments.list is not None:
-        path = expanded(Path(arguments.list))
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no list {path}: check --list")
-        words += read_list(path.read_text(encoding="utf-8").splitlines())
+        words += read_listed("-") if word == "-" else [word]
+    for name, ends_with_nul in ((arguments.list, False), (arguments.list0, True)):
+        if name is not None:
+            words += read_listed(str(expanded(Path(name))), ends_with_nul=ends_with_nul)
     if not words:
         raise ValueError("no inputs: name audio files or folders before the flags")
     return words
@@ -218,17 +215,23 @@ def _check_pattern(songs: Sequence[SongFile], delivery: Delivery) -> None:
 
 @contextlib.contextmanager
 def _output(arguments: argparse.Namespace) -> Iterator[TextIO]:
-    """Where results go: ``--json`` keeps stdout for them, ``--quiet`` silences everything else."""
-    with console.json_alone(arguments.json) as results, contextlib.ExitStack() as stack:
+    """Where results go: ``--json`` keeps stdout for them, ``--quiet`` silences everything else.
+
+    Songs are separated even if stdout can't be written.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(console.work_before_output())
+        results = stack.enter_context(console.json_alone(arguments.json))
         if arguments.quiet:
-            devnull = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            null = open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")
+            devnull = stack.enter_context(null)
             stack.enter_context(contextlib.redirect_stdout(devnull))
         yield results
 
 
 def _report(record: Record, arguments: argparse.Namespace, results: TextIO) -> None:
     if arguments.json:
-        print(json.dumps(record, ensure_ascii=False), file=results, flush=True)
+        print(json.dumps(record), file=results, flush=True)  # ASCII, which every locale writes
         return
     console.say(f"{record['song']}: {_describe(record, arguments.out)}")
     if record["state"] == "done":

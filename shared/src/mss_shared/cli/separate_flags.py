@@ -18,7 +18,7 @@ from mss_shared.separation.passes import ENSEMBLES, MIRRORS, PRECISIONS
 # Flags whose value may be left out: the default value then, and the choices.
 OPTIONAL = {"--lossless": ("mask", LOSSLESS), "--tta": ("both", ("both", *MIRRORS))}
 # Flags with one value, which may look like an audio file but is not an input.
-_ONE_VALUE = ("--out", "--list", "--filename", "--recipe", "--config_path")
+_ONE_VALUE = ("--out", "--list", "--list0", "--filename", "--recipe", "--config_path")
 Number = TypeVar("Number", int, float)
 _TERM = re.compile(r"([+-]?)([^+-]+)")
 
@@ -32,6 +32,11 @@ def add_input_flags(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "--list", metavar="FILE", help="text file with one input per line; - for stdin"
+    )
+    verb.add_argument(
+        "--list0",
+        metavar="FILE",
+        help="list whose entries end with NUL, as find -print0 writes them; - for stdin",
     )
     verb.add_argument(
         "--start", type=within(float, 0.0), default=0.0, help="skip the first START seconds"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mss_shared.atomic import PART
-from mss_shared.audio.formats import SPOOL, Format
+from mss_shared.audio.formats import SPOOL, Format, sound_name
 from mss_shared.audio.streams import (
     BLOCK_SAMPLES,
     Sliding,
@@ -24,6 +24,7 @@ from mss_shared.audio.streams import (
     resampled_length,
     song_from_array,
 )
+from mss_shared.audio.tags import read_tags
 from mss_shared.console import Report
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import AnyChannels
@@ -39,6 +40,7 @@ from mss_shared.separation.output.exact_sums import (
 from mss_shared.separation.output.options import Delivery, Guard, Separated
 from mss_shared.separation.output.plan import FilePlan, plan_files
 from mss_shared.separation.output.stem_files import StemFiles, null_depth
+from mss_shared.separation.output.targets import check_targets
 from mss_shared.separation.overlap_add import separate_blocks
 from mss_shared.separation.separator import Separator, get_device, interchangeable
 from mss_shared.separation.writer_thread import alongside
@@ -75,7 +77,8 @@ def separate_file(
     Channels pass through the model in groups of as many as it takes; a short group repeats its last
     channel. 8-bit and lossy input is written as 16-bit. If a stem exceeds full scale, all files
     become float; where container or user fix the format, all files are scaled by one gain, or, if
-    lossless, the excess moves to other stems.
+    lossless, the excess moves to other stems. Tags go to every stem, whose name is appended to the
+    title.
 
     Lossless, all samples lie on a common grid and the files add up to the song exactly. The grid of
     a float song is as fine as its samples, down to 2**-51 of full scale; the files are 32-bit
@@ -101,7 +104,8 @@ def separate_file(
     """
     path, out = Path(path), Path(out)
     with open_song(path, part_seconds) as song:
-        plan = plan_files(song, model, delivery, out, path.stem.removesuffix(".stem"))
+        plan = plan_files(song, model, delivery, out, sound_name(path))
+        check_targets(dict.fromkeys(plan.paths.values()))
         if guard is not None:
             guard.check(plan.paths)
         notes = [*song.notes, *plan.notes, *_notes(song, model)]
@@ -116,7 +120,9 @@ def separate_file(
         shape = (song.sample_rate, song.channels, song.samples)
         prefix = PART if guard is None else guard.part_prefix
         targets = [*plan.targets.values()]
-        with StemFiles(targets, plan.first_format, *shape, prefix) as files:
+        tags = read_tags(path).later(song.start)
+        stem_tags = [tags.of_stem(name) for name in plan.targets]
+        with StemFiles(targets, plan.first_format, *shape, prefix, stem_tags) as files:
 
             def write_all(blocks: Iterator[Estimates]) -> None:
                 write = _write_exact if delivery.lossless else _write_plain
@@ -138,7 +144,7 @@ def separate_file(
             if guard is not None:
                 guard.begin(plan.paths)
             if delivery.container == "mp4":
-                plan.write_mp4(files)
+                plan.write_mp4(files, tags)
             else:
                 files.publish(song.channel_mask)
     if gain != 1.0:

@@ -1,10 +1,14 @@
-"""Files, folders, patterns and lists of songs."""
+"""Files, folders and patterns of songs."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs, read_list
+from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs
+from mss_shared.separation.batch.manifest import MANIFEST, Manifest
+from mss_shared.separation.output import same_names
 
 
 @pytest.fixture
@@ -36,9 +40,129 @@ def test_stems_inside_the_folder_are_not_separated_again(album: Path) -> None:
     (album / "out" / "a").mkdir(parents=True)
     (album / "out" / "a" / "vocals.wav").touch()
     assert names(find_songs([str(album)], album / "out")) == ["a", "b", "live/a"]
-    (album / "b_vocals.wav").touch()  # written beside the song by an earlier run
-    found = find_songs([str(album)], album, written=[album / "b_vocals.wav"])
-    assert "b_vocals" not in names(found) and "b" in names(found)
+
+
+def wrote(out: Path, song: Path, *paths: str) -> None:
+    """What a run leaves that has written these files from a song."""
+    for path in paths:
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        (out / path).touch()
+    origin = {"path": os.path.abspath(song), "bytes": 0, "mtime_ns": 0, "sha256": ""}
+    outputs = {path: {"path": path} for path in paths}
+    record = {"song": song.stem, "settings": "", "state": "writing"}
+    Manifest(out).add({**record, "input": origin, "outputs": outputs})
+
+
+@pytest.mark.parametrize("place", ["", "live", "stems", "live/stems", "../above"])
+def test_stems_of_any_earlier_run_are_no_songs(place: str, album: Path) -> None:
+    out = album / place
+    wrote(out, album / "b.wav", "b/vocals.wav", "b/drums.flac", "b_vocals.wav")
+    (album / "again").symlink_to(out)
+    for word in (str(album), f"{album}/**/*.[wFm]*", f"{album}/*.[wF]*"):
+        found = names(find_songs([word], album / "other"))
+        assert found and set(found) <= {"a", "b", "live/a", "again/a"} and {"a", "b"} <= {*found}
+
+
+def test_stems_above_the_folder_searched_are_known(album: Path) -> None:
+    wrote(album, album / "b.wav", "live/b.wav")
+    assert names(find_songs([f"{album}/live"], album / "out")) == ["a"]
+
+
+def test_a_stem_is_a_song_if_it_is_named_and_its_own_song_is_not(album: Path) -> None:
+    wrote(album, album / "b.wav", "b_vocals.wav")
+    stem = str(album / "b_vocals.wav")
+    assert names(find_songs([stem], album)) == ["b_vocals"]
+    assert names(find_songs([str(album / "a.FLAC"), stem], album)) == ["a", "b_vocals"]
+    assert names(find_songs([str(album / "b.wav"), stem], album)) == ["b"]
+
+
+def test_a_folder_of_stems_alone_is_refused(album: Path) -> None:
+    wrote(album, album / "b.wav", "b/vocals.wav")
+    with pytest.raises(ValueError, match="gives only stems of earlier runs: name them one by one"):
+        find_songs([f"{album}/b"], album / "out")
+
+
+def test_what_is_no_manifest_hides_nothing(album: Path) -> None:
+    (album / MANIFEST).mkdir()
+    (album / "live" / MANIFEST).symlink_to("/dev/zero")
+    assert names(find_songs([str(album)], album / "out")) == ["a", "b", "live/a"]
+
+
+def test_folders_that_are_links_are_searched_once(album: Path) -> None:
+    elsewhere = album.parent / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "deep" / "c.wav").touch()
+    for link, target in (
+        ("1", elsewhere),
+        ("2", elsewhere / "deep"),
+        ("loop", album),
+        ("live/up", album),
+        ("nothing", album / "nope"),
+    ):
+        (album / link).symlink_to(target)
+    expected = ["1/deep/c", "a", "b", "live/a"]
+    assert sorted(names(find_songs([str(album)], album / "out"))) == expected
+    assert sorted(names(find_songs([f"{album}/**/*.[wFm]*"], album / "out"))) == expected
+    linked = [str(album / "loop"), str(album), str(album / "live" / "up" / "b.wav")]
+    assert sorted(names(find_songs(linked, album / "out"))) == expected
+
+
+def test_two_links_to_a_file_are_two_songs(album: Path) -> None:
+    for link in ("x.wav", "y.wav", "live/b.wav"):
+        (album / link).symlink_to(album / "b.wav")
+    found = find_songs([str(album)], album / "out")
+    assert names(found) == ["a", "b", "x", "y", "live/a", "live/b"]
+    assert all(song.refusal is None for song in found)
+    assert names(find_songs([f"{album}/x.wav", f"{album}/y.wav"], album / "out")) == ["x", "y"]
+
+
+def test_only_the_suffix_of_a_sound_file_is_left_out_of_its_name(tmp_path: Path) -> None:
+    words = ["Vol. 1", "Vol. 2", "No. 5.WAV", "Take.3.flac", "DJ.stem.mp4", "S.Stem.MP4", "..."]
+    found = find_songs([str(tmp_path / word) for word in words], tmp_path)
+    assert names(found) == ["Vol. 1", "Vol. 2", "No. 5", "Take.3", "DJ", "S", "..."]
+    assert not any(song.refusal for song in found)
+
+
+@pytest.mark.parametrize(
+    ("ignores", "refused"),
+    [
+        ((False, False), []),
+        ((True, False), ["B"]),
+        ((False, True), ["caf\u00e9"]),
+        ((True, True), ["B", "caf\u00e9"]),
+    ],
+)
+def test_names_that_a_disk_takes_for_equal_are_not_written_over_each_other(
+    ignores: tuple[bool, bool], refused: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(same_names, "_try_disk", lambda folder: ignores)
+    words = [str(tmp_path / f"{name}.wav") for name in ("b", "B", "cafe\u0301", "caf\u00e9", "c")]
+    found = find_songs(words, tmp_path / "out")
+    assert [song.name for song in found if song.refusal] == refused
+
+
+def test_a_disk_is_asked_whether_it_takes_names_for_equal(tmp_path: Path) -> None:
+    differs = not (tmp_path / "A").exists()
+    (tmp_path / "a").touch()
+    key = same_names.find_key(tmp_path / "not" / "yet", ["a", "A"])
+    assert (key("a") == key("A")) == (tmp_path / "A").exists() and differs
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a"]
+
+
+def test_a_folder_that_can_not_be_read_is_a_refusal(
+    album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("live"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    *songs, live = find_songs([str(album)], album / "out")
+    assert names(songs) == ["a", "b"] and live.refusal is not None
+    assert f"{album}/live can't be searched (Permission denied): check its" in live.refusal
 
 
 def test_a_pattern_gives_what_it_matches_in_order(album: Path) -> None:
@@ -101,14 +225,16 @@ def test_a_name_with_a_tilde_is_a_file_before_it_is_a_home(
     assert expanded(Path("~/x")) == tmp_path / "home" / "x"
 
 
+def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # of an id without an entry
+    with pytest.raises(ValueError, match="~/x can't be found, HOME is not set and the user is unk"):
+        expanded(Path("~/x"))
+    assert expanded(Path("~x")) == Path("~x")
+
+
 def test_what_holds_nothing_is_refused(album: Path) -> None:
     (album / "empty").mkdir()
     with pytest.raises(ValueError, match="no sound file under .*empty: check the folder"):
         find_songs([f"{album}/empty"], album / "out")
     with pytest.raises(ValueError, match=r"no file matches .*\*\.ogg: check the pattern"):
         find_songs([f"{album}/*.ogg"], album / "out")
-
-
-def test_a_list_has_a_word_a_line() -> None:
-    assert read_list(["a b.wav\n", "\n", "# not this\n", "  c.wav  "]) == ["a b.wav", "c.wav"]
-    assert read_list(["\ufeffa.wav\r\n", "b.wav\r\n"]) == ["a.wav", "b.wav"]

@@ -386,7 +386,7 @@ def test_the_manifest_knows_the_files_of_all_its_lines(out: Path) -> None:
     record = {"song": "x", "settings": "s", "input": INPUT}
     for stem in ("a", "b"):
         manifest.add({**record, "outputs": {stem: {"path": f"x/{stem}.wav"}}})
-    assert manifest.written() == [out / "x" / "a.wav", out / "x" / "b.wav"]
+    assert [*manifest.origins()] == [str(out / "x" / f"{stem}.wav") for stem in ("a", "b")]
 
 
 def test_the_manifest_sees_what_other_processes_add(out: Path) -> None:
@@ -395,6 +395,31 @@ def test_the_manifest_sees_what_other_processes_add(out: Path) -> None:
     record = {"song": "x", "settings": "s", "input": INPUT, "outputs": {"a": {"path": "x/a.wav"}}}
     assert mine.find("x") is None
     theirs.add(record)
-    assert mine.find("x") == record and mine.written() == [out / "x" / "a.wav"]
+    assert mine.find("x") == record and [*mine.origins()] == [str(out / "x" / "a.wav")]
     mine.add({**record, "settings": "t"})
     assert (theirs.find("x") or {})["settings"] == "t"
+
+
+def test_a_line_that_a_full_disk_cuts_is_an_error(
+    songs: list[SongFile], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    run_batch(songs[:1], out, SETTINGS, Writer(out))
+    monkeypatch.setattr(os, "write", lambda handle, content: write(handle, content[:9]))
+    with pytest.raises(OSError, match="No space left"):
+        Manifest(out).add({"song": "two"})
+    monkeypatch.undo()
+    assert states(run_batch(songs, out, SETTINGS, Writer(out))) == ["skipped", "done"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no modes there")
+@pytest.mark.parametrize("mask", [0o002, 0o077])
+def test_the_manifest_has_the_mode_of_any_new_file(
+    mask: int, songs: list[SongFile], out: Path
+) -> None:
+    before = os.umask(mask)
+    try:
+        run_batch(songs, out, SETTINGS, Writer(out))
+    finally:
+        os.umask(before)
+    assert (out / MANIFEST).stat().st_mode & 0o777 == 0o666 & ~mask

@@ -17,6 +17,8 @@ from torch import Tensor
 from mss_shared import audio, console
 from mss_shared.audio import writer
 from mss_shared.audio.formats import Format
+from mss_shared.audio.tags import Tags, read_tags
+from mss_shared.audio.writer import SoundWriter
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.output.options import Delivery, Separated
 from mss_shared.separation.output.stem_files import StemFiles, null_depth
@@ -279,3 +281,71 @@ def test_null_depth_is_the_peak_of_what_is_missing(tmp_path: Path) -> None:
     assert null_depth(targets, iter([song[:, :30_000], song[:, 30_000:]])) == -np.inf
     song[1, 69_999] += 0.001
     assert null_depth(targets, iter([song])) == pytest.approx(-60.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("container", ["wav", "flac", "mp3", "mp4"])
+def test_tags_go_from_a_song_to_its_stems(container: str, tmp_path: Path) -> None:
+    tags = Tags("Song", "Artist", "Album", "3/12", "2020", 10**12)
+    song = SoundWriter(tmp_path / "song.wav", Format("WAV", "PCM_16"), RATE, 2, 9_000, tags=tags)
+    song.write(noise(0, 2, 9_000, 0.1).astype(np.float64))
+    song.close()
+    song.finish_header()
+    delivery = Delivery(container, filename="{song}_{stem}")
+    done = separate_file(
+        Halves(), song.part, tmp_path / "out", CHUNKS, delivery, part_seconds=(0.5, None)
+    )
+    for stem, path in done.paths.items():
+        whole = container == "mp4"
+        assert read_tags(path).texts() == tags.texts() | (
+            {} if whole else {"title": f"Song ({stem})"}
+        )
+        expected = 10**12 + RATE // 2 if container == "wav" else None
+        assert read_tags(path).time_reference == expected
+
+
+def test_a_stem_that_can_not_get_its_name_costs_the_others_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio.write(tmp_path / "song.wav", noise(0, 2, 5_000, 0.1), RATE)
+    run(tmp_path / "song.wav", tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out" / "song").iterdir()}
+    audio.write(tmp_path / "song.wav", noise(1, 2, 5_000, 0.1), RATE)
+    replace, calls = os.replace, []
+
+    def failing(old: Path, new: Path) -> None:
+        calls.append(new)
+        if len(calls) == 2:
+            raise PermissionError(1, "Operation not permitted", str(new))
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(PermissionError):
+        run(tmp_path / "song.wav", tmp_path / "out")
+    after = {path: path.read_bytes() for path in (tmp_path / "out" / "song").iterdir()}
+    assert after == before and len(before) == 2
+
+
+def test_a_disk_that_has_no_modes_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    audio.write(tmp_path / "song.wav", noise(0, 2, 5_000, 0.1), RATE)
+    for name in ("chmod", "fchmod", "lchmod", "chown", "fchown", "utime"):
+        monkeypatch.setattr(os, name, refuse, raising=False)
+    for container in ("wav", "flac", "mp3", "mp4"):
+        run(tmp_path / "song.wav", tmp_path / container, Delivery(container))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no modes there")
+@pytest.mark.parametrize("container", ["wav", "flac", "mp3", "mp4"])
+@pytest.mark.parametrize("mask", [0o002, 0o077])
+def test_stems_have_the_mode_of_any_new_file(mask: int, container: str, tmp_path: Path) -> None:
+    audio.write(tmp_path / "song.wav", noise(0, 2, 5_000, 0.1), RATE)
+    before = os.umask(mask)
+    try:
+        done = run(tmp_path / "song.wav", tmp_path / "out", Delivery(container))
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in done.paths.values()} == {0o666 & ~mask}

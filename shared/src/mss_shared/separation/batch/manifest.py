@@ -7,6 +7,7 @@ input of the last line that lists it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -91,20 +92,26 @@ class Manifest:
             return False
         return known.get("sha256") == origin["sha256"] or _is_same(origin["path"], known["path"])
 
-    def written(self) -> list[Path]:
-        """All files listed in the manifest."""
+    def origins(self) -> dict[str, str]:
+        """All files listed, by absolute path, and the path of the input each was written from."""
         self._catch_up()
-        return [Path(path) for path in self._origins]
+        return {path: origin["path"] for path, origin in self._origins.items()}
 
     def add(self, record: Record) -> None:
-        """Append a line in one write, so that lines of several processes do not interleave."""
+        """Append a line in one write, so that lines of several processes do not interleave.
+
+        Raises:
+            OSError: if it can't be written, or not all of it.
+        """
         line = json.dumps(record, ensure_ascii=False)
         if not _is_utf8(line):  # a file name may hold any bytes
             line = json.dumps(record)
         line = ("\n" if self._ends_torn() else "") + line + "\n"
-        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        content = line.encode()
+        handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
-            os.write(handle, line.encode())
+            if os.write(handle, content) < len(content):  # how a disk says that it is full
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         finally:
             os.close(handle)
 

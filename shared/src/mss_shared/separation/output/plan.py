@@ -20,6 +20,7 @@ from mss_shared.audio.formats import (
     native_subtype,
 )
 from mss_shared.audio.streams import Song
+from mss_shared.audio.tags import Tags
 from mss_shared.separation.output.exact_sums import Grid, find_float_grid
 from mss_shared.separation.output.options import Delivery, check_relative
 from mss_shared.separation.output.stem_files import StemFiles
@@ -66,13 +67,13 @@ class FilePlan:
                 values += row[index] * signals[index]
         return mixed
 
-    def write_mp4(self, files: StemFiles) -> None:
-        """Encode the closed files as the streams of a single one."""
+    def write_mp4(self, files: StemFiles, tags: Tags) -> None:
+        """Encode the closed files as the streams of a single one, with the song's tags."""
         from mss_shared.audio.containers import write_streams
 
         target = next(iter(self.paths.values()))
         parts = {n: f.part for n, f in zip(self.targets, files.files, strict=True)}
-        write_streams(target, parts, prefix=files.prefix)
+        write_streams(target, parts, prefix=files.prefix, tags=tags)
 
 
 def plan_files(song: Song, model: Separator, delivery: Delivery, out: Path, name: str) -> FilePlan:

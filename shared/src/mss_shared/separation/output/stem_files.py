@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mss_shared.atomic import PART
+from mss_shared.atomic import PART, replace_all
 from mss_shared.audio.formats import Format
 from mss_shared.audio.sound import Exact
+from mss_shared.audio.tags import Tags
 from mss_shared.audio.writer import SoundWriter, read_back
 
 
@@ -34,16 +35,18 @@ class StemFiles:
         channels: int,
         samples: int,
         prefix: str = PART,
+        tags: Sequence[Tags] = (),
     ) -> None:
+        """Create them, with ``tags`` for each if there are any."""
         self.prefix = prefix
         self.files: list[SoundWriter] = []
         self.new_folders: list[Path] = []
         self.peak = 0.0
         self.form = form
         try:
-            for target in targets:
+            for target, each in zip(targets, tags or [Tags()] * len(targets), strict=True):
                 self.new_folders = missing_folders(target.parent) + self.new_folders
-                self.files.append(SoundWriter(target, form, rate, channels, samples, prefix))
+                self.files.append(SoundWriter(target, form, rate, channels, samples, prefix, each))
         except BaseException:
             self.discard()
             raise
@@ -73,9 +76,7 @@ class StemFiles:
             file.close()
 
     def publish(self, mask: int = 0) -> None:
-        """Finish the headers of all closed files, then rename them to their targets.
-
-        Nothing is renamed unless every file is complete.
+        """Finish the headers of all closed files, then rename them to their targets: all or none.
 
         Args:
             mask: which loudspeaker each channel is for, as in ``channel_layout``.
@@ -85,8 +86,7 @@ class StemFiles:
         """
         for file in self.files:
             file.finish_header(mask)
-        for file in self.files:
-            file.publish()
+        replace_all([(file.part, file.target) for file in self.files], prefix=self.prefix)
 
     def discard(self) -> None:
         """Remove unpublished files, and the folders created for them."""

@@ -1,0 +1,98 @@
+"""Lists of songs: a name per line, or names that end with NUL. Imports no torch."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+from pathlib import Path
+
+# A mark at the beginning of a file and the encoding it stands for; UTF-32's begins as UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+
+def read_list(content: bytes, source: str, *, ends_with_nul: bool = False) -> list[str]:
+    """The entries of a list, in UTF-8 or as the bytes of names on disk.
+
+    A line is taken as it is if there is such a file or folder. Any other loses its outer spaces,
+    and is skipped if it is empty or begins with #. Names that end with NUL are taken as they are.
+
+    Args:
+        content: of the list.
+        source: where it comes from, for error messages.
+        ends_with_nul: whether names end with NUL, as ``find -print0`` writes them.
+
+    Raises:
+        ValueError: if the list is in another encoding.
+    """
+    content = content.removeprefix(codecs.BOM_UTF8)  # Windows' byte order mark
+    if ends_with_nul:
+        return [_decode(name, source) for name in content.split(b"\0") if name]
+    _check_encoding(content, source)
+    # Only at line feeds: a name may hold the other characters that Python takes for ends of lines.
+    lines = [_decode(line.removesuffix(b"\r"), source) for line in content.split(b"\n")]
+    words = [line if line and os.path.lexists(line) else _entry(line) for line in lines]
+    return [word for word in words if word]
+
+
+def read_listed(name: str, *, ends_with_nul: bool = False) -> list[str]:
+    """The entries of a list in a file, or on stdin for ``-``.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: as ``read_list``, or if stdin is closed.
+        OSError: if it can't be read.
+    """
+    if name == "-":
+        return read_list(_read_stdin(), "the list on stdin", ends_with_nul=ends_with_nul)
+    path = Path(name)
+    if not path.exists() or path.is_dir():
+        raise FileNotFoundError(f"there is no list {path}: check --list")
+    return read_list(path.read_bytes(), f"the list {path}", ends_with_nul=ends_with_nul)
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin is None or sys.stdin.closed:
+        raise ValueError("stdin is closed, so there is no list to read: name files instead of -")
+    if hasattr(sys.stdin, "buffer"):
+        return sys.stdin.buffer.read()
+    return os.fsencode(sys.stdin.read())
+
+
+def _entry(line: str) -> str:
+    word = line.strip()
+    return "" if word.startswith("#") else word
+
+
+def _check_encoding(content: bytes, source: str) -> None:
+    """Raise ValueError for UTF-16 and UTF-32, and for names that end with NUL."""
+    known = [encoding for mark, encoding in _MARKS if content.startswith(mark)]
+    if not known and b"\0" in content:
+        # ASCII in UTF-16 has a NUL in every other byte.
+        if content.count(b"\0") < len(content) // 4:
+            raise ValueError(f"{source} has NUL characters: if names end with them, use --list0")
+        known = ["UTF-16"]
+    if known:
+        raise ValueError(f"{source} is in {known[0]}: save it in UTF-8")
+
+
+def _decode(name: bytes, source: str) -> str:
+    """A name in UTF-8, or that of a file whose name is no text."""
+    try:
+        word = name.decode()
+    except UnicodeDecodeError as error:
+        word = os.fsdecode(name)
+        if not os.path.lexists(word):
+            where = name[max(0, error.start - 10) : error.start].decode(errors="ignore")
+            raise ValueError(
+                f"{source} is not in UTF-8 (after {where!r} there is the byte "
+                f"0x{name[error.start]:02x}), nor is there such a file; if it is in Latin-1, save "
+                f"it in UTF-8"
+            ) from None
+        return word
+    return os.fsdecode(name) if os.name != "nt" else word
