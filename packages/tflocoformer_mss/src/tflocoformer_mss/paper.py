@@ -12,6 +12,8 @@ from tflocoformer_mss.recipe import Recipe
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mss_shared.datasets import Dataset
+    from mss_shared.interfaces import ExampleSets
     from tflocoformer_mss.model import WaveformModel
     from tflocoformer_mss.training import Training
 
@@ -77,6 +79,20 @@ class TFLocoformerPaper(Paper[Recipe, "WaveformModel"]):
         from tflocoformer_mss.training import Training
 
         return Training(model, recipe.training)
+
+    @override
+    def choose_examples(
+        self,
+        default: ExampleSets,
+        dataset: Dataset,
+        recipe: Recipe,
+        model: WaveformModel,
+        seed: int,
+    ) -> ExampleSets:
+        """Mixes with gains in decibels, where the recipe has them."""
+        from tflocoformer_mss.data import mixed_examples
+
+        return mixed_examples(default, dataset, recipe, model, seed)
 
     @override
     def is_interchangeable(self, recipe: Recipe) -> bool:
