@@ -37,7 +37,7 @@ class LoadedRecipe(Generic[RecipeType]):
         text: the YAML: the file as it is, or all values if the command line changed one.
         verbatim: whether all values are those of the shipped recipe of that name; without one,
             None, or False if the command line changed a value.
-        leaf_sources: how many values come from the paper, from its code, from us.
+        leaf_sources: how many values come from each of ``LEAF_SOURCES``.
     """
 
     recipe: RecipeType
