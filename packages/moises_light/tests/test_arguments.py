@@ -188,6 +188,8 @@ def test_every_norm_and_activation_has_a_layer() -> None:
         ({"norm_name": "Batch"}, "norm_name='Batch': .*BatchNorm.*InstanceNorm.*LayerNorm"),
         ({"act_name": "relu"}, "act_name='relu': .*'ReLU', 'GELU'"),
         ({"architecture": "0.1.4"}, r"architecture='0.1.4': .*\['0.1.0', '0.1.5'\]"),
+        ({"dec_heavy_at": "middle"}, r"dec_heavy_at='middle': it must be one of \['first', 'last"),
+        ({"dec_heavy_at": "each", "n_dec": 2}, "n_dec=2 with dec_heavy_at='each'.* must be 1"),
         ({"sources": []}, r"sources is \(\): it must list at least one"),
         ({"sources": "vocals"}, "sources is 'vocals': it must list"),
         ({"sources": ["a", "b", "a"]}, r"sources are \['a', 'b', 'a'\]: .* unique"),
