@@ -1,5 +1,6 @@
 """Presets, parameter counts and arguments: what can be built, and what is refused."""
 
+import inspect
 import subprocess
 import sys
 from typing import Any
@@ -58,6 +59,17 @@ def count(model: nn.Module) -> int:
 
 
 # ---- the package
+
+
+def test_the_four_stems_are_the_default_and_every_argument_is_an_attribute() -> None:
+    with pytest.raises(ValueError, match="G=55 must be divisible by n_bands=4"):
+        MoisesLight(G=55, n_bands=4)
+    model = MoisesLight(G=8, n_rope=1, architecture="0.1.5", use_mask=False)
+    assert model.sources == model.stems == ("vocals", "drums", "bass", "other")
+    assert (model.use_mask, model.bn_factor, model.edge_kernel_size) == (False, 8, 3)
+    assert (model.n_fft, model.hop_size, model.G, model.audio_channels) == (6144, 1024, 8, 2)
+    names = set(inspect.signature(MoisesLight).parameters)
+    assert len(names) == 23 and all(hasattr(model, name) for name in names)
 
 
 def test_importing_the_package_and_its_presets_loads_no_torch() -> None:

@@ -372,6 +372,8 @@ class MoisesLight(nn.Module):
             completed from other defaults: heads 8, dim_head 64, ff_mult 4, dropouts 0.1. flash_attn
             (on by default) selects torch's fused attention, in the precision of its input.
 
+    Every argument is an attribute too, None as the value it stands for.
+
     Raises:
         ValueError: if an argument is out of range, or inconsistent with another.
 
@@ -386,7 +388,7 @@ class MoisesLight(nn.Module):
 
     def __init__(
         self,
-        sources: Sequence[str],
+        sources: Sequence[str] = ("vocals", "drums", "bass", "other"),
         *,
         architecture: str = "0.1.0",
         audio_channels: int = 2,
@@ -415,6 +417,7 @@ class MoisesLight(nn.Module):
         arguments = {key: value for key, value in locals().items() if key in names}
         super().__init__()
         self.config = config = ModelConfig.read(**arguments)
+        vars(self).update({name: getattr(config, name) for name in names})
         parts = 2 * config.audio_channels  # a bin of a channel is a real and an imaginary part
         above = config.n_fft // 2 + 1 - config.freq_dim
         self.register_buffer("stft_window", torch.hann_window(config.win_size))
