@@ -3,12 +3,14 @@
 import inspect
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+import moises_light
 import moises_light.model as model_module
 from moises_light import MoisesLight, configs
 from moises_light.config import ACT_NAMES, ARCHITECTURES, NORM_NAMES, ModelConfig
@@ -70,6 +72,10 @@ def test_the_four_stems_are_the_default_and_every_argument_is_an_attribute() -> 
     assert (model.n_fft, model.hop_size, model.G, model.audio_channels) == (6144, 1024, 8, 2)
     names = set(inspect.signature(MoisesLight).parameters)
     assert len(names) == 23 and all(hasattr(model, name) for name in names)
+
+
+def test_the_package_states_its_version() -> None:
+    assert moises_light.__version__ == version("mss-moises-light")
 
 
 def test_importing_the_package_and_its_presets_loads_no_torch() -> None:
