@@ -254,6 +254,7 @@ FIELDS = [
     ("method",),
     ("verbatim",),
     ("leaf_sources", "ours"),
+    ("leaf_sources", "second-hand"),
     ("dataset", "tracks"),
     ("training",),
     ("stems",),

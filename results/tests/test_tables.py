@@ -73,6 +73,7 @@ def test_the_leaderboard_holds_every_cell_with_its_origin(repo):
         "real_time_factor": "0.2500",
         "peak_memory_mb": "300.0",
         "kind": "measured",
+        "second_hand_leaves": "",
         "ours_leaves": "7",
         "source": "demo_small/ours/seed0",
     }
@@ -268,6 +269,26 @@ def test_ours_leaves_are_counted_and_explained(repo):
     text = markdown(boards_of(repo)["demo_small--bsseval_v4@1"])
     assert "| 7 |" in text
     assert "- ours: number of recipe values" in text
+
+
+def test_second_hand_leaves_are_counted_where_the_record_has_them(folders, papers):
+    counts = {"paper": 20, "code": 5, "second-hand": 3, "ours": 7}
+    folders.write({"a": four_stems(1.0)}, run="new", leaf_sources=counts)
+    folders.write({"a": four_stems(2.0)}, run="old")
+    board = boards_of(folders.root.parent.parent)["demo_small--bsseval_v4@1"]
+    found = {row.run: (row.second_hand_leaves, row.ours_leaves) for row in board.rows}
+    assert (found["new"], found["old"]) == ((3, 7), (None, 7))
+    lines = {
+        (each["source"], each["second_hand_leaves"]) for each in records(leaderboard_csv([board]))
+    }
+    assert lines == {("demo_small/ours/new", "3"), ("demo_small/ours/old", "")}
+    text = markdown(board)
+    assert "| second-hand | ours |" in text and "| 3 | 7 |" in text and "|  | 7 |" in text
+    assert "- second-hand: number of recipe values that others say the paper states" in text
+
+
+def test_boards_of_older_runs_have_no_column_for_second_hand_values(repo):
+    assert "second-hand" not in markdown(boards_of(repo)["demo_small--bsseval_v4@1"])
 
 
 def test_the_terminal_shows_the_numbers_of_the_table(repo):

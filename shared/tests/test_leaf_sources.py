@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mss_shared.leaf_sources import count_sources, leaf_comments
+from mss_shared.leaf_sources import LEAF_SOURCES, count_sources, leaf_comments
 from mss_shared.recipe import find_recipe
 
 TEXT = """\
@@ -43,11 +43,19 @@ def test_a_value_has_the_comment_behind_it() -> None:
 
 
 def test_values_without_a_source_and_changed_ones_are_ours() -> None:
-    assert count_sources(TEXT) == {"paper": 3, "code": 3, "ours": 3}
-    assert count_sources(TEXT, ["a", "f", "b.d", "h.i"]) == {"paper": 1, "code": 2, "ours": 6}
-    assert count_sources("a: 1\nb: 2\n") == {"paper": 0, "code": 0, "ours": 2}
+    found = {"paper": 3, "code": 3, "second-hand": 0, "ours": 3}
+    assert count_sources(TEXT) == found
+    changed = {"paper": 1, "code": 2, "second-hand": 0, "ours": 6}
+    assert count_sources(TEXT, ["a", "f", "b.d", "h.i"]) == changed
+    assert count_sources("a: 1\nb: 2\n") == dict.fromkeys(LEAF_SOURCES, 0) | {"ours": 2}
+
+
+def test_second_hand_values_are_counted_as_such() -> None:
+    text = "a: 1  # second-hand: [D] marks it as the paper's\nb: 2  # second hand\nc: 3  # second\n"
+    assert count_sources(text) == {"paper": 0, "code": 0, "second-hand": 1, "ours": 2}
+    assert count_sources(text, ["a"])["second-hand"] == 0
 
 
 def test_every_value_of_a_recipe_is_counted() -> None:
     text = find_recipe("tiny_paper", "demo").read_text(encoding="utf-8")
-    assert count_sources(text) == {"paper": 2, "code": 1, "ours": 35}
+    assert count_sources(text) == {"paper": 2, "code": 1, "second-hand": 0, "ours": 35}

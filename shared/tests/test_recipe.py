@@ -1,6 +1,7 @@
 """Recipes: complete, typed, nothing unread; overrides; sources; any text ends in one sentence."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -335,4 +336,21 @@ def test_a_header_of_old_weights_with_odds_still_loads(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(old)
     with pytest.raises(ValueError, match="key data.random_mix_odds: it is now called random_m"):
+        load_recipe(Recipe, path)
+
+
+def test_a_key_added_later_keeps_old_weights_and_the_digests_of_recipes_that_mean_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = demo_recipe().recipe
+    older = to_yaml(recipe).replace("  lr: 0.005\n", "")
+    assert older != to_yaml(recipe)
+    monkeypatch.setattr(Recipe, "added", {"training.lr": 0.005})
+    assert recipe_from_text(Recipe, older, "demo") == recipe
+    assert recipe_digest(recipe) == hashlib.sha256(older.encode()).hexdigest()
+    other = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, lr=0.006))
+    assert recipe_digest(other) == hashlib.sha256(to_yaml(other).encode()).hexdigest()
+    path = tmp_path / "mine.yaml"
+    path.write_text(older)
+    with pytest.raises(ValueError, match="lacks training.lr: add it"):
         load_recipe(Recipe, path)

@@ -148,3 +148,8 @@ def test_no_training_of_mel_bands_is_said_to_be_in_their_paper(name: str) -> Non
         "ours: as BS-RoFormer's"
     }
     assert found["num_bands"].startswith("paper")
+
+
+def test_kims_batch_is_four_passes_of_four_in_an_epoch_of_a_thousand_passes() -> None:
+    found = recipe("kim_mel_vocals").recipe
+    assert (found.training.batch, found.data.examples_per_epoch) == (4 * 4, 1000 * 4)

@@ -1,13 +1,16 @@
 """Presets, parameter counts and arguments: what can be built, and what is refused."""
 
+import inspect
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+import moises_light
 import moises_light.model as model_module
 from moises_light import MoisesLight, configs
 from moises_light.config import ACT_NAMES, ARCHITECTURES, NORM_NAMES, ModelConfig
@@ -58,6 +61,21 @@ def count(model: nn.Module) -> int:
 
 
 # ---- the package
+
+
+def test_the_four_stems_are_the_default_and_every_argument_is_an_attribute() -> None:
+    with pytest.raises(ValueError, match="G=55 must be divisible by n_bands=4"):
+        MoisesLight(G=55, n_bands=4)
+    model = MoisesLight(G=8, n_rope=1, architecture="0.1.5", use_mask=False)
+    assert model.sources == model.stems == ("vocals", "drums", "bass", "other")
+    assert (model.use_mask, model.bn_factor, model.edge_kernel_size) == (False, 8, 3)
+    assert (model.n_fft, model.hop_size, model.G, model.audio_channels) == (6144, 1024, 8, 2)
+    names = set(inspect.signature(MoisesLight).parameters)
+    assert len(names) == 23 and all(hasattr(model, name) for name in names)
+
+
+def test_the_package_states_its_version() -> None:
+    assert moises_light.__version__ == version("mss-moises-light")
 
 
 def test_importing_the_package_and_its_presets_loads_no_torch() -> None:
@@ -188,6 +206,8 @@ def test_every_norm_and_activation_has_a_layer() -> None:
         ({"norm_name": "Batch"}, "norm_name='Batch': .*BatchNorm.*InstanceNorm.*LayerNorm"),
         ({"act_name": "relu"}, "act_name='relu': .*'ReLU', 'GELU'"),
         ({"architecture": "0.1.4"}, r"architecture='0.1.4': .*\['0.1.0', '0.1.5'\]"),
+        ({"dec_heavy_at": "middle"}, r"dec_heavy_at='middle': it must be one of \['first', 'last"),
+        ({"dec_heavy_at": "each", "n_dec": 2}, "n_dec=2 with dec_heavy_at='each'.* must be 1"),
         ({"sources": []}, r"sources is \(\): it must list at least one"),
         ({"sources": "vocals"}, "sources is 'vocals': it must list"),
         ({"sources": ["a", "b", "a"]}, r"sources are \['a', 'b', 'a'\]: .* unique"),

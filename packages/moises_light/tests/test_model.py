@@ -328,3 +328,34 @@ def test_every_norm_and_activation_trains(norm_name: str, act_name: str) -> None
     output.square().mean().backward()
     assert output.isfinite().all()
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+
+
+# ---- readings of the paper
+
+
+@pytest.mark.parametrize(
+    ("dec_heavy_at", "heavy", "light"),
+    [("first", [16], [8]), ("last", [8], [16]), ("each", [16, 8], [])],
+)
+def test_the_heavy_decoder_stages_stand_where_they_should(
+    dec_heavy_at: str, heavy: list[int], light: list[int]
+) -> None:
+    model = small_model(dec_heavy_at=dec_heavy_at)
+    assert [each.conv.out_channels for each in model.dec_heavy_us] == heavy
+    assert [each.res.conv.out_channels for each in model.dec_heavy_blocks] == heavy
+    assert [each.conv.out_channels for each in model.dec_light_us] == light
+    order: list[int] = []
+    for stage in (*model.dec_heavy_us, *model.dec_light_us):
+        stage.register_forward_hook(lambda module, *_: order.append(module.conv.out_channels))
+    model.train()(noise(2, 2, 2_000)).square().sum().backward()
+    assert order == [16, 8]  # from the bottleneck to the full frame rate
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
+def test_only_with_normalised_input_does_an_estimate_follow_the_level_of_the_mixture() -> None:
+    mixture = noise(1, 2, 4_000)
+    for normalize_input in (True, False):
+        model = small_model(normalize_input=normalize_input, use_mask=False, act_name="Softplus")
+        double = run(model, 2 * mixture)
+        follows = torch.allclose(double, 2 * run(model, mixture), rtol=1e-2, atol=1e-5)
+        assert follows is normalize_input

@@ -11,6 +11,7 @@ from mss_shared import audio
 from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.cli import run
 from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.training.fit import Machine
 from tflocoformer_mss import TFLocoformerSeparator, configs
 from tflocoformer_mss.__main__ import main
 from tflocoformer_mss.commands import translate
@@ -31,21 +32,42 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
-def test_train_is_fit_with_other_words(fits: list[dict[str, Any]], tmp_path: Path) -> None:
-    flags = ["--batch_size", "6", "--num_epochs", "7", "--output_dir", str(tmp_path), "--resume"]
-    machine = ["--micro_batch", "2", "--device", "cpu"]
-    run(PAPER, ["train", "--recipe", "musdb18", "--data_root", "songs", *flags, *machine])
+def run_main(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["tflocoformer-mss", *words.split()])
+    main()
+
+
+def test_train_is_fit_with_other_words(
+    fits: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = f"--batch_size 6 --num_epochs=7 --output_dir {tmp_path} --resume --micro_batch 2"
+    others = "--device cpu --workers 3 --save_top_k 4 --seed 5 --logger wandb --dev_mode"
+    values = "--deterministic --num_nodes 2 --devices 1 --recipe.training.lr 1.0e-5"
+    words = f"train --recipe musdb18 --data_root songs {words} {others} {values}"
+    run_main(words, monkeypatch)
     [made] = fits
-    training = made["loaded"].recipe.training
-    assert (training.batch, training.epochs) == (6, 7)
+    training, machine = made["loaded"].recipe.training, made["machine"]
+    assert (training.batch, training.epochs, training.lr) == (6, 7, 1.0e-5)
     assert made["loaded"].verbatim is False
-    assert made["out"] == tmp_path and made["resume"] is True
-    assert (made["machine"].micro_batch, made["machine"].device) == (2, "cpu")
+    assert made["out"] == tmp_path and made["resume"] is True and made["seed"] == 5
+    assert machine == Machine(
+        device="cpu",
+        devices=1,
+        num_nodes=2,
+        workers=3,
+        micro_batch=2,
+        logger="wandb",
+        save_top_k=4,
+        dev_mode=True,
+        deterministic=True,
+    )
     assert made["command"].startswith("tflocoformer-mss fit --recipe musdb18")
 
 
-def test_train_without_flags_keeps_the_recipe(fits: list[dict[str, Any]]) -> None:
-    run(PAPER, ["train", "--recipe", "musdb18_small", "--data_root", "songs"])
+def test_train_without_flags_keeps_the_recipe(
+    fits: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_main("train --recipe musdb18_small --data_root songs", monkeypatch)
     [made] = fits
     path = find_recipe("tflocoformer_mss", "musdb18_small")
     assert made["loaded"].recipe == load_recipe(Recipe, path).recipe
@@ -53,28 +75,52 @@ def test_train_without_flags_keeps_the_recipe(fits: list[dict[str, Any]]) -> Non
     assert made["out"] == Path("runs/musdb18_small")
 
 
-def test_a_batch_that_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["train", "--recipe", "demo", "--data_root", "demo", "--batch_size", "four"]
-    with pytest.raises(SystemExit) as stopped:
-        run(PAPER, words)
-    assert stopped.value.code == 2 and "batch_size" in capsys.readouterr().err
-
-
 def test_train_takes_the_configuration_and_the_gpu_as_the_fork_does(
-    fits: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    fits: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     words = "train --config configs/musdb18_rtx5090_xlarge.yaml --gpu 0 --data_root songs"
-    monkeypatch.setattr("sys.argv", ["tflocoformer-mss", *words.split()])
-    main()
+    run_main(words, monkeypatch)
     [made] = fits
     assert made["loaded"].name == "musdb18_xlarge" and made["loaded"].verbatim is True
-    assert (made["machine"].devices, made["machine"].device) == (1, "auto")
+    assert (made["machine"].devices, made["machine"].device) == (1, "cuda")
+    said = "no file configs/musdb18_rtx5090_xlarge.yaml: taking the recipe musdb18_xlarge"
+    assert said in "".join(capsys.readouterr())
 
 
-def test_another_gpu_than_the_first_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        run(PAPER, "train --config musdb18 --gpu 3 --data_root songs".split())
-    assert "--gpu 3 is not the first GPU: set CUDA_VISIBLE_DEVICES=3" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--config musdb18 --gpu 3", "--gpu 3 is not the first GPU: set CUDA_VISIBLE_DEVICES=3"),
+        ("--config musdb18 --gpu 0", "there is no CUDA device: choose --device cpu"),
+        ("--config elsewhere/musdb18.yaml", "there is no recipe file elsewhere/musdb18.yaml"),
+        ("--config musdb18.yaml", "there is no recipe file musdb18.yaml: check --recipe"),
+        ("--config configs/mine.yaml", "there is no recipe file configs/mine.yaml"),
+        ("--recipe musdb18 --batch_size four", "training.batch: "),
+        ("--recipe musdb18 --config", "argument --recipe: expected at least one argument"),
+        ("--recipe musdb18 --prefetch 3", "unrecognized argument: --prefetch"),
+        ("--config {fork}", "fork.yaml has the keys of the music fork, which are not read: pass"),
+    ],
+)
+def test_what_train_cannot_do_is_refused_before_anything_is_trained(
+    words: str,
+    message: str,
+    fits: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (tmp_path / "fork.yaml").write_text("dataset:\n  root_dir: /songs\nloss:\n  eps: 1.0e-8\n")
+    with pytest.raises(SystemExit) as stopped:
+        run_main(
+            f"train {words} --data_root songs".format(fork=tmp_path / "fork.yaml"), monkeypatch
+        )
+    assert stopped.value.code == 2 and not fits
+    assert message in capsys.readouterr().err
 
 
 def test_the_forks_words_become_ours_where_no_file_has_that_name(tmp_path: Path) -> None:
@@ -85,11 +131,11 @@ def test_the_forks_words_become_ours_where_no_file_has_that_name(tmp_path: Path)
         "evaluate --recipe musdb18 --scores results"
     )
     assert translated("separate --config=configs/musdb18.yaml --output_dir out") == (
-        "separate --config=musdb18 --output_dir out"
+        "separate --config musdb18 --output_dir out"
     )
-    (tmp_path / "musdb18.yaml").touch()
-    for word in (f"{tmp_path}/musdb18.yaml", "configs/mine.yaml", "musdb18"):
-        assert translated(f"train --config {word} --gpu 0") == f"train --config {word} --gpu 0"
+    (tmp_path / "musdb18.yaml").write_text("data: 1")
+    for word in (f"{tmp_path}/musdb18.yaml", "configs/mine.yaml", "other/musdb18.yaml", "musdb18"):
+        assert translated(f"train --config {word}") == f"fit --recipe {word}"
     assert translated("") == ""
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from mss_shared.cli import run
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation.separator import interchangeable
 from tflocoformer_mss.paper import PAPER
@@ -35,11 +34,3 @@ def test_weights_of_the_network_alone_are_read_as_the_separators() -> None:
     model = PAPER.build_model(recipe("demo"))
     found, notes = PAPER.adapt(model.separator.state_dict(), model, "best.pth")
     assert set(found) == set(model.state_dict()) and len(notes) == 1
-
-
-def test_train_is_a_verb_with_the_flags_of_the_music_fork(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit):
-        run(PAPER, "train --config demo --gpu 3 --data_root songs".split())
-    assert "--gpu 3 is not the first GPU" in capsys.readouterr().err

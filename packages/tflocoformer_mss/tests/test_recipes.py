@@ -21,7 +21,9 @@ MUSIC = ("musdb18_small", "musdb18", "musdb18_xlarge")
 SPEECH = ("wsj0_2mix", "librimix", "whamr", "whamr_small", "whamr_nope", "dns_ins20")
 UNIFIED = {  # recipe -> preset
     "bs_musdb18hq": "musdb18_conventional_medium",
+    "bs_musdb18hq_48k": "musdb18_conventional_medium",
     "tuss_musdb18hq": "musdb18_tuss_medium",
+    "tuss_musdb18hq_48k": "musdb18_tuss_medium",
     "tuss_medium": "tuss_medium",
     "tuss_large": "tuss_large",
 }
@@ -150,15 +152,23 @@ def test_the_speech_recipes_alone_start_from_espnets_weights() -> None:
 def test_the_unified_recipes_have_the_training_of_their_paper(name: str) -> None:
     found = recipe(name).recipe
     training = found.training
-    large = name == "tuss_large"
-    assert (training.lr, training.batch) == ((1e-4, 2) if large else (1e-3, 4))
+    assert (training.lr, training.batch) == (1e-3, 2 if name == "tuss_large" else 4)
+    assert training.seed == 20_240_618
     assert found.data.examples_per_epoch == 2500 * training.batch
     assert (training.warmup_steps, training.plateau_hold_epochs) == (10_000, 75)
     assert training.clip_norm == 5.0
     assert found.data.random_mix_prob == 1.0 and found.data.chunk_seconds == 6.0
     assert (found.inference.chunk_seconds, found.inference.overlap) == (6.0, 0.0)
-    assert found.data.gain_range == pytest.approx((10 ** (-10 / 20), 1.0), abs=1e-4)
+    assert (found.data.gain_range, found.data.gain_range_db) == ((1.0, 1.0), (-10.0, 0.0))
     assert (found.model.window, found.model.padding) == ("sqrt_hann", "constant")
+
+
+@pytest.mark.parametrize("name", ["bs_musdb18hq", "tuss_musdb18hq"])
+def test_the_48_khz_recipes_differ_in_the_rate_alone(name: str) -> None:
+    ours, theirs = recipe(name).recipe, recipe(f"{name}_48k").recipe
+    assert (ours.model.sample_rate, theirs.model.sample_rate) == (44_100, 48_000)
+    assert replace(theirs, model=ours.model) == ours
+    assert replace(theirs.model, sample_rate=44_100) == ours.model
 
 
 def test_the_demo_has_the_bands_of_the_stand_alone_form_in_stereo() -> None:

@@ -20,6 +20,7 @@ from mss_shared.datasets import open_dataset
 from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe, shipped_recipes, to_yaml
 from mss_shared.testing import make_dataset
 from mss_shared.training.fit import Machine, fit
+from mss_shared.training.random_mixes import default_examples
 from tflocoformer_mss.blocks import Block
 from tflocoformer_mss.paper import PAPER
 from tflocoformer_mss.recipe import Recipe
@@ -406,3 +407,32 @@ def test_permuting_reaches_the_loss() -> None:
     assert module.losses(given)[0].item() == pytest.approx(module.losses(swapped)[0].item())
     module = training(permute=False)
     assert module.losses(given)[0].item() != pytest.approx(module.losses(swapped)[0].item())
+
+
+# ---- the data
+
+
+def test_gains_of_the_prompted_recipes_are_even_in_decibels(songs: Any) -> None:
+    found = load_recipe(Recipe, find_recipe("tflocoformer_mss", "tuss_musdb18hq")).recipe
+    data = replace(found.data, chunk_seconds=0.05)
+    model: Any = SimpleNamespace(stems=data.stems)
+    mixes = []
+    for range_db in (data.gain_range_db, (0.0, 0.0)):
+        each = replace(found, data=replace(data, gain_range_db=range_db))
+        default = default_examples(songs, each.data, model.stems, 0)
+        mixes.append(PAPER.choose_examples(default, songs, each, model, 0).train)
+    gains = []
+    for number in range(60):
+        after, before = (each[number]["stems"] for each in mixes)
+        power = after.square().sum(dim=(1, 2)) / before.square().sum(dim=(1, 2))
+        gains += (10 * power.log10()).tolist()
+        assert torch.equal(mixes[0][number]["mixture"], after.sum(dim=0))
+    assert len(gains) == 240
+    assert -10.0 <= min(gains) < -9.5 and -0.5 < max(gains) <= 1e-4
+    assert abs(sum(gains) / 240 + 5.0) < 0.6  # of factors from 0.316 to 1, the mean is -4.1 dB
+
+
+def test_without_gains_in_decibels_the_examples_are_the_default(songs: Any) -> None:
+    found = recipe().recipe
+    default = default_examples(songs, found.data, found.data.stems, 0)
+    assert PAPER.choose_examples(default, songs, found, None, 0) is default  # type: ignore[arg-type]

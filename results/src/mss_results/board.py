@@ -47,6 +47,7 @@ class Row:
     parameters: int | None
     cost: Cost
     ours_leaves: int | None
+    second_hand_leaves: int | None
     not_run: bool
     fingerprint: str
     tracks: tuple[str, ...]
@@ -183,6 +184,7 @@ def _claimed_row(group: Sequence[Claim]) -> Row:
         parameters=first.parameters,
         cost=Cost(None, None, None),
         ours_leaves=None,
+        second_hand_leaves=None,
         not_run=False,
         fingerprint="",
         tracks=(),
@@ -209,6 +211,7 @@ def _measured_row(run: Run, scores: ScoreSet) -> Row:
         parameters=run.parameters,
         cost=run.cost,
         ours_leaves=run.ours_leaves,
+        second_hand_leaves=run.second_hand_leaves,
         not_run=False,
         fingerprint=run.fingerprint or "",
         tracks=run.tracks,

@@ -52,7 +52,7 @@ def grid(
 ) -> list[list[str]]:
     """Header and one line of cells per row, without empty columns."""
     header = ["rank", "method", "recipe", "kind", "run", "extra data", *board.stems]
-    lines = [[*header, "seeds", "tracks", "parameters", "ours", "source"]]
+    lines = [[*header, "seeds", "tracks", "parameters", "second-hand", "ours", "source"]]
     lead = board.lead(metric)
     for row in rows:
         cells = [_cell(row, (stem, metric), (stem, metric) == lead) for stem in board.stems]
@@ -61,7 +61,7 @@ def grid(
         lines.append(
             [rank_text(row, lead), marked, row.recipe, row.kind, run_cell(row), row.extra_data]
             + [*cells, _seeds(row, lead), _tracks(board, row), _millions(row.parameters)]
-            + [whole(row.ours_leaves), numbers]
+            + [whole(row.second_hand_leaves), whole(row.ours_leaves), numbers]
         )
     return _without_empty_columns(lines, keep=("method", *board.stems))
 

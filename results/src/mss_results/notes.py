@@ -52,6 +52,11 @@ def _legend(rows: Sequence[Row]) -> list[str]:
         )
     if any(key in row.cells for row in rows for key in row.claimed):
         lines.append("in parentheses: the claimed value, and measured minus claimed.")
+    if any(row.second_hand_leaves is not None for row in rows):
+        lines.append(
+            "second-hand: number of recipe values that others say the paper states; empty for runs "
+            "older than this count."
+        )
     if any(row.ours_leaves for row in rows):
         lines.append("ours: number of recipe values that neither the paper nor its code states.")
     return lines

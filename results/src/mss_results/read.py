@@ -30,6 +30,7 @@ from mss_results.training import (
 SCHEMA = 1
 KINDS = ("model", "blind", "baseline", "oracle")
 AGGREGATES = ("median", "mean")
+SECOND_HAND = "second-hand"
 NO_CACHE = Cache(None)
 
 
@@ -83,6 +84,7 @@ class Run:
     recipe: str | None
     verbatim: bool | None
     ours_leaves: int | None
+    second_hand_leaves: int | None
     reproduces: str | None
     fingerprint: str | None
     tracks: tuple[str, ...]
@@ -174,6 +176,7 @@ def read_run(folder: Path, cache: Cache) -> Run:
         recipe=fields.text_or_none("recipe"),
         verbatim=fields.flag_or_none("verbatim"),
         ours_leaves=None if leaves is None else leaves.count("ours"),
+        second_hand_leaves=_second_hand(leaves),
         reproduces=fields.text_or_none("reproduces"),
         fingerprint=dataset.text_or_none("fingerprint"),
         tracks=tuple(sorted(tracks)),
@@ -203,6 +206,13 @@ def _check_folder_names(folder: Path, fields: Fields, dataset: Fields) -> None:
         raise ValueError(
             f"{dataset.where('split')} is {dataset.text('split')!r}: boards show only 'test'"
         )
+
+
+def _second_hand(leaves: Fields | None) -> int | None:
+    """Values known second-hand; None for recipes older than that source."""
+    if leaves is None or SECOND_HAND not in leaves.values:
+        return None
+    return leaves.count(SECOND_HAND)
 
 
 def _cost(fields: Fields) -> Cost:

@@ -212,6 +212,7 @@ def _row(board: Board, row: Row, claim: int | None, paths: SitePaths) -> dict[st
         "gmac": row.cost.gmac_per_second,
         "factor": row.cost.real_time_factor,
         "memory": row.cost.peak_memory_bytes,
+        "secondHand": row.second_hand_leaves,
         "ours": row.ours_leaves,
         "sources": row.sources,
         "notes": row.notes,

@@ -32,6 +32,7 @@ LEADERBOARD_COLUMNS = (
     "real_time_factor",
     "peak_memory_mb",
     "kind",
+    "second_hand_leaves",
     "ours_leaves",
     "source",
 )
@@ -115,6 +116,7 @@ def _long_line(board: Board, row: Row, stem: str, metric: str, cell: Cell) -> tu
         whole(row.parameters),
         *_cost(row),
         row.kind,
+        whole(row.second_hand_leaves),
         whole(row.ours_leaves),
         cell.source,
     )
@@ -184,6 +186,7 @@ def _facts(rows: Sequence[Row]) -> list[list[str]]:
         ["gmac_per_second", *gmac],
         ["real_time_factor", *factor],
         ["peak_memory_mb", *memory],
+        ["second_hand_leaves", *(whole(row.second_hand_leaves) for row in rows)],
         ["ours_leaves", *(whole(row.ours_leaves) for row in rows)],
         ["source", *("; ".join(row.sources) for row in rows)],
     ]

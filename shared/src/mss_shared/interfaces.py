@@ -48,7 +48,7 @@ class Checkpoint:
         recipe_name: its name.
         verbatim: whether its recipe is the shipped one of that name, in the version that trained
             it; None for a third-party file, or without such a recipe.
-        leaf_sources: counts of paper, code and ours; None if unknown.
+        leaf_sources: counts of paper, code, second-hand and ours; None if unknown.
         training: data set, tracks, steps and seed; None for a third-party file.
         notes: how the file was read, one line each.
         origin: command, commit, versions and machine of its training; None if unknown.

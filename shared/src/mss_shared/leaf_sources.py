@@ -1,4 +1,8 @@
-"""Where the values of a recipe come from: the comments behind them."""
+"""Where the values of a recipe come from: the comments behind them.
+
+``paper``; ``code``, by its authors; ``second-hand``, others say that the paper states it, and the
+comment says who; ``ours``.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Collection, Iterator
 
 import yaml
 
-LEAF_SOURCES = ("paper", "code", "ours")
+LEAF_SOURCES = ("paper", "code", "second-hand", "ours")
 
 
 def leaf_comments(text: str) -> dict[str, str]:
@@ -45,7 +49,7 @@ def _comment(lines: list[str], mark: yaml.Mark, pattern: str = r"\s*:?\s*#(.*)$"
 
 
 def count_sources(text: str, changed: Collection[str] = ()) -> dict[str, int]:
-    """How many values name the paper, its code, or us as their source.
+    """How many values name each of ``LEAF_SOURCES``.
 
     Values without a source count as ours, and so do changed ones, whatever their comment says.
 

@@ -37,7 +37,7 @@ class LoadedRecipe(Generic[RecipeType]):
         text: the YAML: the file as it is, or all values if the command line changed one.
         verbatim: whether all values are those of the shipped recipe of that name; without one,
             None, or False if the command line changed a value.
-        leaf_sources: how many values come from the paper, from its code, from us.
+        leaf_sources: how many values come from each of ``LEAF_SOURCES``.
     """
 
     recipe: RecipeType
@@ -53,21 +53,36 @@ class LoadedRecipe(Generic[RecipeType]):
 
 
 def recipe_digest(recipe: Any) -> str:
-    """SHA-256 of a recipe's values in the order of its fields."""
-    return hashlib.sha256(to_yaml(recipe).encode()).hexdigest()
+    """SHA-256 of a recipe's values in the order of its fields.
+
+    Keys that were added later count only if their value is another than older recipes stand for.
+    """
+    return hashlib.sha256(_text_for_digest(recipe).encode()).hexdigest()
 
 
 def earlier_digest(recipe: Any) -> str:
     """The digest that the same values had when probabilities were called odds."""
-    earlier = to_yaml(recipe).replace("_prob:", "_odds:")
+    earlier = _text_for_digest(recipe).replace("_prob:", "_odds:")
     return hashlib.sha256(earlier.encode()).hexdigest()
+
+
+def _text_for_digest(recipe: Any) -> str:
+    values = _plain(dataclasses.asdict(recipe))
+    for name, value in getattr(recipe, "added", {}).items():
+        section, _, key = name.rpartition(".")
+        holder = values[section] if section else values
+        if holder[key] == _plain(value):
+            del holder[key]
+    return _dump(values)
 
 
 def to_yaml(recipe: Any) -> str:
     """All values as YAML, in the order of the fields."""
-    text: str = yaml.safe_dump(
-        _plain(dataclasses.asdict(recipe)), sort_keys=False, allow_unicode=True
-    )
+    return _dump(_plain(dataclasses.asdict(recipe)))
+
+
+def _dump(values: Any) -> str:
+    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     return text
 
 
@@ -154,6 +169,11 @@ def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> Rec
     values = _rename_keys(_parse_yaml(text, path))
     if isinstance(values, dict) and isinstance(values.get("inference"), dict):
         values["inference"] = _INFERENCE_BEFORE | values["inference"]
+    for name, value in getattr(recipe_type, "added", {}).items():
+        section, _, key = name.rpartition(".")
+        holder = values.get(section) if section and isinstance(values, dict) else values
+        if isinstance(holder, dict):
+            holder.setdefault(key, _plain(value))
     _check_keys(recipe_type, values, path)
     return _instantiate(recipe_type, values, name, ())
 

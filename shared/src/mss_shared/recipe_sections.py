@@ -5,8 +5,9 @@ No dataclass of a recipe has a default: a value stands in the recipe or nowhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,13 @@ class BaseRecipe(Generic[DataType, ModelConfigType, TrainingType]):
         training: loss, optimizer, schedule, loop.
         inference: how a song is cut into chunks.
         evaluation: how the test songs are scored.
+
+    Attributes:
+        added: keys that recipes in older weights lack, ``data.gain_range_db`` for example, and the
+            values that those recipes stand for. A recipe with these values keeps its digest.
     """
+
+    added: ClassVar[Mapping[str, Any]] = {}
 
     reproduces: str | None
     data: DataType

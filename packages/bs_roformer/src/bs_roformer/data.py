@@ -12,7 +12,7 @@ from bs_roformer.recipe import DataConfig, Recipe
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track
 from mss_shared.interfaces import ExampleSets
-from mss_shared.training import RandomMixes, SegmentPool, affect
+from mss_shared.training import RandomMixes, SegmentPool, affect, draw_gains_db
 
 
 class Mixes(RandomMixes):
@@ -38,8 +38,7 @@ class Mixes(RandomMixes):
     def draw(self, index: int, rng: np.random.Generator) -> Audio:
         """Example ``index``, (stem, channel, sample) with the stems of ``config.stems``."""
         stems = super().draw(index, rng) if self.pool is None else self.pool.draw(index, rng)
-        decibels = rng.uniform(*self.gain_db, size=(len(stems), 1, 1))
-        stems = stems * (10.0 ** (decibels / 20.0)).astype(np.float32)
+        stems = stems * draw_gains_db(len(stems), self.gain_db, rng)
         if self.effects is None:
             return stems
         rate = self.tracks[0].info.sample_rate

@@ -18,6 +18,10 @@ def __getattr__(name: str) -> Any:
         from moises_light.model import MoisesLight
 
         return MoisesLight
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mss-moises-light")
     if name == "configs":
         from moises_light.presets import configs
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 NORM_NAMES = ("BatchNorm", "InstanceNorm", "LayerNorm")
+# Where the heavy decoder stages stand, from the bottleneck to the full frame rate.
+DEC_HEAVY_AT = ("first", "last", "each")
 ACT_NAMES = ("ReLU", "GELU", "LeakyReLU", "SiLU", "Mish", "Softplus")
 
 
@@ -112,12 +114,14 @@ class ModelConfig:
     G: int
     n_enc: int
     n_dec: int
+    dec_heavy_at: str
     n_split_enc: int
     n_split_dec: int
     n_rope: int
     bn_factor: int
     edge_kernel_size: int
     normalized: bool
+    normalize_input: bool
     use_mask: bool
     norm_name: str
     act_name: str
@@ -168,6 +172,7 @@ class ModelConfig:
             ("architecture", ARCHITECTURES),
             ("norm_name", NORM_NAMES),
             ("act_name", ACT_NAMES),
+            ("dec_heavy_at", DEC_HEAVY_AT),
         ):
             if getattr(self, name) not in valid:
                 raise ValueError(f"{name}={getattr(self, name)!r}: it must be one of {[*valid]}")
@@ -181,6 +186,11 @@ class ModelConfig:
             raise ValueError(f"n_rope={self.n_rope}: it must be at least 0")
         if not 0 <= self.n_dec <= self.n_enc:
             raise ValueError(f"n_dec={self.n_dec}: it must lie in 0..n_enc={self.n_enc}")
+        if self.dec_heavy_at == "each" and self.n_dec != 1:
+            raise ValueError(
+                f"n_dec={self.n_dec} with dec_heavy_at='each', which has a block at every stage: "
+                f"n_dec must be 1"
+            )
         if not 1 <= self.hop_size < self.win_size <= self.n_fft:
             raise ValueError(
                 f"hop_size={self.hop_size}, win_size={self.win_size}, n_fft={self.n_fft}: they "
@@ -216,6 +226,15 @@ class ModelConfig:
                 f"bn_factor={self.bn_factor} with {self.bins} bins per band: "
                 f"it must lie in 1..{self.bins}"
             )
+
+    def split_stages(self, stages: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+        """The heavy and the light ones of the decoder's stages, given from the bottleneck up."""
+        if self.dec_heavy_at == "each":
+            return stages, ()
+        if self.dec_heavy_at == "last":
+            cut = self.n_enc - self.n_dec
+            return stages[cut:], stages[:cut]
+        return stages[: self.n_dec], stages[self.n_dec :]
 
     @property
     def variant(self) -> Architecture:

@@ -22,7 +22,7 @@ from einops import rearrange
 from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
-from moises_light.config import ModelConfig, TransformerParams
+from moises_light.config import ACT_NAMES, ModelConfig, TransformerParams
 
 NORMS = {
     "BatchNorm": lambda width: nn.BatchNorm2d(width),
@@ -30,14 +30,7 @@ NORMS = {
     "LayerNorm": lambda width: nn.GroupNorm(1, width),
 }
 
-ACTIVATIONS = {
-    "ReLU": nn.ReLU,
-    "GELU": nn.GELU,
-    "LeakyReLU": nn.LeakyReLU,
-    "SiLU": nn.SiLU,
-    "Mish": nn.Mish,
-    "Softplus": nn.Softplus,
-}
+ACTIVATIONS = {name: getattr(nn, name) for name in ACT_NAMES}
 
 
 def make_norm(config: ModelConfig, width: int) -> nn.Module:
@@ -362,12 +355,15 @@ class MoisesLight(nn.Module):
         n_enc: encoder stages (N_enc), each of which halves the frames.
         n_dec: decoder stages with a Split-and-Merge block (N_dec); the other n_enc - n_dec only
             upsample.
+        dec_heavy_at: "first" for the deepest stages, "last" for those of the highest frame rate,
+            "each" for a block at every stage (n_dec must be 1).
         n_split_enc, n_split_dec: convolutions on each side of a TDF (N_split).
         n_rope: dual-path blocks (N_RoPE).
         bn_factor: bottleneck factor of the TDF; None takes the architecture's (4 or 8).
         edge_kernel_size: odd kernel size of the first and last convolution; None takes the
             architecture's, 3 for 0.1.5. For 0.1.0 it must be 1.
         normalized: scale the STFT by 1 / sqrt(n_fft).
+        normalize_input: the network sees spectrograms of mean 0 and standard deviation 1.
         use_mask: True multiplies the real and imaginary parts of the mixture by separate real
             masks; False, as in the paper, generates the spectrogram directly.
         norm_name: "BatchNorm", "InstanceNorm" or "LayerNorm" (over channels, bins and frames).
@@ -375,6 +371,8 @@ class MoisesLight(nn.Module):
         transformer_params: None for heads 4, dim_head 32, ff_mult 2 and no dropout. A dictionary is
             completed from other defaults: heads 8, dim_head 64, ff_mult 4, dropouts 0.1. flash_attn
             (on by default) selects torch's fused attention, in the precision of its input.
+
+    Every argument is an attribute too, None as the value it stands for.
 
     Raises:
         ValueError: if an argument is out of range, or inconsistent with another.
@@ -390,7 +388,7 @@ class MoisesLight(nn.Module):
 
     def __init__(
         self,
-        sources: Sequence[str],
+        sources: Sequence[str] = ("vocals", "drums", "bass", "other"),
         *,
         architecture: str = "0.1.0",
         audio_channels: int = 2,
@@ -402,12 +400,14 @@ class MoisesLight(nn.Module):
         G: int = 56,
         n_enc: int = 3,
         n_dec: int = 1,
+        dec_heavy_at: str = "first",
         n_split_enc: int = 3,
         n_split_dec: int = 1,
         n_rope: int = 5,
         bn_factor: int | None = None,
         edge_kernel_size: int | None = None,
         normalized: bool = True,
+        normalize_input: bool = True,
         use_mask: bool = True,
         norm_name: str = "BatchNorm",
         act_name: str = "ReLU",
@@ -417,6 +417,7 @@ class MoisesLight(nn.Module):
         arguments = {key: value for key, value in locals().items() if key in names}
         super().__init__()
         self.config = config = ModelConfig.read(**arguments)
+        vars(self).update({name: getattr(config, name) for name in names})
         parts = 2 * config.audio_channels  # a bin of a channel is a real and an imaginary part
         above = config.n_fft // 2 + 1 - config.freq_dim
         self.register_buffer("stft_window", torch.hann_window(config.win_size))
@@ -438,14 +439,13 @@ class MoisesLight(nn.Module):
         self.bottleneck = Bottleneck(config, widths[-1])
 
     def _build_decoder(self, config: ModelConfig, parts: int) -> None:
-        """Decoder: N_dec heavy stages (paper), then light ones that only upsample.
+        """Decoder: N_dec heavy stages (paper) and light ones that only upsample.
 
-        Which stages are heavy when N_dec < N_enc is not known; the package moises-light takes the
-        deepest ones.
+        Which are heavy when N_dec < N_enc is not known: see the model card on `dec_heavy_at`.
         """
         widths = [config.G * (i + 1) for i in range(config.n_enc, -1, -1)]
         steps = list(zip(widths, widths[1:], strict=False))
-        heavy, light = steps[: config.n_dec], steps[config.n_dec :]
+        heavy, light = config.split_stages(steps)
         self.dec_heavy_us = nn.ModuleList(TimeUpsample(config, c, down) for c, down in heavy)
         self.dec_heavy_blocks = nn.ModuleList(
             SplitAndMerge(config, c, config.n_split_dec) for _, c in heavy
@@ -491,12 +491,13 @@ class MoisesLight(nn.Module):
         spec = self.stft(F.pad(mixture, (0, self.padded_length(samples) - samples)))
         mean = spec.mean(dim=(1, 2, 3, 4), keepdim=True)
         std = spec.std(dim=(1, 2, 3, 4), keepdim=True)
-        out = self.network(((spec - mean) / (std + 1e-5)).to(self.stft_window.dtype))
+        x = (spec - mean) / (std + 1e-5) if self.config.normalize_input else spec
+        out = self.network(x.to(self.stft_window.dtype))
         with torch.autocast(spec.device.type, enabled=False):
             if self.config.use_mask:
                 # Detached as in the package: the mixture is data here, not a path for gradients.
                 out = spec.detach().unsqueeze(1) * out
-            else:
+            elif self.config.normalize_input:
                 out = out * std.unsqueeze(1) + mean.unsqueeze(1)
             estimate = self.istft(out)[..., :samples]
         return (estimate, {}) if return_auxiliary_outputs else estimate
@@ -591,8 +592,9 @@ class MoisesLight(nn.Module):
 
     def decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         """The bottleneck's output and the skips, which are multiplied -> (batch, G, f, t)."""
-        for upsample, block in zip(self.dec_heavy_us, self.dec_heavy_blocks, strict=True):
+        heavy = zip(self.dec_heavy_us, self.dec_heavy_blocks, strict=True)
+        light = ((upsample, nn.Identity()) for upsample in self.dec_light_us)
+        last = self.config.dec_heavy_at == "last"
+        for upsample, block in (*light, *heavy) if last else (*heavy, *light):
             x = block(upsample(x) * skips.pop())
-        for upsample in self.dec_light_us:
-            x = upsample(x) * skips.pop()
         return x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from moises_light.config import ModelConfig
 from mss_shared.recipe_sections import BaseRecipe, DataConfig, LoopConfig
@@ -47,3 +48,5 @@ class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
         inference: chunks and overlap.
         evaluation: scoring protocols.
     """
+
+    added: ClassVar[dict[str, Any]] = {"model.dec_heavy_at": "first", "model.normalize_input": True}

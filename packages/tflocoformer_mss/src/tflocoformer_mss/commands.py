@@ -2,78 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from mss_shared.cli import run
-from mss_shared.paper import AnyPaper
+import yaml
+
+from mss_shared import console
 from mss_shared.recipe import shipped_recipes
 
-FIT_FLAGS = {
-    "config": "--recipe",
-    "output_dir": "--out",
-    "batch_size": "--recipe.training.batch",
-    "num_epochs": "--recipe.training.epochs",
-    "gpu": "--devices",
+# `train` is `fit` with these flags; all others are those of `fit`.
+TRAIN_FLAGS = {
+    "--config": "--recipe",
+    "--output_dir": "--out",
+    "--batch_size": "--recipe.training.batch",
+    "--num_epochs": "--recipe.training.epochs",
 }
 # Flags of the fork's evaluation script; those of its separation script are aliases in __main__.
 EVALUATE_FLAGS = {"--config": "--recipe", "--output_dir": "--scores"}
 RENAMED = {"musdb18_rtx5090_xlarge": "musdb18_xlarge"}
 
 
-def train(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
-    """Run `fit` with the corresponding flags, so that the run records them as its own.
-
-    Args:
-        paper: this package.
-        flags: of `train`, values by name.
-
-    Raises:
-        ValueError: if --gpu is not 0.
-    """
-    arguments = ["fit"]
-    for name, value in flags.items():
-        if name == "gpu":
-            value = count_devices(value)
-        arguments.append(FIT_FLAGS.get(name, f"--{name}"))
-        arguments += [] if value is True else [str(value)]
-    run(paper, arguments)
-
-
-def count_devices(gpu: int) -> int:
-    """The value of --devices for --gpu: 1, as only the first visible GPU can be chosen."""
-    if gpu != 0:
-        raise ValueError(
-            f"--gpu {gpu} is not the first GPU: set CUDA_VISIBLE_DEVICES={gpu} and pass --gpu 0"
-        )
-    return 1
-
-
 def translate(package: str, arguments: Sequence[str]) -> list[str]:
-    """Replace the fork's configurations by names of recipes, and its flags of `evaluate` by ours.
-
-    `configs/NAME.yaml` means the recipe NAME, unless a file of that name exists.
+    """Replace the fork's words by ours: its verb `train`, its flags, its configurations.
 
     Args:
         package: whose recipes to look for.
         arguments: of the command line.
+
+    Raises:
+        ValueError: if --gpu is not 0, or --config is a file of the fork's keys.
     """
-    shipped = {path.stem for path in shipped_recipes(package)}
-    translated: list[str] = []
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        flag = EVALUATE_FLAGS.get(name, name) if arguments[0] == "evaluate" else name
-        if name == "--config" and equals:
-            value = find_recipe_name(value, shipped)
-        elif translated and arguments[len(translated) - 1] == "--config":
-            flag = find_recipe_name(argument, shipped)
-            equals = value = ""
-        translated.append(f"{flag}{equals}{value}")
+    verb, *words = arguments or [""]
+    flags = {"train": TRAIN_FLAGS, "evaluate": EVALUATE_FLAGS}.get(verb, {})
+    translated = ["fit" if verb == "train" else verb] if verb else []
+    pairs = iter(words)
+    for word in pairs:
+        name, equals, value = word.partition("=")
+        if name == "--config" or (name == "--gpu" and verb == "train"):
+            value = value if equals else next(pairs, "")
+            translated += _pair(package, name, value, flags)
+        else:
+            translated.append(f"{flags.get(name, name)}{equals}{value}")
     return translated
 
 
-def find_recipe_name(config: str, shipped: set[str]) -> str:
-    """The shipped recipe that corresponds to a configuration of the fork, else the value itself."""
-    name = RENAMED.get(Path(config).stem, Path(config).stem)
-    return name if name in shipped and not Path(config).expanduser().exists() else config
+def _pair(package: str, name: str, value: str, flags: dict[str, str]) -> list[str]:
+    """Our words for --config or --gpu and its value; without one, our parser says so."""
+    if name == "--gpu":
+        if value != "0":
+            raise ValueError(
+                f"--gpu {value} is not the first GPU: set CUDA_VISIBLE_DEVICES={value} and pass "
+                f"--gpu 0"
+            )
+        return ["--device", "cuda", "--devices", "1"]
+    flag = flags.get(name, name)
+    return [flag, find_recipe_name(package, value)] if value else [flag]
+
+
+def find_recipe_name(package: str, config: str) -> str:
+    """What --recipe should be: for `configs/NAME.yaml` that does not exist, the recipe NAME.
+
+    Raises:
+        ValueError: if the file has the fork's keys.
+    """
+    path = Path(config).expanduser()
+    if path.is_file():
+        _check_keys(path)
+        return config
+    shipped = {each.stem for each in shipped_recipes(package)}
+    name = RENAMED.get(path.stem, path.stem)
+    if name in shipped and path.parent == Path("configs") and path.suffix == ".yaml":
+        console.say(f"there is no file {config}: taking the recipe {name} of this package")
+        return name
+    return RENAMED.get(config, config)
+
+
+def _check_keys(path: Path) -> None:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return  # reading it as a recipe says what is wrong
+    if isinstance(values, dict) and {"dataset", "loss"} & values.keys():
+        raise ValueError(
+            f"{path} has the keys of the music fork, which are not read: pass --recipe musdb18 and "
+            f"your values as --recipe.KEY VALUE (the README of mss-tflocoformer-mss maps each key)"
+        )

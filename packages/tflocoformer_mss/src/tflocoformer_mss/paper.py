@@ -6,41 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from mss_shared.paper import Alias, AnyPaper, Option, Paper, Verb, override
+from mss_shared.paper import Alias, Option, Paper, override
 from tflocoformer_mss.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mss_shared.datasets import Dataset
+    from mss_shared.interfaces import ExampleSets
     from tflocoformer_mss.model import WaveformModel
     from tflocoformer_mss.training import Training
 
 PROMPTS = Option("prompts", "stems that a prompted model should separate", several=True)
 
-
-def _train(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
-    from tflocoformer_mss.commands import train
-
-    train(paper, flags)
-
-
-TRAIN = Verb(
-    "train",
-    "same as fit, with the flags of the music fork",
-    (
-        Option("recipe", "name of a shipped recipe, or a YAML file"),
-        Option("config", "same as --recipe; configs/NAME.yaml means the recipe NAME"),
-        Option("data_root", "demo, or a folder with train/ and test/", required=True),
-        Option("output_dir", "run folder; default: runs/<recipe>"),
-        Option("batch_size", "examples per step; overrides the recipe", type=int),
-        Option("num_epochs", "number of epochs; overrides the recipe", type=int),
-        Option("micro_batch", "examples per device and pass", type=int),
-        Option("gpu", "0 for the first GPU", type=int),
-        Option("device", "where to compute", choices=("auto", "cpu", "cuda", "mps")),
-        Option("resume", "continue the run in the folder", type=bool),
-    ),
-    _train,
-)
 
 # Flags of the music fork's separation script, then those of the authors' script.
 ALIASES = (
@@ -62,7 +40,6 @@ class TFLocoformerPaper(Paper[Recipe, "WaveformModel"]):
     filename = "{song}_{stem}"
     checkpoint_flags = ("--checkpoint", "--preset")
     aliases = ALIASES
-    verbs = (TRAIN,)
 
     @override
     def make_model(self, recipe: Recipe) -> WaveformModel:
@@ -77,6 +54,20 @@ class TFLocoformerPaper(Paper[Recipe, "WaveformModel"]):
         from tflocoformer_mss.training import Training
 
         return Training(model, recipe.training)
+
+    @override
+    def choose_examples(
+        self,
+        default: ExampleSets,
+        dataset: Dataset,
+        recipe: Recipe,
+        model: WaveformModel,
+        seed: int,
+    ) -> ExampleSets:
+        """Mixes with gains in decibels, where the recipe has them."""
+        from tflocoformer_mss.data import mixed_examples
+
+        return mixed_examples(default, dataset, recipe, model, seed)
 
     @override
     def is_interchangeable(self, recipe: Recipe) -> bool:

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from mss_shared.recipe_sections import BaseRecipe, DataConfig, LoopConfig
+from mss_shared import recipe_sections
+from mss_shared.recipe_sections import BaseRecipe, LoopConfig
 from tflocoformer_mss.config import ModelConfig
+
+NO_GAIN = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class DataConfig(recipe_sections.DataConfig):
+    """How training examples are drawn: the fields of all papers, and gains in decibels.
+
+    Args:
+        gain_range_db: smallest and largest gain in dB, drawn uniformly in dB per stem, on top of
+            ``gain_range``; [0.0, 0.0] for none.
+    """
+
+    gain_range_db: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -86,3 +102,5 @@ class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
         inference: chunks and overlap.
         evaluation: scoring protocols.
     """
+
+    added: ClassVar[dict[str, Any]] = {"data.gain_range_db": NO_GAIN}

@@ -78,6 +78,7 @@ function factColumns() {
     number("GMAC/s", (row) => row.gmac, (value) => fixed(value)),
     number("real-time factor", (row) => row.factor, (value) => fixed(value, 3)),
     number("peak MB", (row) => row.memory, megabytes),
+    number("second-hand", (row) => row.secondHand, String),
     number("ours", (row) => row.ours, String),
   ];
 }

@@ -98,6 +98,8 @@ function runFacts(row) {
     label,
     coded.includes(label) ? make("code", {}, text) : text,
   ]);
+  if (row.secondHand !== null)
+    pairs.push(["recipe values that others say the paper states", String(row.secondHand)]);
   if (row.ours !== null) pairs.push(["recipe values not in paper or code", String(row.ours)]);
   const records = row.runs.length ? row.runs : [{ run: "run.json", record: row.record }];
   const link = ({ run, record }) => make("a", { href: record }, run);

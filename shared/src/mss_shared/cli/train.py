@@ -31,6 +31,7 @@ from mss_shared.separation.device import pick_device
 def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     """The whole pipeline: demo set, training, separation, scores and a table of them."""
     check_installed(arguments.data_root)
+    pick_device(arguments.device)
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
 
@@ -72,6 +73,7 @@ def fit(
 ) -> None:
     """Train one recipe, or several one after another, each in its own run folder."""
     check_installed(arguments.data_root)
+    pick_device(arguments.device)
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
 

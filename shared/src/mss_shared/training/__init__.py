@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mss_shared.training.augmentation import EffectsConfig, Range, affect
+    from mss_shared.training.gains import draw_gains_db
     from mss_shared.training.random_mixes import ConsecutiveChunks, RandomMixes
     from mss_shared.training.segment_pool import SegmentPool
 
@@ -20,6 +21,7 @@ __all__ = [
     "Range",
     "SegmentPool",
     "affect",
+    "draw_gains_db",
 ]
 
 _MODULES = {
@@ -29,6 +31,7 @@ _MODULES = {
     "Range": "augmentation",
     "SegmentPool": "segment_pool",
     "affect": "augmentation",
+    "draw_gains_db": "gains",
 }
 
 if not TYPE_CHECKING:
