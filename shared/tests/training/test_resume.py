@@ -18,6 +18,8 @@ from mss_shared.training import fit as engine
 from mss_shared.training.callbacks import Checkpoints, MetricsFile
 from mss_shared.training.fit import Machine, accumulation, fit
 
+CPU = Machine(device="cpu")
+
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
@@ -26,10 +28,14 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def train(
-    dataset: Dataset, out: Path, loaded: LoadedRecipe[Any], resume: bool = False
+    dataset: Dataset,
+    out: Path,
+    loaded: LoadedRecipe[Any],
+    resume: bool = False,
+    machine: Machine = CPU,
 ) -> tuple[bytes, str, int]:
     """Fit; returns metrics.csv, the digest of the weights, the steps of the record."""
-    fit(PAPER, loaded, dataset, out, Machine(device="cpu"), resume=resume)
+    fit(PAPER, loaded, dataset, out, machine, resume=resume)
     record = json.loads((out / "run.json").read_text(encoding="utf-8"))
     metrics = (out / "metrics.csv").read_bytes()
     return metrics, record["weights_digest"], record["training"]["steps"]
@@ -97,6 +103,19 @@ def test_a_run_that_was_interrupted_anywhere_ends_as_if_it_had_not(
             train(dataset, tmp_path / "parts", loaded)
     assert not (tmp_path / "parts" / "run.json").exists()
     assert train(dataset, tmp_path / "parts", loaded, resume=True) == whole
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_resumed_run_with_workers_draws_the_examples_of_its_epoch(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    whole = train(dataset, tmp_path / "whole", demo_recipe())
+    workers = Machine(device="cpu", workers=2)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, Checkpoints, "on_train_epoch_end", epoch)
+        with pytest.raises(KeyboardInterrupt):
+            train(dataset, tmp_path / "parts", demo_recipe(), machine=workers)
+    assert train(dataset, tmp_path / "parts", demo_recipe(), True, workers) == whole
 
 
 def test_a_run_is_resumed_with_its_own_recipe_data_and_seed_alone(

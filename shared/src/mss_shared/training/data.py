@@ -14,11 +14,18 @@ from mss_shared.interfaces import Example, ExampleSets
 
 
 class EpochSampler(Sampler[int]):
-    """The indices of the current epoch's examples that this rank draws."""
+    """The indices of the current epoch's examples that this rank draws.
 
-    def __init__(self, examples: int, rank: int, world: int) -> None:
+    Args:
+        examples: of an epoch, on all ranks.
+        rank, world: of all ranks, which this is.
+        epoch: the first one. Worker processes ask for indices as soon as they start, which in a
+            resumed run is before Lightning calls ``set_epoch``.
+    """
+
+    def __init__(self, examples: int, rank: int, world: int, epoch: int) -> None:
         self.examples, self.rank, self.world = examples, rank, world
-        self.epoch = 0
+        self.epoch = epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning when an epoch starts."""
@@ -57,7 +64,8 @@ class Examples(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Example]:
         """This rank's share of the current epoch, in batches."""
-        sampler = EpochSampler(self.sets.per_epoch, *self._rank())
+        epoch = self._attached().fit_loop.epoch_progress.current.processed
+        sampler = EpochSampler(self.sets.per_epoch, *self._rank(), epoch)
         return self._loader(self.sets.train, sampler)
 
     def val_dataloader(self) -> DataLoader[Example]:
