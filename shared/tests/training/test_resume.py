@@ -17,6 +17,7 @@ from mss_shared.testing import make_dataset
 from mss_shared.training import fit as engine
 from mss_shared.training.callbacks import Checkpoints, MetricsFile
 from mss_shared.training.fit import Machine, accumulation, fit
+from mss_shared.training.run_folder import RunFolder
 
 CPU = Machine(device="cpu")
 
@@ -121,17 +122,19 @@ def test_a_resumed_run_with_workers_draws_the_examples_of_its_epoch(
 def test_a_run_is_resumed_with_its_own_recipe_data_and_seed_alone(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    machine = Machine(device="cpu")
     loaded = demo_recipe(training={"epochs": 1})
     complete = train(dataset, tmp_path / "run", loaded)
     songs = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=1.1)
-    message = "holds a run of another recipe, data set or seed: resume it with its own"
-    with pytest.raises(ValueError, match=message):
-        fit(PAPER, loaded, dataset, tmp_path / "run", machine, seed=1, resume=True)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"holds a run of another seed \(0, not 1\): resume it"):
+        fit(PAPER, loaded, dataset, tmp_path / "run", CPU, seed=1, resume=True)
+    with pytest.raises(ValueError, match="holds a run of another data set: resume it"):
         train(open_dataset(songs), tmp_path / "run", loaded, resume=True)
-    with pytest.raises(ValueError, match=message):
-        train(dataset, tmp_path / "run", demo_recipe(training={"epochs": 2}), resume=True)
+    other = demo_recipe(training={"epochs": 2}, data={"gain_range": (0.5, 1.0)})
+    changes = r"data.gain_range \(0.5, 1.5\), not \(0.5, 1.0\), training.epochs 1, not 2"
+    with pytest.raises(ValueError, match=rf"another recipe \({changes}\): resume it"):
+        train(dataset, tmp_path / "run", other, resume=True)
+    with pytest.raises(ValueError, match=r"another recipe \(.*\), another seed \(0, not 1\): res"):
+        fit(PAPER, other, dataset, tmp_path / "run", CPU, seed=1, resume=True)
     assert train(dataset, tmp_path / "run", loaded, resume=True) == complete
 
 
@@ -210,10 +213,10 @@ def test_a_run_begun_under_the_old_names_of_keys_is_resumed(tmp_path: Path) -> N
     recipe = demo_recipe().recipe
     earlier = to_yaml(recipe).replace("_prob:", "_odds:")
     assert earlier_digest(recipe) == hashlib.sha256(earlier.encode()).hexdigest()
-    identities = (recipe_digest(recipe), earlier_digest(recipe))
-    for digest in identities:
-        (tmp_path / "recipe.digest").write_text(digest)
-        engine._check_folder(tmp_path, identities, resume=True)
-    (tmp_path / "recipe.digest").write_text("another")
-    with pytest.raises(ValueError, match="a run of another recipe"):
-        engine._check_folder(tmp_path, identities, resume=True)
+    folder = RunFolder(tmp_path, recipe, "the songs", 0)
+    for digest in (recipe_digest(recipe), earlier_digest(recipe)):
+        (tmp_path / "recipe.digest").write_text(f"{digest}\nthe songs\n0\n")
+        folder.check(resume=True)
+    (tmp_path / "recipe.digest").write_text("another\nthe songs\n0\n")
+    with pytest.raises(ValueError, match="a run of another recipe: resume it"):
+        folder.check(resume=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mss_shared.training.augmentation import EffectsConfig, Range, affect
+    from mss_shared.training.module import TrainingModule
     from mss_shared.training.random_mixes import ConsecutiveChunks, RandomMixes
     from mss_shared.training.segment_pool import SegmentPool
 
@@ -19,6 +20,7 @@ __all__ = [
     "RandomMixes",
     "Range",
     "SegmentPool",
+    "TrainingModule",
     "affect",
 ]
 
@@ -28,6 +30,7 @@ _MODULES = {
     "RandomMixes": "random_mixes",
     "Range": "augmentation",
     "SegmentPool": "segment_pool",
+    "TrainingModule": "module",
     "affect": "augmentation",
 }
 
