@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -203,6 +204,23 @@ def test_a_file_that_can_not_be_read_is_one_sentence_with_workers_too(
         lost.rename(path)
     assert path.name in str(raised.value) and "Traceback" not in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_killed_worker_is_one_sentence(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Training.training_step
+
+    def kills(self: Training, batch: Any, number: int) -> Any:
+        for worker in multiprocessing.active_children():
+            worker.kill()
+            worker.join()
+        return plain(self, batch, number)
+
+    monkeypatch.setattr(Training, "training_step", kills)
+    long = demo_recipe(data={"examples_per_epoch": 64})
+    with pytest.raises(ChildProcessError, match="data-loading process was killed.*fewer --workers"):
+        train(dataset, tmp_path, long, machine=Machine("cpu", workers=1))
 
 
 # ---- two runs in one folder
