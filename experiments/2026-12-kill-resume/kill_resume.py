@@ -26,7 +26,7 @@ from mss_shared.recipe import find_recipe, load_recipe
 
 PACKAGES = ("open_unmix", "moises_light", "bs_roformer", "tflocoformer_mss", "lasaft")
 COLUMNS = ("package", "processes", "workers", "kill", "moment", "epochs before", "equal")
-EPOCHS, STEPS = 3, 2
+EPOCHS, STEPS = 3, 1
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def main() -> None:
         runs = Runs(package, processes, arguments.out / f"{package}-{processes}")
         runs.folder.mkdir(parents=True)
         whole = runs.run("whole") if time.monotonic() < end else "not run"
-        for number, workers in itertools.product(range(arguments.kills), (0, 2)):
+        for number, workers in itertools.product(range(arguments.kills), (2, 0)):
             if isinstance(whole, str):
                 found = ("", "", whole)
             elif time.monotonic() > end:
