@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,18 @@ def test_an_interrupt_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end, console.one_sentence_errors("tool"):
         raise KeyboardInterrupt
     assert end.value.code == 130 and capsys.readouterr().err == "tool: interrupted\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_with_128_and_its_number_after_cleaning_up(number: signal.Signals) -> None:
+    before, cleaned = signal.getsignal(number), False
+    with pytest.raises(SystemExit) as end, console.one_sentence_errors("tool"):
+        try:
+            signal.raise_signal(number)
+        finally:
+            cleaned = True
+    assert end.value.code == 128 + number and cleaned
+    assert signal.getsignal(number) == before
 
 
 def test_names_that_the_terminal_can_not_show_are_printed_with_escapes() -> None:

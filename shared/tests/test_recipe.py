@@ -97,6 +97,15 @@ def test_a_wrong_recipe_is_refused_with_the_place(
     assert "\n" not in str(caught.value)
 
 
+def test_all_missing_keys_are_named_at_once(tmp_path: Path) -> None:
+    text = changed("  epochs: 4  # ours\n", "").replace("reproduces: null  # ours: no paper\n", "")
+    text = text.replace("  window: triangle  # ours\n", "")
+    assert "window" not in text and "epochs" not in text.replace("early_stop_epochs", "")
+    said = r"lacks reproduces, training\.epochs, inference\.window: add them, as a recipe states"
+    with pytest.raises(ValueError, match=said):
+        load(tmp_path, text)
+
+
 @pytest.mark.parametrize("text", ["", "3", "[1, 2]", "text", "data"])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ValueError, match="row.yaml: the recipe must be a mapping of keys"):

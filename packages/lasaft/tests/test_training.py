@@ -174,7 +174,7 @@ def test_validation_is_the_mean_over_all_stems() -> None:
     mixture = 0.1 * torch.randn(2, 2, 31_744, generator=torch.Generator().manual_seed(0))
     stems = torch.stack([mixture * share for share in (0.1, 0.2, 0.3, 0.4)], dim=1)
     logged = {}
-    module.log = lambda name, value, **_: logged.__setitem__(name, value.item())
+    module.log_mean = lambda name, value, _: logged.__setitem__(name, value.item())
     with torch.no_grad():
         module.validation_step({"mixture": mixture, "stems": stems}, 0)
         alone = [
@@ -227,7 +227,7 @@ def test_training_stops_early_but_not_before_its_fewest_epochs(
     epochs: int,
 ) -> None:
     def validate(self: Training, _batch: Any, _number: int) -> None:
-        self.log("val/loss", torch.tensor(losses[self.current_epoch]), batch_size=1)
+        self.log_mean("val/loss", torch.tensor(losses[self.current_epoch]), 1)
 
     monkeypatch.setattr(Training, "validation_step", validate)
     changes = {"epochs": 6, "early_stop_epochs": patience, "min_epochs": least}

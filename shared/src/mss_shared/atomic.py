@@ -55,6 +55,10 @@ def replacing(path: Path, *, suffix: str | None = None, prefix: str = PART) -> I
             with suppress(OSError):  # some file systems have no modes to change
                 part.chmod(mode)
         os.replace(part, path)
+    except OSError as error:
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            error.filename = os.fspath(path)  # a failing write does not say where
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -7,11 +7,12 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import BufferedWriter, RawIOBase, TextIOWrapper
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -83,11 +84,35 @@ def _plain_report(title: str) -> Report:
 
 
 @contextmanager
+def stoppable() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into SystemExit with 128 plus their number, to clean up after them.
+
+    Only the main thread can set handlers; handlers set by others, or by nohup, are left alone.
+    """
+    signals = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    if threading.current_thread() is not threading.main_thread():
+        signals = []
+    ours = [each for each in signals if each and signal.getsignal(each) == signal.SIG_DFL]
+    for each in ours:
+        signal.signal(each, _stop)
+    try:
+        yield
+    finally:
+        for each in ours:
+            signal.signal(each, signal.SIG_DFL)
+
+
+def _stop(signal_number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + signal_number)
+
+
+@contextmanager
 def one_sentence_errors(program: str) -> Iterator[None]:
     """Turn a mistake of the user into one sentence on stderr and exit code 2.
 
     Characters of file names that the terminal can't encode are escaped. If stderr can't be written,
     because it was closed or its reader or terminal is gone, the program continues in silence.
+    Ctrl-C ends with exit code 130, SIGTERM with 143.
     """
     _open_missing()
     with _outlasting("stderr"):
@@ -95,7 +120,8 @@ def one_sentence_errors(program: str) -> Iterator[None]:
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         try:
-            yield
+            with stoppable():
+                yield
         except BrokenPipeError:  # the reader of a pipe, such as head, has closed it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(128 + signal.SIGPIPE) from None
@@ -202,7 +228,7 @@ def _open_missing() -> None:
 
 def sentence(error: BaseException) -> str:
     """The message of an error on one line; those of the system with what to do."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         path = error.filename or "the output folder"
         return f"no space left on the disk of {path}: free some, or choose another folder"
     if isinstance(error, OSError) and error.errno is not None:

@@ -178,6 +178,26 @@ def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> Rec
     return _instantiate(recipe_type, values, name, ())
 
 
+def describe_changes(text: str, recipe: Any) -> str:
+    """How a recipe as YAML text differs from another of its type, for people.
+
+    Raises:
+        ValueError: if the text is not a recipe of that type.
+    """
+    earlier = recipe_from_text(type(recipe), text, "recipe")
+    return ", ".join(
+        f"{name} {_leaf(earlier, name)}, not {_leaf(recipe, name)}"
+        for name in _changed_leaves(earlier, recipe)
+    )
+
+
+def _leaf(recipe: Any, name: str) -> Any:
+    """The value of a dotted name."""
+    for part in name.split("."):
+        recipe = getattr(recipe, part)
+    return recipe
+
+
 def _rename_keys(values: Any) -> Any:
     """Give old keys their present names: probabilities were once called ``*_odds``."""
     if not isinstance(values, dict):
@@ -274,8 +294,22 @@ def _check_override(recipe_type: Any, word: str) -> None:
         )
 
 
-def _check_keys(config_type: Any, values: Any, path: Path, prefix: str = "") -> None:
-    """Raise ValueError unless a section has all its fields and no others."""
+def _check_keys(config_type: Any, values: Any, path: Path) -> None:
+    """Raise ValueError unless all sections have all their fields and no others."""
+    missing = _missing_keys(config_type, values, path, "")
+    if missing:
+        these = "it" if len(missing) == 1 else "them"
+        raise ValueError(
+            f"{path} lacks {', '.join(missing)}: add {these}, as a recipe states every value"
+        )
+
+
+def _missing_keys(config_type: Any, values: Any, path: Path, prefix: str) -> list[str]:
+    """The dotted names of the fields that a section and its sections lack.
+
+    Raises:
+        ValueError: for a section that is no mapping, or an unknown key.
+    """
     if not isinstance(values, Mapping):
         raise ValueError(
             f"{path}: {prefix.rstrip('.') or 'the recipe'} must be a mapping of keys to values"
@@ -288,13 +322,13 @@ def _check_keys(config_type: Any, values: Any, path: Path, prefix: str = "") -> 
                 advice = f"it is now called {_new_name(key)}"
             raise ValueError(f"{path} has the unknown key {prefix}{key}: {advice}")
     hints = get_type_hints(config_type)
-    for name in fields:
-        if name not in values:
-            raise ValueError(f"{path} lacks {prefix}{name}: add it, as a recipe states every value")
+    missing = [f"{prefix}{name}" for name in fields if name not in values]
+    for name in values:
         section = _section(hints[name])
         optional = section is not hints[name]
         if dataclasses.is_dataclass(section) and not (optional and values[name] is None):
-            _check_keys(section, values[name], path, f"{prefix}{name}.")
+            missing += _missing_keys(section, values[name], path, f"{prefix}{name}.")
+    return missing
 
 
 def _section(hint: Any) -> Any:

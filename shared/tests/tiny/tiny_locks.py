@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mss_shared import leases
 from mss_shared.separation.batch import locks
 
 OTHER_HOST = """\
@@ -21,6 +22,6 @@ def lock_of_another_host(
     """A song's lock as a process of another host leaves it."""
     lock = locks._lock(out, name)
     lock.parent.mkdir(parents=True, exist_ok=True)
-    seconds = locks.LEASE_SECONDS
+    seconds = leases.LEASE_SECONDS
     lock.write_text(OTHER_HOST.format(pid=pid, host=host, start=start, seconds=seconds))
     return lock

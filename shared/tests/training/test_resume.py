@@ -17,6 +17,9 @@ from mss_shared.testing import make_dataset
 from mss_shared.training import fit as engine
 from mss_shared.training.callbacks import Checkpoints, MetricsFile
 from mss_shared.training.fit import Machine, accumulation, fit
+from mss_shared.training.run_folder import RunFolder
+
+CPU = Machine(device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +29,14 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def train(
-    dataset: Dataset, out: Path, loaded: LoadedRecipe[Any], resume: bool = False
+    dataset: Dataset,
+    out: Path,
+    loaded: LoadedRecipe[Any],
+    resume: bool = False,
+    machine: Machine = CPU,
 ) -> tuple[bytes, str, int]:
     """Fit; returns metrics.csv, the digest of the weights, the steps of the record."""
-    fit(PAPER, loaded, dataset, out, Machine(device="cpu"), resume=resume)
+    fit(PAPER, loaded, dataset, out, machine, resume=resume)
     record = json.loads((out / "run.json").read_text(encoding="utf-8"))
     metrics = (out / "metrics.csv").read_bytes()
     return metrics, record["weights_digest"], record["training"]["steps"]
@@ -99,20 +106,35 @@ def test_a_run_that_was_interrupted_anywhere_ends_as_if_it_had_not(
     assert train(dataset, tmp_path / "parts", loaded, resume=True) == whole
 
 
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_resumed_run_with_workers_draws_the_examples_of_its_epoch(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    whole = train(dataset, tmp_path / "whole", demo_recipe())
+    workers = Machine(device="cpu", workers=2)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, Checkpoints, "on_train_epoch_end", epoch)
+        with pytest.raises(KeyboardInterrupt):
+            train(dataset, tmp_path / "parts", demo_recipe(), machine=workers)
+    assert train(dataset, tmp_path / "parts", demo_recipe(), True, workers) == whole
+
+
 def test_a_run_is_resumed_with_its_own_recipe_data_and_seed_alone(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    machine = Machine(device="cpu")
     loaded = demo_recipe(training={"epochs": 1})
     complete = train(dataset, tmp_path / "run", loaded)
     songs = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=1.1)
-    message = "holds a run of another recipe, data set or seed: resume it with its own"
-    with pytest.raises(ValueError, match=message):
-        fit(PAPER, loaded, dataset, tmp_path / "run", machine, seed=1, resume=True)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=r"holds a run of another seed \(0, not 1\): resume it"):
+        fit(PAPER, loaded, dataset, tmp_path / "run", CPU, seed=1, resume=True)
+    with pytest.raises(ValueError, match="holds a run of another data set: resume it"):
         train(open_dataset(songs), tmp_path / "run", loaded, resume=True)
-    with pytest.raises(ValueError, match=message):
-        train(dataset, tmp_path / "run", demo_recipe(training={"epochs": 2}), resume=True)
+    other = demo_recipe(training={"epochs": 2}, data={"gain_range": (0.5, 1.0)})
+    changes = r"data.gain_range \(0.5, 1.5\), not \(0.5, 1.0\), training.epochs 1, not 2"
+    with pytest.raises(ValueError, match=rf"another recipe \({changes}\): resume it"):
+        train(dataset, tmp_path / "run", other, resume=True)
+    with pytest.raises(ValueError, match=r"another recipe \(.*\), another seed \(0, not 1\): res"):
+        fit(PAPER, other, dataset, tmp_path / "run", CPU, seed=1, resume=True)
     assert train(dataset, tmp_path / "run", loaded, resume=True) == complete
 
 
@@ -191,10 +213,10 @@ def test_a_run_begun_under_the_old_names_of_keys_is_resumed(tmp_path: Path) -> N
     recipe = demo_recipe().recipe
     earlier = to_yaml(recipe).replace("_prob:", "_odds:")
     assert earlier_digest(recipe) == hashlib.sha256(earlier.encode()).hexdigest()
-    identities = (recipe_digest(recipe), earlier_digest(recipe))
-    for digest in identities:
-        (tmp_path / "recipe.digest").write_text(digest)
-        engine._check_folder(tmp_path, identities, resume=True)
-    (tmp_path / "recipe.digest").write_text("another")
-    with pytest.raises(ValueError, match="a run of another recipe"):
-        engine._check_folder(tmp_path, identities, resume=True)
+    folder = RunFolder(tmp_path, recipe, "the songs", 0)
+    for digest in (recipe_digest(recipe), earlier_digest(recipe)):
+        (tmp_path / "recipe.digest").write_text(f"{digest}\nthe songs\n0\n")
+        folder.check(resume=True)
+    (tmp_path / "recipe.digest").write_text("another\nthe songs\n0\n")
+    with pytest.raises(ValueError, match="a run of another recipe: resume it"):
+        folder.check(resume=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as pl
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau, StepLR
 
 from bs_roformer.model import Roformer
 from bs_roformer.recipe import TrainingConfig
+from mss_shared.training import TrainingModule
 
 
-class Training(pl.LightningModule):
+class Training(TrainingModule):
     """Train with the model's own loss (L1 of waveform and spectrograms) and AdamW.
 
     Source: loss, optimizer and step decay are the papers'; the plateau schedule is that of
@@ -38,13 +38,13 @@ class Training(pl.LightningModule):
         loss, parts = self._losses(batch)
         size = len(batch["mixture"])
         for name, part in zip(("loss", "waveform", "spectral"), (loss, *parts), strict=True):
-            self.log(f"train/{name}", part, on_step=True, on_epoch=True, batch_size=size)
+            self.log_mean(f"train/{name}", part, size)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
         """Log the same loss for a batch of validation chunks."""
         loss, _parts = self._losses(batch)
-        self.log("val/loss", loss, batch_size=len(batch["mixture"]), sync_dist=True)
+        self.log_mean("val/loss", loss, len(batch["mixture"]))
 
     def _losses(self, batch: dict[str, Tensor]) -> Any:
         """total, (L1, spectral)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
@@ -13,6 +12,7 @@ from lasaft.losses import Loss, find_loss
 from lasaft.model import Separator, full_precision
 from lasaft.recipe import TrainingConfig
 from mss_shared import console
+from mss_shared.training import TrainingModule
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -23,7 +23,7 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 SCHEDULES = ("none", "plateau", "cosine")
 
 
-class Training(pl.LightningModule):
+class Training(TrainingModule):
     """Trains on one stem per example, validates on all stems of each window.
 
     Args:
@@ -79,7 +79,7 @@ class Training(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """The loss of one batch of {"mixture", "target", "condition"}; scalar."""
         loss = self.compare(self.train_loss, batch["mixture"], batch["target"], batch["condition"])
-        self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=len(batch["mixture"]))
+        self.log_mean("train/loss", loss, len(batch["mixture"]))
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
@@ -87,7 +87,7 @@ class Training(pl.LightningModule):
         stems = batch["stems"]
         conditions = torch.arange(stems.shape[1], device=stems.device).repeat(len(stems))
         loss = self.compare(self.val_loss, batch["mixture"], stems.flatten(0, 1), conditions)
-        self.log("val/loss", loss, batch_size=len(stems), sync_dist=True)
+        self.log_mean("val/loss", loss, len(stems))
 
     def compare(self, loss: Loss, mixture: Tensor, target: Tensor, condition: Tensor) -> Tensor:
         """The loss of what the model separates from whole windows.

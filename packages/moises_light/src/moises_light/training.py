@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as pl
 import torch
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from moises_light.model import MoisesLight
 from moises_light.recipe import TrainingConfig
+from mss_shared.training import TrainingModule
 
 
-class Training(pl.LightningModule):
+class Training(TrainingModule):
     """Complex-spectrogram MAE, multi-resolution MAE and waveform MAE, with AdamW.
 
     The learning rate follows a plateau of the validation loss, or a cosine.
@@ -32,13 +32,13 @@ class Training(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """The loss of one batch of {"mixture", "stems"}."""
         loss = self.loss(self.model(batch["mixture"]), batch["stems"])
-        self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=len(batch["mixture"]))
+        self.log_mean("train/loss", loss, len(batch["mixture"]))
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
         """The same loss on the validation chunks."""
         loss = self.loss(self.model(batch["mixture"]), batch["stems"])
-        self.log("val/loss", loss, batch_size=len(batch["mixture"]), sync_dist=True)
+        self.log_mean("val/loss", loss, len(batch["mixture"]))
 
     def loss(self, estimate: Tensor, reference: Tensor) -> Tensor:
         """(batch, stem, channel, sample) each -> the weighted sum of the errors."""

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as pl
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from mss_shared.training import TrainingModule
 from open_unmix.model import STFT
 from open_unmix.recipe import TrainingConfig
 from open_unmix.separator import Separator
 
 
-class Training(pl.LightningModule):
+class Training(TrainingModule):
     """Mean squared error of magnitudes, without the Wiener filter; Adam, plateau schedule.
 
     Source: authors' training script.
@@ -33,13 +33,13 @@ class Training(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """The loss of one batch of {"mixture", "stems"}."""
         loss = self.loss(batch)
-        self.log("train/loss", loss, on_step=True, on_epoch=True, batch_size=len(batch["mixture"]))
+        self.log_mean("train/loss", loss, len(batch["mixture"]))
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
         """The same loss on a whole song; all songs have the same weight, whatever their length."""
         loss = self.loss(batch)
-        self.log("val/loss", loss, batch_size=len(batch["mixture"]), sync_dist=True)
+        self.log_mean("val/loss", loss, len(batch["mixture"]))
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean squared error of the target's magnitudes, summed over targets."""

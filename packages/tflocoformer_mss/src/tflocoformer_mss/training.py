@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as pl
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 from torch.optim.optimizer import Optimizer
 
+from mss_shared.training import TrainingModule
 from tflocoformer_mss.losses import TERMS, combine
 from tflocoformer_mss.model import WaveformModel
 from tflocoformer_mss.recipe import TrainingConfig
 
 
-class Training(pl.LightningModule):
+class Training(TrainingModule):
     """Weighted losses, AdamW, linear warm-up, then a plateau or cosine schedule.
 
     Source: authors' code and the music fork; each recipe names the source of its values.
@@ -47,13 +47,13 @@ class Training(pl.LightningModule):
         loss, parts = self.losses(batch)
         size = len(batch["mixture"])
         for name, part in {"loss": loss, **parts}.items():
-            self.log(f"train/{name}", part, on_step=True, on_epoch=True, batch_size=size)
+            self.log_mean(f"train/{name}", part, size)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
         """The same loss on the validation chunks."""
         loss, _parts = self.losses(batch)
-        self.log("val/loss", loss, batch_size=len(batch["mixture"]), sync_dist=True)
+        self.log_mean("val/loss", loss, len(batch["mixture"]))
 
     def losses(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The total loss, and each term averaged over stems."""

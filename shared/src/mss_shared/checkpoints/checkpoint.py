@@ -42,7 +42,8 @@ def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:
     """Write weights and header atomically."""
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with replacing(path) as part:
-        safetensors.torch.save_file(state, part, {"format": "pt", **header})
+        # Not by save_file, whose error is not an OSError when the disk is full.
+        part.write_bytes(safetensors.torch.save(state, {"format": "pt", **header}))
 
 
 def load_checkpoint(paper: AnyPaper, source: str, recipe_name: str | None = None) -> Checkpoint:

@@ -105,7 +105,6 @@ def fit(
             resume=arguments.resume,
             command=command,
         )
-        console.say(f"model and run.json: {out}")
 
 
 def check_installed(data_root: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mss_shared.training.augmentation import EffectsConfig, Range, affect
     from mss_shared.training.gains import draw_gains_db
+    from mss_shared.training.module import TrainingModule
     from mss_shared.training.random_mixes import ConsecutiveChunks, RandomMixes
     from mss_shared.training.segment_pool import SegmentPool
 
@@ -20,6 +21,7 @@ __all__ = [
     "RandomMixes",
     "Range",
     "SegmentPool",
+    "TrainingModule",
     "affect",
     "draw_gains_db",
 ]
@@ -30,6 +32,7 @@ _MODULES = {
     "RandomMixes": "random_mixes",
     "Range": "augmentation",
     "SegmentPool": "segment_pool",
+    "TrainingModule": "module",
     "affect": "augmentation",
     "draw_gains_db": "gains",
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,33 @@ class SeedEpoch(Callback):
         """Seed torch, NumPy and Python, on every device."""
         seed = (self.seed * 1_000_003 + trainer.current_epoch) * 4_096 + trainer.global_rank
         pl.seed_everything(seed % 2**32, verbose=False)
+
+
+class Stoppable(Callback):
+    """Lets a signal end the run at once, in the middle of a step.
+
+    Lightning waits for the end of the step, exits with code 0, and on several devices may wait for
+    processes that it has just ended.
+
+    Args:
+        handler: what SIGTERM did before the run.
+    """
+
+    def __init__(self, handler: Any) -> None:
+        self.handler = handler
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Replace Lightning's handler of SIGTERM, which it restores after the run."""
+        if not callable(self.handler) or threading.current_thread() is not threading.main_thread():
+            return
+
+        def stop(number: int, frame: Any) -> None:
+            launcher = trainer.strategy.launcher
+            if launcher is not None:  # of the other devices' processes
+                launcher.kill(number)
+            self.handler(number, frame)
+
+        signal.signal(signal.SIGTERM, stop)
 
 
 class MetricsFile(Callback):
@@ -121,10 +150,7 @@ class Checkpoints(Callback):
         self.top = kept
 
     def _save(self, trainer: pl.Trainer, name: str, weights_only: bool = False) -> None:
-        part = self.folder / f".part-{name}"
-        trainer.save_checkpoint(part, weights_only)
-        if trainer.is_global_zero:
-            part.replace(self.folder / name)
+        trainer.save_checkpoint(self.folder / name, weights_only)
 
 
 class EarlyStop(EarlyStopping):
@@ -155,13 +181,8 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
-        """Show the step and its loss; stop at once if the loss is not finite."""
+        """Show the step and its loss."""
         loss = float(outputs["loss"]) * trainer.accumulate_grad_batches
-        if not math.isfinite(loss):
-            raise ValueError(
-                f"the training loss is {loss} at step {trainer.global_step}: lower the learning "
-                f"rate or check the data (mss-data check)"
-            )
         if self.report is not None:
             self.report(f"loss {loss:.4f}", trainer.global_step, int(self.total))
 

@@ -8,17 +8,27 @@ from typing import Any
 
 import lightning as pl
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, default_collate
+from torch.utils.data import Dataset as TorchDataset
 
+from mss_shared import console
 from mss_shared.interfaces import Example, ExampleSets
+from mss_shared.training.heard import Listener
 
 
 class EpochSampler(Sampler[int]):
-    """The indices of the current epoch's examples that this rank draws."""
+    """The indices of the current epoch's examples that this rank draws.
 
-    def __init__(self, examples: int, rank: int, world: int) -> None:
+    Args:
+        examples: of an epoch, on all ranks.
+        rank, world: of all ranks, which this is.
+        epoch: the first one. Worker processes ask for indices as soon as they start, which in a
+            resumed run is before Lightning calls ``set_epoch``.
+    """
+
+    def __init__(self, examples: int, rank: int, world: int, epoch: int) -> None:
         self.examples, self.rank, self.world = examples, rank, world
-        self.epoch = 0
+        self.epoch = epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning when an epoch starts."""
@@ -37,34 +47,65 @@ class Examples(pl.LightningDataModule):
 
     Args:
         sets: the examples of training and validation.
+        listener: hears which tracks they are drawn from.
         batch: examples per optimizer step, over all devices.
         workers: data-loading processes; None for 0 on the CPU, up to 8 per device elsewhere.
 
     Raises:
-        ValueError: if an epoch is not a whole number of batches.
+        ValueError: if an epoch is not a whole number of batches, one or more.
+
+    Attributes:
+        steps: optimizer steps in an epoch.
     """
 
-    def __init__(self, sets: ExampleSets, batch: int, workers: int | None) -> None:
+    def __init__(
+        self, sets: ExampleSets, listener: Listener, batch: int, workers: int | None
+    ) -> None:
         super().__init__()
-        if sets.per_epoch % batch:
+        if sets.per_epoch < 1 or sets.per_epoch % batch:
             raise ValueError(
                 f"examples_per_epoch is {sets.per_epoch} and batch {batch}: an "
                 f"epoch must be a whole number of batches"
             )
         self.sets = sets
+        self.listener = listener
+        self.steps = sets.per_epoch // batch
         self.batch = batch
         self.workers = workers
 
     def train_dataloader(self) -> DataLoader[Example]:
         """This rank's share of the current epoch, in batches."""
-        sampler = EpochSampler(self.sets.per_epoch, *self._rank())
+        progress: Any = self._attached().fit_loop.epoch_progress.current
+        sampler = EpochSampler(self.sets.per_epoch, *self._rank(), progress.processed)
         return self._loader(self.sets.train, sampler)
 
     def val_dataloader(self) -> DataLoader[Example]:
-        """This rank's share of the validation examples, in batches."""
+        """This rank's share of the validation examples, in batches.
+
+        A rank without a share gets one example, which does not count, as ranks wait for each other.
+        """
         rank, world = self._rank()
         valid = self.sets.valid
-        return self._loader(valid, range(rank, len(valid), world), self.sets.valid_batch)
+        share = range(rank, len(valid), world) or range(1)
+        return self._loader(valid, share, self.sets.valid_batch)
+
+    @property
+    def validates(self) -> bool:
+        """Whether this rank has a share of the validation examples."""
+        return self._rank()[0] < len(self.sets.valid)
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Raise the error of a worker process as ValueError, in its own words."""
+        if isinstance(batch, _Failure):
+            raise ValueError(batch.sentence)
+        return batch
+
+    def tracks_of(self, step: int) -> list[str]:
+        """The tracks of the examples of an optimizer step, the first of which is 1, by name."""
+        with self.listener.listen() as names:
+            for index in range((step - 1) * self.batch, step * self.batch):
+                self.sets.train[index]
+        return sorted(names)
 
     def _rank(self) -> tuple[int, int]:
         trainer = self._attached()
@@ -77,7 +118,8 @@ class Examples(pl.LightningDataModule):
         if workers is None:
             workers = 0 if on_cpu else min(8, os.cpu_count() or 1)
         return DataLoader(
-            dataset,
+            _Told(dataset) if workers else dataset,
+            collate_fn=_collate,
             batch_size=batch
             or self.batch // (trainer.world_size * trainer.accumulate_grad_batches),
             sampler=sampler,
@@ -89,3 +131,32 @@ class Examples(pl.LightningDataModule):
     def _attached(self) -> pl.Trainer:
         assert self.trainer is not None, "asked for data outside of a fit"
         return self.trainer
+
+
+class _Failure:
+    """Stands for an example that could not be read; it travels from a worker process as a value."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+
+
+class _Told(TorchDataset[Any]):
+    """Examples, or the failure to read them: an exception would arrive with a stack trace."""
+
+    def __init__(self, examples: Any) -> None:
+        self.examples = examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self.examples[index]
+        except (ValueError, OSError) as error:
+            return _Failure(console.sentence(error))
+
+
+def _collate(items: list[Any]) -> Any:
+    """One batch of the items, or the first failure among them."""
+    failures = [item for item in items if isinstance(item, _Failure)]
+    return failures[0] if failures else default_collate(items)

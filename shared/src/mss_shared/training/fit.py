@@ -12,32 +12,43 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import lightning as pl
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import nn
 
-from mss_shared import atomic, console, provenance
+from mss_shared import console, provenance
 from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.datasets import Dataset
 from mss_shared.datasets.content import Content, describe_content
 from mss_shared.datasets.tracks import check_fits
 from mss_shared.paper import AnyPaper
-from mss_shared.recipe import LoadedRecipe, earlier_digest, recipe_digest
+from mss_shared.recipe import LoadedRecipe
 from mss_shared.recipe_sections import LoopConfig
-from mss_shared.training.callbacks import Checkpoints, EarlyStop, MetricsFile, Progress, SeedEpoch
+from mss_shared.training.callbacks import (
+    Checkpoints,
+    EarlyStop,
+    MetricsFile,
+    Progress,
+    SeedEpoch,
+    Stoppable,
+)
+from mss_shared.training.checks import check_data, check_loop, check_machine
 from mss_shared.training.data import Examples
+from mss_shared.training.endings import plain_endings
+from mss_shared.training.finite import Finite
+from mss_shared.training.heard import Listener
+from mss_shared.training.module import EpochMeans
 from mss_shared.training.random_mixes import default_examples
-
-_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+from mss_shared.training.run_folder import BesideTarget, RunFolder, load_weights, owned
 
 
 @dataclass(frozen=True)
@@ -102,35 +113,47 @@ def fit(
     if machine.dev_mode:
         loaded = replace(loaded, verbatim=False)
     recipe, loop = loaded.recipe, loaded.recipe.training
+    check_machine(machine)
     check_loop(loop)
     seed = loop.seed if seed is None else seed
-    identity = _identity(recipe_digest(recipe), dataset, seed)
-    _check_folder(out, (identity, _identity(earlier_digest(recipe), dataset, seed)), resume)
     pl.seed_everything(seed, verbose=False)
     model = paper.build_model(recipe)
+    check_data(recipe.data, model.sample_rate)
     content = check_dataset(dataset, recipe.data.stems, model)
-    last = out / "last.ckpt"
-    if not (resume and last.is_file()):
-        paper.prepare(model, dataset, recipe)
-    module = paper.build_training(model, recipe)
-    atomic.write_text(out / "recipe.digest", identity)
-    atomic.write_text(out / "recipe.yaml", loaded.text)
-    began = time.monotonic()
-    trainer = _trainer(out, loop, machine, model, seed)
-    sets = default_examples(dataset, recipe.data, model.stems, seed)
-    sets = paper.choose_examples(sets, dataset, recipe, model, seed)
-    examples = Examples(sets, loop.batch, machine.workers)
-    _run(trainer, module, examples, last if resume and last.is_file() else None)
-    if trainer.is_global_zero:
-        _load_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
-        training = describe_training(dataset, content, trainer.global_step, seed)
-        _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
+    examples = _examples(paper, recipe, dataset, model, seed, machine.workers)
+    trainer = _trainer(out, loop, machine, model, seed, examples)
+    folder = RunFolder(out, recipe, dataset.fingerprint, seed)
+    with owned(out) if trainer.is_global_zero else nullcontext():
+        folder.check(resume)
+        last = folder.last if resume and folder.last.is_file() else None
+        if last is None:
+            paper.prepare(model, dataset, recipe)
+        began = time.monotonic()
+        module = paper.build_training(model, recipe)
+        if trainer.is_global_zero:
+            folder.begin(loaded.text)
+        _run(trainer, module, examples, last)
+        if trainer.is_global_zero:
+            load_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
+            training = describe_training(dataset, content, trainer.global_step, seed)
+            _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
+            console.say(f"model and run.json: {out}")
     return out
+
+
+def _examples(
+    paper: AnyPaper, recipe: Any, dataset: Dataset, model: Any, seed: int, workers: int | None
+) -> Examples:
+    """The paper's examples of a data set."""
+    listener = Listener(dataset)
+    sets = default_examples(listener.dataset, recipe.data, model.stems, seed)
+    sets = paper.choose_examples(sets, listener.dataset, recipe, model, seed)
+    return Examples(sets, listener, recipe.training.batch, workers)
 
 
 def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | None) -> None:
     """Run the training loop, from the start or from a checkpoint."""
-    with _interruptible(trainer), warnings.catch_warnings():
+    with plain_endings(trainer), warnings.catch_warnings():
         # Lightning 2.6 calls a function that torch 2.13 deprecates; users can do nothing about it.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
         trainer.fit(
@@ -139,18 +162,6 @@ def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | Non
             ckpt_path=None if checkpoint is None else str(checkpoint),
             weights_only=None if checkpoint is None else True,
         )
-
-
-def check_loop(loop: LoopConfig) -> None:
-    """Raise ValueError for an empty batch, no epochs, or an unknown precision or ``keep``."""
-    for name in ("batch", "epochs"):
-        if getattr(loop, name) < 1:
-            raise ValueError(f"training.{name} is {getattr(loop, name)}: give at least 1")
-    for name, choices in (("precision", _PRECISIONS), ("keep", ("best", "last"))):
-        if getattr(loop, name) not in choices:
-            raise ValueError(
-                f"training.{name} is {getattr(loop, name)!r}: choose from {', '.join(choices)}"
-            )
 
 
 def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> Content:
@@ -193,71 +204,104 @@ def describe_training(dataset: Dataset, content: Content, steps: int, seed: int)
     }
 
 
-def _identity(digest: str, dataset: Dataset, seed: int) -> str:
-    """What identifies a run: the digests of recipe and data, and the seed, one per line."""
-    return f"{digest}\n{dataset.fingerprint}\n{seed}\n"
-
-
-def _check_folder(out: Path, identities: tuple[str, ...], resume: bool) -> None:
-    digest = out / "recipe.digest"
-    if not resume and (out / "metrics.csv").exists():
-        raise ValueError(f"{out} already holds a run: continue it with --resume, or choose --out")
-    if resume and digest.is_file() and digest.read_text(encoding="utf-8") not in identities:
-        raise ValueError(
-            f"{out} holds a run of another recipe, data set or seed: resume it with its own"
-        )
-
-
 def _trainer(
-    out: Path, loop: LoopConfig, machine: Machine, model: nn.Module, seed: int
+    out: Path,
+    loop: LoopConfig,
+    machine: Machine,
+    model: nn.Module,
+    seed: int,
+    examples: Examples,
 ) -> pl.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    accelerator = {"auto": "auto", "cuda": "gpu"}.get(machine.device, machine.device)
-    callbacks: list[Callback] = [SeedEpoch(seed), MetricsFile(out / "metrics.csv"), Progress()]
-    if loop.ema_decay is not None:
-        callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
-    if loop.early_stop_epochs is not None:
-        callbacks.append(EarlyStop(loop.early_stop_epochs))
-    callbacks.append(Checkpoints(out, loop.keep == "best", machine.save_top_k))
     limit = 1 if machine.dev_mode else None
-    trainer = pl.Trainer(
-        accelerator=accelerator,
-        devices=machine.devices or "auto" if accelerator != "cpu" else machine.devices or 1,
-        num_nodes=machine.num_nodes,
+    trainer = _place(
+        machine,
         max_epochs=1 if machine.dev_mode else loop.epochs,
         limit_train_batches=limit,
         limit_val_batches=limit,
-        deterministic=machine.deterministic or None,
-        # Batch norm statistics over all devices; torch supports it only on GPUs.
-        sync_batchnorm=not on_cpu(accelerator),
         gradient_clip_val=loop.clip_norm,
-        precision=_precision(loop.precision, accelerator),
-        logger=_logger(machine.logger, out),
-        callbacks=callbacks,
-        log_every_n_steps=1,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        precision=_precision(loop.precision, machine.device),
+        logger=_start(find_logger(machine.logger, out)),
+        callbacks=_callbacks(out, loop, machine, seed, examples),
     )
     trainer.accumulate_grad_batches = accumulation(
         loop.batch,
         machine.micro_batch,
         trainer.world_size,
         model,
-        synchronised=not on_cpu(accelerator),
+        synchronised=not on_cpu(machine.device),
     )
     return trainer
 
 
-def _logger(name: str, out: Path) -> Logger:
+def _place(machine: Machine, **settings: Any) -> pl.Trainer:
+    """A Trainer with these settings on the machine's devices."""
+    device = {"cuda": "gpu"}.get(machine.device, machine.device)
+    try:
+        return pl.Trainer(
+            **settings,
+            accelerator=device,
+            devices=machine.devices or (1 if device == "cpu" else "auto"),
+            num_nodes=machine.num_nodes,
+            deterministic=machine.deterministic or None,
+            # Batch norm statistics over all devices; torch supports it only on GPUs.
+            sync_batchnorm=not on_cpu(machine.device),
+            plugins=[BesideTarget()],
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except MisconfigurationException as error:
+        raise ValueError(
+            f"--device {machine.device} and --devices {machine.devices} do not fit this machine "
+            f"({' '.join(str(error).split()).rstrip('.!')}): choose what is there"
+        ) from None
+
+
+def _callbacks(
+    out: Path, loop: LoopConfig, machine: Machine, seed: int, examples: Examples
+) -> list[Callback]:
+    """In the order in which they act."""
+    callbacks = [
+        SeedEpoch(seed),
+        Stoppable(signal.getsignal(signal.SIGTERM)),
+        EpochMeans(examples),
+        Finite(examples),
+        MetricsFile(out / "metrics.csv"),
+        Progress(),
+    ]
+    if loop.ema_decay is not None:
+        callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
+    if loop.early_stop_epochs is not None:
+        callbacks.append(EarlyStop(loop.early_stop_epochs))
+    return [*callbacks, Checkpoints(out, loop.keep == "best", machine.save_top_k)]
+
+
+def find_logger(name: str, out: Path) -> Logger:
     """The logger by name; wandb is imported only on request."""
     if name == "tensorboard":
         return TensorBoardLogger(out, name="", version="tensorboard")
     if importlib.util.find_spec("wandb") is None:
         raise ValueError("wandb is not installed: pip install wandb, or use --logger tensorboard")
     return WandbLogger(save_dir=out, name=out.name)
+
+
+def _start(logger: Any) -> Logger:
+    """Log in now, where that is necessary: later it would fail in the middle of a run."""
+    if isinstance(logger, TensorBoardLogger):
+        return logger
+    try:
+        logger.experiment  # noqa: B018  # starts on first use
+    except Exception as error:  # of wandb's own classes
+        raise ValueError(
+            f"wandb does not start ({' '.join(str(error).split()).rstrip('.')}): log in with "
+            f"wandb login, or use --logger tensorboard"
+        ) from None
+    started: Logger = logger
+    return started
 
 
 def accumulation(
@@ -287,40 +331,17 @@ def accumulation(
     return batch // (micro * world)
 
 
-def on_cpu(accelerator: str) -> bool:
+def on_cpu(device: str) -> bool:
     """Whether training runs on the CPU, by request or because there is no other device."""
-    return accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    return device == "cpu" or (device == "auto" and not torch.cuda.is_available())
 
 
-def _precision(precision: str, accelerator: str) -> Any:
+def _precision(precision: str, device: str) -> Any:
     """The recipe's precision; 32-true on a CPU, where half precision is only slower."""
-    if on_cpu(accelerator) and precision != "32-true":
+    if on_cpu(device) and precision != "32-true":
         console.say(f"precision {precision} needs a GPU: training in 32-true")
         return "32-true"
     return precision
-
-
-@contextmanager
-def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
-    """Raise KeyboardInterrupt on Ctrl-C: Lightning exits with code 1 and ignores it thereafter."""
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit:
-        if not trainer.interrupted:
-            raise
-        signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from None
-
-
-def _load_weights(module: nn.Module, path: Path) -> None:
-    """Load the weights of a checkpoint: their moving average if the recipe has one.
-
-    The module itself is no source for it: Lightning puts the average there only after an epoch,
-    and a run that is resumed when it is already complete has no more epochs.
-    """
-    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    module.load_state_dict(state, strict=True)
 
 
 def _finish(

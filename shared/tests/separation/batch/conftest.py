@@ -1,10 +1,10 @@
 import pytest
 
-from mss_shared.separation.batch import locks
+from mss_shared import leases
 
 
 @pytest.fixture
 def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases that a test can wait for."""
-    monkeypatch.setattr(locks, "LEASE_SECONDS", 1.0)
-    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.2)

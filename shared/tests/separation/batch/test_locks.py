@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_locks import lock_of_another_host
 
-from mss_shared.separation.batch import locks
+from mss_shared import leases
 from mss_shared.separation.batch.locks import LOCKS, clear, holds, locked, part_prefix
 
 
@@ -58,7 +58,7 @@ def test_a_lock_that_says_nothing_is_taken_after_a_while(
     with locked(out, "one") as holder:
         assert holder is not None and holder.process == "another process"
     if content:  # filelock's word for one whose holder has not said anything yet is: held
-        locks.LEASE_SECONDS = 3.0  # more than it gives half a record
+        leases.LEASE_SECONDS = 3.0  # more than it gives half a record
         with locked(out, "one", patient=True) as holder:
             assert holder is None
 
@@ -86,7 +86,7 @@ def test_of_many_that_find_a_dead_lock_one_has_it_at_a_time(attempt: int, out: P
 
 
 def test_a_holder_touches_its_lock(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.01)
     with locked(out, "one"):
         [lock] = (out / LOCKS).iterdir()
         os.utime(lock, (1, 1))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning as pl
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from mss_shared.training import TrainingModule
 from tiny_paper.model import TinyMask
 from tiny_paper.recipe import TrainingConfig
 
 
-class Training(pl.LightningModule):
+class Training(TrainingModule):
     """The mean squared error of the samples."""
 
     def __init__(self, model: TinyMask, config: TrainingConfig) -> None:
@@ -24,13 +24,13 @@ class Training(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """The loss of one batch of {"mixture", "stems"}."""
         loss = mse_loss(self.model(batch["mixture"]), batch["stems"])
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["mixture"]))
+        self.log_mean("train/loss", loss, len(batch["mixture"]))
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _: int) -> None:
         """The same loss on the validation chunks."""
         loss = mse_loss(self.model(batch["mixture"]), batch["stems"])
-        self.log("val/loss", loss, batch_size=len(batch["mixture"]), sync_dist=True)
+        self.log_mean("val/loss", loss, len(batch["mixture"]))
 
     def configure_optimizers(self) -> Any:
         """Adam, slower on a plateau."""

@@ -10,16 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from mss_shared import console
 from mss_shared.separation.batch.inputs import SongFile
@@ -72,7 +70,7 @@ def run_batch(
     )
     records: dict[SongFile, Record] = {}
     try:
-        with _stoppable():
+        with console.stoppable():
             for again in (False, True):
                 for song in songs:
                     if song in records:
@@ -223,29 +221,6 @@ class _SongGuard:
             }
         )
         self.batch.taken.update({os.path.abspath(path): self.song for path in paths.values()})
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into SystemExit, so that unfinished files are removed.
-
-    Only the main thread can set handlers; handlers set by others, or by nohup, are left alone.
-    """
-    signals = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
-    if threading.current_thread() is not threading.main_thread():
-        signals = []
-    ours = [each for each in signals if each and signal.getsignal(each) == signal.SIG_DFL]
-    for each in ours:
-        signal.signal(each, _stop)
-    try:
-        yield
-    finally:
-        for each in ours:
-            signal.signal(each, signal.SIG_DFL)
-
-
-def _stop(signal_number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + signal_number)
 
 
 def _file_id(path: Path) -> tuple[int, int] | None:

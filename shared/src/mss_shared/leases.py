@@ -1,0 +1,106 @@
+"""Leases: lock files with a heartbeat.
+
+The leases are filelock's. A lock file names its holder's host, PID namespace, process id and start
+time, and is touched every ``BEAT_SECONDS``. If the holder is in the same PID namespace and dead,
+the lock is taken over at once. Any other holder, even in a container with the same host name,
+loses it once its file has not been touched for ``LEASE_SECONDS`` by the waiting process's clock.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
+
+BEAT_SECONDS = 5.0
+LEASE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process that holds a lock.
+
+    Attributes:
+        process: its id and host, as its lock says.
+        lock: the lock file.
+    """
+
+    process: str
+    lock: Path
+
+
+def make_lease(lock: Path) -> SoftFileLease:
+    """The lease of a lock file, not yet taken."""
+    return SoftFileLease(lock, lease_duration=LEASE_SECONDS, heartbeat_interval=BEAT_SECONDS)
+
+
+def acquire(lease: SoftFileLease, patient: bool) -> Holder | None:
+    """Take a lease; returns its holder if that is another process.
+
+    Args:
+        lease: of ``make_lease``; its folder is made.
+        patient: if another process holds it, wait until its next heartbeat, until it releases the
+            lock, or until the lease expires.
+
+    Raises:
+        OSError: if the lock can't be written.
+    """
+    first = touched(lease)
+
+    def beats() -> bool:
+        return touched(lease) not in (None, first)
+
+    lock = Path(lease.lock_file)
+    while True:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if patient:
+                # Longer than a lease, so that one without a heartbeat expires while waiting.
+                wait, pause = LEASE_SECONDS + BEAT_SECONDS, BEAT_SECONDS / 20
+                lease.acquire(timeout=wait, poll_interval=pause, cancel_check=beats)
+            else:
+                lease.acquire(timeout=0)
+        except FileNotFoundError:
+            continue  # another process has just removed the empty folder
+        except (Timeout, LeaseSettingsMismatch):
+            return _holder(lease)
+        except PermissionError:
+            if not lock.exists():  # the folder is closed to this user, not the lock
+                raise
+            return _holder(lease)  # another user's
+        return None
+
+
+def touched(lease: SoftFileLease) -> tuple[int, int] | None:
+    """Modification time and inode of a lock; None if there is none.
+
+    The file is opened because network file systems answer a mere stat from their cache.
+    """
+    with suppress(OSError), open(lease.lock_file, "rb") as file:
+        status = os.fstat(file.fileno())
+        return status.st_mtime_ns, status.st_ino
+    return None
+
+
+def is_plain(lock: Path) -> bool:
+    """Whether a lock is a file, or not there: no process of ours makes links, pipes or folders."""
+    with suppress(FileNotFoundError):
+        return stat.S_ISREG(lock.lstat().st_mode)
+    return True
+
+
+def check_plain(lock: Path) -> None:
+    """Raise OSError for a lock that is no file, or whose folder is a link."""
+    for path, is_odd in ((lock.parent, lock.parent.is_symlink()), (lock, not is_plain(lock))):
+        if is_odd:
+            raise OSError(f"{path} is a link or no plain file: remove it")
+
+
+def _holder(lease: SoftFileLease) -> Holder:
+    owner = lease.owner
+    process = "another process" if owner is None else f"process {owner.pid} on {owner.hostname}"
+    return Holder(process, Path(lease.lock_file))

@@ -1,0 +1,73 @@
+"""Values of a recipe and of the command line that no run could use."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from mss_shared.recipe_sections import DataConfig, LoopConfig
+
+_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+
+def check_loop(loop: LoopConfig) -> None:
+    """Raise ValueError for a number out of range, or an unknown precision or ``keep``."""
+    for name in ("batch", "epochs", "early_stop_epochs"):
+        value = getattr(loop, name)
+        never = ", or null for never" if name == "early_stop_epochs" else ""
+        if value is not None and value < 1:
+            raise ValueError(f"training.{name} is {value}: give at least 1{never}")
+    for name, choices in (("precision", _PRECISIONS), ("keep", ("best", "last"))):
+        if getattr(loop, name) not in choices:
+            raise ValueError(
+                f"training.{name} is {getattr(loop, name)!r}: choose from {', '.join(choices)}"
+            )
+    if loop.clip_norm is not None and not loop.clip_norm > 0.0:
+        raise ValueError(
+            f"training.clip_norm is {loop.clip_norm}: give more than 0, or null for no clipping"
+        )
+    if loop.ema_decay is not None and not 0.0 <= loop.ema_decay < 1.0:
+        raise ValueError(
+            f"training.ema_decay is {loop.ema_decay}: give 0 to below 1, or null for no average"
+        )
+
+
+def check_data(data: DataConfig, sample_rate: int) -> None:
+    """Raise ValueError for lengths, probabilities and ranges that no example can have."""
+    for name, value in _numbers(data):
+        if not math.isfinite(value):
+            raise ValueError(f"data.{name} is {value}: give a number")
+        if name.endswith("_prob") and not 0.0 <= value <= 1.0:
+            raise ValueError(f"data.{name} is {value}: give a probability from 0 to 1")
+    if not round(data.chunk_seconds * sample_rate) > 0:
+        raise ValueError(
+            f"data.chunk_seconds is {data.chunk_seconds}: give at least one sample of "
+            f"{sample_rate} Hz"
+        )
+    for name in ("chunk_grid_seconds", "time_shift_seconds", "pitch_shift_semitones"):
+        if getattr(data, name) < 0.0:
+            raise ValueError(f"data.{name} is {getattr(data, name)}: give 0 or more")
+    low, high = data.gain_range
+    if low > high:
+        raise ValueError(f"data.gain_range is [{low}, {high}]: give the lowest gain first")
+
+
+def check_machine(machine: Any) -> None:
+    """Raise ValueError for a negative number in a ``Machine``."""
+    least = {"devices": 0, "num_nodes": 1, "workers": 0, "save_top_k": 0}
+    for name, lowest in least.items():
+        value = getattr(machine, name)
+        if value is not None and value < lowest:
+            raise ValueError(f"--{name} is {value}: give {lowest} or more")
+
+
+def _numbers(data: DataConfig) -> list[tuple[str, float]]:
+    """The names and values of all numbers in the fields that all papers have."""
+    found = []
+    for field in dataclasses.fields(DataConfig):
+        value = getattr(data, field.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, int | float):
+                found.append((field.name, float(item)))
+    return found

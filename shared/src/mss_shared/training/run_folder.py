@@ -1,0 +1,154 @@
+"""The folder of a run: whose it is, which run it holds, and its checkpoints."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from torch import nn
+
+from mss_shared import atomic
+from mss_shared.leases import acquire, check_plain, make_lease
+from mss_shared.recipe import describe_changes, earlier_digest, recipe_digest
+
+LOCK = ".fit.lock"
+_DIGESTS = "recipe.digest"
+
+
+@contextmanager
+def owned(out: Path) -> Iterator[None]:
+    """Hold a run folder while the block runs; a folder that is then empty is removed.
+
+    Raises:
+        ValueError: if another process that may be alive holds it.
+        OSError: if the folder can't be written.
+    """
+    check_plain(out / LOCK)
+    lease = make_lease(out / LOCK)
+    holder = acquire(lease, patient=True)
+    if holder is not None:
+        raise ValueError(
+            f"{out} is in use by {holder.process}: wait until its run has ended, or choose another "
+            f"--out"
+        )
+    try:
+        yield
+    finally:
+        lease.release()
+        with suppress(OSError):
+            out.rmdir()
+
+
+class RunFolder:
+    """A folder, and the recipe, data and seed of the run that it holds or will hold.
+
+    Args:
+        path: the folder.
+        recipe: the typed recipe.
+        fingerprint: of the data set.
+        seed: of the run.
+    """
+
+    def __init__(self, path: Path, recipe: Any, fingerprint: str, seed: int) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.lines = (recipe_digest(recipe), fingerprint, str(seed))
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the last epoch that was completed."""
+        return self.path / "last.ckpt"
+
+    def check(self, resume: bool) -> None:
+        """Raise ValueError if there is a run and ``resume`` is false, or it is another one."""
+        if not resume:
+            if (self.path / "metrics.csv").exists():
+                raise ValueError(
+                    f"{self.path} already holds a run: continue it with --resume, or choose --out"
+                )
+            return
+        file = self.path / _DIGESTS
+        differences = self._differences(file) if file.is_file() else []
+        if differences:
+            raise ValueError(
+                f"{self.path} holds a run of another {', another '.join(differences)}: resume it "
+                f"with its own, or choose another --out"
+            )
+        if self.last.is_file():
+            read_checkpoint(self.last)
+
+    def begin(self, recipe_text: str) -> None:
+        """Write which run the folder holds.
+
+        Args:
+            recipe_text: the recipe as YAML.
+        """
+        atomic.write_text(self.path / _DIGESTS, "".join(f"{line}\n" for line in self.lines))
+        atomic.write_text(self.path / "recipe.yaml", recipe_text)
+
+    def _differences(self, file: Path) -> list[str]:
+        """What distinguishes this run from the folder's, for people."""
+        held = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        digest, fingerprint, seed = (held + 3 * [""])[:3]
+        differences = []
+        if digest not in (self.lines[0], earlier_digest(self.recipe)):
+            differences.append(f"recipe{self._changes()}")
+        if fingerprint != self.lines[1]:
+            differences.append("data set")
+        if seed != self.lines[2]:
+            differences.append(f"seed ({seed}, not {self.lines[2]})")
+        return differences
+
+    def _changes(self) -> str:
+        """The values that differ from those of the folder's recipe, if that can be read."""
+        try:
+            text = (self.path / "recipe.yaml").read_text(encoding="utf-8")
+            return f" ({describe_changes(text, self.recipe)})"
+        except (OSError, ValueError):
+            return ""
+
+
+class BesideTarget(TorchCheckpointIO):
+    """Writes a checkpoint beside its final path, not in the folder of temporary files."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint atomically, with the mode of any new file."""
+        buffer = BytesIO()
+        torch.save(checkpoint, buffer)
+        with atomic.replacing(Path(path)) as part:
+            part.write_bytes(buffer.getbuffer())
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint of a run, on the CPU, mapped into memory.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if not {"state_dict", "callbacks", "loops"} <= content.keys():
+            raise KeyError("state_dict")
+    except (RuntimeError, EOFError, KeyError, AttributeError, pickle.UnpicklingError):
+        raise ValueError(
+            f"{path} is damaged or no checkpoint of a run: restore it, or remove it to train from "
+            f"the start"
+        ) from None
+    return dict(content)
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load the weights of a checkpoint: their moving average if the recipe has one.
+
+    The module itself is no source for it: Lightning puts the average there only after an epoch,
+    and a run that is resumed when it is already complete has no more epochs.
+    """
+    module.load_state_dict(read_checkpoint(path)["state_dict"], strict=True)
