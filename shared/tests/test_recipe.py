@@ -276,6 +276,14 @@ def test_a_changed_value_counts_as_ours_whatever_its_comment_says(
         assert loaded.leaf_sources["ours"] == plain["ours"] + 1
 
 
+def test_the_comments_of_an_edited_copy_prove_nothing(tmp_path: Path) -> None:
+    copy = tmp_path / "demo.yaml"
+    copy.write_text(TEXT.replace("# ours", "# paper"), encoding="utf-8")
+    loaded = load_recipe(Recipe, copy)
+    assert loaded.verbatim is True
+    assert loaded.leaf_sources == load_recipe(Recipe, DEMO).leaf_sources
+
+
 # Names
 
 

@@ -75,15 +75,23 @@ def read_training(fields: Fields | None) -> Training | None:
         tracks=None if tracks is None else (*tracks, *fields.any_texts("validation")),
         extra_data=fields.flag_or_none("extra_data"),
         steps=fields.count_or_none("steps"),
-        content=read_content(fields),
+        content=_unite(read_content(fields), read_content(fields, "validation_content")),
     )
 
 
-def read_content(fields: Fields) -> Content | None:
-    """The field `content` of a training or a data set; None in records of older versions."""
-    if fields.values.get("content") is None:
+def _unite(content: Content | None, more: Content | None) -> Content | None:
+    """What was heard in training and validation, whose tracks may share names."""
+    if content is None:
         return None
-    content = fields.inner("content")
+    names = {**content, **(more or {})}
+    return {name: (*content.get(name, ()), *(more or {}).get(name, ())) for name in names}
+
+
+def read_content(fields: Fields, name: str = "content") -> Content | None:
+    """What tracks sound like; None in records of older versions."""
+    if fields.values.get(name) is None:
+        return None
+    content = fields.inner(name)
     return {track: content.any_texts(track) for track in content.values}
 
 
@@ -124,6 +132,8 @@ def _shared_tracks(training: Training | None, tested: Tested) -> tuple[str, ...]
     by_name = set(training.tracks) & set(tested.tracks) if same else set()
     if training.content is None or tested.content is None:
         return tuple(by_name) if same else None
+    if training.fingerprint == tested.fingerprint:
+        by_name = set()  # the very same files, in which some layouts only number the tracks
     heard = set(_flatten(training.content.values()))
     by_content = {track for track in tested.tracks if heard & set(tested.content.get(track, ()))}
     return tuple(by_name | by_content)

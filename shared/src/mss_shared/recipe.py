@@ -111,39 +111,36 @@ def load_recipe(
         _check_override(recipe_type, word)
     original = _instantiate(recipe_type, values, name, ())
     recipe = _instantiate(recipe_type, values, name, overrides) if overrides else original
-    shipped = _read_shipped(recipe_type, path, original)
-    verbatim = recipe == shipped
-    changed = _changed_leaves(recipe, original if shipped is None else shipped)
+    shipped = _read_shipped(recipe_type, name)
+    base, comments = (original, text) if shipped is None else shipped
+    verbatim = recipe == base
     return LoadedRecipe(
         recipe,
         name,
         text if recipe == original else to_yaml(recipe),
-        None if shipped is None and recipe == original else verbatim,
-        count_sources(text, changed),
+        None if shipped is None and verbatim else verbatim,
+        # A copy's comments prove nothing: the shipped recipe's count.
+        count_sources(comments, _changed_leaves(recipe, base)),
     )
 
 
 def is_verbatim(recipe: Any, name: str) -> bool | None:
     """Whether a recipe has the values of the shipped recipe of that name; None without one."""
-    shipped = _read_shipped(type(recipe), Path(f"{name}.yaml"), None)
-    return None if shipped is None else bool(recipe == shipped)
+    shipped = _read_shipped(type(recipe), name)
+    return None if shipped is None else bool(recipe == shipped[0])
 
 
-def _read_shipped(
-    recipe_type: type[RecipeType], path: Path, original: RecipeType | None
-) -> RecipeType | None:
-    """The shipped recipe that has a file's name; ``original`` if the file is that recipe itself."""
+def _read_shipped(recipe_type: type[RecipeType], name: str) -> tuple[RecipeType, str] | None:
+    """The shipped recipe of a name and its text; None if there is none."""
     package = recipe_type.__module__.partition(".")[0]
     try:
         paths = shipped_recipes(package)
     except ValueError:  # the type belongs to a script, not to a package
         return None
     for shipped in paths:
-        if shipped.stem == path.stem:
-            if original is not None and shipped.resolve() == path.resolve():
-                return original
-            values = _parse_yaml(_read_text(shipped), shipped)
-            return _instantiate(recipe_type, values, shipped.stem, ())
+        if shipped.stem == name:
+            text = _read_text(shipped)
+            return _instantiate(recipe_type, _parse_yaml(text, shipped), name, ()), text
     return None
 
 

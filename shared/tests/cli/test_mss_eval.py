@@ -460,3 +460,18 @@ def test_a_package_that_a_protocol_lacks_is_named_before_any_track_is_scored(
     assert run(songs, "--protocol", "usdr", "log_wmse") == 2
     assert 'pip install "mss-shared[logwmse]"' in capsys.readouterr().err
     assert not run_folder(songs).exists()
+
+
+def test_scores_of_other_estimates_are_replaced_only_on_request(
+    songs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(songs, "--protocol", "usdr", "--method", "mine") == 0
+    other = songs / "other"
+    shutil.copytree(songs / "est", other / "est")
+    words = [str(songs / "ref"), str(other / "est"), "--out", str(songs / "out"), "--jobs", "1"]
+    words += ["--protocol", "usdr", "--method", "mine"]
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "holds scores of other estimates: name these with --method" in capsys.readouterr().err
+    main([*words, "--overwrite"])
+    assert run(songs, "--protocol", "usdr", "--method", "mine") == 2

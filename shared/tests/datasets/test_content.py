@@ -94,6 +94,24 @@ def test_any_other_song_is(place: str, benchmark: Dataset, tmp_path: Path) -> No
     assert uses_extra_data(same, benchmark) is True
 
 
+def test_one_stem_of_another_song_is_extra_data(benchmark: Dataset, tmp_path: Path) -> None:
+    copy = tmp_path / "mixed"
+    shutil.copytree(benchmark.root, copy)
+    (copy / "train" / "a").rename(copy / "train" / "renamed")
+    audio.write(copy / "train" / "renamed" / "drums.wav", noise(99, samples=64), 8_000)
+    assert uses_extra_data(record(open_dataset(copy)), benchmark) is True
+
+
+def test_tracks_of_one_name_share_what_they_sound_like(tmp_path: Path) -> None:
+    one, two = (
+        make_track(tmp_path / str(n) / "00000", {"vocals": noise(n), "drums": noise(n + 10)})
+        for n in (1, 2)
+    )
+    both = describe_content([one, two])["00000"]
+    assert set(both) == {*describe_content([one])["00000"], *describe_content([two])["00000"]}
+    assert len(both) == 4
+
+
 @pytest.mark.parametrize(
     "training",
     [None, {"dataset": "bench", "tracks": None}, {"dataset": "other", "tracks": ["a"]}],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -110,6 +112,31 @@ def test_other_songs_are_no_demo_songs(folder: str, tmp_path: Path) -> None:
     write_track(tmp_path / folder / "test" / "a", {"vocals": noise(1)})
     dataset = open_dataset(tmp_path / folder)
     assert dataset.name == f"private_{folder}" and is_private(dataset)
+
+
+def write_demo(root: Path) -> Path:
+    """A folder with a manifest as the demo set has one."""
+    write_set(root, {"test/a": 1, "train/b": 2})
+    digests = {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in root.rglob("*.wav")
+    }
+    manifest = {"name": "demo_tiny", "validation": [], "sha256": digests}
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    return root
+
+
+@pytest.mark.parametrize("change", ["none", "song", "file", "digests"])
+def test_demo_songs_are_those_that_their_manifest_lists(change: str, tmp_path: Path) -> None:
+    root = write_demo(tmp_path)
+    if change == "song":
+        write_track(root / "test" / "My Private Song", {"vocals": noise(5), "drums": noise(6)})
+    elif change == "file":
+        for stem in ("vocals", "drums"):
+            audio.write(root / "test" / "a" / f"{stem}.wav", noise(7, samples=64), 8_000)
+    elif change == "digests":
+        (root / "manifest.json").write_text('{"name": "demo_tiny", "validation": []}')
+    assert open_dataset(root).name == ("demo_tiny" if change == "none" else "private_demo_tiny")
 
 
 def test_other_songs_keep_the_folders_name(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ FIELDS = {
 }
 ABOUT = {
     *("id", "metrics", "unit", "targets", "window", "frames", "tracks", "silence"),
-    *("computed_by", "notes", "files"),
+    *("computed_by", "notes", "files", "command", "commit"),
 }
 TRAINING = {"dataset": "mine", "fingerprint": "0", "tracks": ["t"], "steps": 3, "seed": 7}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from tiny_songs import RATE, STEMS, noise, write_track
 
+from mss_shared import audio
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track, open_dataset
 from mss_shared.evaluation.evaluate import Estimator, evaluate, oracle_estimator
@@ -178,3 +180,66 @@ def test_estimates_are_kept_even_if_the_scores_are_there(dataset: Dataset, tmp_p
     kept: dict[str, Any] = {}
     score(Method(), dataset, tmp_path, keep=lambda track, found: kept.update({track.name: found}))
     assert set(kept) == set(NAMES) and all(np.isfinite(found).all() for found in kept.values())
+
+
+def test_overwriting_a_complete_run_scores_it_again(dataset: Dataset, tmp_path: Path) -> None:
+    folder, summary = score(Method(), dataset, tmp_path)
+    (path,) = (folder / "usdr" / "test").glob("x.json")
+    text = path.read_text()
+    path.write_text(text.replace("1", "2"))
+    again = Method()
+    assert score(again, dataset, tmp_path, overwrite=True) == (folder, summary)
+    assert again.called == list(NAMES) and path.read_text() == text
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_damaged_record_can_be_overwritten(dataset: Dataset, tmp_path: Path, text: str) -> None:
+    folder, summary = score(Method(), dataset, tmp_path)
+    (folder / "run.json").write_text(text)
+    with pytest.raises(ValueError, match="replace the run with --overwrite"):
+        score(Method(), dataset, tmp_path)
+    assert score(Method(), dataset, tmp_path, overwrite=True) == (folder, summary)
+    assert set(read(folder)["protocols"]) == {"usdr"}
+
+
+def test_an_edited_song_is_another_song(dataset: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(dataset.root, tmp_path / "songs" / "mine")
+    edited = open_dataset(tmp_path / "songs" / "mine")
+    score(Method(), edited, tmp_path)
+    path = edited.test[1].stems["vocals"]
+    assert isinstance(path, Path)
+    signal = audio.read(path)
+    signal[:, 6_000:6_200] /= 4
+    audio.write(path, signal, RATE)
+    with pytest.raises(ValueError, match="other weights, settings or songs"):
+        score(Method(), open_dataset(edited.root), tmp_path)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_of_two_evaluations_at_once_the_second_is_refused(
+    dataset: Dataset, tmp_path: Path, ended: bool
+) -> None:
+    def other(track: Track, stems: tuple[str, ...]) -> Audio:
+        if track.name == "x":  # the second has found an empty folder, and now the first begins
+            if ended:
+                score(Method(), dataset, tmp_path)
+            else:
+                with pytest.raises(KeyboardInterrupt):
+                    score(Method(fails_at="y"), dataset, tmp_path)
+        estimates: Audio = track.read_stems(stems) * 0.5
+        return estimates
+
+    second = oracle_estimator("mine", "oracle", other, STEMS)
+    with pytest.raises(ValueError, match="another evaluation has meanwhile written to"):
+        evaluate(second, dataset, ("usdr",), tmp_path, "run")
+    folder = tmp_path / "mine" / "mine" / "run"
+    score(Method(), dataset, tmp_path)
+    whole, _ = score(Method(), dataset, tmp_path / "alone")
+    assert files(folder) == files(whole)
+
+
+def test_every_protocol_keeps_the_command_that_scored_it(dataset: Dataset, tmp_path: Path) -> None:
+    score(Method(), dataset, tmp_path, "usdr", command="first")
+    folder, _ = score(Method(), dataset, tmp_path, "si_sdr", command="second")
+    commands = {name: about["command"] for name, about in read(folder)["protocols"].items()}
+    assert commands == {"usdr": "first", "si_sdr": "second"}

@@ -225,7 +225,8 @@ def test_the_record_says_what_made_the_weights(dataset: Dataset, tmp_path: Path)
         "fingerprint": dataset.fingerprint,
         "tracks": ["train-1", "train-2"],
         "validation": ["train-0"],
-        "content": describe_content((*dataset.train, *dataset.valid)),
+        "content": describe_content(dataset.train),
+        "validation_content": describe_content(dataset.valid),
         "steps": 8,
         "seed": 5,
     }
@@ -241,4 +242,11 @@ def test_a_run_in_dev_mode_is_one_step_and_not_verbatim(dataset: Dataset, tmp_pa
     train(dataset, tmp_path, machine=Machine(device="cpu", dev_mode=True))
     record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert record["training"]["steps"] == 1 and record["verbatim"] is False
+    assert load_checkpoint(PAPER, str(tmp_path)).verbatim is False
+
+
+def test_no_run_goes_on_from_one_in_dev_mode(dataset: Dataset, tmp_path: Path) -> None:
+    train(dataset, tmp_path, machine=Machine(device="cpu", dev_mode=True))
+    with pytest.raises(ValueError, match="another kind .one is a --dev_mode run"):
+        train(dataset, tmp_path, resume=True)
     assert load_checkpoint(PAPER, str(tmp_path)).verbatim is False

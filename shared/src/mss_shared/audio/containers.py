@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from mss_shared.atomic import PART, replacing
-from mss_shared.audio.file_part import native_name
+from mss_shared.audio.file_part import FilePart, native_name
 from mss_shared.audio.pyav_reader import import_av, open_decoded
 from mss_shared.audio.sound import Audio
 from mss_shared.audio.stem_mp4 import STEMS, add_stem_box
@@ -66,7 +66,7 @@ def list_streams(path: Path) -> list[StreamInfo]:
     """
     av = import_av(path)
     try:
-        with path.open("rb") as file, av.open(file, metadata_errors="replace") as container:
+        with FilePart(path) as file, av.open(file, metadata_errors="replace") as container:
             return [
                 StreamInfo(
                     stream.rate or 0,

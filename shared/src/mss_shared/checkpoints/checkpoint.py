@@ -261,11 +261,11 @@ def _describes_training(training: Any) -> bool:
         return False
     texts = [training.get("dataset"), training.get("fingerprint")]
     lists = [training.get("tracks"), training.get("validation")]
-    content = training.get("content")
-    if content is not None:
-        if not isinstance(content, dict):
-            return False
-        lists += content.values()
+    for content in (training.get("content"), training.get("validation_content")):
+        if content is not None:
+            if not isinstance(content, dict):
+                return False
+            lists += content.values()
     for names in lists:
         if names is not None:
             if not isinstance(names, list):

@@ -59,6 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--stems", nargs="+", metavar="STEM", help="default: all that have an estimate")
     add("--method", help="name in tables; default: the folder name of ESTIMATES")
     add("--run", default="mss-eval", help="name of the score folder; default: mss-eval")
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace the scores of other estimates under the same method and run",
+    )
     add("--jobs", type=_count, help="tracks scored in parallel; default: one per CPU")
     add(
         "--fit_length",
@@ -87,6 +92,7 @@ def _run(arguments: argparse.Namespace, command: str) -> None:
     from mss_shared.evaluation.pairs import pair_tracks
     from mss_shared.evaluation.protocols import find_protocol
     from mss_shared.evaluation.score_files import run_folder
+    from mss_shared.evaluation.score_folder import check_free, digest_places
     from mss_shared.evaluation.track_metrics import Engine
 
     requested = [find_protocol(name) for name in dict.fromkeys(arguments.protocol)]
@@ -103,6 +109,8 @@ def _run(arguments: argparse.Namespace, command: str) -> None:
     protocols = [protocol.on(pairs.stems) for protocol in requested]
     method = arguments.method or _name(arguments.estimates)
     folder = run_folder(arguments.out, dataset.name, method, _name(Path(arguments.run)))
+    inputs = digest_places(dataset, arguments.estimates)
+    check_free(folder, inputs, overwrite=arguments.overwrite)
     engine = Engine(museval=arguments.bsseval == "museval")
     with console.progress("scoring") as progress:
         batch, journal = score_batch(
@@ -110,7 +118,9 @@ def _run(arguments: argparse.Namespace, command: str) -> None:
         )
     faults |= batch.faults
     _print(batch, protocols)
-    _finish(folder, dataset, pairs, protocols, batch, journal, faults, engine, method, command)
+    _finish(
+        folder, dataset, pairs, protocols, batch, journal, faults, engine, method, command, inputs
+    )
 
 
 def _finish(
@@ -124,6 +134,7 @@ def _finish(
     engine: Engine,
     method: str,
     command: str,
+    inputs: str,
 ) -> None:
     """Complete the score folder, or raise ValueError for the tracks without scores."""
     from mss_shared.evaluation.run_record import (
@@ -154,7 +165,8 @@ def _finish(
     }
     about = {"kind": "model", "method": method, **dict.fromkeys(METHOD_FIELDS)}
     cost = dict.fromkeys(COST_FIELDS)
-    write_record(folder, about, describe_dataset(dataset), pairs.stems, described, cost, command)
+    about_set = describe_dataset(dataset)
+    write_record(folder, about, about_set, pairs.stems, described, cost, command, inputs)
     console.say(f"scores: {folder}")
 
 

@@ -10,30 +10,30 @@ import numpy as np
 
 from mss_shared.datasets import musdb18
 from mss_shared.datasets.identity import DEMO_NAMES
-from mss_shared.datasets.tracks import Dataset, Track
+from mss_shared.datasets.tracks import Dataset, Track, files_of
 
 Content = dict[str, list[str]]  # track to the digests of its stems
 
 _EXCERPT = 4096  # samples
 _AUDIBLE = 64  # samples of an excerpt that are not zero
+_EXCERPTS, _BYTES = 128, 512
 _PLACES = (0.5, 0.25, 0.75)  # of the length; the first that is not silent is taken
 
 
 def describe_content(tracks: Iterable[Track]) -> Content:
-    """Track to a digest per stem, sorted; silent stems have none.
+    """Track to a digest per stem, sorted; silent stems have none, tracks of one name share theirs.
 
-    A digest is that of a short excerpt, as integers of 16 bits: it is the same for wav and lossless
-    flac, for any name of song or folder, and for other stems beside it.
+    A digest is that of a short excerpt, as integers of 16 bits. It is the same for any lossless
+    copy of the same length, whatever its format and name, and the stems beside it.
 
     Raises:
         ValueError: if a file can't be read.
     """
-    return {track.name: _describe(track) for track in tracks}
-
-
-def _describe(track: Track) -> list[str]:
-    digests = (_digest(track, stem) for stem in track.stems)
-    return sorted({digest for digest in digests if digest is not None})
+    content: Content = {}
+    for track in tracks:
+        digests = {digest for stem in track.stems if (digest := _digest(track, stem)) is not None}
+        content[track.name] = sorted(digests.union(content.get(track.name, ())))
+    return content
 
 
 def _digest(track: Track, stem: str) -> str | None:
@@ -45,6 +45,24 @@ def _digest(track: Track, stem: str) -> str | None:
         if np.count_nonzero(values) >= min(_AUDIBLE, values.size):
             return hashlib.sha256(values.tobytes()).hexdigest()[:16]
     return None
+
+
+def digest_files(tracks: Iterable[Track]) -> str:
+    """SHA-256 over names, sizes and excerpts from all over the files of tracks.
+
+    Edits longer than a hundredth of a file are noticed, wherever they are.
+    """
+    digest = hashlib.sha256()
+    for track in tracks:
+        digest.update(f"{track.name} {track.info}\n".encode())
+        for path in sorted({path for source in track.stems.values() for path in files_of(source)}):
+            size = path.stat().st_size
+            digest.update(f"{path.name} {size}\n".encode())
+            with path.open("rb") as file:
+                for place in range(_EXCERPTS):
+                    file.seek(place * size // _EXCERPTS)
+                    digest.update(file.read(_BYTES))
+    return digest.hexdigest()
 
 
 def holds_same_songs(dataset: str, other: str) -> bool:
@@ -97,10 +115,9 @@ def _sounds_foreign(
     dataset: Dataset,
     own: Container[str],
 ) -> bool | None:
-    """Whether one of the songs is none of the benchmark's; None if there is nothing to compare."""
+    """Whether a stem of a song is none of the benchmark's; None if that can't be known."""
     songs = [track for track in (*dataset.train, *dataset.valid) if track.name in own]
     known = {digest for digests in describe_content(songs).values() for digest in digests}
-    foreign = [name for name in names if not known.intersection(content.get(name, ()))]
-    if not foreign:
-        return False
-    return True if known and all(content.get(name) for name in foreign) else None
+    if any(known and set(content.get(name, ())) - known for name in names):
+        return True
+    return False if known and all(content.get(name) for name in names) else None

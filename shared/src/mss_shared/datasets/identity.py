@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from mss_shared.audio import Audio
 from mss_shared.datasets import musdb18
-from mss_shared.datasets.manifest import has_manifest
+from mss_shared.datasets.manifest import has_manifest, read_manifest
 from mss_shared.datasets.tracks import Dataset, Track
 
 DEMO_NAMES = ("demo_tiny", "demo_small", "demo_full")
@@ -36,12 +38,34 @@ def identify(dataset: Dataset) -> Dataset:
     found = _recognise(dataset)
     if found is not None:
         return replace(dataset, name=found, identity=_describe(dataset, found))
-    generated = dataset.name in DEMO_NAMES and not has_manifest(dataset.root)
-    if generated or dataset.name in musdb18.NAMES:
+    pretends = dataset.name in DEMO_NAMES and not _is_demo(dataset)
+    if pretends or dataset.name in musdb18.NAMES:
         name = f"private_{dataset.name}"
         why = f"its tracks are not those of {_TITLES.get(dataset.name, 'the demo set')}"
         return replace(dataset, name=name, identity=f"{dataset.root} is shown as {name}: {why}")
     return replace(dataset, identity=f"{dataset.root} is shown as {dataset.name}{_count(dataset)}")
+
+
+def _is_demo(dataset: Dataset) -> bool:
+    """Whether tracks and files are those that the manifest of the demo set lists by SHA-256."""
+    listed = read_manifest(dataset.root).get("sha256") if has_manifest(dataset.root) else None
+    if not isinstance(listed, dict):
+        return False
+    tracks = (*dataset.train, *dataset.valid, *dataset.test)
+    files = [sorted(p for p in track.stems.values() if isinstance(p, Path)) for track in tracks]
+    if not all(_name_in(dataset, path) in listed for paths in files for path in paths):
+        return False
+    heard = [paths[0] for paths in files[:: max(1, len(files) // _LISTENED)] if paths]
+    return all(_sha256(path) == listed[_name_in(dataset, path)] for path in heard)
+
+
+def _name_in(dataset: Dataset, path: Path) -> str:
+    return path.relative_to(dataset.root).as_posix()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_private(dataset: Dataset) -> bool:

@@ -31,8 +31,7 @@ def read_with_manifest(root: Path, faults: dict[str, str] | None = None) -> Data
         ValueError: if the manifest is not a JSON object, has no valid name or no list of
             validation tracks, or the tracks are faulty.
     """
-    path = root / MANIFEST
-    manifest = _read(path)
+    path, manifest = root / MANIFEST, read_manifest(root)
     name, validation = manifest.get("name"), manifest.get("validation")
     if not isinstance(validation, list):
         raise ValueError(
@@ -51,7 +50,13 @@ def read_with_manifest(root: Path, faults: dict[str, str] | None = None) -> Data
     return folders.hold_out(dataset, tuple(validation))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_manifest(root: Path) -> dict[str, Any]:
+    """The manifest of a folder that has one.
+
+    Raises:
+        ValueError: if it is not a JSON object.
+    """
+    path = root / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

@@ -137,7 +137,7 @@ def track_fingerprint(track: Track) -> str:
     """SHA-256 over the stems' names, lengths and 64 KiB from the middle of each file."""
     digest = hashlib.sha256()
     for stem in sorted(track.stems):
-        for path in _files(track.stems[stem]):
+        for path in files_of(track.stems[stem]):
             size = path.stat().st_size
             digest.update(f"{stem} {track.info} {size}\n".encode())
             with path.open("rb") as file:
@@ -146,5 +146,6 @@ def track_fingerprint(track: Track) -> str:
     return digest.hexdigest()
 
 
-def _files(source: Path | Sum) -> tuple[Path, ...]:
+def files_of(source: Path | Sum) -> tuple[Path, ...]:
+    """The files that a stem is read from."""
     return (source,) if isinstance(source, Path) else tuple(path for _, path in source.parts)

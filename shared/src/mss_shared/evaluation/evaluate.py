@@ -30,6 +30,7 @@ from mss_shared.evaluation.score_files import run_folder
 from mss_shared.evaluation.score_folder import ScoreFolder
 from mss_shared.evaluation.track_metrics import OURS, Engine, Song
 from mss_shared.interfaces import Checkpoint
+from mss_shared.provenance import commit, without_absolute_paths
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.device import peak_memory_bytes
 from mss_shared.separation.overlap_add import separate
@@ -186,7 +187,7 @@ def evaluate(
     ]
     about = judge_training(estimator.about, dataset)
     described_set = describe_dataset(dataset)
-    inputs = digest_inputs(about, described_set, estimator.stems, engine)
+    inputs = digest_inputs(about, dataset, estimator.stems, engine)
     folder = run_folder(scores_root, dataset.name, about["method"], run)
     scores = ScoreFolder(folder, inputs)
     scores.open(about, described_set, overwrite=overwrite)
@@ -200,12 +201,16 @@ def evaluate(
     names = [track.name for track in tracks]
     results = {p.label: [scores.get(name, p) for name in names] for p in chosen}
     if scores.needs_record:
+        # Of these protocols; the record's own command and commit are the latest.
+        origin = {"command": without_absolute_paths(command), "commit": commit()}
         described = {
             p.label: describe_protocol(p, results[p.label], scores.digests(p, names), engine)
+            | origin
             for p in chosen
         }
         cost = _describe_cost(estimator)
         fields = (estimator.stems, scores.earlier_protocols() | described, cost, command, inputs)
+        scores.check_owner()
         write_record(folder, about, described_set, *fields)
     scores.close()
     return folder, {p.id: aggregate(results[p.label], p) for p in chosen}

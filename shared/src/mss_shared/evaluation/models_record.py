@@ -87,14 +87,21 @@ def find_claim(checkpoint: Checkpoint) -> str | None:
 
 
 def name_run(checkpoints: Sequence[Checkpoint]) -> str:
-    """The name of a run: the recipe or the claimed row that several reproduce, and the seeds."""
+    """The name of a run: the recipe or the claimed row that several reproduce, and the seeds.
+
+    Weights that are not verbatim have a part of their recipes' digest in it.
+    """
     claims = {find_claim(checkpoint) for checkpoint in checkpoints}
     claim = claims.pop() if len(claims) == 1 else None
     name = join_names([checkpoint.recipe_name for checkpoint in checkpoints])
     if claim is not None and len(checkpoints) > 1:
         name = claim.rpartition("/")[2]
     seeds = [c.training["seed"] if c.training else "unknown" for c in checkpoints]
-    return f"{name}-seed{join_names([str(seed) for seed in seeds])}"
+    named = f"{name}-seed{join_names([str(seed) for seed in seeds])}"
+    if all(checkpoint.verbatim is not False for checkpoint in checkpoints):
+        return named
+    digest = _join_digests([recipe_digest(checkpoint.recipe) for checkpoint in checkpoints])
+    return f"{named}-variant-{digest[:8]}"
 
 
 def join_names(names: Sequence[str]) -> str:
@@ -112,11 +119,10 @@ def unite_trainings(trainings: Sequence[Mapping[str, Any] | None]) -> dict[str, 
         return None
     if len(known) == 1:
         return dict(known[0])
-    contents = [training.get("content") for training in known]
     return {
         **{name: _shared(known, name) for name in ("dataset", "fingerprint")},
         **{name: _union(known, name) for name in ("tracks", "validation")},
-        "content": None if None in contents else _merge(contents),
+        **{name: _merge(known, name) for name in ("content", "validation_content")},
         **{name: _shared(known, name) for name in ("steps", "seed")},
     }
 
@@ -133,7 +139,10 @@ def _union(trainings: Sequence[Mapping[str, Any]], name: str) -> list[str] | Non
     return sorted({track for names in lists for track in names or ()})
 
 
-def _merge(contents: Sequence[Mapping[str, Sequence[str]] | None]) -> dict[str, list[str]]:
+def _merge(trainings: Sequence[Mapping[str, Any]], name: str) -> dict[str, list[str]] | None:
+    contents = [training.get(name) for training in trainings]
+    if None in contents:
+        return None
     merged: dict[str, set[str]] = {}
     for content in contents:
         for track, digests in (content or {}).items():

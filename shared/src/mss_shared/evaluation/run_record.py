@@ -10,7 +10,7 @@ from typing import Any
 
 from mss_shared import provenance
 from mss_shared.datasets import Dataset
-from mss_shared.datasets.content import describe_content, uses_extra_data
+from mss_shared.datasets.content import describe_content, digest_files, uses_extra_data
 from mss_shared.evaluation.protocols import Protocol
 from mss_shared.evaluation.score_files import TrackScores
 from mss_shared.evaluation.track_metrics import BSSEVAL_METRICS, OURS, Engine
@@ -99,7 +99,7 @@ def _judged(training: Mapping[str, Any] | None, dataset: Dataset) -> dict[str, A
 
 def digest_inputs(
     about: Mapping[str, Any],
-    dataset: Mapping[str, Any],
+    dataset: Dataset,
     stems: Sequence[str],
     engine: Engine = OURS,
 ) -> str:
@@ -107,7 +107,7 @@ def digest_inputs(
     weights = about["weights"] and about["weights"]["digest"]
     inputs = (
         *(about["kind"], about["method"], weights, about["settings"]),
-        *(dataset["fingerprint"], dataset["tracks"], list(stems), engine.museval),
+        *(digest_files(dataset.test), list(stems), engine.museval),
     )
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 

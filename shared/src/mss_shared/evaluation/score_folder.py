@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mss_shared.atomic import write_text
+from mss_shared.datasets import Dataset
 from mss_shared.evaluation.journal import Journal, is_entry
 from mss_shared.evaluation.protocols import Protocol
 from mss_shared.evaluation.score_files import TrackScores
@@ -40,15 +40,16 @@ class ScoreFolder:
         Raises:
             ValueError: if there are scores of other inputs, or of no readable record.
         """
-        self._record = _read(self.folder / "run.json")
-        begun = _read(self.folder / _BEGUN)
+        self._record = self._read("run.json", overwrite)
+        begun = self._read(_BEGUN, overwrite)
         self._is_begun = bool(begun)
         if not self._record and isinstance(begun.get("record"), dict):
             self._record = begun["record"]
         known = self._record.get("inputs") or begun.get("inputs")
         if self._record and not known and _is_same(self._record, about, dataset):
             known = self.inputs
-        if known != self.inputs and self._holds_scores():
+        is_complete = bool(self._record) and not self._is_begun
+        if (known != self.inputs or (is_complete and overwrite)) and self._holds_scores():
             if not overwrite:
                 raise ValueError(
                     f"{self.folder} holds scores of other weights, settings or songs: give this "
@@ -73,12 +74,43 @@ class ScoreFolder:
         """Write a track's scores."""
         if not self._is_begun:
             # run.json marks complete runs only; what it says of other protocols is kept.
-            begun = {"inputs": self.inputs, "record": self._record or None}
-            write_text(self.folder / _BEGUN, json.dumps(begun) + "\n")
+            self._begin()
             (self.folder / "run.json").unlink(missing_ok=True)
             self._is_begun = True
         rounded = self._journal.add(protocol, scores, self._inputs(protocol.label))
         self._found[f"{protocol.label}/{scores.name}"] = rounded
+
+    def _begin(self) -> None:
+        """Say whose scores follow; of two processes that begin at once, one is refused."""
+        begun = {"inputs": self.inputs, "record": self._record or None}
+        path = self.folder / _BEGUN
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._record and (self.folder / "run.json").exists():
+            raise self._taken()
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(json.dumps(begun) + "\n")
+        except FileExistsError:
+            self.check_owner()
+
+    def check_owner(self) -> None:
+        """Raise ValueError if another process has begun another run in this folder."""
+        if self._read(_BEGUN, False).get("inputs") != self.inputs:
+            raise self._taken()
+
+    def _taken(self) -> ValueError:
+        return ValueError(
+            f"another evaluation has meanwhile written to {self.folder}: give this run another "
+            f"name with --run"
+        )
+
+    def _read(self, name: str, overwrite: bool) -> dict[str, Any]:
+        try:
+            return _read(self.folder / name)
+        except ValueError:
+            if not overwrite:
+                raise
+            return {}
 
     def get(self, track: str, protocol: Protocol) -> TrackScores:
         """A track's scores, which were found or added."""
@@ -115,6 +147,30 @@ class ScoreFolder:
         self._journal.entries, self._record, self._is_begun = {}, {}, False
 
 
+def digest_places(dataset: Dataset, estimates: Path) -> str:
+    """SHA-256 of which estimates are scored on which data set, by the folder they lie in."""
+    words = (str(estimates.resolve()), dataset.name)
+    return hashlib.sha256("\n".join(words).encode(errors="surrogateescape")).hexdigest()
+
+
+def check_free(folder: Path, inputs: str, *, overwrite: bool) -> None:
+    """Raise ValueError if a folder holds complete scores of other estimates.
+
+    Args:
+        folder: of a run of ``mss-eval``.
+        inputs: the result of ``digest_places``.
+        overwrite: whether they may be replaced.
+    """
+    if overwrite:
+        return
+    known = _read(folder / "run.json").get("inputs")
+    if known is not None and known != inputs:
+        raise ValueError(
+            f"{folder} holds scores of other estimates: name these with --method or --run, or "
+            f"replace them with --overwrite"
+        )
+
+
 def _read(path: Path) -> dict[str, Any]:
     """A JSON object from a file; empty if there is none.
 
@@ -127,10 +183,13 @@ def _read(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{path} is not valid JSON ({shorten(str(error))}): remove the folder or choose --run"
+            f"{path} is not valid JSON ({shorten(str(error))}): replace the run with --overwrite, "
+            f"or choose another --run"
         ) from None
     if not isinstance(record, dict):
-        raise ValueError(f"{path} holds {shorten(record)}, not a record: remove it")
+        raise ValueError(
+            f"{path} holds {shorten(record)}, not a record: replace the run with --overwrite"
+        )
     return record
 
 

@@ -119,10 +119,10 @@ def fit(
     pl.seed_everything(seed, verbose=False)
     model = paper.build_model(recipe)
     check_data(recipe.data, model.sample_rate)
-    content = check_dataset(dataset, recipe.data.stems, model)
+    songs = check_dataset(dataset, recipe.data.stems, model)
     examples = _examples(paper, recipe, dataset, model, seed, machine.workers)
     trainer = _trainer(out, loop, machine, model, seed, examples)
-    folder = RunFolder(out, recipe, dataset.fingerprint, seed)
+    folder = RunFolder(out, recipe, dataset.fingerprint, seed, dev_mode=machine.dev_mode)
     with owned(out) if trainer.is_global_zero else nullcontext():
         folder.check(resume)
         last = folder.last if resume and folder.last.is_file() else None
@@ -135,7 +135,7 @@ def fit(
         _run(trainer, module, examples, last)
         if trainer.is_global_zero:
             load_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
-            training = describe_training(dataset, content, trainer.global_step, seed)
+            training = describe_training(dataset, songs, trainer.global_step, seed)
             _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
             console.say(f"model and run.json: {out}")
     return out
@@ -164,32 +164,43 @@ def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | Non
         )
 
 
-def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> Content:
+@dataclass(frozen=True)
+class HeardSongs:
+    """What the training and the validation tracks sound like, by name."""
+
+    train: Content
+    valid: Content
+
+
+def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> HeardSongs:
     """Raise ValueError unless all tracks have the stems, rate and channels, and none is a test.
+
+    Tracks are compared by content: some layouts only number them.
 
     Returns:
         The content of the training and validation tracks.
     """
-    tracks = (*dataset.split("train"), *dataset.split("valid"))
-    for track in tracks:
+    for track in (*dataset.split("train"), *dataset.split("valid")):
         check_fits(track, stems, model.sample_rate, model.channels)
-    content, tests = describe_content(tracks), describe_content(dataset.test)
+    songs = HeardSongs(describe_content(dataset.train), describe_content(dataset.valid))
+    tests = describe_content(dataset.test)
     heard = {digest for digests in tests.values() for digest in digests}
-    for name, digests in content.items():
-        if name in tests or heard.intersection(digests):
-            split = "training" if name in {track.name for track in dataset.train} else "validation"
-            raise ValueError(
-                f"{split} track {name} is also a test track of {dataset.root}: remove one of them"
-            )
-    return content
+    for split, content in (("training", songs.train), ("validation", songs.valid)):
+        for name, digests in content.items():
+            if heard.intersection(digests):
+                raise ValueError(
+                    f"{split} track {name} is also a test track of {dataset.root}: remove one of "
+                    f"them"
+                )
+    return songs
 
 
-def describe_training(dataset: Dataset, content: Content, steps: int, seed: int) -> dict[str, Any]:
+def describe_training(dataset: Dataset, songs: HeardSongs, steps: int, seed: int) -> dict[str, Any]:
     """The record of its training in a weights file, by which its scores can be trusted.
 
     Args:
         dataset: training and validation tracks.
-        content: theirs, by name.
+        songs: what they sound like.
         steps: of the optimizer.
         seed: of the run.
     """
@@ -198,7 +209,8 @@ def describe_training(dataset: Dataset, content: Content, steps: int, seed: int)
         "fingerprint": dataset.fingerprint,
         "tracks": [track.name for track in dataset.train],
         "validation": [track.name for track in dataset.valid],
-        "content": content,
+        "content": songs.train,
+        "validation_content": songs.valid,
         "steps": steps,
         "seed": seed,
     }

@@ -53,12 +53,15 @@ class RunFolder:
         recipe: the typed recipe.
         fingerprint: of the data set.
         seed: of the run.
+        dev_mode: whether it only checks the pipeline; no other run goes on from it.
     """
 
-    def __init__(self, path: Path, recipe: Any, fingerprint: str, seed: int) -> None:
+    def __init__(
+        self, path: Path, recipe: Any, fingerprint: str, seed: int, *, dev_mode: bool = False
+    ) -> None:
         self.path = path
         self.recipe = recipe
-        self.lines = (recipe_digest(recipe), fingerprint, str(seed))
+        self.lines = (recipe_digest(recipe), fingerprint, str(seed), *(["dev_mode"] * dev_mode))
 
     @property
     def last(self) -> Path:
@@ -96,6 +99,8 @@ class RunFolder:
         """What distinguishes this run from the folder's, for people."""
         held = file.read_text(encoding="utf-8", errors="replace").splitlines()
         digest, fingerprint, seed = (held + 3 * [""])[:3]
+        if held[3:4] != list(self.lines[3:4]):
+            return ["kind (one is a --dev_mode run)"]
         differences = []
         if digest not in (self.lines[0], earlier_digest(self.recipe)):
             differences.append(f"recipe{self._changes()}")
