@@ -22,8 +22,8 @@ class EpochSampler(Sampler[int]):
     Args:
         examples: of an epoch, on all ranks.
         rank, world: of all ranks, which this is.
-        epoch: the first one. Worker processes ask for indices as soon as they start, which in a
-            resumed run is before Lightning calls ``set_epoch``.
+        epoch: the first one. Worker processes ask for indices as soon as they start, which is
+            before Lightning calls ``set_epoch`` and may be before it has loaded the checkpoint.
     """
 
     def __init__(self, examples: int, rank: int, world: int, epoch: int) -> None:
@@ -56,6 +56,7 @@ class Examples(pl.LightningDataModule):
 
     Attributes:
         steps: optimizer steps in an epoch.
+        first_epoch: that this process trains; a resumed run's is not 0.
     """
 
     def __init__(
@@ -72,11 +73,11 @@ class Examples(pl.LightningDataModule):
         self.steps = sets.per_epoch // batch
         self.batch = batch
         self.workers = workers
+        self.first_epoch = 0
 
     def train_dataloader(self) -> DataLoader[Example]:
         """This rank's share of the current epoch, in batches."""
-        progress: Any = self._attached().fit_loop.epoch_progress.current
-        sampler = EpochSampler(self.sets.per_epoch, *self._rank(), progress.processed)
+        sampler = EpochSampler(self.sets.per_epoch, *self._rank(), self.first_epoch)
         return self._loader(self.sets.train, sampler)
 
     def val_dataloader(self) -> DataLoader[Example]:

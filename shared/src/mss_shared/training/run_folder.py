@@ -80,8 +80,6 @@ class RunFolder:
                 f"{self.path} holds a run of another {', another '.join(differences)}: resume it "
                 f"with its own, or choose another --out"
             )
-        if self.last.is_file():
-            read_checkpoint(self.last)
 
     def begin(self, recipe_text: str) -> None:
         """Write which run the folder holds.
@@ -143,6 +141,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"the start"
         ) from None
     return dict(content)
+
+
+def finished_epochs(path: Path) -> int:
+    """How many epochs a run had finished at a checkpoint.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    progress = read_checkpoint(path)["loops"]["fit_loop"]["epoch_progress"]
+    return int(progress["current"]["processed"])
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
