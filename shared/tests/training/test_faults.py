@@ -330,9 +330,15 @@ def test_the_tracks_of_a_step_are_those_that_it_reads(
 # ---- signals
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_in_a_step_ends_the_command_with_its_code(
-    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+    songs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    code: int,
+    workers: str,
 ) -> None:
     assert threading.current_thread() is threading.main_thread()
     before = signal.getsignal(number)
@@ -346,7 +352,7 @@ def test_a_signal_in_a_step_ends_the_command_with_its_code(
     monkeypatch.setattr(Training, "training_step", stopped)
     words = ["fit", "--recipe", "demo", "--data_root", str(songs), "--device", "cpu"]
     with pytest.raises(SystemExit) as ended:
-        run(PAPER, [*words, "--out", str(tmp_path / "o")])
-    assert ended.value.code == code
+        run(PAPER, [*words, "--out", str(tmp_path / "o"), "--workers", workers])
+    assert ended.value.code == code and not multiprocessing.active_children()
     assert torch.load(tmp_path / "o" / "last.ckpt", weights_only=True)["global_step"] == 2
     assert not list((tmp_path / "o").glob(".*")) and signal.getsignal(number) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -121,6 +122,7 @@ class Examples(pl.LightningDataModule):
         return DataLoader(
             _Told(dataset) if workers else dataset,
             collate_fn=_collate,
+            worker_init_fn=_die_plainly,
             batch_size=batch
             or self.batch // (trainer.world_size * trainer.accumulate_grad_batches),
             sampler=sampler,
@@ -161,3 +163,11 @@ def _collate(items: list[Any]) -> Any:
     """One batch of the items, or the first failure among them."""
     failures = [item for item in items if isinstance(item, _Failure)]
     return failures[0] if failures else default_collate(items)
+
+
+def _die_plainly(worker: int) -> None:
+    """Let a signal end a worker process as any other: the handlers it inherited are the run's."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, signal.SIG_DFL)
