@@ -100,16 +100,17 @@ class RunFolder:
         if fingerprint != self.lines[1]:
             differences.append("data set")
         if seed != self.lines[2]:
-            differences.append(f"seed ({seed}, not {self.lines[2]})")
+            differences.append(f"seed ({seed or 'unknown'}, not {self.lines[2]})")
         return differences
 
     def _changes(self) -> str:
         """The values that differ from those of the folder's recipe, if that can be read."""
         try:
             text = (self.path / "recipe.yaml").read_text(encoding="utf-8")
-            return f" ({describe_changes(text, self.recipe)})"
+            changes = describe_changes(text, self.recipe)
         except (OSError, ValueError):
             return ""
+        return f" ({changes})" if changes else ""
 
 
 class BesideTarget(TorchCheckpointIO):
