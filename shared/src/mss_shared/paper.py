@@ -159,7 +159,7 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
 
     @abstractmethod
     def build_training(self, model: ModelType, recipe: RecipeType) -> pl.LightningModule:
-        """The loss, optimizer and schedule around a model.
+        """The loss, optimizer and schedule around a model: a ``TrainingModule``.
 
         Raises:
             ValueError: if a value of ``recipe.training`` is unknown.

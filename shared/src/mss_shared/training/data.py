@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,8 +23,8 @@ class EpochSampler(Sampler[int]):
     Args:
         examples: of an epoch, on all ranks.
         rank, world: of all ranks, which this is.
-        epoch: the first one. Worker processes ask for indices as soon as they start, which in a
-            resumed run is before Lightning calls ``set_epoch``.
+        epoch: the first one. Worker processes ask for indices as soon as they start, which is
+            before Lightning calls ``set_epoch`` and may be before it has loaded the checkpoint.
     """
 
     def __init__(self, examples: int, rank: int, world: int, epoch: int) -> None:
@@ -56,6 +57,7 @@ class Examples(pl.LightningDataModule):
 
     Attributes:
         steps: optimizer steps in an epoch.
+        first_epoch: that this process trains; a resumed run's is not 0.
     """
 
     def __init__(
@@ -72,11 +74,11 @@ class Examples(pl.LightningDataModule):
         self.steps = sets.per_epoch // batch
         self.batch = batch
         self.workers = workers
+        self.first_epoch = 0
 
     def train_dataloader(self) -> DataLoader[Example]:
         """This rank's share of the current epoch, in batches."""
-        progress: Any = self._attached().fit_loop.epoch_progress.current
-        sampler = EpochSampler(self.sets.per_epoch, *self._rank(), progress.processed)
+        sampler = EpochSampler(self.sets.per_epoch, *self._rank(), self.first_epoch)
         return self._loader(self.sets.train, sampler)
 
     def val_dataloader(self) -> DataLoader[Example]:
@@ -120,6 +122,7 @@ class Examples(pl.LightningDataModule):
         return DataLoader(
             _Told(dataset) if workers else dataset,
             collate_fn=_collate,
+            worker_init_fn=_die_plainly,
             batch_size=batch
             or self.batch // (trainer.world_size * trainer.accumulate_grad_batches),
             sampler=sampler,
@@ -160,3 +163,11 @@ def _collate(items: list[Any]) -> Any:
     """One batch of the items, or the first failure among them."""
     failures = [item for item in items if isinstance(item, _Failure)]
     return failures[0] if failures else default_collate(items)
+
+
+def _die_plainly(worker: int) -> None:
+    """Let a signal end a worker process as any other: the handlers it inherited are the run's."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, signal.SIG_DFL)

@@ -58,7 +58,9 @@ class Finite(Callback):
         """Raise ValueError after an epoch whose validation loss is not finite."""
         loss = float(trainer.callback_metrics[VALIDATION_LOSS])
         if not math.isfinite(loss):
-            _stop(trainer, f"the validation loss is {loss} after step {trainer.global_step}")
+            step = trainer.global_step
+            what = f"the validation loss is {loss} after step {step}"
+            _stop(trainer, f"{what}, {self._describe(trainer, step)}")
 
     def _describe(self, trainer: pl.Trainer, step: int) -> str:
         """The tracks of a step; only the first device says them, and so draws the examples."""

@@ -48,7 +48,13 @@ from mss_shared.training.finite import Finite
 from mss_shared.training.heard import Listener
 from mss_shared.training.module import EpochMeans
 from mss_shared.training.random_mixes import default_examples
-from mss_shared.training.run_folder import BesideTarget, RunFolder, load_weights, owned
+from mss_shared.training.run_folder import (
+    BesideTarget,
+    RunFolder,
+    finished_epochs,
+    load_weights,
+    owned,
+)
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,8 @@ def fit(
         last = folder.last if resume and folder.last.is_file() else None
         if last is None:
             paper.prepare(model, dataset, recipe)
+        else:
+            examples.first_epoch = finished_epochs(last)
         began = time.monotonic()
         module = paper.build_training(model, recipe)
         if trainer.is_global_zero:

@@ -83,8 +83,6 @@ class RunFolder:
                 f"{self.path} holds a run of another {', another '.join(differences)}: resume it "
                 f"with its own, or choose another --out"
             )
-        if self.last.is_file():
-            read_checkpoint(self.last)
 
     def begin(self, recipe_text: str) -> None:
         """Write which run the folder holds.
@@ -107,16 +105,17 @@ class RunFolder:
         if fingerprint != self.lines[1]:
             differences.append("data set")
         if seed != self.lines[2]:
-            differences.append(f"seed ({seed}, not {self.lines[2]})")
+            differences.append(f"seed ({seed or 'unknown'}, not {self.lines[2]})")
         return differences
 
     def _changes(self) -> str:
         """The values that differ from those of the folder's recipe, if that can be read."""
         try:
             text = (self.path / "recipe.yaml").read_text(encoding="utf-8")
-            return f" ({describe_changes(text, self.recipe)})"
+            changes = describe_changes(text, self.recipe)
         except (OSError, ValueError):
             return ""
+        return f" ({changes})" if changes else ""
 
 
 class BesideTarget(TorchCheckpointIO):
@@ -148,6 +147,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"the start"
         ) from None
     return dict(content)
+
+
+def finished_epochs(path: Path) -> int:
+    """How many epochs a run had finished at a checkpoint.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    progress = read_checkpoint(path)["loops"]["fit_loop"]["epoch_progress"]
+    return int(progress["current"]["processed"])
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
