@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,6 +69,13 @@ def test_every_flag_has_its_effect() -> None:
     plain = join(parts, RECIPE, {})
     assert (plain.settings.eps, plain.wiener_win_len) == (1e-10, 300)
     assert join(parts, RECIPE, {"eps": "norbert"}).settings.eps == torch.finfo(torch.float64).eps
+
+
+def test_an_exponent_of_ratio_masks_without_ratio_masks_is_refused() -> None:
+    with pytest.raises(ValueError, match="--alpha 2.0 has no effect without .* add --softmask"):
+        join([model("vocals")], RECIPE, {"alpha": 2.0})
+    soft = replace(RECIPE, model=replace(RECIPE.model, softmask=True))
+    assert join([model("vocals")], soft, {"alpha": 2.0}).settings.alpha == 2.0
 
 
 def test_a_single_target_and_its_residual_are_filtered() -> None:
