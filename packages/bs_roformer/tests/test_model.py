@@ -499,3 +499,34 @@ def test_training_after_inference_mode_works() -> None:
     with torch.inference_mode():
         model(noise(1, 1, 700))
     model.train()(noise(1, 1, 700)).sum().backward()
+
+
+# ---- arguments of the package that are no sizes
+
+
+@pytest.mark.parametrize("kind", ["bs", "mel"])
+def test_the_window_functions_of_the_package_make_the_windows(kind: str) -> None:
+    calls: list[int] = []
+
+    def hann(samples: int, device: torch.device | None = None) -> Tensor:
+        calls.append(samples)
+        return torch.hann_window(samples, device=device)
+
+    mixture, target = noise(1, 1, 6_000), noise(1, 1, 6_000, seed=1)
+    plain, named = small_model(kind), small_model(kind, stft_window_fn=hann)
+    assert torch.allclose(run(named, mixture), run(plain, mixture), atol=1e-6)
+    assert set(calls) == {plain.config.stft_win_length}
+    other = small_model(kind, stft_window_fn=torch.hamming_window)
+    assert not torch.allclose(run(other, mixture), run(plain, mixture), atol=1e-4)
+    calls.clear()
+    losses = [
+        small_model(kind, multi_stft_window_fn=function).loss(mixture[:, None], target[:, None])[0]
+        for function in (None, hann, torch.hamming_window)
+    ]
+    assert set(calls) == set(plain.config.multi_stft_resolutions_window_sizes)
+    assert torch.allclose(losses[0], losses[1]) and not torch.allclose(losses[0], losses[2])
+
+
+def test_the_packages_switch_recomputes_blocks_for_gradients() -> None:
+    assert small_model(use_torch_checkpoint=True).activation_checkpointing is True
+    assert small_model().activation_checkpointing is False

@@ -1,11 +1,16 @@
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from moises_light import MoisesLight, configs
 from moises_light.paper import PAPER
 from moises_light.recipe import Recipe
+from mss_shared.checkpoints.third_party import WeightsFile
+from mss_shared.cli.checkpoints import fitting_recipes
 from mss_shared.leaf_sources import leaf_comments
 from mss_shared.recipe import (
     LoadedRecipe,
@@ -25,6 +30,12 @@ PARAMETERS = {
     "fullband_large_wide": 9_704_844,
     "fullband_small_wide": 4_323_976,
     "community": 5_779_216,
+    "paper_large_v010": 4_660_592,
+    "paper_small_v010": 2_520_592,
+    "fullband_large_v010": 4_948_612,
+    "fullband_small_v010": 2_824_244,
+    "fullband_large_wide_v010": 8_354_908,
+    "fullband_small_wide_v010": 4_102_712,
     **{f"paper_large_{stem}": 4_877_616 for stem in ("vocals", "drums", "bass", "other")},
     **{f"paper_small_{stem}": 2_165_376 for stem in ("vocals", "drums", "bass", "other")},
     "paper_large_vocals_last": 4_706_816,
@@ -112,3 +123,17 @@ def test_recipes_in_older_weights_have_the_decoder_and_the_normalisation_of_then
     older = older.replace("  normalize_input: true\n", "")
     assert recipe_from_text(Recipe, older, "community") == found
     assert recipe_digest(found) == hashlib.sha256(older.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", [name for name in PARAMETERS if name.endswith("_v010")])
+def test_weights_of_the_first_release_are_found_by_their_shapes(name: str, tmp_path: Path) -> None:
+    preset = configs[name.removesuffix("_v010")]
+    ours = asdict(recipe(name).recipe.model)
+    assert {key: ours[key] for key in ("architecture", "bn_factor", "edge_kernel_size")} == {
+        key: preset[key] for key in ("architecture", "bn_factor", "edge_kernel_size")
+    }
+    with torch.device("meta"):
+        state = MoisesLight(**preset).state_dict()
+    weights = WeightsFile(dict(state), (), {})
+    found = fitting_recipes(PAPER, tmp_path / "x.pth", weights)
+    assert found == [name]

@@ -1,11 +1,13 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
+from mss_shared.cli.evaluate import find_remainder
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.build import build_separator, join
-from open_unmix.paper import FILTER, OUTPUT
+from open_unmix.paper import FILTER, OUTPUT, PAPER
 from open_unmix.recipe import Recipe
 from open_unmix.separator import Separator
 
@@ -70,6 +72,13 @@ def test_every_flag_has_its_effect() -> None:
     assert join(parts, RECIPE, {"eps": "norbert"}).settings.eps == torch.finfo(torch.float64).eps
 
 
+def test_an_exponent_of_ratio_masks_without_ratio_masks_is_refused() -> None:
+    with pytest.raises(ValueError, match="--alpha 2.0 has no effect without .* add --softmask"):
+        join([model("vocals")], RECIPE, {"alpha": 2.0})
+    soft = replace(RECIPE, model=replace(RECIPE.model, softmask=True))
+    assert join([model("vocals")], soft, {"alpha": 2.0}).settings.alpha == 2.0
+
+
 def test_a_single_target_and_its_residual_are_filtered() -> None:
     one = join([model("vocals")], RECIPE, {"residual": True})
     assert one.stems == ("vocals", "accompaniment") and one.settings.niter == 1
@@ -94,3 +103,12 @@ def test_what_can_not_be_joined_is_refused(
 def test_transforms_must_agree() -> None:
     with pytest.raises(ValueError, match=r"\(2048, 1024, 44100, 2\) and \(1024, 512, 44100, 2\)"):
         join([model("drums"), model("bass", n_fft=1024, n_hop=512)], RECIPE, {})
+
+
+def test_a_separator_is_built_for_its_shapes_alone() -> None:
+    with torch.device("meta"):
+        built = model("vocals", "drums")
+    assert built.stems == ("vocals", "drums")
+    assert all(p.is_meta for p in built.parameters())
+    found = load_recipe(Recipe, find_recipe("open_unmix", "umxhq_vocals")).recipe
+    assert find_remainder(PAPER, found) is None  # evaluate --remainder ended in a traceback

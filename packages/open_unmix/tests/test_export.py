@@ -6,12 +6,20 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
 from mss_shared.checkpoints.checkpoint import load_checkpoints
 from mss_shared.recipe import find_recipe, load_recipe, to_yaml
-from open_unmix.checkpoints import open_folder
+from open_unmix.checkpoints import (
+    FILTER_KEYS,
+    SEPARATOR_KEYS,
+    _read_separator,
+    _read_target,
+    open_folder,
+)
 from open_unmix.export import export, write_separator, write_target
 from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx
@@ -20,6 +28,9 @@ from open_unmix.recipe import Recipe
 from open_unmix.separator import Separator
 
 RECIPE = load_recipe(Recipe, find_recipe("open_unmix", "demo")).recipe
+FILTERED = replace(
+    RECIPE.model, pipeline="1.3.0", niter=1, softmask=False, wiener_win_len=300, targets=("x",)
+)
 
 
 def made(**changes: Any) -> OpenUnmix:
@@ -59,7 +70,7 @@ def exported(folder: Path) -> Separator:
     separator = Separator(networks, niter=1, sample_rate=8000.0, n_fft=64, n_hop=16)
     for target, network in networks.items():
         write_target(network, target, RECIPE, folder)
-    write_separator(separator, folder)
+    write_separator(separator, FILTERED, folder)
     return separator.eval()
 
 
@@ -84,7 +95,75 @@ def test_the_files_hold_what_the_authors_loader_asks_for(tmp_path: Path, golden_
     about = json.loads((tmp_path / "vocals.json").read_text(encoding="utf-8"))["args"]
     assert {"nfft": 64, "nhop": 16, "hidden_size": 16, "nb_channels": 2}.items() <= about.items()
     found = json.loads((tmp_path / "separator.json").read_text(encoding="utf-8"))
-    assert found == {"nfft": 64, "nhop": 16, "sample_rate": 8000.0, "nb_channels": 2}
+    transform = {"nfft": 64, "nhop": 16, "sample_rate": 8000.0, "nb_channels": 2}
+    assert {key: found[key] for key in transform} == transform
+
+
+def test_how_targets_are_filtered_comes_back_as_it_left(tmp_path: Path) -> None:
+    exported(tmp_path)
+    filtered = {"pipeline": "1.0.0", "niter": 2, "softmask": True, "wiener_win_len": None}
+    recipe = replace(RECIPE, model=replace(RECIPE.model, **filtered))
+    model = PAPER.build_model(recipe)
+    save_file(
+        model.state_dict(),
+        tmp_path / "x.safetensors",
+        {"format": "pt", "paper": "open_unmix", "recipe": to_yaml(recipe), "recipe_name": "demo"}
+        | dict.fromkeys(("verbatim", "leaf_sources", "training"), "null"),
+    )
+    export(PAPER, {"checkpoint": [str(tmp_path / "x.safetensors")], "out": str(tmp_path / "out")})
+    [found, *_] = load_checkpoints(PAPER, str(tmp_path / "out"))
+    assert {key: getattr(found.recipe.model, key) for key in filtered} == filtered
+
+
+def as_of_2019(folder: Path) -> None:
+    """Rewrite an exported folder as version 1.0.0 left it."""
+    (folder / "separator.json").unlink()
+    for path in folder.glob("*.pth"):
+        state = torch.load(path, weights_only=True)
+        constants = {"sample_rate": torch.tensor(8000), "stft.window": torch.hann_window(64)}
+        torch.save(
+            {**constants, "transform.0.window": torch.hann_window(64), **state},
+            path.with_name(f"{path.stem}-0123abcd.pth"),
+        )
+        path.unlink()
+
+
+def test_a_folder_of_version_1_0_has_its_transform_in_the_targets_files(tmp_path: Path) -> None:
+    exported(tmp_path)
+    as_of_2019(tmp_path)
+    names = {"bass-0123abcd.pth", "bass.json", "vocals-0123abcd.pth", "vocals.json"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    for found in load_checkpoints(PAPER, str(tmp_path)):
+        model = found.recipe.model
+        assert (model.n_fft, model.n_hop, model.sample_rate, model.nb_channels) == (64, 16, 8000, 2)
+        assert (model.pipeline, model.wiener_win_len) == ("1.0.0", None)
+        weights = torch.load(tmp_path / f"{model.targets[0]}-0123abcd.pth", weights_only=True)
+        [network] = found.model.networks()
+        assert torch.equal(network.fc1.weight, weights["fc1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "bass.json").unlink(), "2 .pth files and no separator.json"),
+        (lambda f: (f / "bass.json").write_text("[]"), "bass.json lacks nfft: it needs nfft, nhop"),
+        (lambda f: (f / "bass.json").write_text("{"), "bass.json is not JSON"),
+        (lambda f: torch.save(made().state_dict(), f / "bass-0123abcd.pth"), "lacks sample_rate"),
+    ],
+)
+def test_a_spoilt_folder_of_version_1_0_is_refused(
+    spoil: Any, message: str, tmp_path: Path
+) -> None:
+    exported(tmp_path)
+    as_of_2019(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        load_checkpoints(PAPER, str(tmp_path))
+
+
+def spoil_filter(folder: Path, **changes: Any) -> None:
+    path = folder / "separator.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def test_names_with_a_digest_are_read_as_their_target(tmp_path: Path) -> None:
@@ -97,7 +176,13 @@ def test_names_with_a_digest_are_read_as_their_target(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda f: (f / "separator.json").unlink(), "2 .pth files and no separator.json"),
+        (
+            lambda f: [(f / f"{n}.json").unlink() for n in ("separator", "bass")],
+            "2 .pth files and no",
+        ),
+        (lambda f: spoil_filter(f, pipeline="2.0"), "pipeline '2.0': choose from 1.0.0, 1.3.0"),
+        (lambda f: spoil_filter(f, niter="1"), "niter '1': it must be of type int"),
+        (lambda f: spoil_filter(f, softmask=0), "softmask 0: it must be of type bool"),
         (lambda f: [p.unlink() for p in f.glob("*.pth")], "0 .pth files and a separator.json"),
         (lambda f: (f / "separator.json").write_text("{"), "is not JSON"),
         (lambda f: (f / "separator.json").write_text("{}"), "lacks nfft"),
@@ -208,3 +293,26 @@ def test_a_target_of_a_file_is_not_exported_elsewhere(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match="can't name a file|choose another name"):
                 export(PAPER, {"out": out, "checkpoint": [str(weights)], "format": kind})
         assert [path.name for path in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+KEYS = (*SEPARATOR_KEYS, *FILTER_KEYS)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), json_values) | json_values, st.booleans())
+def test_any_json_beside_the_weights_is_read_or_refused_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, contents: Any, is_separator: bool
+) -> None:
+    path = tmp_path_factory.mktemp("any") / ("separator.json" if is_separator else "vocals.json")
+    path.write_text(json.dumps(contents if is_separator else {"args": contents}))
+    rate = {"sample_rate": torch.tensor(8000)}
+    try:
+        found = _read_separator(path) if is_separator else _read_target(path, rate)
+    except ValueError as error:
+        assert path.name in str(error) and ": " in str(error)
+    else:
+        assert {*KEYS} <= {*found}

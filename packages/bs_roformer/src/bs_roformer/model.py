@@ -126,20 +126,37 @@ def mask_mlp(sizes: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+WindowFunction = Callable[..., Tensor]
+WINDOW_FUNCTIONS = ("stft_window_fn", "multi_stft_window_fn")
+
+
+def make_window(function: WindowFunction, samples: int, like: Tensor) -> Tensor:
+    """(samples): a window in float32 or wider, on the device of ``like``."""
+    exact = torch.promote_types(like.dtype, torch.float32)
+    if function is torch.hann_window:  # computed in that precision, not rounded to it
+        return torch.hann_window(samples, device=like.device, dtype=exact)
+    return function(samples, device=like.device).to(exact)
+
+
 class Roformer(nn.Module):
     """What both models share: STFT, band split, blocks, masks, inverse STFT and loss (papers'
     figure).
 
     Args:
         kind: "bs" or "mel".
-        arguments: those of the constructor, by name.
+        arguments: those of the constructor, by name: `ModelConfig`'s; and, as in the package,
+            stft_window_fn and multi_stft_window_fn, called with samples and device, for other
+            windows than Hann's, and use_torch_checkpoint, to compute blocks again for gradients.
     """
 
     def __init__(self, kind: str, arguments: Mapping[str, Any]) -> None:
         super().__init__()
-        config, extras = read_arguments(kind, arguments)
+        functions = {key: arguments.get(key) or torch.hann_window for key in WINDOW_FUNCTIONS}
+        self.stft_window_fn, self.multi_stft_window_fn = functions.values()
+        self.activation_checkpointing = bool(arguments.get("use_torch_checkpoint", False))
+        rest = {k: v for k, v in arguments.items() if k not in (*functions, "use_torch_checkpoint")}
+        config, extras = read_arguments(kind, rest)
         self.config, self.extras = config, extras
-        self.activation_checkpointing = False
         self.first_bin, self.end_bin = (extras and extras.freq_range) or (0, config.bins)
         self.layers = nn.ModuleList(make_blocks(config, extras))
         ends = config.kind == "bs" and config.parts.final_norm
@@ -261,9 +278,8 @@ class Roformer(nn.Module):
         return rearrange(estimate, "(b s c) n -> b s c n", b=batch, s=stems)
 
     def _window(self, like: Tensor) -> Tensor:
-        """(sample): a Hann window in float32 or wider, on the device of ``like``."""
-        exact = torch.promote_types(like.dtype, torch.float32)
-        return torch.hann_window(self.config.stft_win_length, device=like.device, dtype=exact)
+        """(sample): the window in float32 or wider, on the device of ``like``."""
+        return make_window(self.stft_window_fn, self.config.stft_win_length, like)
 
     def _stft_sizes(self, window: Tensor) -> dict[str, Any]:
         config = self.config
@@ -335,7 +351,7 @@ class Roformer(nn.Module):
             n_fft,
             self.loss_hop(size),
             size,
-            torch.hann_window(size, device=error.device, dtype=error.dtype),
+            make_window(self.multi_stft_window_fn, size, error),
             normalized=self.config.multi_stft_normalized,
             return_complex=True,
         )

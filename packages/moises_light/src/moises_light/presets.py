@@ -59,5 +59,6 @@ configs: dict[str, dict[str, Any]] = {
 """Constructor arguments by preset name: `MoisesLight(**configs["paper_large"])`.
 
 Plain names are architecture 0.1.0, whose parameter counts were published first. Names ending in
-`_v015` are the same sizes in the corrected architecture 0.1.5.
+`_v015` are the same sizes in the corrected architecture 0.1.5. Of recipes, plain names are 0.1.5
+and names ending in `_v010` are 0.1.0.
 """

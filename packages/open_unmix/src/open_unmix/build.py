@@ -68,8 +68,8 @@ def join(models: Sequence[Separator], recipe: Recipe, flags: Mapping[str, Any]) 
             wiener, wiener_win_len, pipeline, eps.
 
     Raises:
-        ValueError: if two models estimate one stem, their transforms differ, or --targets names a
-            stem without a network.
+        ValueError: if two models estimate one stem, their transforms differ, --targets names a
+            stem without a network, or --alpha is given without ratio masks.
     """
     networks = _collect_networks(models)
     targets = flags.get("targets", list(networks))
@@ -77,12 +77,18 @@ def join(models: Sequence[Separator], recipe: Recipe, flags: Mapping[str, Any]) 
         if target not in networks:
             raise ValueError(f"--targets {target}: the checkpoints have {', '.join(networks)}")
     config, first = recipe.model, models[0]
+    softmask = flags.get("softmask", config.softmask)
+    if "alpha" in flags and not softmask:
+        raise ValueError(
+            f"--alpha {flags['alpha']} has no effect without ratio masks: add --softmask, or leave "
+            f"--alpha out"
+        )
     residual = bool(flags.get("residual", False))
     sources = len(targets) + residual
     return Separator(
         {target: networks[target] for target in targets},
         niter=flags.get("niter", config.niter if sources > 1 else 0),
-        softmask=flags.get("softmask", config.softmask),
+        softmask=softmask,
         residual=residual,
         sample_rate=first.sample_rate,
         n_fft=first.stft.n_fft,

@@ -1,8 +1,9 @@
 """Third-party weights: published files of one network, and folders in the authors' layout.
 
 vocals.pth or vocals-b62c91ce.pth    a target's state dict
-vocals.json                          training settings; not needed to load it
-separator.json                       {"nfft", "nhop", "sample_rate", "nb_channels"}
+vocals.json                          training settings; needed only without separator.json
+separator.json                       {"nfft", "nhop", "sample_rate", "nb_channels"}; not in version
+                                     1.0.0; ours also has `FILTER_KEYS`
 """
 
 from __future__ import annotations
@@ -22,12 +23,17 @@ from mss_shared.names import name_like
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.build import build_separator
 from open_unmix.recipe import ModelConfig, Recipe
-from open_unmix.separator import Separator
+from open_unmix.separator import PIPELINES, Separator
 
 LEGACY = ("sample_rate", "stft.window", "transform.0.window")  # constants in the files of 2019
 BASE_RECIPE = "umxhq_vocals"  # for chunks and protocols, which no file states
 DIGEST = re.compile(r"[-_][0-9a-f]{8}$")
 SEPARATOR_KEYS = ("nfft", "nhop", "sample_rate", "nb_channels")
+# How the targets are filtered; a folder without separator.json is of version 1.0.0.
+FILTER = {"pipeline": "1.3.0", "niter": 1, "softmask": False, "wiener_win_len": 300}
+FILTER_2019 = {"pipeline": "1.0.0", "niter": 1, "softmask": False, "wiener_win_len": None}
+FILTER_KEYS = tuple(FILTER)
+MOST = 1_000_000  # samples or Hz; more is a mistake
 
 
 def adapt(
@@ -62,33 +68,40 @@ def open_folder(folder: Path, recipe_name: str | None) -> list[Checkpoint]:
     layers.
 
     Args:
-        folder: with <target>.pth files and separator.json.
+        folder: with <target>.pth files and separator.json, or with a <target>.json for each, as
+            version 1.0.0 wrote them.
         recipe_name: recipe for chunks and protocols; `BASE_RECIPE` if None.
 
     Raises:
-        FileNotFoundError: if weights or separator.json are missing.
-        ValueError: if separator.json lacks a key, or a weights file is not a network's.
+        FileNotFoundError: if weights, or both separator.json and a <target>.json, are missing.
+        ValueError: if a .json lacks a key, or a weights file is not a network's.
     """
     files = {
         DIGEST.sub("", path.stem): path
         for path in sorted(folder.iterdir())
         if path.suffix.lower() == ".pth"
     }
-    if not files or not (folder / "separator.json").is_file():
+    has_separator = (folder / "separator.json").is_file()
+    has_targets = all((folder / f"{target}.json").is_file() for target in files)
+    if not files or not (has_separator or has_targets):
         raise FileNotFoundError(
-            f"{folder} holds {len(files)} .pth files and "
-            f"{'a' if (folder / 'separator.json').is_file() else 'no'} separator.json: pass a run "
-            f"folder, or a folder with <target>.pth files and separator.json"
+            f"{folder} holds {len(files)} .pth files and {'a' if has_separator else 'no'} "
+            f"separator.json: pass a run folder, or a folder with <target>.pth files and "
+            f"separator.json, or a <target>.json for each"
         )
-    transform = _read_separator(folder / "separator.json")
+    transform = _read_separator(folder / "separator.json") if has_separator else None
     base = load_recipe(Recipe, find_recipe("open_unmix", recipe_name or BASE_RECIPE)).recipe
     return [_open_network(path, target, transform, base) for target, path in files.items()]
 
 
-def _open_network(path: Path, target: str, transform: dict[str, Any], base: Recipe) -> Checkpoint:
+def _open_network(
+    path: Path, target: str, transform: dict[str, Any] | None, base: Recipe
+) -> Checkpoint:
     """One weights file as a checkpoint, with a recipe of its sizes."""
     file = read_weights_file(path)
     state, stripped = strip_prefixes(file.state)
+    if transform is None:
+        transform = _read_target(path.parent / f"{target}.json", state)
     config = read_sizes(state, path, target, transform)
     model = build_separator(**config.__dict__)
     state, notes = adapt(state, model, path.name)
@@ -107,7 +120,7 @@ def read_sizes(
         state: the weights.
         path: of the weights, for error messages.
         target: stem that the network estimates.
-        transform: contents of separator.json.
+        transform: contents of separator.json with `FILTER_KEYS`.
 
     Raises:
         ValueError: if the weights lack an entry that sizes are read from.
@@ -131,22 +144,56 @@ def read_sizes(
         hidden_size=hidden,
         nb_layers=layers,
         unidirectional="lstm.weight_ih_l0_reverse" not in state,
-        pipeline="1.3.0",
-        niter=1,
-        softmask=False,
-        wiener_win_len=300,
+        **{name: transform[name] for name in FILTER_KEYS},
     )
 
 
 def _read_separator(path: Path) -> dict[str, Any]:
-    """The contents of separator.json, or ValueError if they are not JSON or incomplete."""
+    """The contents of separator.json, or ValueError if they are not JSON, incomplete or invalid."""
+    contents = FILTER | _read_keys(path, _read_json(path), SEPARATOR_KEYS)
+    for name, kind in (("niter", int), ("softmask", bool), ("wiener_win_len", int)):
+        value = contents[name]
+        if type(value) is not kind and not (name == "wiener_win_len" and value is None):
+            raise ValueError(f"{path} has {name} {value!r}: it must be of type {kind.__name__}")
+    if contents["pipeline"] not in PIPELINES:
+        raise ValueError(
+            f"{path} has pipeline {contents['pipeline']!r}: choose from {', '.join(PIPELINES)}"
+        )
+    return contents
+
+
+def _read_target(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The transform of version 1.0.0: from a <target>.json, and the rate from the weights.
+
+    Raises:
+        ValueError: if the file is not JSON or incomplete, or the weights have no rate.
+    """
+    contents = _read_json(path)
+    arguments = contents.get("args") if isinstance(contents, dict) else None
+    found = _read_keys(path, arguments, ("nfft", "nhop", "nb_channels"))
+    if "sample_rate" not in state:
+        raise ValueError(
+            f"{path.with_suffix('.pth')} lacks sample_rate, and there is no separator.json: write "
+            f"one with {', '.join(SEPARATOR_KEYS)}"
+        )
+    return {**FILTER_2019, **found, "sample_rate": float(state["sample_rate"])}
+
+
+def _read_json(path: Path) -> Any:
     try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON ({error.msg}): fix the file") from None
-    missing = [
-        key for key in SEPARATOR_KEYS if not isinstance(contents, dict) or key not in contents
-    ]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 at byte {error.start}: fix the file") from None
+
+
+def _read_keys(path: Path, contents: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+    missing = [key for key in keys if not isinstance(contents, dict) or key not in contents]
     if missing:
-        raise ValueError(f"{path} lacks {missing[0]}: it needs {', '.join(SEPARATOR_KEYS)}")
+        raise ValueError(f"{path} lacks {missing[0]}: it needs {', '.join(keys)}")
+    for key in keys:
+        value = contents[key]
+        if type(value) not in (int, float) or not 1 <= value <= MOST:
+            raise ValueError(f"{path} has {key} {value!r}: it must be a number from 1 to {MOST}")
     return dict(contents)

@@ -13,8 +13,10 @@ from mss_shared import console
 from mss_shared.atomic import replacing, write_text
 from mss_shared.checkpoints import load_checkpoints
 from mss_shared.paper import AnyPaper
+from open_unmix.checkpoints import FILTER_KEYS
 from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx
+from open_unmix.recipe import ModelConfig
 from open_unmix.separator import Separator
 
 
@@ -37,7 +39,7 @@ def export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
                     write_onnx(network, out / f"{target}.onnx")
                 console.say(f"{target}: {out}")
             if kind == "umx":
-                write_separator(separator, out)
+                write_separator(separator, checkpoint.recipe.model, out)
 
 
 def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> None:
@@ -61,12 +63,16 @@ def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> Non
     write_text(out / f"{target}.json", json.dumps({"args": arguments}, indent=2) + "\n")
 
 
-def write_separator(separator: Separator, out: Path) -> None:
-    """Write ``separator.json``: the transform that all targets share."""
-    transform = {
+def write_separator(separator: Separator, model: ModelConfig, out: Path) -> None:
+    """Write ``separator.json``: the transform that all targets share, and how they are filtered.
+
+    The authors' loader takes its four keys of the transform and ignores the others.
+    """
+    transform: dict[str, Any] = {
         "nfft": separator.stft.n_fft,
         "nhop": separator.stft.n_hop,
         "sample_rate": float(separator.sample_rate),
         "nb_channels": separator.channels,
     }
+    transform |= {name: getattr(model, name) for name in FILTER_KEYS}
     write_text(out / "separator.json", json.dumps(transform, indent=2) + "\n")

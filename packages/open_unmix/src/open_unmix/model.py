@@ -29,7 +29,10 @@ def bandwidth_to_max_bin(sample_rate: float, n_fft: int, bandwidth_hz: float) ->
 
     Source: `bandwidth_to_max_bin` of the authors' code.
     """
-    frequencies = torch.linspace(0.0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64)
+    # On the CPU even while a network is built on the meta device, for its shapes alone.
+    frequencies = torch.linspace(
+        0.0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64, device="cpu"
+    )
     return int((frequencies <= bandwidth_hz).sum())
 
 
