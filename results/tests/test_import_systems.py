@@ -41,7 +41,7 @@ def test_a_folder_of_systems_is_imported_in_one_call(tmp_path, capsys):
     for seed, name in enumerate(("A1", "B2")):
         write_system(tmp_path / "in" / name, random_songs(FOUR, 5.0, seed))
     (tmp_path / "in" / "README.md").write_text("no system")
-    assert import_all(tmp_path / "in", tmp_path / "scores", "--extra_data") == 0
+    assert import_all(tmp_path / "in", tmp_path / "scores", "--extra_data", "yes") == 0
     printed = capsys.readouterr()
     assert printed.out.count("wrote ") == 2 and printed.err == ""
     runs = read_runs([tmp_path / "scores"])

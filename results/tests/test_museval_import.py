@@ -57,7 +57,7 @@ def arguments(folder, scores, *more, protocol="bsseval_v4@1", method="TAK2"):
 def test_an_imported_folder_is_a_run_with_the_same_bytes(tmp_path):
     source = museval_files(tmp_path / "in" / "test").parent
     scores = tmp_path / "scores"
-    assert main(arguments(source, scores, "--extra-data")) == 0
+    assert main(arguments(source, scores, "--extra-data", "yes")) == 0
     (run,) = read_runs([scores])
     assert run.id == "musdb18/TAK2/bsseval_v4"
     assert (run.stems, len(run.tracks)) == (("vocals", "drums", "bass", "other"), 7)
@@ -113,8 +113,9 @@ def test_aggregates_equal_musevals_stores(tmp_path, protocol):
 @pytest.mark.parametrize(
     ("kind", "extra", "row"),
     [
-        ("model", (), ("measured", "no", None)),
-        ("model", ("--extra-data",), ("measured", "yes", None)),
+        ("model", (), ("measured", "", None)),
+        ("model", ("--extra_data", "no"), ("measured", "no", None)),
+        ("model", ("--extra-data", "yes"), ("measured", "yes", None)),
         ("blind", (), ("measured", "blind", ())),
         ("oracle", (), ("oracle", "oracle", ())),
         ("baseline", (), ("baseline", "blind", ())),

@@ -37,7 +37,8 @@ _TEMPORARY = 30  # bytes that a file's temporary name adds
 class Origin:
     """What the files do not say: their method, data set, and protocol id.
 
-    extra_data: whether the method was trained on additional data; `kind` is one of KINDS.
+    extra_data: whether the method was trained on additional data, None if that is unknown; `kind`
+    is one of KINDS.
     """
 
     method: str
@@ -45,7 +46,7 @@ class Origin:
     protocol: str
     run: str
     kind: str
-    extra_data: bool
+    extra_data: bool | None
     command: str
 
 
