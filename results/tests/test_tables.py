@@ -105,6 +105,31 @@ def test_the_wide_table_puts_claim_and_difference_beside_the_measured_value(fold
     assert "- Other Net: read twice" in text
 
 
+def test_a_claim_and_the_run_that_measures_it_are_one_line(folders, papers):
+    claim = (
+        'net,,demo_small,bsseval_v4@1,yes,{},SDR,2.50,77000000,"Their paper, table 1",read off\n'
+    )
+    papers.write_text(PAPERS + claim.format("vocals") + claim.format("accompaniment"))
+    folders.write({"a": four_stems(3.0)}, method="net", metric="SDR SIR", training=None)
+    board = boards_of(folders.root.parent.parent)["demo_small--bsseval_v4@1"]
+    sdr, sir = markdown(board).split("SIR in dB, higher is better:")
+    (line,) = (line for line in sdr.splitlines() if "net" in line)
+    assert "| 3.00 (claimed 2.50, +0.50) |" in line and "| claimed 2.50 |" in line
+    assert "| yes |" in line and line.endswith("| 1 |")
+    assert "1. Their paper, table 1" in sir and "- net: read off" in sir
+    assert terminal(board).count("\nnet ") == 2 == terminal(board).count("measured  seed0")
+
+
+def test_a_claim_without_a_value_in_a_metric_is_not_in_its_table(folders, papers):
+    claim = 'singer,,demo_small,bsseval_v4@1,no,vocals,SDR,2.50,,"A paper",\n'
+    papers.write_text(PAPERS + claim)
+    folders.write({"a": four_stems(3.0)}, metric="SDR SIR")
+    board = boards_of(folders.root.parent.parent)["demo_small--bsseval_v4@1"]
+    for text, name in ((markdown(board), "| singer |"), (terminal(board), "\nsinger ")):
+        sdr, sir = text.split("SIR in dB, higher is better:")
+        assert name in sdr and name not in sir
+
+
 def test_each_metric_has_its_own_table_and_columns(folders, papers):
     folders.write({"a": {"vocals": [1.0], "drums": [2.0]}}, metric="SIR SDR")
     board = boards_of(folders.root.parent.parent)["demo_small--bsseval_v4@1"]
