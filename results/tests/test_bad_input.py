@@ -140,7 +140,7 @@ def test_any_json_is_imported_or_refused_with_its_file(tmp_path_factory, capsys,
             holder[place] = value
     (folder / "in").mkdir()
     (folder / "in" / "song.json").write_text(json.dumps(record))
-    typed = ["import-museval", str(folder / "in"), "--method", "m", "--dataset", "musdb18"]
+    typed = ["import-museval", str(folder / "in"), "--method", "m", "--dataset", "band"]
     typed += ["--protocol", "bsseval_v4@1", "--scores", str(folder / "out")]
     capsys.readouterr()
     status = main(typed)

@@ -5,10 +5,12 @@ from score_folders import four_stems
 
 from mss_results.board import build_boards
 from mss_results.claims import read_claims
+from mss_results.musdb18 import official_tracks
 from mss_results.read import read_runs
 from mss_results.tables import difference
 
-FIFTY = {f"song {index:02d}": four_stems(3.25) for index in range(50)}  # average 4.75
+SONG, OTHER = official_tracks()[:2]
+FIFTY = {track: four_stems(3.25) for track in official_tracks()}  # average 4.75
 
 
 def boards_of(folders, papers):
@@ -40,7 +42,7 @@ def test_a_claim_of_ours_without_a_score_is_not_run(folders, papers):
     ("scores", "changes"),
     [
         (FIFTY, {"verbatim": False}),
-        ({"song 00": four_stems(3.25)}, {}),
+        ({SONG: four_stems(3.25)}, {}),
     ],
 )
 def test_a_variant_and_a_part_of_the_test_set_reproduce_nothing(folders, papers, scores, changes):
@@ -84,12 +86,12 @@ def test_one_protocol_id_has_one_definition(folders, papers):
 @pytest.mark.parametrize(
     ("dataset", "fingerprint", "tracks", "expected"),
     [
-        ("musdb18hq", "x", ["a", "z"], ("a",)),  # same name
-        ("renamed", "f" * 64, ["b", "a"], ("a", "b")),  # same data under another name
-        ("musdb18", "x", ["a"], ("a",)),  # the same songs, compressed
+        ("musdb18hq", "x", [SONG, "z"], (SONG,)),  # same name
+        ("renamed", "f" * 64, [OTHER, SONG], (SONG, OTHER)),  # same data under another name
+        ("musdb18", "x", [SONG], (SONG,)),  # the same songs, compressed
         ("musdb18hq", "f" * 64, ["z"], ()),
-        ("musdb18_7s", "x", ["a"], ("a",)),  # parts of the same songs
-        ("moisesdb", "x", ["a"], None),  # perhaps another song of that name
+        ("musdb18_7s", "x", [SONG], (SONG,)),  # parts of the same songs
+        ("moisesdb", "x", [SONG], None),  # perhaps another song of that name
     ],
 )
 def test_training_tracks_that_meet_test_tracks_contaminate(
@@ -102,7 +104,7 @@ def test_training_tracks_that_meet_test_tracks_contaminate(
         "extra_data": True,
         "steps": 1,
     }
-    scores = {"a": four_stems(1.0), "b": four_stems(1.0)}
+    scores = {SONG: four_stems(1.0), OTHER: four_stems(1.0)}
     folders.write(scores, dataset="musdb18hq", training=training)
     (row,) = rows_of(boards_of(folders, papers)["musdb18hq--bsseval_v4@1"], "measured")
     assert (row.contaminated, row.extra_data) == (expected, "yes")
@@ -155,7 +157,7 @@ def test_a_claim_of_four_stems_gets_its_average_and_says_who_computed_it(folders
                 "training": {
                     "dataset": "musdb18",
                     "fingerprint": "x",
-                    "tracks": ["song 07"],
+                    "tracks": [SONG],
                     "extra_data": False,
                     "steps": 1,
                 }
@@ -175,7 +177,7 @@ def test_only_clean_verbatim_models_are_ranked(folders, papers, changes, why):
 
 def test_a_part_of_the_test_set_is_not_ranked(folders, papers):
     for index in range(2):
-        folders.write({"song 00": four_stems(1.0)}, dataset="musdb18hq", run=f"seed{index}")
+        folders.write({SONG: four_stems(1.0)}, dataset="musdb18hq", run=f"seed{index}")
     assert not any(row.ranks for row in boards_of(folders, papers)["musdb18hq--bsseval_v4@1"].rows)
 
 

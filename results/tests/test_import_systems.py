@@ -14,6 +14,7 @@ from museval_folders import METRICS, random_songs, write_system
 from mss_results import sisec18
 from mss_results.__main__ import main
 from mss_results.aggregate import aggregate
+from mss_results.musdb18 import official_tracks
 from mss_results.museval_import import SILENCE
 from mss_results.read import read_runs
 
@@ -24,7 +25,7 @@ COMMITTED = Path(__file__).parent.parent / "scores"
 
 
 def import_all(folder, scores, *more, protocol="bsseval_v4@1"):
-    words = ("--dataset", "musdb18", "--protocol", protocol)
+    words = ("--dataset", "band", "--protocol", protocol)
     return main(["import-museval", str(folder), *words, "--scores", str(scores), *more])
 
 
@@ -41,11 +42,11 @@ def test_a_folder_of_systems_is_imported_in_one_call(tmp_path, capsys):
     for seed, name in enumerate(("A1", "B2")):
         write_system(tmp_path / "in" / name, random_songs(FOUR, 5.0, seed))
     (tmp_path / "in" / "README.md").write_text("no system")
-    assert import_all(tmp_path / "in", tmp_path / "scores", "--extra_data") == 0
+    assert import_all(tmp_path / "in", tmp_path / "scores", "--extra_data", "yes") == 0
     printed = capsys.readouterr()
     assert printed.out.count("wrote ") == 2 and printed.err == ""
     runs = read_runs([tmp_path / "scores"])
-    assert [run.id for run in runs] == ["musdb18/A1/bsseval_v4", "musdb18/B2/bsseval_v4"]
+    assert [run.id for run in runs] == ["band/A1/bsseval_v4", "band/B2/bsseval_v4"]
     assert all(run.training.extra_data for run in runs)
 
 
@@ -77,7 +78,7 @@ def test_compressed_files_are_kept_as_they_were_before(tmp_path, capsys):
     scores = tmp_path / "scores"
     assert import_all(folder, scores, "--method", "A1") == 0
     for name in random_songs(FOUR, 5.0, 1):
-        kept = scores / "musdb18/A1/bsseval_v4/bsseval_v4/test" / f"{name}.json"
+        kept = scores / "band/A1/bsseval_v4/bsseval_v4/test" / f"{name}.json"
         assert kept.read_bytes() == (tmp_path / f"{name}.json").read_bytes()
     file = next((folder / "test").glob("*.gz"))
     file.write_bytes(file.read_bytes()[:-20])
@@ -118,14 +119,14 @@ def test_a_kept_value_has_four_decimals_and_its_frames_are_counted(tmp_path):
     songs = {"a": {stem: [1.0, NAN, 2.12345, 9.0] for stem in FOUR}}
     write_system(tmp_path / "in", songs)
     assert import_all(tmp_path / "in", tmp_path / "scores", "--method", "A1", "--per_track") == 0
-    run = tmp_path / "scores/musdb18/A1/bsseval_v4"
+    run = tmp_path / "scores/band/A1/bsseval_v4"
     table = (run / "bsseval_v4" / "tracks.csv").read_text().splitlines()
     assert table[0] == "track,target,frames,SDR,ISR,SIR,SAR"
     assert table[1].startswith("a,vocals,3,2.123") and len(table) == 5
     assert [file.name for file in written(run)] == ["tracks.csv", "run.json"]
     record = json.loads((run / "run.json").read_text())
     assert record["command"] == (
-        "mss-results import-museval in --method A1 --dataset musdb18 --protocol bsseval_v4@1 "
+        "mss-results import-museval in --method A1 --dataset band --protocol bsseval_v4@1 "
         "--per_track"
     )
 
@@ -136,6 +137,7 @@ def sisec_folder(root, methods):
     for seed, method in enumerate(methods):
         stems = FOUR if sisec18.SYSTEMS[method].protocol == "bsseval_v4@1" else FIVE
         songs = random_songs(stems, 5.0, seed)
+        songs = dict(zip(official_tracks(), songs.values(), strict=False))
         write_system(root / method, songs)
         for name, columns in songs.items():
             for stem, column in columns.items():
@@ -188,7 +190,11 @@ def test_files_and_a_table_of_their_medians_give_the_same_runs(tmp_path):
     [
         ("TAK2,any", "TAK9,any", "'TAK9' is none of the 31 systems of SiSEC 2018"),
         ("method,kind", "name,kind", "line 1 has the columns name,kind"),
-        (",drums,", ",vocals,", "line 3 gives vocals of 'Some Band - Song 0' of TAK2 again"),
+        (
+            ",drums,",
+            ",vocals,",
+            "line 3 gives vocals of 'AM Contra - Heart Peripheral' of TAK2 again",
+        ),
         (",drums,", ",guitar,", "line 3 names the unknown stem 'guitar'"),
     ],
 )
@@ -205,15 +211,17 @@ def test_a_faulty_table_of_medians_is_refused(tmp_path, capsys, old, new, messag
 @given(
     st.text(max_size=30).map(str.encode)
     | st.binary(max_size=30)
-    | st.tuples(st.text(max_size=8), st.sampled_from(FIVE), st.floats(-99, 99)).map(
-        lambda cells: f'TAK2,x,"{cells[0]}",{cells[1]},1{f",{cells[2]:.4f}" * 4}'.encode()
-    )
+    | st.tuples(
+        st.sampled_from(official_tracks()[:3]) | st.text(max_size=8),
+        st.sampled_from(FIVE),
+        st.floats(-99, 99),
+    ).map(lambda cells: f'TAK2,x,"{cells[0]}",{cells[1]},1{f",{cells[2]:.4f}" * 4}'.encode())
 )
 def test_any_table_of_medians_is_refused_or_gives_runs_that_can_be_read(tmp_path, content):
     scores = tmp_path / "scores"
     shutil.rmtree(scores, ignore_errors=True)
     header = "method,kind,track,target,frames,SDR,ISR,SIR,SAR\n"
-    known = "".join(f"TAK2,x,known,{stem},1,1,1,1,1\n" for stem in FIVE)
+    known = "".join(f"TAK2,x,{official_tracks()[0]},{stem},1,1,1,1,1\n" for stem in FIVE)
     (tmp_path / "table.csv").write_bytes((header + known).encode() + content)
     words = ["import-museval", str(tmp_path / "table.csv"), "--sisec18", "--scores", str(scores)]
     if main(words) == 0:
@@ -268,7 +276,7 @@ def test_a_table_without_sisec18_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize("flag", ["--method", "--dataset", "--run"])
 def test_a_name_too_long_for_a_file_is_refused_before_anything_is_written(tmp_path, capsys, flag):
     folder = write_system(tmp_path / "in", random_songs(FOUR, 5.0, 1))
-    words = {"--method": "A1", "--dataset": "musdb18", "--protocol": "bsseval_v4@1"}
+    words = {"--method": "A1", "--dataset": "band", "--protocol": "bsseval_v4@1"}
     typed = [word for pair in (words | {flag: "x" * 220}).items() for word in pair]
     scores = tmp_path / "scores"
     assert main(["import-museval", str(folder), *typed, "--scores", str(scores)]) == 2

@@ -49,7 +49,7 @@ def museval_files(folder, stems=FOUR, tracks=7, frames=40, seed=1, duration=1.0)
 
 def arguments(folder, scores, *more, protocol="bsseval_v4@1", method="TAK2"):
     return [
-        *("import-museval", str(folder), "--method", method, "--dataset", "musdb18"),
+        *("import-museval", str(folder), "--method", method, "--dataset", "band"),
         *("--protocol", protocol, "--scores", str(scores), *more),
     ]
 
@@ -57,9 +57,9 @@ def arguments(folder, scores, *more, protocol="bsseval_v4@1", method="TAK2"):
 def test_an_imported_folder_is_a_run_with_the_same_bytes(tmp_path):
     source = museval_files(tmp_path / "in" / "test").parent
     scores = tmp_path / "scores"
-    assert main(arguments(source, scores, "--extra-data")) == 0
+    assert main(arguments(source, scores, "--extra-data", "yes")) == 0
     (run,) = read_runs([scores])
-    assert run.id == "musdb18/TAK2/bsseval_v4"
+    assert run.id == "band/TAK2/bsseval_v4"
     assert (run.stems, len(run.tracks)) == (("vocals", "drums", "bass", "other"), 7)
     assert (run.training.extra_data, run.training.tracks, run.fingerprint) == (True, None, None)
     for file in source.glob("test/*.json"):
@@ -85,7 +85,7 @@ def test_flat_and_nested_folders_give_the_same_run(tmp_path):
         museval_files(tmp_path / name / inside)
         scores = tmp_path / "scores" / name
         assert main(arguments(tmp_path / name, scores)) == 0
-        record = json.loads((scores / "musdb18/TAK2/bsseval_v4/run.json").read_text())
+        record = json.loads((scores / "band/TAK2/bsseval_v4/run.json").read_text())
         records.append(record["protocols"])
     assert records[0] == records[1]
 
@@ -113,8 +113,9 @@ def test_aggregates_equal_musevals_stores(tmp_path, protocol):
 @pytest.mark.parametrize(
     ("kind", "extra", "row"),
     [
-        ("model", (), ("measured", "no", None)),
-        ("model", ("--extra-data",), ("measured", "yes", None)),
+        ("model", (), ("measured", "", None)),
+        ("model", ("--extra_data", "no"), ("measured", "no", None)),
+        ("model", ("--extra-data", "yes"), ("measured", "yes", None)),
         ("blind", (), ("measured", "blind", ())),
         ("oracle", (), ("oracle", "oracle", ())),
         ("baseline", (), ("baseline", "blind", ())),
@@ -225,6 +226,6 @@ def test_imported_rows_are_ranked_and_said_to_be_unchecked(tmp_path, capsys):
         assert main(arguments(source, repo / "results" / "scores", method=method)) == 0
     assert main(["build", "--repo", str(repo)]) == 0
     assert main(["verify", "--repo", str(repo)]) == 0
-    text = (repo / "results" / "tables" / "musdb18--bsseval_v4@1.md").read_text()
+    text = (repo / "results" / "tables" / "band--bsseval_v4@1.md").read_text()
     assert "| 1-2 | TAK2 |" in text
     assert "- training tracks unknown, hence not checked against the test tracks: " in text

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 from chromium import PHONE, browser, pictures, ready, visit, why_not
-from page_repo import OUTLIER, write_repo
+from page_repo import OUTLIER, TRACKS, write_repo
 
 from mss_results.__main__ import main
 
@@ -20,7 +20,7 @@ OURS = "ours/seeds0,1"
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
     root = write_repo(tmp_path_factory.mktemp("page") / "repo")
-    sounds = root / "sounds" / "musdb18hq" / "ours" / "seed0" / "Band 0 - Song 00"
+    sounds = root / "sounds" / "musdb18hq" / "ours" / "seed0" / TRACKS[0]
     sounds.mkdir(parents=True)
     (sounds / "vocals.wav").write_bytes(b"")
     assert main(["build", "--repo", str(root), "--audio", str(root / "sounds")]) == 0
@@ -176,7 +176,7 @@ def test_filters_leave_the_rows_that_fit_and_say_what_they_hide(page):
     assert set(column(page, "extra data")) == {"no"}
     assert count(page) == "7 of 10 rows. 3 rows hidden by the filter extra data: no."
     hide(page, "variant")
-    assert "1 row hidden by the filter kind: not variant." in count(page)
+    assert "1 more row hidden by the filter kind: not variant." in count(page)
     page.get_by_role("button", name="Show all rows").click()
     ready(page)
     assert count(page) == "10 of 10 rows."
@@ -189,13 +189,47 @@ def test_filters_leave_the_rows_that_fit_and_say_what_they_hide(page):
     assert "hidden by the filter method: SMALL." in count(page)
 
 
+def test_a_row_that_several_filters_hide_is_counted_once(page):
+    page.locator("#text").fill("net")
+    select(page, "extra", "no")
+    hide(page, "claimed")
+    numbers = [int(word) for word in count(page).split() if word.isdigit()]
+    assert numbers[1] - numbers[0] == sum(numbers[2:])
+
+
+@pytest.mark.parametrize(
+    "anchor",
+    [
+        "%E0%A4%A",
+        "%",
+        "%/%?%=%",
+        "//??##",
+        f"{BOARD}?sort=%E0%A4%A&against=%&x=%FF",
+        "a%00b",
+        "[]()",
+    ],
+)
+def test_any_address_opens_a_board(page, index, anchor):
+    show(page, index, anchor)
+    assert column(page, "method")
+
+
+def test_without_two_rows_to_compare_none_are_said_to_be_compared(page, index):
+    show(page, index, f"{DEMO}?text=nothing+has+this+name")
+    said = page.locator("#separation").inner_text()
+    assert "cannot separate any two" in said and "are shown instead" not in said
+    assert column(page, "method") == []
+    show(page, index, DEMO)
+    assert "Wins and differences are shown inst" in page.locator("#separation").inner_text()
+
+
 def test_the_filter_survives_a_change_of_board(page):
     select(page, "extra", "no")
     hide(page, "oracle")
     select(page, "dataset", "demo_small")
     assert page.locator("#title").inner_text() == "demo_small, bsseval_v4@1"
     assert "3 rows hidden by the filter extra data: no." in count(page)
-    assert "1 row hidden by the filter kind: not oracle." in count(page)
+    assert "hidden by the filter kind: not oracle" not in count(page)  # hidden already
     select(page, "dataset", "musdb18")
     assert count(page) == "1 of 1 row."
     assert page.locator("#extra").input_value() == "no"
@@ -325,7 +359,7 @@ def test_a_row_opens_its_run_and_a_track_its_frames(page):
         assert part in text
     assert [each.inner_text() for each in dialog.locator("dl a").all()][:2] == ["seed0", "seed1"]
     assert dialog.locator(".tracks tbody tr").count() == 50
-    dialog.get_by_role("button", name="Band 0 - Song 00").click()
+    dialog.get_by_role("button", name=TRACKS[0]).click()
     page.locator("#track h3").wait_for()
     assert page.locator("#track svg path").count() == 4
     assert page.locator("#track audio").count() == 1
@@ -456,7 +490,7 @@ def test_two_rows_are_plotted_against_each_other(page):
     )
     wins = sum(up > across for across, up in zip(*songs, strict=True))
     assert f"ours seeds0,1 is better on {wins} of 50 tracks" in text
-    assert "1 track beyond the axes" in text
+    assert " beyond the axes drawn at their ends" in text
 
 
 def test_the_heat_map_has_a_cell_per_row_and_track(page):
@@ -599,6 +633,20 @@ def test_a_phone_scrolls_the_table_and_not_the_page(chromium, index, dark):
         assert len(ratios) == 16
         assert [name for name, ratio in ratios if ratio < 4.5] == []
         assert opened.trouble == []
+
+
+def test_rows_of_one_method_can_be_told_apart_on_a_phone(chromium, index):
+    with visit(chromium, index, PHONE, anchor=BOARD) as opened:
+        ready(opened.page)
+        cut = opened.page.evaluate(
+            """() => [...document.querySelectorAll("#table tbody .open")]
+                .filter((node) => node.scrollWidth > node.clientWidth + 1
+                    || node.getClientRects().length === 0
+                    || getComputedStyle(node).whiteSpace === "nowrap")
+                .map((node) => node.textContent)"""
+        )
+        names = opened.page.locator("#table tbody .open").all_inner_texts()
+        assert cut == [] and "ours\nseeds0,1" in names
 
 
 def test_pictures_are_made(chromium, index, tmp_path):

@@ -66,6 +66,8 @@ def test_rows_without_a_value_of_the_metric_are_left_out_and_said(print_table):
         "run": "one",
         "kind": "measured",
         "extra_data": "no",
+        "contaminated": "false",
+        "verbatim": "true",
         "vocals": "4.000",
         "drums": "5.000",
         "bass": "6.000",
@@ -84,6 +86,37 @@ def test_a_claim_about_a_measured_method_is_shown_if_it_is_named(print_table, pa
     assert "claimed" not in print_table("--columns", "vocals").out
     lines = print_table("--columns", "vocals", "--rows", "ours/claimed").out.splitlines()
     assert lines[2:] == ["| ours (claimed) | 2.50 |"]
+
+
+def test_contaminated_rows_and_variants_are_marked_and_variants_only_shown_by_name(
+    print_table, folders
+):
+    training = {
+        "dataset": "demo_small",
+        "fingerprint": "f" * 64,
+        "tracks": ["a"],
+        "extra_data": False,
+        "steps": 1,
+    }
+    scores = {"a": four_stems(8.0), "b": four_stems(8.0)}
+    folders.write(scores, method="leaky", run="one", training=training)
+    folders.write(scores, method="better", run="wider", verbatim=False)
+    words = ("--metric", "SDR", "--columns", "vocals")
+    printed = print_table(*words, "--bold", "best")
+    assert "wider" not in printed.out and "| leaky (contaminated) | 8.00 |" in printed.out
+    assert "| singer | **7.50** |" in printed.out
+    assert "left out, variants that --rows may name: better/wider\n" in printed.err
+    named = (*words, "--rows", "better/wider", "leaky")
+    lines = print_table(*named).out.splitlines()
+    assert lines[2:] == ["| better (variant) | 8.00 |", "| leaky (contaminated) | 8.00 |"]
+    assert print_table(*words, "--rows", "better").out.endswith("| better | 4.00 |\n")
+    found = list(csv.DictReader(io.StringIO(print_table(*named, "--csv").out)))
+    assert [(line["contaminated"], line["verbatim"]) for line in found] == [
+        ("false", "false"),
+        ("true", "true"),
+    ]
+    text = print_table(*named, "--latex").out
+    assert r"better\textsuperscript{v}" in text and r"leaky\textsuperscript{x}" in text
 
 
 @pytest.mark.parametrize(

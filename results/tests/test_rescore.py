@@ -170,3 +170,10 @@ def test_real_audio_is_scored_again(tmp_path, capsys, monkeypatch):
     tamper(run, "one", 40.0, "bsseval_v4.vocals+drums")
     assert main([*verify, "--run", "songs/ours/a"]) == 2
     assert "1 of 36 values differ" in capsys.readouterr().err
+    (tmp_path / "estimates" / "two").rename(tmp_path / "estimates" / "zwei")
+    assert main([*verify, "--run", "songs/ours/a"]) == 2
+    said = capsys.readouterr().err
+    assert "two" in said.partition("estimates: ")[2] and "are kept in" not in said
+    (tmp_path / "estimates" / "one").rename(tmp_path / "estimates" / "eins")
+    assert main([*verify, "--run", "songs/ours/a"]) == 2
+    assert "no estimates" in capsys.readouterr().err

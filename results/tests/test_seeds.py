@@ -86,6 +86,19 @@ def test_whatever_else_differs_keeps_runs_apart(folders, changes):
     assert len(rows) == 2 and not any(row.parts for row in rows.values())
 
 
+def test_seeds_that_stopped_early_after_different_steps_are_one_row(folders):
+    training = {
+        "dataset": "demo_small",
+        "fingerprint": "f" * 64,
+        "tracks": ["train song"],
+        "extra_data": False,
+    }
+    for seed, steps in ((0, 900), (1, 1200), (2, 700)):
+        write(folders, seed, training=training | {"steps": steps})
+    (row,) = rows_of(folders).values()
+    assert row.seeds == (0, 1, 2)
+
+
 def test_two_settings_of_the_evaluation_are_not_two_seeds(folders):
     for seed, setting in ((0, "niter-0"), (1, "overlap-4"), (2, "niter-0")):
         write(folders, seed, run=f"demo-seed{{}}-{setting}", verbatim=False)

@@ -9,6 +9,7 @@ from mss_results import sisec18
 from mss_results.aggregate import aggregate
 from mss_results.board import build_boards
 from mss_results.claims import read_claims
+from mss_results.markdown import markdown, terminal
 from mss_results.read import read_runs
 
 RESULTS = Path(__file__).parent.parent
@@ -70,3 +71,17 @@ def test_claims_and_measurements_of_a_system_agree():
                     assert row.cells[key].value == pytest.approx(cell.value, abs=1.1e-3)
                     compared += 1
     assert compared > 100
+
+
+def test_each_system_has_one_line_that_says_where_its_claim_is_from():
+    boards = build_boards(read_runs([RESULTS / "scores"]), read_claims(RESULTS / "papers.csv"))
+    (board,) = (board for board in boards if board.name == "musdb18--sisec18@1")
+    for text in (markdown(board), terminal(board)):
+        for metric in board.metrics:
+            _, _, below = text.partition(f"{metric} in dB, higher is better:")
+            table = below.partition("higher is better:")[0].partition("claimed:")[0].splitlines()
+            names = [line.replace("|", " ").split() for line in table]
+            count = sum(method in words[:2] for words in names for method in sisec18.SYSTEMS)
+            assert count == 27
+        assert "TAK1, " in text and ": claim and measured row come from the same score fil" in text
+    assert "| 6.60 (claimed 6.60, +0.00) |" in markdown(board)

@@ -7,6 +7,7 @@ import pytest
 from score_folders import PAPERS, four_stems
 
 from mss_results.__main__ import main
+from mss_results.musdb18 import official_tracks
 from mss_results.site import SitePaths, _short_p
 
 
@@ -173,7 +174,7 @@ def test_seeds_are_one_row_that_keeps_its_runs(repo, folders):
 
 
 def test_a_run_names_the_claim_it_reproduces(repo, folders):
-    scores = {f"song {index}": four_stems(1.0) for index in range(50)}
+    scores = dict.fromkeys(official_tracks(), four_stems(1.0))
     folders.write(scores, dataset="musdb18hq", reproduces="ours/large")
     rows = data_of(build(repo))["musdb18hq--bsseval_v4@1"]["rows"]
     (run,) = (row for row in rows if row["run"])
@@ -183,7 +184,7 @@ def test_a_run_names_the_claim_it_reproduces(repo, folders):
 
 
 def other_net(folders, tracks=50, **changes):
-    scores = {f"song {index}": {"vocals": [6.5]} for index in range(tracks)}
+    scores = dict.fromkeys(official_tracks()[:tracks], {"vocals": [6.5]})
     changes = {"recipe": None, "training": None} | changes
     folders.write(scores, dataset="musdb18hq", method="Other", **changes)
 

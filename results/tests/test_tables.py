@@ -11,6 +11,7 @@ from mss_results.board import build_boards
 from mss_results.build import Paths, plan
 from mss_results.claims import read_claims
 from mss_results.markdown import markdown, page, terminal
+from mss_results.musdb18 import official_tracks
 from mss_results.notes import p_value
 from mss_results.read import read_runs
 from mss_results.tables import fixed, leaderboard_csv, wide_csv
@@ -82,7 +83,7 @@ def test_the_leaderboard_holds_every_cell_with_its_origin(repo):
 
 
 def test_the_wide_table_puts_claim_and_difference_beside_the_measured_value(folders, papers):
-    fifty = {f"song {index:02d}": four_stems(3.25) for index in range(50)}
+    fifty = dict.fromkeys(official_tracks(), four_stems(3.25))
     folders.write(fifty, dataset="musdb18hq", reproduces="ours/large")
     board = boards_of(folders.root.parent.parent)["musdb18hq--bsseval_v4@1"]
     lines = {(line["recipe"], line["run"]): line for line in records(wide_csv(board))}
@@ -102,6 +103,31 @@ def test_the_wide_table_puts_claim_and_difference_beside_the_measured_value(fold
     assert "| ours | ours/small | claimed | not run |" in text
     assert "1. Our paper, table 2\n" in text
     assert "- Other Net: read twice" in text
+
+
+def test_a_claim_and_the_run_that_measures_it_are_one_line(folders, papers):
+    claim = (
+        'net,,demo_small,bsseval_v4@1,yes,{},SDR,2.50,77000000,"Their paper, table 1",read off\n'
+    )
+    papers.write_text(PAPERS + claim.format("vocals") + claim.format("accompaniment"))
+    folders.write({"a": four_stems(3.0)}, method="net", metric="SDR SIR", training=None)
+    board = boards_of(folders.root.parent.parent)["demo_small--bsseval_v4@1"]
+    sdr, sir = markdown(board).split("SIR in dB, higher is better:")
+    (line,) = (line for line in sdr.splitlines() if "net" in line)
+    assert "| 3.00 (claimed 2.50, +0.50) |" in line and "| claimed 2.50 |" in line
+    assert "| yes |" in line and line.endswith("| 1 |")
+    assert "1. Their paper, table 1" in sir and "- net: read off" in sir
+    assert terminal(board).count("\nnet ") == 2 == terminal(board).count("measured  seed0")
+
+
+def test_a_claim_without_a_value_in_a_metric_is_not_in_its_table(folders, papers):
+    claim = 'singer,,demo_small,bsseval_v4@1,no,vocals,SDR,2.50,,"A paper",\n'
+    papers.write_text(PAPERS + claim)
+    folders.write({"a": four_stems(3.0)}, metric="SDR SIR")
+    board = boards_of(folders.root.parent.parent)["demo_small--bsseval_v4@1"]
+    for text, name in ((markdown(board), "| singer |"), (terminal(board), "\nsinger ")):
+        sdr, sir = text.split("SIR in dB, higher is better:")
+        assert name in sdr and name not in sir
 
 
 def test_each_metric_has_its_own_table_and_columns(folders, papers):
@@ -172,7 +198,7 @@ def test_runs_on_different_data_are_told_apart(repo, folders):
 
 
 def test_a_part_of_the_test_set_is_counted(repo, folders):
-    folders.write({"a": four_stems(1.0)}, dataset="musdb18hq")
+    folders.write({official_tracks()[0]: four_stems(1.0)}, dataset="musdb18hq")
     assert "| 1 of 50 |" in markdown(boards_of(repo)["musdb18hq--bsseval_v4@1"])
 
 
@@ -188,13 +214,15 @@ def test_a_method_keeps_its_rows_and_the_oracle_and_baseline_rows(repo, folders)
 def test_a_board_without_oracle_and_mixture_says_so(repo, folders):
     sentence = "missing on this board: an oracle and the mixture as every stem."
     assert "missing" not in markdown(boards_of(repo)["demo_small--bsseval_v4@1"])
-    folders.write({"a": four_stems(1.0)}, dataset="musdb18hq")
+    folders.write({official_tracks()[0]: four_stems(1.0)}, dataset="musdb18hq")
     assert sentence in markdown(boards_of(repo)["musdb18hq--bsseval_v4@1"])
 
 
 def test_ranks_and_intervals_stand_in_every_table(folders, papers):
     for run, shift in (("best", 3.0), ("good", 0.0), ("same", 0.0)):
-        scores = {f"song {index:02d}": four_stems(index / 10 + shift) for index in range(50)}
+        scores = {
+            track: four_stems(index / 10 + shift) for index, track in enumerate(official_tracks())
+        }
         folders.write(scores, dataset="musdb18hq", run=run)
     board = boards_of(folders.root.parent.parent)["musdb18hq--bsseval_v4@1"]
     ranks = {

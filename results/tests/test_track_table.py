@@ -8,6 +8,7 @@ from score_folders import four_stems, sha256
 
 from mss_results.__main__ import main
 from mss_results.board import build_boards
+from mss_results.musdb18 import official_tracks
 from mss_results.read import read_runs
 
 TABLE = (
@@ -119,7 +120,7 @@ def test_any_bytes_are_read_or_refused_with_the_file_named(folders, content):
 
 def test_two_rules_for_silence_under_one_id_are_refused(folders):
     folders.write({"a": four_stems(1.0)}, run="one")
-    folder = folders.write({"a": four_stems(1.0)}, dataset="musdb18", run="two")
+    folder = folders.write({official_tracks()[0]: four_stems(1.0)}, dataset="musdb18", run="two")
     folders.edit(folder, "protocols", "bsseval_v4", "silence", value="another rule")
     runs = read_runs([folders.root])
     with pytest.raises(

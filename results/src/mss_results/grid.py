@@ -27,10 +27,20 @@ def parts(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
 
 
 def number_sources(rows: Sequence[Row]) -> dict[str, int]:
-    """Number the sources of claimed rows in the order of the table; runs need no source."""
-    ordered = [row for _, part in parts(rows) for row in part if row.kind == "claimed"]
-    distinct = dict.fromkeys(source for row in ordered for source in row.sources)
+    """Number the sources of claims in the order of the table; runs need no source."""
+    ordered = [row for _, part in parts(rows) for row in part]
+    distinct = dict.fromkeys(source for row in ordered for source in _claim_sources(row))
     return {source: number for number, source in enumerate(distinct, start=1)}
+
+
+def _claim_sources(row: Row) -> tuple[str, ...]:
+    """Without the names of the runs, which come first."""
+    return row.sources[len(row.parts) or 1 :] if row.run else row.sources
+
+
+def has_metric(row: Row, metric: str) -> bool:
+    """Whether the row was scored in the metric, or claims something about it."""
+    return any(key[1] == metric for key in (*row.cells, *row.claimed))
 
 
 def about(board: Board) -> list[str]:
@@ -57,7 +67,7 @@ def grid(
     for row in rows:
         cells = [_cell(row, (stem, metric), (stem, metric) == lead) for stem in board.stems]
         marked = row.method + (" (contaminated)" if row.contaminated else "")
-        numbers = ", ".join(str(sources[each]) for each in row.sources if each in sources)
+        numbers = ", ".join(str(sources[each]) for each in _claim_sources(row))
         lines.append(
             [rank_text(row, lead), marked, row.recipe, row.kind, run_cell(row), row.extra_data]
             + [*cells, _seeds(row, lead), _tracks(board, row), _millions(row.parameters)]
@@ -88,7 +98,7 @@ def _seeds(row: Row, lead: tuple[str, str]) -> str:
 def _cell(row: Row, key: tuple[str, str], with_interval: bool) -> str:
     cell = row.cells.get(key)
     if cell is None or not cell.is_scored:
-        return ""
+        return f"claimed {fixed(row.claimed[key], 2)}" if key in row.claimed else ""
     text = fixed(cell.value, 2)
     if with_interval and cell.interval:
         text += " [{}, {}]".format(*(fixed(end, 2) for end in cell.interval))

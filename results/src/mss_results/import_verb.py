@@ -28,7 +28,12 @@ def add_import(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     add("--method", help="method that made the estimates (each subfolder is one)")
     add("--dataset", help="musdb18, musdb18hq, ...")
     add("--protocol", help="bsseval_v4@1, sisec18@1, bsseval_v3@1 with any stems")
-    add("--extra_data", "--extra-data", action="store_true", help="trained on additional data")
+    add(
+        "--extra_data",
+        "--extra-data",
+        choices=("yes", "no"),
+        help="whether songs outside of the benchmark's training set were heard (unknown)",
+    )
     add("--kind", choices=KINDS, help="blind: a method without training (model)")
     add(
         "--sisec18",
@@ -105,13 +110,14 @@ def _sources(chosen: argparse.Namespace) -> Mapping[str, Source]:
 def _origin(chosen: argparse.Namespace, method: str) -> Origin:
     known = sisec18.find_system(method) if chosen.sisec18 else None
     protocol = known.protocol if known else chosen.protocol
+    said = None if chosen.extra_data is None else chosen.extra_data == "yes"
     return Origin(
         method=method,
         dataset=sisec18.DATASET if known else chosen.dataset,
         protocol=protocol,
         run=chosen.run or protocol.split("@")[0],
         kind=known.kind if known else chosen.kind or "model",
-        extra_data=known.extra_data if known else chosen.extra_data,
+        extra_data=known.extra_data if known else said,
         command=_command(chosen),
     )
 
@@ -119,8 +125,8 @@ def _origin(chosen: argparse.Namespace, method: str) -> Origin:
 def _command(chosen: argparse.Namespace) -> str:
     """What was typed, without the folders of this machine."""
     words = ["mss-results", "import-museval", chosen.source.resolve().name]
-    for name in ("method", "dataset", "protocol", "kind", "run"):
+    for name in ("method", "dataset", "protocol", "kind", "run", "extra_data"):
         if getattr(chosen, name):
             words += [f"--{name}", getattr(chosen, name)]
-    words += [f"--{flag}" for flag in ("extra_data", "sisec18", "per_track") if vars(chosen)[flag]]
+    words += [f"--{flag}" for flag in ("sisec18", "per_track") if vars(chosen)[flag]]
     return shlex.join(words)

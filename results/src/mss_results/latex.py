@@ -28,6 +28,7 @@ _MARKS = {
     "c": "claimed by the source, not measured here",
     "e": "trained on extra data",
     "x": "trained on test tracks",
+    "v": "a variant of the recipe",
     "p": "a part of the test tracks",
     "m": "mean over several seeds",
 }
@@ -43,7 +44,7 @@ class Table:
         board, metric: where its values are from.
         rows: its lines, from top to bottom.
         columns: stems, or the average.
-        bold: whether the best value of a column is bold; oracles and baselines don't count.
+        bold: whether the best value of a column is bold, among the rows that compete.
         with_rank: whether the rank in the board's main column comes first.
         width: points that it may take.
     """
@@ -155,7 +156,7 @@ def _values(table: Table, row: Row, cells: Sequence[str]) -> list[str]:
     """The cells of a row, the best of each column in bold if asked for."""
     best = best_values(table.rows, table.columns, table.metric) if table.bold else {}
     return [
-        rf"\textbf{{{cell}}}" if cell and cell == best.get(stem) and not is_bound(row) else cell
+        rf"\textbf{{{cell}}}" if cell and cell == best.get(stem) and competes(row) else cell
         for stem, cell in zip(table.columns, cells, strict=True)
     ]
 
@@ -179,8 +180,8 @@ def value(row: Row, stem: str, metric: str) -> str:
 
 
 def best_values(rows: Sequence[Row], columns: Sequence[str], metric: str) -> dict[str, str]:
-    """Column -> its best value as printed, over methods; bounds do not compete."""
-    competing = [row for row in rows if not is_bound(row)]
+    """Column -> its best value as printed, over the rows that compete."""
+    competing = [row for row in rows if competes(row)]
     best: dict[str, str] = {}
     for stem in columns:
         printed = [text for row in competing if (text := value(row, stem, metric))]
@@ -192,6 +193,11 @@ def best_values(rows: Sequence[Row], columns: Sequence[str], metric: str) -> dic
 def is_bound(row: Row) -> bool:
     """Oracles and baselines are upper and lower bounds, not competing methods."""
     return row.kind in ("oracle", "baseline") or row.extra_data == "oracle"
+
+
+def competes(row: Row) -> bool:
+    """Neither a bound nor trained on test tracks."""
+    return not is_bound(row) and not row.contaminated
 
 
 def name(row: Row, rows: Sequence[Row]) -> str:
@@ -207,6 +213,7 @@ def marks(row: Row, dataset: str) -> str:
         "c": row.kind == "claimed",
         "e": row.extra_data == "yes",
         "x": bool(row.contaminated),
+        "v": row.is_variant,
         "p": bool(row.run) and not is_whole_test_set(dataset, row.tracks),
         "m": len(row.seeds) > 1,
     }

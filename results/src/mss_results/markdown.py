@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from mss_results.board import Board, Row
 from mss_results.columns import Key
-from mss_results.grid import about, grid, number_sources, parts, unit
+from mss_results.grid import about, grid, has_metric, number_sources, parts, unit
 from mss_results.notes import sentences
 from mss_results.pairs import compare_row
+from mss_results.published import joined_rows
 
 
 def markdown(board: Board, method: str | None = None, metric: str | None = None) -> str:
@@ -18,15 +19,17 @@ def markdown(board: Board, method: str | None = None, metric: str | None = None)
         method: show only this method's rows, and oracles and baselines.
         metric: show only this metric's table.
     """
-    rows = _chosen(board, method)
+    rows = _chosen(joined_rows(board), method)
     sources = number_sources(rows)
     blocks = [escape(line) for line in about(board)]
     if method is not None and not any(row.method == method for row in rows):
         blocks.append(f"{escape(method)}: not run.")
     for title, part in parts(rows):
         for each in (metric,) if metric else board.metrics:
-            blocks.append(f"{title}{each} {unit(board)}, higher is better:")
-            blocks.append(_pipes(grid(board, part, each, sources)))
+            scored = [row for row in part if has_metric(row, each)]
+            if scored:
+                blocks.append(f"{title}{each} {unit(board)}, higher is better:")
+                blocks.append(_pipes(grid(board, scored, each, sources)))
     below = [f"- {escape(line)}" for line in sentences(board, rows, metric)]
     blocks += ["\n".join(below)] if below else []
     if sources:
@@ -51,12 +54,15 @@ def terminal(board: Board, keys: Sequence[Key] = (), against: str | None = None)
             row, in columns whose tracks are too few for ranks.
     """
     keys = keys or [board.lead(metric) for metric in board.metrics]
-    sources = number_sources(board.rows)
+    rows = joined_rows(board)
+    sources = number_sources(rows)
     lines = [f"{board.dataset}, {board.protocol}", *about(board)]
-    for title, part in parts(board.rows):
+    for title, part in parts(rows):
         for metric in dict.fromkeys(metric for _, metric in keys):
-            lines += ["", f"{title}{metric} {unit(board)}, higher is better:"]
-            lines += _aligned(grid(board, part, metric, sources))
+            scored = [row for row in part if has_metric(row, metric)]
+            if scored:
+                lines += ["", f"{title}{metric} {unit(board)}, higher is better:"]
+                lines += _aligned(grid(board, scored, metric, sources))
     for key in keys:
         pools = board.columns.get(key, ())
         if against or not all(column.is_separable for column in pools[:1]):
@@ -64,17 +70,15 @@ def terminal(board: Board, keys: Sequence[Key] = (), against: str | None = None)
             if compared is not None:
                 lines += ["", compared.heading, *_aligned(compared.lines)]
     numbered = [f"{number}. {source}" for source, number in sources.items()]
-    for part_lines in (sentences(board, board.rows), numbered):
+    for part_lines in (sentences(board, rows), numbered):
         lines += ["", *part_lines] if part_lines else []
     return "\n".join(lines) + "\n"
 
 
-def _chosen(board: Board, method: str | None) -> tuple[Row, ...]:
+def _chosen(rows: Sequence[Row], method: str | None) -> tuple[Row, ...]:
     fixed_kinds = ("oracle", "baseline")
     return tuple(
-        row
-        for row in board.rows
-        if method is None or row.method == method or row.kind in fixed_kinds
+        row for row in rows if method is None or row.method == method or row.kind in fixed_kinds
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from mss_results import track_table
 from mss_results.fields import Fields, check_name
+from mss_results.musdb18 import check_official
 from mss_results.museval_files import METRICS, Source
 from mss_results.read import SCHEMA
 from mss_results.track_file import KNOWN_STEMS, STEMS, TrackScores
@@ -37,7 +38,8 @@ _TEMPORARY = 30  # bytes that a file's temporary name adds
 class Origin:
     """What the files do not say: their method, data set, and protocol id.
 
-    extra_data: whether the method was trained on additional data; `kind` is one of KINDS.
+    extra_data: whether the method was trained on additional data, None if that is unknown; `kind`
+    is one of KINDS.
     """
 
     method: str
@@ -45,7 +47,7 @@ class Origin:
     protocol: str
     run: str
     kind: str
-    extra_data: bool
+    extra_data: bool | None
     command: str
 
 
@@ -70,13 +72,15 @@ def plan_import(source: Source, origin: Origin, scores: Path, per_track: bool) -
 
     Raises:
         ValueError: if a name is invalid or too long for a file, the protocol does not fit the
-            stems or the silent tracks of the source, or the run exists.
+            stems or the silent tracks of the source, the data set is MUSDB18 and the tracks are
+            not, or the run exists.
     """
     for name in ("method", "dataset", "run"):
         check_name(getattr(origin, name), f"--{name}")
     match = _named_protocol(origin.protocol)
     folder = scores / origin.dataset / origin.method / origin.run
     tracks = Fields(source.place, "", {"tracks": list(source.tracks)}).texts("tracks")
+    check_official(origin.dataset, tracks, f"{source.place}, for --dataset {origin.dataset},")
     _check_lengths(origin, () if per_track else tracks)
     if folder.exists():
         raise ValueError(f"{folder} exists: choose another --run or --method")

@@ -32,7 +32,7 @@ def sentences(board: Board, rows: Sequence[Row], metric: str | None = None) -> l
 
 def _legend(rows: Sequence[Row]) -> list[str]:
     lines: list[str] = []
-    if any(row.kind == "claimed" for row in rows):
+    if any(row.kind == "claimed" or row.claimed for row in rows):
         lines.append(
             "claimed: published values; where the source gives no average, it is the mean of the "
             "four stems."
@@ -144,5 +144,6 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     noted: dict[str, list[str]] = {}
     for row in rows:
         for note in row.notes:
-            noted.setdefault(note, []).append(row.recipe or row.method)
+            recipe = row.reproduces if row.run else row.recipe
+            noted.setdefault(note, []).append(recipe or row.method)
     return [f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in noted.items()]

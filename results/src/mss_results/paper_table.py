@@ -12,7 +12,7 @@ from mss_results.latex import (
     Table,
     best_values,
     caption,
-    is_bound,
+    competes,
     name,
     scored_rows,
     tabular,
@@ -20,7 +20,7 @@ from mss_results.latex import (
     without_repeated_claims,
 )
 from mss_results.markdown import escape
-from mss_results.tables import fixed
+from mss_results.tables import contaminated, fixed, yes_no
 from mss_results.track_file import AVERAGE, STEMS
 
 _TEXT = "print chosen rows and columns of a board as a table for an article"
@@ -46,7 +46,7 @@ def add_table(
         nargs="+",
         metavar="NAME",
         help="methods in the order of the table, METHOD/RUN for one run, METHOD/claimed for a "
-        "claim about a measured method (all rows but such claims)",
+        "claim about a measured method (all rows but such claims and variants)",
     )
     add("--bold", choices=("best", "none"), default="none", help="best: of each column")
     add(
@@ -75,7 +75,7 @@ def print_table(boards: Sequence[Board], chosen: argparse.Namespace) -> None:
     columns = chosen.columns or [stem for stem in (*STEMS, AVERAGE) if stem in board.stems]
     for stem in columns:
         _check("--columns", stem, board.stems)
-    asked = _rows(board, chosen.rows) if chosen.rows else without_repeated_claims(board.rows)
+    asked = _rows(board, chosen.rows) if chosen.rows else _usual_rows(board)
     rows = [
         row
         for row in scored_rows(asked, metric)
@@ -88,6 +88,9 @@ def print_table(boards: Sequence[Board], chosen: argparse.Namespace) -> None:
     print({"latex": as_latex, "markdown": as_markdown, "csv": as_csv}[chosen.format](table), end="")
     if left_out:
         print(f"left out, without a value of {metric}: {', '.join(left_out)}", file=sys.stderr)
+    variants = [row_name(row) for row in board.rows if row.is_variant and row not in asked]
+    if variants and not chosen.rows:
+        print(f"left out, variants that --rows may name: {', '.join(variants)}", file=sys.stderr)
 
 
 def _check(what: str, name: str, known: Iterable[str]) -> str:
@@ -101,13 +104,21 @@ def row_name(row: Row) -> str:
     return f"{row.method}/{row.run or 'claimed'}"
 
 
+def _usual_rows(board: Board) -> list[Row]:
+    return [row for row in without_repeated_claims(board.rows) if not row.is_variant]
+
+
 def _rows(board: Board, names: Sequence[str]) -> list[Row]:
-    """The rows of these names, in their order; a method stands for its runs, or else its claims."""
+    """The rows of these names, in their order.
+
+    A method stands for its runs that are no variants, or else its variants, or else its claims.
+    """
     chosen: list[Row] = []
     for each in names:
         exact = [row for row in board.rows if row_name(row) == each]
         method = [row for row in board.rows if row.method == each]
-        found = exact or [row for row in method if row.run] or method
+        runs = [row for row in method if row.run]
+        found = exact or [row for row in runs if not row.is_variant] or runs or method
         if not found:
             methods = dict.fromkeys(row.method for row in board.rows)
             raise ValueError(f"--rows names {each!r}: {board.name} has {', '.join(methods)}")
@@ -129,7 +140,7 @@ def as_markdown(table: Table) -> str:
         cells = [escape(_named(row, table))]
         for stem in table.columns:
             text = value(row, stem, table.metric)
-            is_best = bool(text) and text == best.get(stem) and not is_bound(row)
+            is_best = bool(text) and text == best.get(stem) and competes(row)
             cells.append(f"**{text}**" if is_best else text)
         lines.append(cells)
     texts = ["| " + " | ".join(cells) + " |" for cells in lines]
@@ -140,15 +151,21 @@ def as_csv(table: Table) -> str:
     """Three decimals, as in the other CSV files."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["method", "run", "kind", "extra_data", *table.columns])
+    facts = ["method", "run", "kind", "extra_data", "contaminated", "verbatim"]
+    writer.writerow([*facts, *table.columns])
     for row in table.rows:
         cells = [row.cells.get((stem, table.metric)) for stem in table.columns]
         values = ["" if cell is None else fixed(cell.value, 3) for cell in cells]
-        writer.writerow([row.method, row.run, row.kind, row.extra_data, *values])
+        known = [row.extra_data, contaminated(row), yes_no(row.verbatim)]
+        writer.writerow([row.method, row.run, row.kind, *known, *values])
     return text.getvalue()
 
 
 def _named(row: Row, table: Table) -> str:
-    words = [name(row, table.rows)]
-    words += ["(claimed)"] if row.kind == "claimed" else []
-    return " ".join([*words, *(["(extra data)"] if row.extra_data == "yes" else [])])
+    applies = {
+        "(claimed)": row.kind == "claimed",
+        "(contaminated)": bool(row.contaminated),
+        "(variant)": row.is_variant,
+        "(extra data)": row.extra_data == "yes",
+    }
+    return " ".join([name(row, table.rows), *(mark for mark, true in applies.items() if true)])

@@ -1,6 +1,7 @@
 """Which claim a run measures, and where a row of the page was published."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mss_results.aggregate import Cell
 from mss_results.board import Board, Row, is_whole_test_set
@@ -26,6 +27,32 @@ def claims_of(board: Board) -> dict[int, int]:
         if not others and not rest and _may_measure(board, board.rows[run], board.rows[claim]):
             found[run] = claim
     return found
+
+
+def joined_rows(board: Board) -> tuple[Row, ...]:
+    """The rows of the board, where a run and the claim that it measures are one.
+
+    The run's row holds the claimed values, the claim's sources after its own, and what it leaves
+    open itself: extra data and parameters.
+    """
+    claims = claims_of(board)
+    joined = set(claims.values())
+    return tuple(
+        _with_claim(row, board.rows[claims[index]]) if index in claims else row
+        for index, row in enumerate(board.rows)
+        if index not in joined
+    )
+
+
+def _with_claim(run: Row, claim: Row) -> Row:
+    return replace(
+        run,
+        claimed={key: cell.value for key, cell in claim.cells.items()},
+        extra_data=run.extra_data or claim.extra_data,
+        parameters=run.parameters or claim.parameters,
+        sources=(*run.sources, *claim.sources),
+        notes=tuple(dict.fromkeys((*run.notes, *claim.notes))),
+    )
 
 
 def _may_measure(board: Board, run: Row, claim: Row) -> bool:

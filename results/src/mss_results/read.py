@@ -9,6 +9,7 @@ from mss_results import track_table
 from mss_results.cache import Cache
 from mss_results.fields import Fields, check_name, parse_object
 from mss_results.finished import folders_in, run_folders
+from mss_results.musdb18 import check_official
 from mss_results.track_file import (
     KNOWN_STEMS,
     Protocol,
@@ -165,6 +166,7 @@ def read_run(folder: Path, cache: Cache) -> Run:
     for stem in stems:
         check_stem(stem, KNOWN_STEMS, f"{file}: field stems")
     tracks = dataset.texts("tracks")
+    check_official(dataset.text("name"), tracks, dataset.where("tracks"))
     leaves = fields.inner_or_none("leaf_sources")
     weights = fields.inner_or_none("weights")
     return Run(

@@ -21,6 +21,7 @@ from mss_results.track_file import Frames, TrackScores
 TOLERANCE = 0.001  # dB; SDR repeats to 1e-9, but filters depend on the linear algebra library
 _LARGE = 100.0  # dB; above it, what is left is rounding noise
 _SHOWN = 5
+_SAYS = "mss-eval: "  # before each of its lines about what is wrong
 _ID = re.compile(r"(?P<name>[a-z0-9_]+)(\.[a-z0-9_+]+)?@\d+")
 _OTHERS = (".museval", ".best_order")  # what mss-eval does not compute
 
@@ -57,10 +58,20 @@ def rescore(id: str, estimates: Path, references: Path, scores: Sequence[Path]) 
         words += ["--protocol", *(_name(each.protocol.id) for each in run.scores)]
         done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
         if done.returncode:
-            said = done.stderr.strip().splitlines() or ["it ended without a word"]
-            raise ValueError(f"mss-eval can't score {estimates}: {said[-1]}")
+            raise ValueError(f"mss-eval can't score {estimates}: {_reason(done.stderr)}")
         (folder,) = Path(out).glob(f"*/{run.method}/{run.name}")
         return _compare(run, read_run(folder, Cache(None)))
+
+
+def _reason(said: str) -> str:
+    """What mss-eval said of single tracks, or else its last line, about all of them."""
+    lines = said.strip().splitlines() or ["it ended without a word"]
+    own = [line.removeprefix(_SAYS) for line in lines if line.startswith(_SAYS)]
+    faults = [line for line in own if not line.startswith("error: ")]
+    if not faults:
+        return lines[-1].removeprefix(_SAYS).removeprefix("error: ")
+    more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
+    return "; ".join([*faults[:_SHOWN], *more])
 
 
 def find_scorer() -> list[str]:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,8 @@ def group_seeds(runs: Sequence[tuple[Run, ScoreSet]]) -> list[list[tuple[Run, Sc
 
     Such runs share method, recipe and its digest, overrides, training, data, stems, size, and the
     name but for the seed in it, since a name holds every setting of the evaluation that differs
-    from the recipe's. A run without a seed, digest, training or such a name stands alone.
+    from the recipe's. Early stopping ends each seed after steps of its own, so these may differ.
+    A run without a seed, digest, training or such a name stands alone.
     """
     groups: dict[Hashable, list[tuple[Run, ScoreSet]]] = {}
     for run, scores in runs:
@@ -30,11 +32,12 @@ def group_seeds(runs: Sequence[tuple[Run, ScoreSet]]) -> list[list[tuple[Run, Sc
 def _all_but_seed(run: Run, scores: ScoreSet) -> Hashable:
     made = run.provenance
     named = None if made.seed is None else _seed_in(run.name, made.seed)
-    if run.kind != "model" or named is None or None in (made.recipe_digest, run.training):
+    if run.kind != "model" or named is None or made.recipe_digest is None or run.training is None:
         return run.id
+    training = replace(run.training, steps=None)
     return (
         *(run.method, run.recipe, made.recipe_digest, run.verbatim, run.reproduces),
-        *(run.training, run.dataset, run.fingerprint, run.tracks, run.stems, run.parameters),
+        *(training, run.dataset, run.fingerprint, run.tracks, run.stems, run.parameters),
         *(scores.protocol, run.name[: named.start()], run.name[named.end() :]),
     )
 

@@ -288,7 +288,7 @@ def _part(board: Board, row: Row, paths: SitePaths) -> Json:
 def _facts(row: Row) -> Mapping[str, str | None]:
     run = row.made_by
     assert run is not None
-    made, steps = run.provenance, run.training.steps if run.training else None
+    made = run.provenance
     return {
         "recipe": run.recipe,
         "verbatim": None if run.verbatim is None else "yes" if run.verbatim else "no, a variant",
@@ -296,7 +296,7 @@ def _facts(row: Row) -> Mapping[str, str | None]:
         "weights digest": made.weights_digest,
         "data fingerprint": run.fingerprint,
         "trained on": _trained_on(run),
-        "steps": str(steps) if steps else None,
+        "steps": ", ".join(filter(None, map(_steps, row.parts or (row,)))),
         "seed": ", ".join(map(str, row.seeds)) or (None if made.seed is None else str(made.seed)),
         "training command": run.fit_command,
         "training commit": run.fit_commit,
@@ -305,6 +305,11 @@ def _facts(row: Row) -> Mapping[str, str | None]:
         "machine": made.machine,
         "versions": ", ".join(f"{name} {version}" for name, version in made.versions.items()),
     }
+
+
+def _steps(row: Row) -> str:
+    training = row.made_by.training if row.made_by else None
+    return str(training.steps) if training and training.steps else ""
 
 
 def _trained_on(run: Run) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mss_results.fields import Fields
+from mss_results.musdb18 import VERSIONS
 
 Content = Mapping[str, tuple[str, ...]]  # track -> digests of what its stems sound like
 
-_MUSDB18 = ("musdb18", "musdb18hq", "musdb18_7s")
 _DEMO = ("demo_tiny", "demo_small", "demo_full")
 
 
@@ -151,7 +151,7 @@ def _is_same_music(training: Training, tested: Tested) -> bool:
 
 
 def _songs(dataset: str) -> str:
-    for family in (_MUSDB18, _DEMO):
+    for family in (VERSIONS, _DEMO):
         if dataset in family:
             return family[0]
     return dataset

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from score_folders import STEMS, ScoreFolders
 
-TRACKS = [f"Band {index % 7} - Song {index:02d}" for index in range(50)]
+from mss_results.musdb18 import official_tracks
+
+TRACKS = list(official_tracks())
 OUTLIER = TRACKS[13]  # everyone fails on it
 METRICS = "SDR ISR SIR SAR"
 PAPERS = """\

@@ -34,16 +34,28 @@ function selected() {
   const rows = scored.filter((row) => filters.every(({ passes }) => passes(row)));
   const column = columnsOf(board, metric, stem).find((each) => each.title === sort.title);
   const without = board.shown.length - scored.length;
-  const hidden = filters.map(({ name, passes }) => [name, scored.filter((row) => !passes(row))]);
-  const sentences = hidden
-    .filter(([, missing]) => missing.length)
-    .map(([name, missing]) => `${counted(missing.length, "row")} hidden by the filter ${name}.`);
+  const sentences = hiddenBy(filters, scored);
   if (without) sentences.push(`${counted(without, "row")} without ${metric}.`);
   return {
     rows: sortRows(rows, column, sort.direction),
     text: [`${rows.length} of ${counted(scored.length, "row")}.`, ...sentences].join(" "),
     isFiltered: filters.length > 0,
   };
+}
+
+// A row that several filters hide is counted with the first of them.
+function hiddenBy(filters, scored) {
+  let left = scored;
+  const sentences = [];
+  for (const { name, passes } of filters) {
+    const passed = left.filter(passes);
+    const more = left.length < scored.length ? "more " : "";
+    const missing = left.length - passed.length;
+    if (missing)
+      sentences.push(`${counted(missing, `${more}row`)} hidden by the filter ${name}.`);
+    left = passed;
+  }
+  return sentences;
 }
 
 // Below a score column: rows that do not compete, whatever their score.

@@ -71,7 +71,7 @@ function render() {
   byId("count").textContent = text;
   byId("all").hidden = !isFiltered;
   byId("copied").textContent = "";
-  byId("separation").textContent = separation(board, `${stem} ${metric}`);
+  byId("separation").textContent = separation(board, `${stem} ${metric}`, rows);
   const table = tableOf(rows, sortBy);
   const hadFocus = byId("table").contains(document.activeElement);
   byId("table").replaceChildren(table);

@@ -48,15 +48,19 @@ const gapText = (gap) => (gap === null ? "" : signed(gap));
 const rangeOfGap = ({ low, high }) => (low === null ? "" : `${signed(low)} to ${signed(high)}`);
 
 // What must be said where ranks can't be.
-function separation(board, key) {
+function separation(board, key, rows) {
+  const shown = new Set(rows.map((row) => row.index));
+  const shows = (pool) => pool.rows.filter((index) => shown.has(index)).length > 1;
   return poolsOf(board, key)
     .filter(({ rows, separable }) => !separable && rows.length > 1)
-    .map(({ rows, tracks, friedman }) => {
+    .map((pool) => {
+      const { rows, tracks, friedman } = pool;
       const test = "Friedman's test that all score alike";
       const overall = friedman === null ? "" : ` ${test}: p ${pText(friedman, "= ")}.`;
+      const instead = shows(pool) ? " Wins and differences are shown instead." : "";
       return (
         `${counted(tracks, "track")} cannot separate any two of ${counted(rows.length, "row")}, ` +
-        `so there are no ranks in ${key}.${overall} Wins and differences are shown instead.`
+        `so there are no ranks in ${key}.${overall}${instead}`
       );
     })
     .join(" ");

@@ -34,9 +34,18 @@ function addressOf() {
   return `#${board.name}/${encodeURIComponent(metric)}${text ? `?${text}` : ""}`;
 }
 
+// An address may be typed, or cut by a mail program: what can't be decoded is taken as it is.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function readAddress() {
   const [path, query] = location.hash.slice(1).split("?");
-  const [name, metric] = path.split("/").map(decodeURIComponent);
+  const [name, metric] = path.split("/").map(decoded);
   const parts = Object.fromEntries(new URLSearchParams(query ?? ""));
   const word = parts.sort ?? "";
   return {
