@@ -87,7 +87,7 @@ def against_museval(corpus: Path, methods: int) -> tuple[float, float, float]:
     import museval
 
     from mss_results.aggregate import combine, track_values
-    from mss_results.museval_import import METRICS, find_files
+    from mss_results.museval_files import METRICS, find_files
     from mss_results.track_file import KNOWN_STEMS, Protocol, parse_track
 
     folders = sorted(corpus.iterdir())[:methods]
