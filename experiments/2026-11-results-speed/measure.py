@@ -75,7 +75,7 @@ def import_all(corpus: Path, repo: Path) -> float:
     """Import every method; seconds."""
     return sum(
         timed(
-            *("import-museval", str(folder), "--method", folder.name, "--dataset", "musdb18"),
+            *("import-museval", str(folder), "--method", folder.name, "--dataset", "made_up"),
             *("--protocol", "sisec18@1", "--repo", str(repo)),
         )[0]
         for folder in sorted(corpus.iterdir())
@@ -87,7 +87,7 @@ def against_museval(corpus: Path, methods: int) -> tuple[float, float, float]:
     import museval
 
     from mss_results.aggregate import combine, track_values
-    from mss_results.museval_import import METRICS, find_files
+    from mss_results.museval_files import METRICS, find_files
     from mss_results.track_file import KNOWN_STEMS, Protocol, parse_track
 
     folders = sorted(corpus.iterdir())[:methods]

@@ -58,13 +58,26 @@ def test_if_one_system_is_faulty_none_is_written(tmp_path, capsys):
     assert not written(tmp_path / "scores")
 
 
+def test_folders_without_score_files_are_named_and_passed_over(tmp_path, capsys):
+    write_system(tmp_path / "in" / "A1", random_songs(FOUR, 5.0, 1))
+    (tmp_path / "in" / "B2" / "test").mkdir(parents=True)
+    (tmp_path / "in" / ".git").mkdir()
+    assert import_all(tmp_path / "in", tmp_path / "scores") == 0
+    said = capsys.readouterr().err
+    assert said == f"mss-results: {tmp_path / 'in' / 'B2'} is passed over: no score files in it\n"
+    assert [run.method for run in read_runs([tmp_path / "scores"])] == ["A1"]
+    (tmp_path / "none" / "B2").mkdir(parents=True)
+    assert import_all(tmp_path / "none", tmp_path / "scores") == 2
+    assert "no folders with score files in" in capsys.readouterr().err
+
+
 def test_a_folder_of_files_wants_a_method(tmp_path, capsys):
     write_system(tmp_path / "in", random_songs(FOUR, 5.0, 1))
     assert import_all(tmp_path / "in", tmp_path / "scores") == 2
     assert "in holds score files itself: --method must name" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert import_all(tmp_path / "empty", tmp_path / "scores") == 2
-    assert "no folders in" in capsys.readouterr().err
+    assert "no folders with score files in" in capsys.readouterr().err
     assert import_all(tmp_path / "nowhere", tmp_path / "scores") == 2
     assert "no folder" in capsys.readouterr().err
 

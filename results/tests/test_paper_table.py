@@ -124,6 +124,7 @@ def test_contaminated_rows_and_variants_are_marked_and_variants_only_shown_by_na
     [
         (("--metric", "sdr"), "--metric is 'sdr': choose from SDR, SIR"),
         (("--columns", "vocals", "guitar"), "--columns is 'guitar': choose from vocals, drums"),
+        (("--columns", "vocals", "vocals"), "--columns names vocals 2 times: name it once"),
         (("--rows", "theirs"), "--rows names 'theirs': demo_small--bsseval_v4@1 has better, ours"),
         (("--columns", "accompaniment"), "--columns is 'accompaniment': choose from"),
         (("--rows", "singer", "--columns", "bass"), "no row of demo_small--bsseval_v4@1 has a v"),

@@ -73,6 +73,8 @@ def test_where_no_ranks_are_possible_rows_are_compared_with_the_best(ladder, cap
     text = show(capsys, ladder, "--dataset", "six")
     assert "ours/run3 against 3 others in average SDR" in text
     assert "ours/run3 against 3 others in average SIR" in text
+    assert "with 6 tracks the smallest of these p is never below 0.031 times 3 pairs, 0.094" in text
+    assert "intervals are of single differences, not corrected" in text
     (line,) = {line for line in text.splitlines() if line.startswith("ours/run1 ")}
     assert line.split() == ["ours/run1", "0.094", "6", "0", "6", "+2.00", "[+2.00,", "+2.00]"]
     assert "against" not in show(capsys, ladder, "--dataset", "ten").partition("no ranks")[0]

@@ -8,10 +8,6 @@ from mss_results.board import build_boards
 from mss_results.read import read_runs
 
 SCORES = Path(__file__).resolve().parents[1] / "scores"
-pytestmark = pytest.mark.skipif(
-    not (SCORES / "musdb18" / "TAK1").is_dir(),
-    reason="results/scores holds no scores of SiSEC 2018",
-)
 
 
 @pytest.fixture(scope="module")

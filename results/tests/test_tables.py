@@ -182,7 +182,7 @@ def test_a_contaminated_row_is_marked_and_listed(repo, folders):
     text = markdown(boards_of(repo)["demo_small--bsseval_v4@1"])
     assert "| ours (contaminated) | demo | measured | leaky |" in text
     assert (
-        "- contaminated: ours leaky was trained on 7 of its 8 test tracks: "
+        "- contaminated: ours leaky was trained or validated on 7 of its 8 test tracks: "
         "track 0, track 1, track 2, track 3, track 4 and 2 more." in text
     )
 

@@ -69,7 +69,7 @@ class Row:
         return f"{self.method}/{self.run}"
 
     def is_ranked_on(self, dataset: str) -> bool:
-        """Measured on all test tracks, not a variant, and trained on none of the test tracks."""
+        """Measured on all test tracks, not a variant, not contaminated."""
         clean = self.kind == "measured" and not self.is_variant and not self.contaminated
         return clean and is_whole_test_set(dataset, self.tracks)
 

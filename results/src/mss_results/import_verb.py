@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mss_results import sisec18
 from mss_results.import_notes import above_oracles, identical_files
-from mss_results.museval_files import Source, read_medians, read_system, read_systems
+from mss_results.museval_files import Source, empty_folders, read_medians, read_system, read_systems
 from mss_results.museval_import import Origin, plan_import, write_runs
 from mss_results.read import KINDS
 
@@ -60,6 +60,9 @@ def import_scores(chosen: argparse.Namespace) -> None:
     _check_flags(chosen)
     scores = chosen.scores or chosen.repo / "results" / "scores"
     sources = _sources(chosen)
+    if not (chosen.method or chosen.source.is_file()):
+        for folder in empty_folders(chosen.source):
+            print(f"mss-results: {folder} is passed over: no score files in it", file=sys.stderr)
     origins = {method: _origin(chosen, method) for method in sources}
     per_track = chosen.per_track or chosen.source.is_file()
     runs = [

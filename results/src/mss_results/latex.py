@@ -27,7 +27,7 @@ _SHORT = {"accompaniment": "acc.", "average": "avg."}
 _MARKS = {
     "c": "claimed by the source, not measured here",
     "e": "trained on extra data",
-    "x": "trained on test tracks",
+    "x": "trained or validated on test tracks",
     "v": "a variant of the recipe",
     "p": "a part of the test tracks",
     "m": "mean over several seeds",

@@ -68,23 +68,40 @@ def read_system(folder: Path) -> Source:
 
 
 def read_systems(folder: Path) -> dict[str, Source]:
-    """Read a folder with one subfolder per system, named after it.
+    """Read a folder with one subfolder per system, named after it, but for those without files.
 
     Raises:
-        FileNotFoundError, ValueError: as read_system; if there are no subfolders, or the folder
-            holds score files itself.
+        FileNotFoundError, ValueError: as read_system; if no subfolder holds score files, or the
+            folder holds some itself.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}: it must hold the score files")
     if (folder / "test").is_dir() or _score_files(folder, "*"):
         raise ValueError(f"{folder} holds score files itself: --method must name their method")
-    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    systems = {path.name: read_system(path) for path in inside if path.is_dir()}
+    inside = _subfolders(folder)
+    systems = {path.name: read_system(path) for path in inside if _has_scores(path)}
     if not systems:
         raise FileNotFoundError(
-            f"no folders in {folder}: without --method it must hold one folder per system"
+            f"no folders with score files in {folder}: without --method it must hold one folder "
+            f"per system"
         )
     return systems
+
+
+def empty_folders(folder: Path) -> list[Path]:
+    """The subfolders that hold no score files, hence are no systems."""
+    return [path for path in _subfolders(folder) if not _has_scores(path)]
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+
+
+def _has_scores(folder: Path) -> bool:
+    test = folder / "test"
+    return bool(_score_files(test, "**/*") if test.is_dir() else _score_files(folder, "*"))
 
 
 def read_medians(file: Path) -> dict[str, Source]:

@@ -112,8 +112,8 @@ def _contamination(rows: Sequence[Row]) -> list[str]:
             listed = ", ".join(row.contaminated[:_LISTED_TRACKS])
             more = len(row.contaminated) - _LISTED_TRACKS
             lines.append(
-                f"contaminated: {row.method} {row.run} was trained on {len(row.contaminated)} of "
-                f"its {len(row.tracks)} test tracks: {listed}"
+                f"contaminated: {row.method} {row.run} was trained or validated on "
+                f"{len(row.contaminated)} of its {len(row.tracks)} test tracks: {listed}"
                 + (f" and {more} more." if more > 0 else ".")
             )
     unknown = [f"{row.method} {row.run}" for row in rows if row.run and row.contaminated is None]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mss_results.board import Board
 from mss_results.columns import Column, Key, Pair
 from mss_results.notes import p_value
+from mss_results.significance import LEVEL, smallest_p
 from mss_results.tables import fixed
 from mss_results.track_file import AVERAGE
 
@@ -45,10 +46,22 @@ def _comparison(column: Column, key: Key, id: str) -> Comparison:
     pairs = sorted(column.against(id), key=lambda pair: _gap(pair, id)[1])
     heading = (
         f"{id} against {len(pairs)} others in {' '.join(key)} ({_test(key)}; p corrected for "
-        f"{len(pairs)} pairs by Holm):"
+        f"{len(pairs)} pairs by Holm; intervals are of single differences, not corrected"
+        f"{_floor(column, len(pairs))}):"
     )
     header = ["against", "p", "won", "lost", "tracks", "difference"]
     return Comparison(heading, [header, *(_line(pair, id) for pair in pairs)])
+
+
+def _floor(column: Column, pairs: int) -> str:
+    """Where no pair can be significant however clear it is: the smallest p that is possible."""
+    least = min(1.0, smallest_p(column.tracks) * pairs)
+    if least < LEVEL:
+        return ""
+    return (
+        f"; with {column.tracks} tracks the smallest of these p is never below "
+        f"{smallest_p(column.tracks):.2g} times {pairs} pairs, {least:.2g}"
+    )
 
 
 def _test(key: Key) -> str:

@@ -75,6 +75,8 @@ def print_table(boards: Sequence[Board], chosen: argparse.Namespace) -> None:
     columns = chosen.columns or [stem for stem in (*STEMS, AVERAGE) if stem in board.stems]
     for stem in columns:
         _check("--columns", stem, board.stems)
+        if columns.count(stem) > 1:
+            raise ValueError(f"--columns names {stem} {columns.count(stem)} times: name it once")
     asked = _rows(board, chosen.rows) if chosen.rows else _usual_rows(board)
     rows = [
         row

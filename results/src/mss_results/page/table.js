@@ -82,7 +82,7 @@ function marksOf(row) {
   const mark = (text, title) => make("span", { class: "tag", title }, text);
   const marks = [];
   if (row.contaminated)
-    marks.push(mark(`contaminated ${row.contaminated}`, "test tracks it was trained on"));
+    marks.push(mark(`contaminated ${row.contaminated}`, "test tracks it was trained or validated on"));
   if (row.run && row.contaminated === null)
     marks.push(mark("?", "training tracks unknown, hence not checked against the test tracks"));
   if (row.variant) marks.push(mark("variant", "verbatim: false, not ranked"));
