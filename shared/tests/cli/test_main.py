@@ -164,13 +164,15 @@ def test_scores_of_other_weights_are_replaced_only_on_request(
     words = ["--recipe.training.lr", "0.001", "--out", str(other)]
     run(PAPER, ["fit", "--recipe", "demo", "--data_root", str(songs), *words])
     root = tmp_path / "scores"
-    run(PAPER, score_words(songs, trained, root))
+    run(PAPER, score_words(songs, trained, root, "--run", "mine"))
     before = recorded(root)
-    said = refused(capsys, *score_words(songs, other, root))
+    said = refused(capsys, *score_words(songs, other, root, "--run", "mine"))
     assert "give this run another name with --run, or replace them with --overwrite" in said
     assert recorded(root) == before
-    run(PAPER, score_words(songs, other, root, "--overwrite"))
-    assert recorded(root)["demo-seed0"]["verbatim"] is False
+    run(PAPER, score_words(songs, other, root, "--run", "mine", "--overwrite"))
+    assert recorded(root)["mine"]["verbatim"] is False
+    run(PAPER, score_words(songs, other, root))
+    assert [name for name in recorded(root) if name.startswith("demo-seed0-variant-")]
 
 
 def test_a_joined_row_is_the_same_in_any_order_and_records_both(

@@ -51,6 +51,16 @@ class TrainingModule(pl.LightningModule):
         for name, (total, count) in self._over_devices(sums, counts).items():
             self.log(name, total / count, batch_size=1, sync_dist=True)
 
+    def on_validation_epoch_end(self) -> None:
+        """Log the means under a Trainer without ``EpochMeans``."""
+        if self._sums[False]:
+            self.log_epoch()
+
+    def on_train_epoch_end(self) -> None:
+        """Log the means under a Trainer without ``EpochMeans``."""
+        if self._sums[True]:
+            self.log_epoch()
+
     def _over_devices(self, sums: _Sums, counts: bool) -> _Sums:
         """The sums of all devices, added in double precision; those of one device as they are."""
         if self.trainer.world_size == 1 or not sums:
