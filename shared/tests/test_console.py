@@ -42,14 +42,17 @@ def test_an_interrupt_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_with_128_and_its_number_after_cleaning_up(number: signal.Signals) -> None:
-    before, cleaned = signal.getsignal(number), False
-    with pytest.raises(SystemExit) as end, console.one_sentence_errors("tool"):
-        try:
-            signal.raise_signal(number)
-        finally:
-            cleaned = True
-    assert end.value.code == 128 + number and cleaned
-    assert signal.getsignal(number) == before
+    before, cleaned = signal.signal(number, signal.SIG_DFL), False  # nohup would ignore SIGHUP
+    try:
+        with pytest.raises(SystemExit) as end, console.one_sentence_errors("tool"):
+            try:
+                signal.raise_signal(number)
+            finally:
+                cleaned = True
+        assert end.value.code == 128 + number and cleaned
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
 
 
 def test_names_that_the_terminal_can_not_show_are_printed_with_escapes() -> None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -332,9 +333,18 @@ def test_the_tracks_of_a_step_are_those_that_it_reads(
 # ---- signals
 
 
+@pytest.fixture
+def foreground() -> Iterator[None]:
+    """The handlers of a command in the foreground: in the background, shells ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_in_a_step_ends_the_command_with_its_code(
+    foreground: None,
     songs: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
