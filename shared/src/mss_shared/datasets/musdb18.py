@@ -171,7 +171,7 @@ def _download(target: Path) -> None:
             "install ffmpeg, or set MUSDB18_7S_ROOT to the folder that holds train/ and test/"
         )
     console.say(
-        f"downloading the seven-second previews of MUSDB18 (about 160 MB) to {target}; terms: academic, "
+        f"downloading the seven-second previews of MUSDB18 (161 MB) to {target}; terms: academic, "
         f"non-commercial use (https://sigsep.github.io/datasets/musdb.html)"
     )
     import musdb
