@@ -88,7 +88,10 @@ def _add_machine_flags(verb: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="K",
-        help="also keep the weights of the K best epochs",
+        help="also keep the checkpoints of the K best epochs",
+    )
+    verb.add_argument(
+        "--validate_first", action="store_true", help="also validate before the first step"
     )
     verb.add_argument("--dev_mode", action="store_true", help=_DEV_MODE_HELP)
     verb.add_argument(

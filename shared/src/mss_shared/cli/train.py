@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import shutil
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from mss_shared import console
@@ -82,17 +83,7 @@ def fit(
         for name in arguments.recipe
     ]
     folders = _run_folders([loaded.name for loaded in recipes], arguments.out)
-    machine = Machine(
-        arguments.device,
-        arguments.devices,
-        arguments.num_nodes,
-        arguments.workers,
-        arguments.micro_batch,
-        arguments.logger,
-        arguments.save_top_k,
-        arguments.dev_mode,
-        arguments.deterministic,
-    )
+    machine = Machine(**{field.name: getattr(arguments, field.name) for field in fields(Machine)})
     dataset = open_data(arguments.data_root)
     for loaded, out in zip(recipes, folders, strict=True):
         train(

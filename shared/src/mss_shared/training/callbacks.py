@@ -15,8 +15,9 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from mss_shared import atomic, console
+from mss_shared.training.criteria import Criterion, has_validated
 
-VALIDATION_LOSS = "val/loss"
+BEFORE = -1  # stands for the epoch of a validation before the first step
 
 
 class SeedEpoch(Callback):
@@ -61,6 +62,7 @@ class Stoppable(Callback):
 class MetricsFile(Callback):
     """One CSV row per epoch: epoch, step, learning rate, then all logged values, sorted by name.
 
+    Epochs without a validation have none of its values; one before the first step is epoch -1.
     There are no times in it, so that the same seed on the same machine writes the same bytes.
     """
 
@@ -74,15 +76,25 @@ class MetricsFile(Callback):
             rows = csv.DictReader(io.StringIO(self.path.read_text(encoding="utf-8")))
             self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the row of a validation before the first step."""
+        if trainer.sanity_checking and trainer.is_global_zero:
+            self._append(trainer, BEFORE)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Append the epoch's row and rewrite the file."""
-        if not trainer.is_global_zero:
-            return
-        row = {"epoch": str(trainer.current_epoch), "step": str(trainer.global_step)}
+        if trainer.is_global_zero:
+            self._append(trainer, trainer.current_epoch)
+
+    def _append(self, trainer: pl.Trainer, epoch: int) -> None:
+        row = {"epoch": str(epoch), "step": str(trainer.global_step)}
         row["lr"] = repr(float(trainer.optimizers[0].param_groups[0]["lr"]))
         per_step = ("_step", "_epoch")  # the same values under Lightning's own suffixes
-        names = sorted(n for n in trainer.callback_metrics if not n.endswith(per_step))
-        row |= {name: repr(float(trainer.callback_metrics[name])) for name in names}
+        metrics = dict(trainer.callback_metrics)
+        if epoch != BEFORE and not has_validated(trainer):  # Lightning keeps the last ones
+            metrics = {name: metrics[name] for name in metrics if not name.startswith("val/")}
+        names = sorted(n for n in metrics if not n.endswith(per_step))
+        row |= {name: repr(float(metrics[name])) for name in names}
         self.rows.append(row)
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
@@ -93,35 +105,50 @@ class MetricsFile(Callback):
 
 
 class Checkpoints(Callback):
-    """Write ``last.ckpt`` after every epoch, and ``best.ckpt`` when the validation loss fell.
+    """Write ``last.ckpt`` after every epoch, and ``best.ckpt`` when an epoch is the best so far.
 
-    With ``save_top_k`` the weights of the best epochs stay beside them as ``epoch-<n>.ckpt``.
+    The ``top`` best epochs stay beside them as ``epoch-<n>.ckpt``.
 
     Lightning steps plateau schedules only after the epoch's last callback, and so after the
     checkpoint is written; a resumed run makes up for the missing step when it starts.
+
+    Args:
+        folder: of the run.
+        criterion: by which epochs are compared.
+        keep_best: whether to write ``best.ckpt``.
+        top: how many epochs stay.
     """
 
-    def __init__(self, folder: Path, keep_best: bool, save_top_k: int = 0) -> None:
+    def __init__(self, folder: Path, criterion: Criterion, keep_best: bool, top: int = 0) -> None:
         self.folder = folder
+        self.criterion = criterion
         self.keep_best = keep_best
-        self.save_top_k = save_top_k
+        self.size = top
         self.lowest = math.inf
+        self.best_epoch: int | None = None
         self.top: dict[int, float] = {}
         self.metrics: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The loss to beat and the epoch's metrics, for the checkpoint."""
-        return {"lowest": self.lowest, "metrics": self.metrics, "top": self.top}
+        """The cost to beat and the epoch's metrics, for the checkpoint."""
+        return {
+            "by": self.criterion.name,
+            "lowest": self.lowest,
+            "best_epoch": self.best_epoch,
+            "metrics": self.metrics,
+            "top": self.top,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the loss to beat and the last epoch's metrics from a checkpoint."""
+        """Restore the cost to beat and the last epoch's metrics from a checkpoint."""
         self.lowest = state_dict["lowest"]
+        self.best_epoch = state_dict.get("best_epoch")  # runs that were begun earlier lack it
         self.metrics = state_dict["metrics"]
         # Converted, as files are untrusted: these numbers name files to delete.
-        self.top = {int(epoch): float(loss) for epoch, loss in state_dict["top"].items()}
+        self.top = {int(epoch): float(cost) for epoch, cost in state_dict["top"].items()}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Step the plateau schedules with the loss of the epoch before the checkpoint."""
+        """Step the plateau schedules with the metrics of the epoch before the checkpoint."""
         for config in trainer.lr_scheduler_configs if self.metrics else ():
             due = config.interval == "epoch" and trainer.current_epoch % config.frequency == 0
             if due and isinstance(config.scheduler, ReduceLROnPlateau):
@@ -130,43 +157,86 @@ class Checkpoints(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the checkpoints of the epoch."""
         self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        loss = self.metrics[VALIDATION_LOSS]
-        if self.keep_best and loss < self.lowest:
-            self.lowest = loss
-            self._save(trainer, "best.ckpt")
-        self._keep_top(trainer, loss)
+        if has_validated(trainer):
+            self._compare(trainer.current_epoch, self.criterion.cost(self.metrics))
+            if trainer.current_epoch in self.top:
+                self._save(trainer, epoch_file(trainer.current_epoch))
+            if self.keep_best and trainer.current_epoch == self.best_epoch:
+                self._save(trainer, "best.ckpt")
         self._save(trainer, "last.ckpt")
+        if trainer.is_global_zero:  # only now: the checkpoint before this one named these files
+            for path in self.folder.glob("epoch-*.ckpt"):
+                number = path.stem.removeprefix("epoch-")
+                if number.isdecimal() and int(number) not in self.top:
+                    path.unlink()
 
-    def _keep_top(self, trainer: pl.Trainer, loss: float) -> None:
-        """Save the epoch's weights if it is among the best, and delete those that no longer are."""
-        epoch = trainer.current_epoch
-        ranked = sorted({**self.top, epoch: loss}.items(), key=lambda item: item[1])
-        kept = dict(ranked[: self.save_top_k])
-        if epoch in kept:
-            self._save(trainer, f"epoch-{epoch}.ckpt", weights_only=True)
-        for dropped in self.top.keys() - kept.keys():
-            if trainer.is_global_zero:
-                (self.folder / f"epoch-{dropped}.ckpt").unlink(missing_ok=True)
-        self.top = kept
+    def choose(self, epochs: int) -> list[int]:
+        """The best epochs as far as they are known, the very best first."""
+        if epochs > 1:
+            return [*self.top][:epochs]
+        return [] if self.best_epoch is None else [self.best_epoch]
 
-    def _save(self, trainer: pl.Trainer, name: str, weights_only: bool = False) -> None:
-        trainer.save_checkpoint(self.folder / name, weights_only)
+    def _compare(self, epoch: int, cost: float) -> None:
+        """Note whether an epoch is the best, or one of the best."""
+        if cost < self.lowest:
+            self.lowest, self.best_epoch = cost, epoch
+        ranked = sorted({**self.top, epoch: cost}.items(), key=lambda item: item[1])
+        self.top = dict(ranked[: self.size])
+
+    def _save(self, trainer: pl.Trainer, name: str) -> None:
+        trainer.save_checkpoint(self.folder / name)
+
+
+def epoch_file(epoch: int) -> str:
+    """The name of the checkpoint of one epoch."""
+    return f"epoch-{epoch}.ckpt"
 
 
 class EarlyStop(EarlyStopping):
     """Lightning's early stopping, made to survive a resume.
 
-    By default Lightning counts an epoch only after ``Checkpoints`` has saved the count, and a
+    By default Lightning counts a validation only after ``Checkpoints`` has saved the count, and a
     resumed run does not know that it had stopped.
+
+    Args:
+        criterion: what must become better.
+        validations: stop after this many without.
     """
 
-    def __init__(self, epochs: int) -> None:
-        super().__init__(VALIDATION_LOSS, patience=epochs, check_on_train_epoch_end=False)
+    def __init__(self, criterion: Criterion, validations: int) -> None:
+        super().__init__(
+            criterion.name,
+            patience=validations,
+            mode=criterion.mode,
+            check_on_train_epoch_end=False,
+        )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once if the checkpoint's run had stopped."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
+
+
+class Plateau(Callback):
+    """Lets the plateau schedules of a paper look at a criterion, once per validation.
+
+    Any gain of more than the schedule's threshold counts: relative to the lowest loss, or in dB.
+    """
+
+    def __init__(self, criterion: Criterion) -> None:
+        self.criterion = criterion
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Before the state of a checkpoint is loaded."""
+        for config in trainer.lr_scheduler_configs:
+            if not isinstance(config.scheduler, ReduceLROnPlateau):
+                continue
+            config.monitor = self.criterion.name
+            config.frequency = trainer.check_val_every_n_epoch or 1
+            if self.criterion.mode == "max":
+                state = config.scheduler.state_dict()
+                state |= {"mode": "max", "threshold_mode": "abs", "best": -math.inf}
+                config.scheduler.load_state_dict(state)
 
 
 class Progress(Callback):

@@ -35,11 +35,14 @@ from mss_shared.training.callbacks import (
     Checkpoints,
     EarlyStop,
     MetricsFile,
+    Plateau,
     Progress,
     SeedEpoch,
     Stoppable,
+    epoch_file,
 )
 from mss_shared.training.checks import check_data, check_loop, check_machine
+from mss_shared.training.criteria import KEEP, MONITOR
 from mss_shared.training.data import Examples
 from mss_shared.training.endings import plain_endings
 from mss_shared.training.finite import Finite
@@ -53,6 +56,7 @@ from mss_shared.training.run_folder import (
     load_weights,
     owned,
 )
+from mss_shared.training.song_sdr import SongSdr
 from mss_shared.training.songs import check_dataset, describe_training
 
 
@@ -67,7 +71,8 @@ class Machine:
         workers: data-loading processes; None for 0 on the CPU, up to 8 per device elsewhere.
         micro_batch: examples per device and forward pass; None for the device's share of a batch.
         logger: ``tensorboard`` or ``wandb``, besides ``metrics.csv``.
-        save_top_k: also keep the weights of this many epochs with the lowest validation loss.
+        save_top_k: also keep the checkpoints of this many best epochs.
+        validate_first: also validate before the first step; the weights to start from are not kept.
         dev_mode: one epoch of one training and one validation batch, to check the whole pipeline;
             such a run is not verbatim.
         deterministic: use only deterministic operations; an error where there is none.
@@ -80,6 +85,7 @@ class Machine:
     micro_batch: int | None = None
     logger: str = "tensorboard"
     save_top_k: int = 0
+    validate_first: bool = False
     dev_mode: bool = False
     deterministic: bool = False
 
@@ -126,12 +132,19 @@ def fit(
     check_data(recipe.data, model.sample_rate)
     songs = check_dataset(dataset, recipe.data.stems, model)
     examples = _examples(paper, recipe, dataset, model, seed, machine.workers)
-    trainer = _trainer(out, loop, machine, model, seed, examples)
+    checkpoints = _checkpoints(out, loop, machine)
+    callbacks = [*_callbacks(out, recipe, machine, seed, examples), checkpoints]
+    if loop.val_sdr_seconds is not None:
+        tracks = dataset.valid[: 1 if machine.dev_mode else None]
+        songs_sdr = SongSdr(tracks, model, recipe.inference, loop.val_sdr_seconds)
+        callbacks.insert(0, songs_sdr)
+    trainer = _trainer(out, loop, machine, model, callbacks)
     folder = RunFolder(out, recipe, dataset.fingerprint, seed, dev_mode=machine.dev_mode)
     with owned(out) if trainer.is_global_zero else nullcontext():
         folder.check(resume)
         last = folder.last if resume and folder.last.is_file() else None
         if last is None:
+            trainer.num_sanity_val_steps = float("inf") if machine.validate_first else 0
             paper.prepare(model, dataset, recipe)
         else:
             examples.first_epoch = finished_epochs(last)
@@ -141,9 +154,18 @@ def fit(
             folder.begin(loaded.text)
         _run(trainer, module, examples, last)
         if trainer.is_global_zero:
-            load_weights(module, out / ("best.ckpt" if loop.keep == "best" else "last.ckpt"))
+            epochs = [trainer.current_epoch - 1]
+            files = ["last.ckpt"] if loop.keep == "last" else ["best.ckpt"]
+            if loop.keep != "last":
+                epochs = checkpoints.choose(loop.average_best)
+            if loop.average_best > 1:
+                files = [epoch_file(epoch) for epoch in epochs]
+            load_weights(module, [out / name for name in files])
             training = describe_training(dataset, songs, trainer.global_step, seed)
-            _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
+            selection = {"keep": loop.keep, "epochs": epochs}
+            _finish(
+                out, paper, loaded, model, training, selection, time.monotonic() - began, command
+            )
             console.say(f"model and run.json: {out}")
     return out
 
@@ -176,8 +198,7 @@ def _trainer(
     loop: LoopConfig,
     machine: Machine,
     model: nn.Module,
-    seed: int,
-    examples: Examples,
+    callbacks: list[Callback],
 ) -> pl.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     limit = 1 if machine.dev_mode else None
@@ -186,10 +207,11 @@ def _trainer(
         max_epochs=1 if machine.dev_mode else loop.epochs,
         limit_train_batches=limit,
         limit_val_batches=limit,
+        check_val_every_n_epoch=1 if machine.dev_mode else loop.validate_every_epochs,
         gradient_clip_val=loop.clip_norm,
         precision=_precision(loop.precision, machine.device),
         logger=_start(find_logger(machine.logger, out)),
-        callbacks=_callbacks(out, loop, machine, seed, examples),
+        callbacks=callbacks,
     )
     trainer.accumulate_grad_batches = accumulation(
         loop.batch,
@@ -229,9 +251,10 @@ def _place(machine: Machine, **settings: Any) -> pl.Trainer:
 
 
 def _callbacks(
-    out: Path, loop: LoopConfig, machine: Machine, seed: int, examples: Examples
+    out: Path, recipe: Any, machine: Machine, seed: int, examples: Examples
 ) -> list[Callback]:
-    """In the order in which they act."""
+    """In the order in which they act; checkpoints come after them."""
+    loop, monitor = recipe.training, MONITOR[recipe.training.monitor]
     callbacks = [
         SeedEpoch(seed),
         Stoppable(signal.getsignal(signal.SIGTERM)),
@@ -239,12 +262,19 @@ def _callbacks(
         Finite(examples),
         MetricsFile(out / "metrics.csv"),
         Progress(),
+        Plateau(monitor),
     ]
     if loop.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
     if loop.early_stop_epochs is not None:
-        callbacks.append(EarlyStop(loop.early_stop_epochs))
-    return [*callbacks, Checkpoints(out, loop.keep == "best", machine.save_top_k)]
+        callbacks.append(EarlyStop(monitor, loop.early_stop_epochs))
+    return callbacks
+
+
+def _checkpoints(out: Path, loop: LoopConfig, machine: Machine) -> Checkpoints:
+    averaged = loop.average_best if loop.average_best > 1 else 0
+    keep_best = loop.keep != "last"
+    return Checkpoints(out, KEEP[loop.keep], keep_best, max(machine.save_top_k, averaged))
 
 
 def find_logger(name: str, out: Path) -> Logger:
@@ -317,6 +347,7 @@ def _finish(
     loaded: LoadedRecipe[Any],
     model: Any,
     training: dict[str, Any],
+    selection: dict[str, Any],
     seconds: float,
     command: str,
 ) -> None:
@@ -341,6 +372,7 @@ def _finish(
         "verbatim": loaded.verbatim,
         "leaf_sources": loaded.leaf_sources,
         "training": training,
+        "selection": selection,
         "parameters": sum(p.numel() for p in model.parameters()),
         "weights_digest": weights_digest(model.state_dict()),
         "seconds": round(seconds, 1),

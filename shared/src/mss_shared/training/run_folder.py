@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -159,10 +159,24 @@ def finished_epochs(path: Path) -> int:
     return int(progress["current"]["processed"])
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Load the weights of a checkpoint: their moving average if the recipe has one.
+def load_weights(module: nn.Module, paths: Sequence[Path]) -> None:
+    """Load the weights of a checkpoint, or the mean of several.
 
-    The module itself is no source for it: Lightning puts the average there only after an epoch,
-    and a run that is resumed when it is already complete has no more epochs.
+    They are those of the moving average if the recipe has one. The module itself is no source for
+    it: Lightning puts the average there only after an epoch, and a run that is resumed when it is
+    already complete has no more epochs.
+
+    Args:
+        module: of the training.
+        paths: the best epoch first; whole numbers, such as counters of batch norm, are its own.
     """
-    module.load_state_dict(read_checkpoint(path)["state_dict"], strict=True)
+    first, *others = (read_checkpoint(path)["state_dict"] for path in paths)
+    if others:
+        sums = {
+            name: tensor.double() for name, tensor in first.items() if tensor.is_floating_point()
+        }
+        for state in others:
+            for name in sums:
+                sums[name] += state[name]
+        first = first | {name: (sums[name] / len(paths)).to(first[name].dtype) for name in sums}
+    module.load_state_dict(first, strict=True)
