@@ -21,6 +21,7 @@ from mss_shared.training.fit import Machine, accumulation, fit
 from mss_shared.training.run_folder import RunFolder
 
 CPU = Machine(device="cpu")
+FILES = ("recipe.digest", "recipe.yaml", "begun.json", "metrics.csv", "last.ckpt")  # of a run
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +165,7 @@ def test_an_interrupted_run_leaves_no_half_written_file(
     with pytest.raises(KeyboardInterrupt):
         train(dataset, tmp_path, demo_recipe())
     found = {path.name for path in tmp_path.iterdir()}
-    assert found == {"recipe.digest", "recipe.yaml", "metrics.csv", "last.ckpt", "tensorboard"}
+    assert found == {*FILES, "tensorboard"}
 
 
 def test_the_learning_rate_falls_on_a_plateau(dataset: Dataset, tmp_path: Path) -> None:

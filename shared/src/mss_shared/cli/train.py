@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import shutil
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from mss_shared import console
@@ -77,13 +77,22 @@ def fit(
     pick_device(arguments.device)
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
+    from mss_shared.training.heir import open_parent
+    from mss_shared.training.start import Start
 
-    recipes = [
-        load_recipe(paper.recipe_type, find_recipe(paper.name, name), overrides)
-        for name in arguments.recipe
-    ]
-    folders = _run_folders([loaded.name for loaded in recipes], arguments.out)
+    start = Start(**{field.name: getattr(arguments, field.name) for field in fields(Start)})
+    start = replace(start, freeze=tuple(start.freeze))
     machine = Machine(**{field.name: getattr(arguments, field.name) for field in fields(Machine)})
+    parent = None
+    if start.parent is not None:
+        parent = open_parent(paper, start.parent, start.epoch, overrides)
+        recipes, folders = [parent.loaded], [arguments.out or Path(f"{parent.folder}-continued")]
+    else:
+        recipes = [
+            load_recipe(paper.recipe_type, find_recipe(paper.name, name), overrides)
+            for name in arguments.recipe
+        ]
+        folders = _run_folders([loaded.name for loaded in recipes], arguments.out)
     dataset = open_data(arguments.data_root)
     for loaded, out in zip(recipes, folders, strict=True):
         train(
@@ -92,8 +101,10 @@ def fit(
             dataset,
             out,
             machine,
-            seed=arguments.seed,
+            seed=parent.seed if arguments.seed is None and parent else arguments.seed,
             resume=arguments.resume,
+            start=start,
+            parent=parent,
             command=command,
         )
 

@@ -15,7 +15,8 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from mss_shared import atomic, console
-from mss_shared.training.criteria import Criterion, has_validated
+from mss_shared.recipe_sections import LoopConfig
+from mss_shared.training.criteria import MONITOR, Criterion, has_validated
 
 BEFORE = -1  # stands for the epoch of a validation before the first step
 
@@ -64,16 +65,22 @@ class MetricsFile(Callback):
 
     Epochs without a validation have none of its values; one before the first step is epoch -1.
     There are no times in it, so that the same seed on the same machine writes the same bytes.
+
+    Args:
+        path: of the file.
+        earlier: that of a run from which this one goes on.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, earlier: Path | None = None) -> None:
         self.path = path
+        self.earlier = earlier
         self.rows: list[dict[str, str]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the rows of the epochs that a resumed run has finished."""
-        if self.path.is_file():
-            rows = csv.DictReader(io.StringIO(self.path.read_text(encoding="utf-8")))
+        """Keep the rows of the epochs that a resumed run, or the one before it, has finished."""
+        path = self.path if self.path.is_file() else self.earlier
+        if path is not None and path.is_file():
+            rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
             self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -141,9 +148,11 @@ class Checkpoints(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the cost to beat and the last epoch's metrics from a checkpoint."""
+        self.metrics = state_dict["metrics"]
+        if state_dict.get("by", self.criterion.name) != self.criterion.name:
+            return  # of a run that this one continues in another way
         self.lowest = state_dict["lowest"]
         self.best_epoch = state_dict.get("best_epoch")  # runs that were begun earlier lack it
-        self.metrics = state_dict["metrics"]
         # Converted, as files are untrusted: these numbers name files to delete.
         self.top = {int(epoch): float(cost) for epoch, cost in state_dict["top"].items()}
 
@@ -151,8 +160,9 @@ class Checkpoints(Callback):
         """Step the plateau schedules with the metrics of the epoch before the checkpoint."""
         for config in trainer.lr_scheduler_configs if self.metrics else ():
             due = config.interval == "epoch" and trainer.current_epoch % config.frequency == 0
-            if due and isinstance(config.scheduler, ReduceLROnPlateau):
-                config.scheduler.step(self.metrics[str(config.monitor)])
+            value = self.metrics.get(str(config.monitor))  # one that is new in this run has none
+            if due and value is not None and isinstance(config.scheduler, ReduceLROnPlateau):
+                config.scheduler.step(value)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the checkpoints of the epoch."""
@@ -170,11 +180,21 @@ class Checkpoints(Callback):
                 if number.isdecimal() and int(number) not in self.top:
                     path.unlink()
 
-    def choose(self, epochs: int) -> list[int]:
-        """The best epochs as far as they are known, the very best first."""
-        if epochs > 1:
-            return [*self.top][:epochs]
-        return [] if self.best_epoch is None else [self.best_epoch]
+    def choose(self, loop: LoopConfig, last: int) -> tuple[list[str], dict[str, Any]]:
+        """The files whose weights become the model, the best first, and what the record says.
+
+        Args:
+            loop: the recipe's settings.
+            last: the last epoch.
+        """
+        if loop.keep == "last":
+            return ["last.ckpt"], {"keep": loop.keep, "epochs": [last]}
+        epochs = [*self.top][: loop.average_best]
+        if loop.average_best > 1:
+            return [epoch_file(epoch) for epoch in epochs], {"keep": loop.keep, "epochs": epochs}
+        # Runs that were begun earlier do not know which epoch it is.
+        best = [] if self.best_epoch is None else [self.best_epoch]
+        return ["best.ckpt"], {"keep": loop.keep, "epochs": best}
 
     def _compare(self, epoch: int, cost: float) -> None:
         """Note whether an epoch is the best, or one of the best."""
@@ -210,6 +230,16 @@ class EarlyStop(EarlyStopping):
             mode=criterion.mode,
             check_on_train_epoch_end=False,
         )
+
+    @classmethod
+    def of(cls, loop: LoopConfig) -> EarlyStop:
+        """As a recipe says, which has a patience."""
+        assert loop.early_stop_epochs is not None
+        return cls(MONITOR[loop.monitor], loop.early_stop_epochs)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the counts; the patience is the recipe's."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once if the checkpoint's run had stopped."""

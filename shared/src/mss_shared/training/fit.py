@@ -1,13 +1,12 @@
 """Training: the only place that builds a Trainer.
 
-A run folder holds ``recipe.yaml``, ``metrics.csv``, ``last.ckpt`` (to resume), TensorBoard events,
-and at the end ``model.safetensors`` and ``run.json``.
+A run folder holds ``recipe.yaml``, ``begun.json``, ``metrics.csv``, ``last.ckpt`` (to resume),
+TensorBoard events, and at the end ``model.safetensors`` and ``run.json``.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
 import signal
 import time
@@ -24,9 +23,7 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import nn
 
-from mss_shared import console, provenance
-from mss_shared.checkpoints.checkpoint import save_model
-from mss_shared.checkpoints.digest import weights_digest
+from mss_shared import console
 from mss_shared.datasets import Dataset
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe
@@ -39,7 +36,6 @@ from mss_shared.training.callbacks import (
     Progress,
     SeedEpoch,
     Stoppable,
-    epoch_file,
 )
 from mss_shared.training.checks import check_data, check_loop, check_machine
 from mss_shared.training.criteria import KEEP, MONITOR
@@ -47,7 +43,9 @@ from mss_shared.training.data import Examples
 from mss_shared.training.endings import plain_endings
 from mss_shared.training.finite import Finite
 from mss_shared.training.heard import Listener
+from mss_shared.training.heir import Heir, Parent
 from mss_shared.training.module import EpochMeans
+from mss_shared.training.outcome import write_outcome
 from mss_shared.training.random_mixes import default_examples
 from mss_shared.training.run_folder import (
     BesideTarget,
@@ -58,6 +56,15 @@ from mss_shared.training.run_folder import (
 )
 from mss_shared.training.song_sdr import SongSdr
 from mss_shared.training.songs import check_dataset, describe_training
+from mss_shared.training.start import (
+    FRESH,
+    Begun,
+    FrozenNorms,
+    Start,
+    freeze,
+    load_start,
+    read_begun,
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,8 @@ def fit(
     *,
     seed: int | None = None,
     resume: bool = False,
+    start: Start = FRESH,
+    parent: Parent | None = None,
     command: str = "",
 ) -> Path:
     """Train a model from a recipe.
@@ -111,6 +120,8 @@ def fit(
         machine: devices, workers, micro-batch.
         seed: overrides the recipe's.
         resume: resume from ``last.ckpt``, with bit-identical results to an uninterrupted run.
+        start: what to start from; anything but fresh weights makes the run not verbatim.
+        parent: the run that ``start`` says to go on from; ``loaded`` is its recipe.
         command: what the user typed, for the record.
 
     Returns:
@@ -121,7 +132,7 @@ def fit(
             fit the recipe, a training track is also a test track, the folder holds another run,
             or the micro-batch does not divide the batch.
     """
-    if machine.dev_mode:
+    if machine.dev_mode or start != FRESH:
         loaded = replace(loaded, verbatim=False)
     recipe, loop = loaded.recipe, loaded.recipe.training
     check_machine(machine)
@@ -133,39 +144,45 @@ def fit(
     songs = check_dataset(dataset, recipe.data.stems, model)
     examples = _examples(paper, recipe, dataset, model, seed, machine.workers)
     checkpoints = _checkpoints(out, loop, machine)
-    callbacks = [*_callbacks(out, recipe, machine, seed, examples), checkpoints]
+    callbacks = _callbacks(out, loop, seed, examples, parent)
     if loop.val_sdr_seconds is not None:
         tracks = dataset.valid[: 1 if machine.dev_mode else None]
-        songs_sdr = SongSdr(tracks, model, recipe.inference, loop.val_sdr_seconds)
-        callbacks.insert(0, songs_sdr)
-    trainer = _trainer(out, loop, machine, model, callbacks)
-    folder = RunFolder(out, recipe, dataset.fingerprint, seed, dev_mode=machine.dev_mode)
+        callbacks.insert(0, SongSdr(tracks, model, recipe.inference, loop.val_sdr_seconds))
+    if parent is not None:
+        callbacks.append(Heir(parent, out, checkpoints))
+    trainer = _trainer(out, loop, machine, model, [*callbacks, checkpoints])
+    folder = RunFolder(
+        out, recipe, dataset.fingerprint, seed, start=start, dev_mode=machine.dev_mode
+    )
     with owned(out) if trainer.is_global_zero else nullcontext():
         folder.check(resume)
         last = folder.last if resume and folder.last.is_file() else None
-        if last is None:
+        begun = None if last is None else read_begun(out)
+        inherited = None
+        if last is None and parent is None:
             trainer.num_sanity_val_steps = float("inf") if machine.validate_first else 0
             paper.prepare(model, dataset, recipe)
-        else:
+            inherited = load_start(paper, model, start)
+        elif last is None and parent is not None:
+            last, inherited = parent.checkpoint, parent.inherited(start)
+        if last is not None:
             examples.first_epoch = finished_epochs(last)
+        if begun is None:
+            training = describe_training(dataset, songs, seed, inherited)
+            frozen = start.freeze if parent is None else parent.frozen
+            begun = Begun(loaded.name, start.asked(), frozen, training)
+        freeze(model, begun.frozen)
         began = time.monotonic()
         module = paper.build_training(model, recipe)
         if trainer.is_global_zero:
-            folder.begin(loaded.text)
+            folder.begin(loaded.text, begun)
         _run(trainer, module, examples, last)
         if trainer.is_global_zero:
-            epochs = [trainer.current_epoch - 1]
-            files = ["last.ckpt"] if loop.keep == "last" else ["best.ckpt"]
-            if loop.keep != "last":
-                epochs = checkpoints.choose(loop.average_best)
-            if loop.average_best > 1:
-                files = [epoch_file(epoch) for epoch in epochs]
+            files, selection = checkpoints.choose(loop, trainer.current_epoch - 1)
             load_weights(module, [out / name for name in files])
-            training = describe_training(dataset, songs, trainer.global_step, seed)
-            selection = {"keep": loop.keep, "epochs": epochs}
-            _finish(
-                out, paper, loaded, model, training, selection, time.monotonic() - began, command
-            )
+            record = {**begun.training, "steps": trainer.global_step}
+            seconds = time.monotonic() - began
+            write_outcome(out, paper, loaded, model, record, selection, seconds, command)
             console.say(f"model and run.json: {out}")
     return out
 
@@ -185,6 +202,8 @@ def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | Non
     with plain_endings(trainer), warnings.catch_warnings():
         # Lightning 2.6 calls a function that torch 2.13 deprecates; users can do nothing about it.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
+        # A run may go on from another one without its early stop.
+        warnings.filterwarnings("ignore", ".*callbacks used to create the checkpoint", UserWarning)
         trainer.fit(
             module,
             examples,
@@ -251,23 +270,24 @@ def _place(machine: Machine, **settings: Any) -> pl.Trainer:
 
 
 def _callbacks(
-    out: Path, recipe: Any, machine: Machine, seed: int, examples: Examples
+    out: Path, loop: LoopConfig, seed: int, examples: Examples, parent: Parent | None
 ) -> list[Callback]:
     """In the order in which they act; checkpoints come after them."""
-    loop, monitor = recipe.training, MONITOR[recipe.training.monitor]
+    earlier = None if parent is None else parent.folder / "metrics.csv"
     callbacks = [
         SeedEpoch(seed),
         Stoppable(signal.getsignal(signal.SIGTERM)),
         EpochMeans(examples),
         Finite(examples),
-        MetricsFile(out / "metrics.csv"),
+        MetricsFile(out / "metrics.csv", earlier),
         Progress(),
-        Plateau(monitor),
+        Plateau(MONITOR[loop.monitor]),
+        FrozenNorms(),
     ]
     if loop.ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
     if loop.early_stop_epochs is not None:
-        callbacks.append(EarlyStop(monitor, loop.early_stop_epochs))
+        callbacks.append(EarlyStop.of(loop))
     return callbacks
 
 
@@ -339,42 +359,3 @@ def _precision(precision: str, device: str) -> Any:
         console.say(f"precision {precision} needs a GPU: training in 32-true")
         return "32-true"
     return precision
-
-
-def _finish(
-    out: Path,
-    paper: AnyPaper,
-    loaded: LoadedRecipe[Any],
-    model: Any,
-    training: dict[str, Any],
-    selection: dict[str, Any],
-    seconds: float,
-    command: str,
-) -> None:
-    """Write the weights and the record of the run."""
-    origin = provenance.describe_origin(command, f"mss-{paper.name.replace('_', '-')}")
-    header = {
-        "paper": paper.name,
-        "recipe": loaded.text,
-        "recipe_name": loaded.name,
-        "verbatim": json.dumps(loaded.verbatim),
-        "leaf_sources": json.dumps(loaded.leaf_sources),
-        "stems": json.dumps(model.stems),
-        "training": json.dumps(training),
-        "origin": json.dumps(origin),
-    }
-    save_model(out / "model.safetensors", model, header)
-    record = {
-        "kind": "training",
-        "paper": paper.name,
-        "recipe": loaded.name,
-        "recipe_digest": loaded.digest,
-        "verbatim": loaded.verbatim,
-        "leaf_sources": loaded.leaf_sources,
-        "training": training,
-        "selection": selection,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "weights_digest": weights_digest(model.state_dict()),
-        "seconds": round(seconds, 1),
-    }
-    provenance.write_record(out, {**record, **origin})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +16,7 @@ from torch import nn
 from mss_shared import atomic
 from mss_shared.leases import acquire, check_plain, make_lease
 from mss_shared.recipe import describe_changes, earlier_digest, recipe_digest
+from mss_shared.training.start import FRESH, Begun, Start, read_begun
 
 LOCK = ".fit.lock"
 _DIGESTS = "recipe.digest"
@@ -53,14 +54,23 @@ class RunFolder:
         recipe: the typed recipe.
         fingerprint: of the data set.
         seed: of the run.
+        start: what it starts from.
         dev_mode: whether it only checks the pipeline; no other run goes on from it.
     """
 
     def __init__(
-        self, path: Path, recipe: Any, fingerprint: str, seed: int, *, dev_mode: bool = False
+        self,
+        path: Path,
+        recipe: Any,
+        fingerprint: str,
+        seed: int,
+        *,
+        start: Start = FRESH,
+        dev_mode: bool = False,
     ) -> None:
         self.path = path
         self.recipe = recipe
+        self.start = start
         self.lines = (recipe_digest(recipe), fingerprint, str(seed), *(["dev_mode"] * dev_mode))
 
     @property
@@ -76,26 +86,27 @@ class RunFolder:
                     f"{self.path} already holds a run: continue it with --resume, or choose --out"
                 )
             return
-        file = self.path / _DIGESTS
-        differences = self._differences(file) if file.is_file() else []
+        differences = self._differences() if read_digests(self.path) else []
         if differences:
             raise ValueError(
                 f"{self.path} holds a run of another {', another '.join(differences)}: resume it "
                 f"with its own, or choose another --out"
             )
 
-    def begin(self, recipe_text: str) -> None:
+    def begin(self, recipe_text: str, begun: Begun) -> None:
         """Write which run the folder holds.
 
         Args:
             recipe_text: the recipe as YAML.
+            begun: what it has started from and hears.
         """
+        begun.write(self.path)
         atomic.write_text(self.path / _DIGESTS, "".join(f"{line}\n" for line in self.lines))
         atomic.write_text(self.path / "recipe.yaml", recipe_text)
 
-    def _differences(self, file: Path) -> list[str]:
+    def _differences(self) -> list[str]:
         """What distinguishes this run from the folder's, for people."""
-        held = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        held = read_digests(self.path)
         digest, fingerprint, seed = (held + 3 * [""])[:3]
         if held[3:4] != list(self.lines[3:4]):
             return ["kind (one is a --dev_mode run)"]
@@ -106,6 +117,10 @@ class RunFolder:
             differences.append("data set")
         if seed != self.lines[2]:
             differences.append(f"seed ({seed or 'unknown'}, not {self.lines[2]})")
+        begun = read_begun(self.path)
+        started = {} if begun is None else begun.asked
+        if started != self.start.asked():
+            differences.append(f"start ({_words(started)}, not {_words(self.start.asked())})")
         return differences
 
     def _changes(self) -> str:
@@ -116,6 +131,21 @@ class RunFolder:
         except (OSError, ValueError):
             return ""
         return f" ({changes})" if changes else ""
+
+
+def read_digests(folder: Path) -> list[str]:
+    """Which run a folder holds: digests of recipe and data, seed, kind; empty if it holds none."""
+    file = folder / _DIGESTS
+    if not file.is_file():
+        return []
+    return file.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def _words(asked: Mapping[str, Any]) -> str:
+    """What a run was asked to start from, as on the command line."""
+    flags = {"parent": "continue"}
+    words = [f"--{flags.get(name, name)} {value}" for name, value in asked.items()]
+    return " ".join(words) or "fresh weights"
 
 
 class BesideTarget(TorchCheckpointIO):
