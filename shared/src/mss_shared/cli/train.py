@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from mss_shared import console
+from mss_shared import atomic, console
 from mss_shared.checkpoints.checkpoint import load_checkpoints
 from mss_shared.cli.scoring import (
     ScoreSettings,
@@ -28,6 +28,8 @@ from mss_shared.paper import AnyPaper
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation.device import pick_device
 
+_MARK = "demo.txt"  # in the folders that the demo has made and may remove
+
 
 def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     """The whole pipeline: demo set, training, separation, scores and a table of them."""
@@ -40,6 +42,7 @@ def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     dataset = open_data(arguments.data_root)
     out: Path = arguments.out
     _clear_run(out)
+    atomic.write_text(out / _MARK, f"{command}\n")
     machine = Machine(device=arguments.device, dev_mode=arguments.dev_mode)
     console.say(f"training {paper.name} from its demo recipe in {out}")
     train(paper, loaded, dataset, out, machine, seed=arguments.seed, command=command)
@@ -134,6 +137,8 @@ def _clear_run(out: Path) -> None:
     """Remove an earlier demo run; refuse to touch a folder that holds anything else."""
     if not out.exists():
         return
-    if any(out.iterdir()) and not (out / "recipe.digest").is_file():
-        raise ValueError(f"{out} is not empty and not a run folder: choose another --out")
+    if not out.is_dir() or (any(out.iterdir()) and not (out / _MARK).is_file()):
+        raise ValueError(
+            f"{out} is not empty and no run of demo: choose another --out, or remove it yourself"
+        )
     shutil.rmtree(out)

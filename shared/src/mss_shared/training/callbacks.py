@@ -79,8 +79,8 @@ class MetricsFile(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the rows of the epochs that a resumed run, or the one before it, has finished."""
         path = self.path if self.path.is_file() else self.earlier
-        if path is not None and path.is_file():
-            rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+        if path is not None:
+            rows = read_rows(path)
             self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -109,6 +109,33 @@ class MetricsFile(Callback):
         writer.writeheader()
         writer.writerows(self.rows)
         atomic.write_text(self.path, text.getvalue())
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a metrics file; none if there is no such file.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    if not path.is_file():
+        return []
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        if any(row["epoch"] != str(int(row["epoch"])) or None in row for row in rows):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, csv.Error):
+        raise ValueError(f"{path} is damaged: restore it, or move it away") from None
+    return rows
+
+
+def say_missing(folder: Path, epochs: int) -> None:
+    """Say which of the epochs that a run has finished its metrics file lacks."""
+    path = folder / "metrics.csv"
+    found = {row["epoch"] for row in read_rows(path)}
+    missing = [str(epoch) for epoch in range(epochs) if str(epoch) not in found]
+    if missing:
+        said = ", ".join(missing[:5]) + (" and others" if len(missing) > 5 else "")
+        console.say(f"{path} lacks epoch {said}, which last.ckpt has finished: restore the file")
 
 
 class Checkpoints(Callback):

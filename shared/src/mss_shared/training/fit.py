@@ -36,11 +36,12 @@ from mss_shared.training.callbacks import (
     Progress,
     SeedEpoch,
     Stoppable,
+    say_missing,
 )
 from mss_shared.training.checks import check_data, check_loop, check_machine
 from mss_shared.training.criteria import KEEP, MONITOR
 from mss_shared.training.data import Examples
-from mss_shared.training.endings import plain_endings
+from mss_shared.training.endings import ends_in_time, plain_endings
 from mss_shared.training.finite import Finite
 from mss_shared.training.heard import Listener
 from mss_shared.training.heir import Heir, Parent
@@ -165,6 +166,8 @@ def fit(
             inherited = load_start(paper, model, start)
         elif last is None and parent is not None:
             last, inherited = parent.checkpoint, parent.inherited(start)
+        elif last is not None:
+            say_missing(out, finished_epochs(last))
         if last is not None:
             examples.first_epoch = finished_epochs(last)
         if begun is None:
@@ -199,7 +202,7 @@ def _examples(
 
 def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | None) -> None:
     """Run the training loop, from the start or from a checkpoint."""
-    with plain_endings(trainer), warnings.catch_warnings():
+    with ends_in_time(), plain_endings(trainer), warnings.catch_warnings():
         # Lightning 2.6 calls a function that torch 2.13 deprecates; users can do nothing about it.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
         # A run may go on from another one without its early stop.
