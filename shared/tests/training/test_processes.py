@@ -149,3 +149,17 @@ def logged(out: Path) -> list[dict[str, str]]:
     """The rows of ``metrics.csv``."""
     with (out / "metrics.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def test_two_devices_killed_within_an_epoch_end_as_if_they_had_not(
+    songs: Path, together: Path, tmp_path: Path
+) -> None:
+    out, words = tmp_path / "out", ("--recipe", str(together / "whole.yaml"))
+    killed = start(songs, out, *words, "--save_minutes", "0")
+    while not (out / "step.ckpt").exists():
+        assert killed.poll() is None
+        os.sched_yield()
+    killed.kill()
+    killed.communicate(timeout=120)
+    finish(start(songs, out, *words, "--resume"))
+    assert content(out) == content(together / "whole")

@@ -124,6 +124,12 @@ def _add_machine_flags(verb: argparse.ArgumentParser) -> None:
         help="also keep the checkpoints of the K best epochs",
     )
     verb.add_argument(
+        "--save_minutes",
+        type=float,
+        metavar="M",
+        help="also save within an epoch, every M minutes, for --resume",
+    )
+    verb.add_argument(
         "--validate_first", action="store_true", help="also validate before the first step"
     )
     verb.add_argument("--dev_mode", action="store_true", help=_DEV_MODE_HELP)

@@ -191,6 +191,10 @@ class Checkpoints(Callback):
             if due and value is not None and isinstance(config.scheduler, ReduceLROnPlateau):
                 config.scheduler.step(value)
 
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The schedules have made their step by now: a checkpoint within the epoch has it."""
+        self.metrics = {}
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the checkpoints of the epoch."""
         self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -87,6 +87,9 @@ def check_machine(machine: Any) -> None:
         value = getattr(machine, name)
         if value is not None and value < lowest:
             raise ValueError(f"--{name} is {value}: give {lowest} or more")
+    minutes = machine.save_minutes
+    if minutes is not None and not 0.0 <= minutes < math.inf:
+        raise ValueError(f"--save_minutes is {minutes}: give 0 or more")
 
 
 def _numbers(data: DataConfig) -> list[tuple[str, float]]:

@@ -66,6 +66,7 @@ from mss_shared.training.start import (
     load_start,
     read_begun,
 )
+from mss_shared.training.steps import StepCheckpoints, find_resumable, read_within
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Machine:
         micro_batch: examples per device and forward pass; None for the device's share of a batch.
         logger: ``tensorboard`` or ``wandb``, besides ``metrics.csv``.
         save_top_k: also keep the checkpoints of this many best epochs.
+        save_minutes: also write a checkpoint within an epoch every so often; None for never.
         validate_first: also validate before the first step; the weights to start from are not kept.
         dev_mode: one epoch of one training and one validation batch, to check the whole pipeline;
             such a run is not verbatim.
@@ -93,6 +95,7 @@ class Machine:
     micro_batch: int | None = None
     logger: str = "tensorboard"
     save_top_k: int = 0
+    save_minutes: float | None = None
     validate_first: bool = False
     dev_mode: bool = False
     deterministic: bool = False
@@ -151,13 +154,14 @@ def fit(
         callbacks.insert(0, SongSdr(tracks, model, recipe.inference, loop.val_sdr_seconds))
     if parent is not None:
         callbacks.append(Heir(parent, out, checkpoints))
-    trainer = _trainer(out, loop, machine, model, [*callbacks, checkpoints])
+    steps = StepCheckpoints(out, machine.save_minutes)
+    trainer = _trainer(out, loop, machine, model, [*callbacks, checkpoints, steps])
     folder = RunFolder(
         out, recipe, dataset.fingerprint, seed, start=start, dev_mode=machine.dev_mode
     )
     with owned(out) if trainer.is_global_zero else nullcontext():
         folder.check(resume)
-        last = folder.last if resume and folder.last.is_file() else None
+        last = find_resumable(folder, trainer) if resume else None
         begun = None if last is None else read_begun(out)
         inherited = None
         if last is None and parent is None:
@@ -170,6 +174,7 @@ def fit(
             say_missing(out, finished_epochs(last))
         if last is not None:
             examples.first_epoch = finished_epochs(last)
+            examples.first_batch = (read_within(last) or {"batches": 0})["batches"]
         if begun is None:
             training = describe_training(dataset, songs, seed, inherited)
             frozen = start.freeze if parent is None else parent.frozen
@@ -205,6 +210,8 @@ def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | Non
     with ends_in_time(), plain_endings(trainer), warnings.catch_warnings():
         # Lightning 2.6 calls a function that torch 2.13 deprecates; users can do nothing about it.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
+        # Ours skips the examples of the epoch that were drawn.
+        warnings.filterwarnings("ignore", ".*your dataloader is not resumable", UserWarning)
         # A run may go on from another one without its early stop.
         warnings.filterwarnings("ignore", ".*callbacks used to create the checkpoint", UserWarning)
         trainer.fit(

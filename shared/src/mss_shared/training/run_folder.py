@@ -19,6 +19,7 @@ from mss_shared.recipe import describe_changes, earlier_digest, recipe_digest
 from mss_shared.training.start import FRESH, Begun, Start, read_begun
 
 LOCK = ".fit.lock"
+STEP = "step.ckpt"  # the last step within an epoch that is not yet complete
 _DIGESTS = "recipe.digest"
 
 
@@ -78,10 +79,18 @@ class RunFolder:
         """The checkpoint of the last epoch that was completed."""
         return self.path / "last.ckpt"
 
+    def find_latest(self) -> list[Path]:
+        """The checkpoints to resume from, the latest first: of a step, of the last epoch."""
+        last, step = (path if path.is_file() else None for path in (self.last, self.path / STEP))
+        # One that is older was left by a process that was killed while it finished an epoch.
+        epochs = 0 if last is None else finished_epochs(last)
+        found = [step] if step is not None and finished_epochs(step) >= epochs else []
+        return found + ([] if last is None else [last])
+
     def check(self, resume: bool) -> None:
         """Raise ValueError if there is a run and ``resume`` is false, or it is another one."""
         if not resume:
-            if (self.path / "metrics.csv").exists():
+            if any((self.path / name).exists() for name in ("metrics.csv", STEP)):
                 raise ValueError(
                     f"{self.path} already holds a run: continue it with --resume, or choose --out"
                 )

@@ -218,12 +218,22 @@ def _fits(name: str, pattern: str) -> bool:
 class FrozenNorms(Callback):
     """Keeps the statistics of batch norms whose weights are all frozen as they are."""
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """They are updated in training mode."""
+    def __init__(self) -> None:
+        self.norms: list[nn.Module] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Find them."""
         for part in pl_module.modules():
             own = list(part.parameters(recurse=False)) if isinstance(part, _BatchNorm) else []
             if own and not any(tensor.requires_grad for tensor in own):
-                part.eval()
+                self.norms.append(part)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """In training mode, they would be updated."""
+        for norm in self.norms:
+            norm.eval()
 
 
 # ---- the record of a run that has begun
