@@ -359,3 +359,24 @@ def test_flags_that_do_not_go_together_are_refused(
     with pytest.raises(SystemExit) as ended:
         run(PAPER, ["fit", "--data_root", str(songs), *words])
     assert ended.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_one_track_is_learnt_and_heard_alone(songs: Path, tmp_path: Path) -> None:
+    words = ["fit", "--recipe", "demo", "--data_root", str(songs), "--device", "cpu"]
+    words += ["--recipe.training.epochs", "1"]
+    run(PAPER, [*words, "--out", str(tmp_path / "first"), "--overfit"])
+    run(PAPER, [*words, "--out", str(tmp_path / "named"), "--overfit", "train-2"])
+    for name, track in (("first", "train-1"), ("named", "train-2")):
+        found = record(tmp_path / name)
+        assert found["training"]["tracks"] == found["training"]["validation"] == [track]
+        assert found["verbatim"] is False
+
+
+def test_a_track_that_is_not_there_can_not_be_learnt(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", "--recipe", "demo", "--data_root", str(songs), "--out", str(tmp_path / "o")]
+    with pytest.raises(SystemExit):
+        run(PAPER, [*words, "--overfit", "train-9"])
+    said = "no training track train-9: choose --overfit from train-1, train-2"
+    assert said in capsys.readouterr().err and not (tmp_path / "o").exists()

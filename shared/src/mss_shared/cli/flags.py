@@ -58,6 +58,14 @@ def add_fit_flags(verb: argparse.ArgumentParser) -> None:
         help="run folder, or the parent of several recipes' run folders; default: runs/<recipe>, "
         "or RUN-continued",
     )
+    verb.add_argument(
+        "--overfit",
+        nargs="?",
+        const="",
+        metavar="TRACK",
+        help="train and validate on one training track, by default the first, to see whether the "
+        "model can learn it",
+    )
     _add_start_flags(verb)
     verb.add_argument("--resume", action="store_true", help="resume from OUT/last.ckpt")
     verb.add_argument("--seed", type=int, help=_SEED_HELP)

@@ -81,6 +81,7 @@ def fit(
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
     from mss_shared.training.heir import open_parent
+    from mss_shared.training.songs import one_track
     from mss_shared.training.start import Start
 
     start = Start(**{field.name: getattr(arguments, field.name) for field in fields(Start)})
@@ -97,6 +98,9 @@ def fit(
         ]
         folders = _run_folders([loaded.name for loaded in recipes], arguments.out)
     dataset = open_data(arguments.data_root)
+    if arguments.overfit is not None:
+        dataset = one_track(dataset, arguments.overfit or None)
+        recipes = [replace(loaded, verbatim=False) for loaded in recipes]
     for loaded, out in zip(recipes, folders, strict=True):
         train(
             paper,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mss_shared.datasets import Dataset
@@ -20,6 +20,24 @@ class HeardSongs:
 
     train: Content
     valid: Content
+
+
+def one_track(dataset: Dataset, name: str | None) -> Dataset:
+    """A data set that trains and validates on a single track, to see whether a model can learn it.
+
+    Args:
+        dataset: the whole.
+        name: of a training track; None for the first.
+
+    Raises:
+        ValueError: if there is no such track.
+    """
+    tracks = {track.name: track for track in reversed(dataset.split("train"))}
+    if name is not None and name not in tracks:
+        shown = ", ".join(sorted(tracks)[:5]) + (", ..." if len(tracks) > 5 else "")
+        raise ValueError(f"there is no training track {name}: choose --overfit from {shown}")
+    track = dataset.train[0] if name is None else tracks[name]
+    return replace(dataset, train=(track,), valid=(track,))
 
 
 def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> HeardSongs:
