@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from mss_shared.checkpoints.weight_names import strip_prefixes
 from mss_shared.interfaces import Checkpoint
 from mss_shared.names import check_file_name, is_name, name_like, shorten
 from mss_shared.paper import AnyPaper
+from mss_shared.parsed import parse_json
 from mss_shared.recipe import (
     LoadedRecipe,
     find_recipe,
@@ -299,8 +299,8 @@ def _field(header: Mapping[str, str], key: str, path: Path) -> str:
 def _json_field(header: Mapping[str, str], key: str, path: Path) -> Any:
     text = _field(header, key, path)
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text, key)
+    except ValueError:
         raise _invalid_field(path, key, text, "JSON") from None
 
 

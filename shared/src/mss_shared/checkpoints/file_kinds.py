@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
 from mss_shared.names import shorten
+from mss_shared.parsed import parse_json
 
 Kind = Literal["safetensors", "pickled"]
 HEAD = 4096
@@ -79,10 +79,10 @@ def _check_complete(path: Path, size: int) -> None:
 def _data_bytes(header: bytes) -> int:
     """Where the last tensor ends by a header; 0 if that does not say, which the reader rejects."""
     try:
-        entries: Any = json.loads(header)
+        entries: Any = parse_json(header, "the header")
         tensors = [entry for key, entry in entries.items() if key != "__metadata__"]
         return min(max(int(entry["data_offsets"][1]) for entry in tensors), 2**63)
-    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError):
         return 0
 
 

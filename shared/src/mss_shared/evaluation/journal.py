@@ -13,6 +13,7 @@ from mss_shared.evaluation import score_files
 from mss_shared.evaluation.protocols import Protocol
 from mss_shared.evaluation.score_files import TrackScores
 from mss_shared.names import is_file_name, is_name
+from mss_shared.parsed import read_json
 
 JOURNAL = "finished.json"
 
@@ -85,8 +86,8 @@ class Journal:
 def _read_entries(path: Path) -> dict[str, dict[str, Any]]:
     """Label/track to its journal entry; malformed entries are dropped, so they are scored again."""
     try:
-        journal = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError):
+        journal = read_json(path)
+    except (ValueError, OSError):
         return {}
     entries = journal.items() if isinstance(journal, dict) else ()
     return {key: entry for key, entry in entries if is_entry(key, entry)}
