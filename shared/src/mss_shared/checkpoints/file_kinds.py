@@ -90,9 +90,15 @@ def _check_zip(path: Path) -> None:
     """Raise ValueError if a zip archive is cut short or not one that PyTorch saved weights in."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name.rpartition("/")[2] for name in archive.namelist()]
+            members = archive.infolist()
     except Exception:  # a damaged archive may raise any
         raise _refusal(path, "it is a zip archive that is cut short or damaged", AGAIN) from None
+    names = [member.filename.rpartition("/")[2] for member in members]
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members) or (
+        sum(member.file_size for member in members) > path.stat().st_size
+    ):
+        what = "it is a compressed zip archive, which can stand for any number of bytes"
+        raise _refusal(path, what, "save the weights again with torch.save")
     if "constants.pkl" in names:
         what = "it is a TorchScript program"
         raise _refusal(path, what, "save the state_dict() of the model alone")
