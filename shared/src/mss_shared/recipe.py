@@ -19,7 +19,7 @@ from jsonargparse import ArgumentParser
 
 from mss_shared.leaf_sources import count_sources
 from mss_shared.names import check_name, one_line
-from mss_shared.parsed import parse_yaml, read_text
+from mss_shared.yaml_text import parse_yaml, read_text
 
 # The values of these keys in recipes inside older weights, which lack them.
 _INFERENCE_BEFORE = {"context_seconds": 0.0, "window": "triangle", "edges": "none"}

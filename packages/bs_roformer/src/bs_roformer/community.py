@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from bs_roformer.config import IGNORED, ModelConfig
-from mss_shared.parsed import PlainLoader, parse_yaml, read_text
+from mss_shared.yaml_text import PlainLoader, parse_yaml, read_text
 
 # Weights by file name that are newer than September 2025, when the training framework began to
 # silence bin 0 by default. Most YAML files do not state it. Networks with PoPE are as new.

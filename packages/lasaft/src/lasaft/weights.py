@@ -81,8 +81,8 @@ def read_weights(path: str | Path, **arguments: Any) -> Separator:
         raise FileNotFoundError(f"there is no file {path}: give the path of a checkpoint")
     state, hyper, recipe = _read(path)
     if recipe is not None:
-        settings = read_arguments(asdict(recipe.model), arguments)
-        filled: Separator = build_filled(lambda: Separator(settings), settings, state, path)
+        ours = read_arguments(asdict(recipe.model), arguments)
+        filled: Separator = build_filled(lambda: Separator(ours), ours, state, path)
         return filled
     state, _ = rename(state, path.name)
     sizes = recognise(state)

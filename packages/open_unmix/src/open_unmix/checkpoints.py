@@ -18,8 +18,8 @@ from torch import Tensor
 
 from mss_shared.checkpoints import fill, read_weights_file, strip_prefixes
 from mss_shared.interfaces import Checkpoint
+from mss_shared.json_text import read_json
 from mss_shared.names import name_like
-from mss_shared.parsed import read_json
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.build import build_separator
 from open_unmix.recipe import ModelConfig, Recipe

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mss_shared import console
-from mss_shared.parsed import parse_yaml, read_text
 from mss_shared.recipe import shipped_recipes
+from mss_shared.yaml_text import parse_yaml, read_text
 
 # `train` is `fit` with these flags; all others are those of `fit`.
 TRAIN_FLAGS = {

@@ -28,9 +28,9 @@ from mss_shared.checkpoints.third_party import (
 )
 from mss_shared.checkpoints.weight_names import strip_prefixes
 from mss_shared.interfaces import Checkpoint
+from mss_shared.json_text import parse_json
 from mss_shared.names import check_file_name, is_name, name_like, shorten
 from mss_shared.paper import AnyPaper
-from mss_shared.parsed import parse_json
 from mss_shared.recipe import (
     LoadedRecipe,
     find_recipe,

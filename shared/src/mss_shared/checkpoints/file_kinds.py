@@ -6,8 +6,8 @@ import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
+from mss_shared.json_text import parse_json
 from mss_shared.names import shorten
-from mss_shared.parsed import parse_json
 
 Kind = Literal["safetensors", "pickled"]
 HEAD = 4096

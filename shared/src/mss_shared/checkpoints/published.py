@@ -24,8 +24,8 @@ from filelock import FileLock
 
 from mss_shared import console
 from mss_shared.names import check_file_name
-from mss_shared.parsed import parse_yaml, read_text
 from mss_shared.separation.batch.inputs import expanded
+from mss_shared.yaml_text import parse_yaml, read_text
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from mss_shared.audio.formats import SOUND_SUFFIXES
+from mss_shared.json_text import parse_json
 from mss_shared.paper import Alias, AnyPaper
-from mss_shared.parsed import parse_json
 from mss_shared.separation.output.options import CONTAINERS, LOSSLESS, SUBTYPES
 from mss_shared.separation.passes import ENSEMBLES, MIRRORS, PRECISIONS
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from mss_shared.datasets import folders
 from mss_shared.datasets.tracks import Dataset
+from mss_shared.json_text import read_json_object
 from mss_shared.names import check_name, shorten
-from mss_shared.parsed import read_json_object
 
 MANIFEST = "manifest.json"
 

@@ -12,8 +12,8 @@ from mss_shared import atomic
 from mss_shared.evaluation import score_files
 from mss_shared.evaluation.protocols import Protocol
 from mss_shared.evaluation.score_files import TrackScores
+from mss_shared.json_text import read_json
 from mss_shared.names import is_file_name, is_name
-from mss_shared.parsed import read_json
 
 JOURNAL = "finished.json"
 

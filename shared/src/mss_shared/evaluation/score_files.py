@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared.atomic import write_text
+from mss_shared.json_text import parse_json
 from mss_shared.names import check_file_name, check_name, inside
-from mss_shared.parsed import parse_json
 
 
 @dataclass(frozen=True)

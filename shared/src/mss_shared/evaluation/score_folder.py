@@ -12,7 +12,7 @@ from mss_shared.datasets import Dataset
 from mss_shared.evaluation.journal import Journal, is_entry
 from mss_shared.evaluation.protocols import Protocol
 from mss_shared.evaluation.score_files import TrackScores
-from mss_shared.parsed import read_json_object
+from mss_shared.json_text import read_json_object
 
 _BEGUN = "begun.json"  # what the scores of an unfinished run depend on
 

@@ -15,7 +15,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from mss_shared.parsed import parse_json
+from mss_shared.json_text import parse_json
 
 MANIFEST = "separated.jsonl"
 

@@ -9,17 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mss_shared.json_text import MOST_DEPTH, parse_json, read_json, read_json_object
 from mss_shared.names import one_line
-from mss_shared.parsed import (
-    MOST_DEPTH,
-    MOST_YAML_BYTES,
-    parse_json,
-    parse_yaml,
-    read_json,
-    read_json_object,
-    read_text,
-)
 from mss_shared.testing_mutations import count_escapes, mutate_bytes, mutate_json, mutate_value
+from mss_shared.yaml_text import MOST_YAML_BYTES, parse_yaml, read_text
 
 BOMB = "a: &a [1]\n" + "".join(
     f"{new}: &{new} [{', '.join(f'*{old}' for _ in range(9))}]\n"

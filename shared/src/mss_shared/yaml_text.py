@@ -1,24 +1,17 @@
-"""JSON and YAML from outside, parsed with limits on size, depth, digits and aliases.
-
-Whatever a file holds, parsing it ends soon, in bounded memory, with plain values or a ValueError.
-Numbers may be NaN or infinite, as scores are; what a field may hold is for its reader to check.
-"""
+"""YAML from outside, parsed with limits on size, depth, digits, tags and aliases."""
 
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
+from mss_shared.json_text import MOST_DEPTH, check_nesting
 from mss_shared.names import one_line, shorten
 
-MOST_BYTES = 2**26
 MOST_YAML_BYTES = 2**20  # PyYAML takes some seconds for as many
-MOST_DEPTH = 50
-MOST_INTEGER = 2**63
 _PLAIN_TAGS = ("!", "tag:yaml.org,2002:str")
 
 
@@ -35,53 +28,6 @@ class PlainLoader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=f"duplicate key {key}", problem_mark=mark)
             seen.add(key)
         return cast(dict[Any, Any], super().construct_mapping(node, deep))
-
-
-def parse_json(text: str | bytes, what: str, remedy: str = "fix it") -> Any:
-    """The value of a JSON text.
-
-    Args:
-        text: the text; bytes are UTF-8.
-        what: names the text in errors, such as its path.
-        remedy: what to do about it, for errors.
-
-    Raises:
-        ValueError: if it is not JSON, is too long or too deep, or has a number of too many digits.
-    """
-    try:
-        if len(text) > MOST_BYTES:
-            raise ValueError(f"it is longer than {MOST_BYTES} bytes")
-        value = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
-        _check(value)
-    except RecursionError:
-        raise ValueError(f"{what} is not valid JSON (it is too deep): {remedy}") from None
-    except ValueError as error:
-        raise ValueError(f"{what} is not valid JSON ({one_line(str(error))}): {remedy}") from None
-    return value
-
-
-def read_json(path: Path, remedy: str = "fix it") -> Any:
-    """The value of a JSON file in UTF-8.
-
-    Raises:
-        OSError: if the file can't be read.
-        ValueError: as ``parse_json``.
-    """
-    with path.open("rb") as file:
-        return parse_json(file.read(MOST_BYTES + 1), str(path), remedy)
-
-
-def read_json_object(path: Path, remedy: str = "fix it") -> dict[str, Any]:
-    """The object of a JSON file in UTF-8.
-
-    Raises:
-        OSError: if the file can't be read.
-        ValueError: as ``parse_json``, or if its top level is not an object.
-    """
-    value = read_json(path, remedy)
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds {shorten(value)}, not a JSON object: {remedy}")
-    return value
 
 
 def read_text(path: Path) -> str:
@@ -119,7 +65,7 @@ def parse_yaml(text: str, what: str, loader: type[PlainLoader] = PlainLoader) ->
     try:
         _check_events(text, loader)
         value = yaml.load(text, loader)
-        _check(value)
+        check_nesting(value)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
@@ -145,29 +91,12 @@ def _check_events(text: str, loader: type[PlainLoader]) -> None:
         problem = None
         if getattr(event, "anchor", None) is not None:
             problem = "anchors and aliases are not read: write the value out"
-        elif getattr(event, "tag", None) not in tags:
-            problem = f"the tag {shorten(event.tag)} is not read: write a plain value"
+        elif (tag := getattr(event, "tag", None)) not in tags:
+            problem = f"the tag {shorten(tag)} is not read: write a plain value"
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_DEPTH:
             problem = f"more than {MOST_DEPTH} levels"
         if problem is not None:
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
-
-
-def _check(value: Any) -> None:
-    """Raise ValueError for a value that is too deep or has an integer of too many digits."""
-    level, depth = [value], 0
-    while level:
-        if depth > MOST_DEPTH:
-            raise ValueError(f"it has more than {MOST_DEPTH} levels")
-        for item in level:
-            if type(item) is int and abs(item) > MOST_INTEGER:
-                raise ValueError(f"it has an integer beyond {MOST_INTEGER}")
-        level = [
-            inner
-            for item in level
-            if isinstance(item, dict | list | tuple)
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
-        depth += 1
+            mark = cast(yaml.Mark, event.start_mark)
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
