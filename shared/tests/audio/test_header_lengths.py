@@ -1,4 +1,4 @@
-"""Headers whose lengths are missing, stale or shifted: all sound is read, or what is not is said."""
+"""Headers with missing, stale or shifted lengths: all sound is read, or what is not is said."""
 
 import struct
 from pathlib import Path
