@@ -3,6 +3,7 @@
     root/manifest.json                 {"name": "lab_live", "validation": ["01-song", "07-song"]}
     root/{train,test}/<track>/...      as `mss_shared.datasets.folders` reads them
 
+Tracks in ``valid/`` are validation tracks as well, whether they are named or not.
 Other fields are up to whoever makes the folder. The demo songs come with a manifest.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mss_shared.datasets import folders, manifest, musdb18, plugins
+from mss_shared.datasets import folders, foreign, manifest, musdb18, plugins
 from mss_shared.datasets.aligned import read_aligned
 from mss_shared.datasets.identity import identify
 from mss_shared.datasets.plugins import Progress
@@ -75,10 +75,13 @@ def _check_folder(folder: str | Path) -> Path:
 def _open_folder(root: Path, progress: Progress | None, faults: dict[str, str] | None) -> Dataset:
     if manifest.has_manifest(root):
         return manifest.read_with_manifest(root, faults)
-    name = folders.get_dataset_name(root)
+    name, decoded = folders.get_dataset_name(root), None
     if musdb18.find_stem_files(root):
-        root = musdb18.decode(root, progress)
-    return musdb18.hold_out_validation(folders.read(root, name, faults))
+        decoded, root = musdb18.decode(root, progress), musdb18.get_cache(root)
+    else:
+        foreign.refuse(root)
+    dataset = folders.read(root, name, faults, found=decoded)
+    return musdb18.hold_out_validation(dataset)
 
 
 def _open_layout(layout: str, root: Path) -> Dataset:

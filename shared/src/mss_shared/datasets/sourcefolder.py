@@ -12,12 +12,13 @@ With ``random_mix_prob: 1.0`` a recipe draws every stem from a different track.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mss_shared import audio
 from mss_shared.audio import AudioInfo
-from mss_shared.datasets import folders
+from mss_shared.datasets import folders, tree
 from mss_shared.datasets.tracks import Dataset, Track
 
 File = tuple[Path, AudioInfo]
@@ -29,7 +30,7 @@ def read_sourcefolder(root: Path) -> Dataset:
     Raises:
         ValueError: if files differ in rate or channels, or the splits have different stems.
     """
-    splits = {split: _read_split(root / split) for split in folders.SPLITS}
+    splits = {split: _read_split(tracks) for split, tracks in find_stem_folders(root).items()}
     stems = {frozenset(track.stems) for tracks in splits.values() for track in tracks}
     if len(stems) > 1:
         listed = " and ".join(sorted(", ".join(sorted(names)) for names in stems))
@@ -41,11 +42,20 @@ def read_sourcefolder(root: Path) -> Dataset:
     )
 
 
-def _read_split(folder: Path) -> tuple[Track, ...]:
-    files = {stem.name: _by_length(stem) for stem in folders.find_track_folders(folder)}
+def find_stem_folders(root: Path) -> dict[str, list[Path]]:
+    """``train``, ``valid`` and ``test`` to their stem folders."""
+    found = tree.find_splits(root)
+    return {
+        split: folders.find_track_folders(found[split]) if split in found else []
+        for split in folders.SPLITS
+    }
+
+
+def _read_split(paths: Sequence[Path]) -> tuple[Track, ...]:
+    files = {path.name: _by_length(path) for path in paths}
     count = max((len(of_stem) for of_stem in files.values()), default=0)
     return tuple(
-        _make_track(folder, index, {stem: f[index % len(f)] for stem, f in files.items()})
+        _make_track(paths[0].parent, index, {stem: f[index % len(f)] for stem, f in files.items()})
         for index in range(count)
     )
 
@@ -63,5 +73,8 @@ def _make_track(folder: Path, index: int, files: dict[str, File]) -> Track:
         raise ValueError(f"files below {folder} differ, {listed}: convert them to one format")
     first = next(iter(infos.values()))
     info = replace(first, samples=min(info.samples for info in infos.values()))
+    if not info.samples:
+        empty = next(path for path, info in files.values() if not info.samples)
+        raise ValueError(f"{empty} is empty, it has 0 samples: remove it")
     stems = {stem: path for stem, (path, _) in files.items()}
     return Track(f"{index:05d}", stems, None, info)

@@ -80,7 +80,9 @@ class Track:
 
 
 def check_fits(track: Track, stems: Sequence[str], sample_rate: int, channels: int) -> None:
-    """Raise ValueError unless a track has these stems, and the rate and channels of a model."""
+    """Raise ValueError unless a track has sound, these stems, and a model's rate and channels."""
+    if not track.info.samples:
+        raise ValueError(f"track {track.name} is empty, it has 0 samples: remove it")
     for stem in stems:
         if stem not in track.stems:
             raise ValueError(
@@ -103,6 +105,7 @@ class Dataset:
         root: the folder.
         train, valid, test: tracks of each split; valid is disjoint from train.
         identity: which data set it is, and how that was found out.
+        unheard: places below the root that hold sound files and are no tracks.
     """
 
     name: str
@@ -111,6 +114,7 @@ class Dataset:
     valid: tuple[Track, ...]
     test: tuple[Track, ...]
     identity: str = ""
+    unheard: tuple[str, ...] = ()
 
     def split(self, name: str) -> tuple[Track, ...]:
         """The tracks of ``train``, ``valid`` or ``test``; ValueError if there are none."""
