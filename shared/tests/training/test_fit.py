@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from tiny_paper.paper import PAPER
 from tiny_paper.training import Training
 from tiny_places import TESTS
-from tiny_songs import RATE, STEMS, demo_recipe
+from tiny_songs import RATE, STEMS, demo_recipe, noise, write_track
 
 from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.datasets import Dataset, open_dataset
@@ -163,13 +163,31 @@ def test_an_epoch_must_be_whole_batches(dataset: Dataset, tmp_path: Path) -> Non
         train(dataset, tmp_path, demo_recipe(data={"examples_per_epoch": 6}))
 
 
-def test_a_training_track_among_the_test_tracks_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("song", "copy", "said"),
+    [
+        ("train/train-1", "test/renamed", "training track train-1 is also a test track of"),
+        ("train/train-1", "valid/train-1", "training track train-1 is also a validation track of"),
+        ("valid/held", "test/renamed", "validation track held is also a test track of"),
+    ],
+)
+def test_a_song_in_two_splits_is_refused(song: str, copy: str, said: str, tmp_path: Path) -> None:
     root = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=0.5)
-    (root / "test" / "another name").mkdir()
-    for path in (root / "train" / "train-1").iterdir():
-        (root / "test" / "another name" / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(ValueError, match="training track train-1 is also a test track"):
+    write_track(root / "valid" / "held", {stem: noise(n) for n, stem in enumerate(STEMS)})
+    (root / copy).mkdir()
+    for path in (root / song).iterdir():
+        (root / copy / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(ValueError, match=said):
         train(open_dataset(root), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_songs_that_share_a_title_are_several_songs(tmp_path: Path) -> None:
+    root = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=0.5)
+    for number, split in enumerate(("train", "valid", "test")):
+        signals = {stem: noise(10 * number + n) for n, stem in enumerate(STEMS)}
+        write_track(root / split / "Intro", signals)
+    train(open_dataset(root), tmp_path / "out", machine=Machine("cpu", dev_mode=True))
 
 
 def test_a_missing_stem_and_another_rate_are_refused(tmp_path: Path) -> None:

@@ -54,6 +54,11 @@ def open_data(data_root: str) -> Dataset:
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(data_root, progress)
     console.say(dataset.identity)
+    if dataset.unheard:
+        console.say(
+            f"sound passed over below {dataset.root}: {', '.join(dataset.unheard[:5])}"
+            f"{' and others' if len(dataset.unheard) > 5 else ''} (mss-data check says why)"
+        )
     return dataset
 
 

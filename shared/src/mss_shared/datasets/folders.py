@@ -13,7 +13,7 @@ are all test tracks. Open-Unmix calls this layout ``trackfolder_fix``. What is p
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,14 +157,13 @@ def read_track(folder: Path) -> Track:
     return Track(folder.name, stems, files.get("mixture"), infos[first])
 
 
-def check_names(folder: Path, files: Iterable[str]) -> None:
+def check_names(folder: Path, files: Mapping[str, Path]) -> None:
     """Raise ValueError for names that are not text, and for a mixture of another name."""
-    for what, name in [("folder", folder.name), *(("file", stem) for stem in files)]:
-        fault = tree.name_fault(name)
+    for path in (folder, *files.values()):
+        fault = tree.name_fault(path.name)
         if fault is not None:
-            raise ValueError(
-                f"the {what} {shorten(name)} in {shorten(str(folder.parent))} {fault}: rename it"
-            )
+            place = shorten(str(path.parent))
+            raise ValueError(f"the name {shorten(path.name)} in {place} {fault}: rename it")
     for stem in files:
         if stem != "mixture" and _MIXES.fullmatch(stem):
             raise ValueError(

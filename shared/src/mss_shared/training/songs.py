@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mss_shared.datasets import Dataset
-from mss_shared.datasets.content import Content, describe_content
+from mss_shared.datasets.content import Content, describe_content, find_shared
 from mss_shared.datasets.tracks import check_fits
 
 
@@ -19,9 +19,9 @@ class HeardSongs:
 
 
 def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> HeardSongs:
-    """Raise ValueError unless all tracks have the stems, rate and channels, and none is a test.
+    """Raise ValueError unless all tracks have sound, the stems, rate and channels, and one split.
 
-    Tracks are compared by content: some layouts only number them.
+    Tracks are compared by content: some layouts only number them, and songs share titles.
 
     Returns:
         The content of the training and validation tracks.
@@ -30,14 +30,17 @@ def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> Heard
         check_fits(track, stems, model.sample_rate, model.channels)
     songs = HeardSongs(describe_content(dataset.train), describe_content(dataset.valid))
     tests = describe_content(dataset.test)
-    heard = {digest for digests in tests.values() for digest in digests}
-    for split, content in (("training", songs.train), ("validation", songs.valid)):
-        for name, digests in content.items():
-            if heard.intersection(digests):
-                raise ValueError(
-                    f"{split} track {name} is also a test track of {dataset.root}: remove one of "
-                    f"them"
-                )
+    for split, content, other, others in (
+        ("training", songs.train, "test", tests),
+        ("validation", songs.valid, "test", tests),
+        ("training", songs.train, "validation", songs.valid),
+    ):
+        for name, same in find_shared(content, others):
+            as_what = "" if same == name else f", {same}"
+            raise ValueError(
+                f"{split} track {name} is also a {other} track of {dataset.root}{as_what}: remove "
+                f"one of them"
+            )
     return songs
 
 
