@@ -13,7 +13,9 @@ from typing import Any
 from mss_shared import audio, console
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track, open_dataset
+from mss_shared.datasets.folders import AS_IT_IS
 from mss_shared.datasets.identity import is_private
+from mss_shared.datasets.tracks import Reading
 from mss_shared.evaluation.evaluate import (
     Estimator,
     Summary,
@@ -49,10 +51,10 @@ class ScoreSettings:
     overwrite: bool = False
 
 
-def open_data(data_root: str) -> Dataset:
+def open_data(data_root: str, reading: Reading = AS_IT_IS) -> Dataset:
     """Open a data set, with progress for one that is generated first, and say which it is."""
     with console.progress("preparing songs") as progress:
-        dataset = open_dataset(data_root, progress)
+        dataset = open_dataset(data_root, progress, reading=reading)
     console.say(dataset.identity)
     if dataset.unheard:
         console.say(

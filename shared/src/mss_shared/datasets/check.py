@@ -15,9 +15,18 @@ import numpy as np
 from mss_shared import audio, console
 from mss_shared.audio import AudioInfo
 from mss_shared.audio.sound import Exact
-from mss_shared.datasets import folders, foreign, musdb18, sourcefolder, tree
+from mss_shared.datasets import (
+    dsd100,
+    folders,
+    foreign,
+    moisesdb,
+    musdb18,
+    slakh2100,
+    sourcefolder,
+    tree,
+)
 from mss_shared.datasets.content import Content, describe_content, find_shared
-from mss_shared.datasets.tracks import STEMS, Track
+from mss_shared.datasets.tracks import STEMS, Track, files_of
 
 # MUSDB18-HQ's mixtures are sums that were rounded again: a difference of two 16-bit steps is fine.
 SUM_TOLERANCE = 2 / 32_768
@@ -33,12 +42,14 @@ class Rules:
     Attributes:
         any_stems: tracks may have any stems.
         pairs: every track is a mixture and one other file.
+        lengths: the files of a track agree.
         sums: the stems add up to the mixture.
         silence: no file is silent.
     """
 
     any_stems: bool = False
     pairs: bool = False
+    lengths: bool = True
     sums: bool = True
     silence: bool = True
 
@@ -48,7 +59,12 @@ LAYOUTS = {
     "aligned": Rules(any_stems=True, pairs=True, sums=False),
     "trackfolder_var": Rules(any_stems=True, sums=False),
     "sourcefolder": Rules(any_stems=True, sums=False),
+    "dsd100": Rules(),
+    "moisesdb": Rules(any_stems=True, lengths=False, sums=False, silence=False),
+    "slakh2100": Rules(any_stems=True, sums=False, silence=False),
 }
+# Layouts that are opened a track at a time.
+_ADAPTERS = {"dsd100": dsd100, "moisesdb": moisesdb, "slakh2100": slakh2100}
 
 
 @dataclass
@@ -84,6 +100,9 @@ def check_root(
         ValueError: if there is no track folder or stem file at all, or the folder has another
             layout.
     """
+    if layout in _ADAPTERS:
+        yield from _check_songs(_list_adapted(root, layout), LAYOUTS[layout], tuple(stems))
+        return
     found = tree.look(root)
     if any(found.stem_files.values()) and not layout:
         yield from _check_stem_files(root, found.stem_files)
@@ -129,10 +148,34 @@ def _list_songs(root: Path, found: tree.Tree) -> dict[str, _Song]:
     return songs
 
 
+def _list_adapted(root: Path, layout: str) -> dict[str, _Song]:
+    """The tracks of a layout with a module of its own, and their files."""
+    songs: dict[str, _Song] = {}
+    for split, paths in _ADAPTERS[layout].find(root).items():
+        for path in paths:
+            name = path.relative_to(root).as_posix()
+            try:
+                songs[name] = _Song(split, _name_files(_ADAPTERS[layout].read_track(path)))
+            except _READING as error:
+                songs[name] = _Song(split, {}, [console.sentence(error)])
+    if not songs:
+        raise ValueError(f"no tracks of {layout} under {root}: correct what follows {layout}:")
+    return songs
+
+
+def _name_files(track: Track) -> dict[str, Path]:
+    """A track's files by stem, those of a sum by their own names too."""
+    files = {}
+    for stem, source in track.stems.items():
+        for path in files_of(source):
+            files[stem if isinstance(source, Path) else f"{stem}/{path.stem}"] = path
+    return files | ({MIXTURE: track.mixture} if isinstance(track.mixture, Path) else {})
+
+
 def _list_files(root: Path) -> dict[str, _Song]:
     """Each file of a folder of stem folders: they belong to no song."""
     return {
-        path.relative_to(root).as_posix(): _Song(split, {path.stem: path})
+        path.relative_to(root).as_posix(): _Song(split, {f"{folder.name}/{path.stem}": path})
         for split, stem_folders in sourcefolder.find_stem_folders(root).items()
         for folder in stem_folders
         for path in folders.find_stem_files(folder).values()
@@ -148,7 +191,9 @@ def _check_songs(
     formats = Counter(_format(song) for song in songs.values() if song.infos)
     heard: dict[str, tuple[str, Content]] = {}
     for name, song in songs.items():
-        headers = _header_faults(song.infos) or _format_fault(song, formats)
+        headers = (_header_faults(song.infos) if rules.lengths else []) or _format_fault(
+            song, formats
+        )
         faults = song.faults + _missing(song, expected, rules) + headers
         faults += _scan(song.infos, song.files, expected, rules, sums=not faults)
         if not song.faults and song.infos:

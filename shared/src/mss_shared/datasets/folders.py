@@ -13,14 +13,13 @@ are all test tracks. Open-Unmix calls this layout ``trackfolder_fix``. What is p
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mss_shared import audio, console
-from mss_shared.audio import AudioInfo
-from mss_shared.datasets import tree
-from mss_shared.datasets.tracks import Dataset, Track
+from mss_shared.datasets import converted, tree
+from mss_shared.datasets.tracks import Dataset, Reading, Sum, Track
 from mss_shared.datasets.tree import SPLITS, Tree, find_stem_files, find_track_folders
 from mss_shared.names import name_like, shorten
 
@@ -32,12 +31,15 @@ __all__ = [
     "get_dataset_name",
     "hold_out",
     "read",
+    "read_listed",
     "read_split",
     "read_track",
+    "with_all_stems",
     "with_validation",
 ]
 
 Faults = dict[str, str]  # track to what is wrong with it, a sentence
+AS_IT_IS = Reading()
 Reader = Callable[[Path], Track]
 _MIXES = re.compile(r"(.*[-_ ])?(mix|mixdown|fullmix|full[-_ ]mix|mixture)", re.IGNORECASE)
 
@@ -102,6 +104,21 @@ def with_validation(dataset: Dataset) -> Dataset:
     return dataset
 
 
+def read_listed(
+    name: str, root: Path, found: Mapping[str, Sequence[Path]], reader: Reader
+) -> Dataset:
+    """Open the track folders of each split; every tenth is held out if there is no validation."""
+    train, valid, test = (read_split(found.get(split, ()), None, reader) for split in SPLITS)
+    return with_validation(Dataset(name, root, train, valid, test))
+
+
+def with_all_stems(dataset: Dataset) -> Dataset:
+    """Give every track every stem that some track has; those it lacks are silence."""
+    tracks = (*dataset.train, *dataset.valid, *dataset.test)
+    silence = {stem: Sum(()) for track in tracks for stem in track.stems}
+    return dataset.map_tracks(lambda track: replace(track, stems={**silence, **track.stems}))
+
+
 def get_dataset_name(root: Path) -> str:
     """The name of a folder in tables."""
     return name_like(root.resolve().name, "folder")
@@ -132,8 +149,12 @@ def read_split(
     return tuple(tracks)
 
 
-def read_track(folder: Path) -> Track:
+def read_track(folder: Path, reading: Reading = AS_IT_IS) -> Track:
     """Open one track folder.
+
+    Args:
+        folder: of the track.
+        reading: what may be done to files that do not agree.
 
     Raises:
         ValueError: if its files differ in length, rate or channels, are empty or can't be read, or
@@ -145,16 +166,13 @@ def read_track(folder: Path) -> Track:
     stems = {stem: path for stem, path in files.items() if stem != "mixture"}
     if not stems:
         raise ValueError(f"{folder} holds a mixture but no stems: add one wav file per stem")
-    first = next(iter(stems))
-    for stem, info in infos.items():
-        if _shape(info) != _shape(infos[first]):
-            raise ValueError(
-                f"{folder}: {stem} has {_describe(info)}, {first} has {_describe(infos[first])}: "
-                f"all files of a track must agree (mss-data check lists every track)"
-            )
-    if not infos[first].samples:
+    changes = converted.check_formats(folder, infos, reading)
+    if not min(info.samples for info in infos.values()):
         raise ValueError(f"track {folder.name} is empty, {folder} has 0 samples: remove it")
-    return Track(folder.name, stems, files.get("mixture"), infos[first])
+    track = Track(folder.name, stems, files.get("mixture"), infos[next(iter(stems))])
+    if not changes:
+        return track
+    return converted.convert(track, {files[stem]: infos[stem] for stem in files}, changes)
 
 
 def check_names(folder: Path, files: Mapping[str, Path]) -> None:
@@ -170,11 +188,3 @@ def check_names(folder: Path, files: Mapping[str, Path]) -> None:
                 f"{folder} holds {stem}, which seems to be the mixture: name it mixture, or "
                 f"remove it"
             )
-
-
-def _shape(info: AudioInfo) -> tuple[int, int, int]:
-    return info.samples, info.sample_rate, info.channels
-
-
-def _describe(info: AudioInfo) -> str:
-    return f"{info.samples} samples at {info.sample_rate} Hz in {info.channels} channels"
