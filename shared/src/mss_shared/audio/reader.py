@@ -44,15 +44,28 @@ def open_sound(path: Path) -> Iterator[Reader]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a sound file, is cut short, or changes its rate or channels.
+        ValueError: if it is a folder, a pipe or no sound file, is cut short, or changes its rate or
+            channels.
         ImportError: if it takes PyAV, which is not installed.
         OSError: if a temporary file can't be written.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}: check its name")
+        raise _no_file(path)
     with ExitStack() as stack:
         yield _open(path, stack)
+
+
+def _no_file(path: Path) -> Exception:
+    """The error of a path that is no file."""
+    if path.is_symlink() and not path.exists():
+        return FileNotFoundError(
+            f"{path} is a link to nothing: restore its target, or remove the link"
+        )
+    if not path.exists():
+        return FileNotFoundError(f"there is no file {path}: check its name")
+    kind = "a folder" if path.is_dir() else "a pipe or device"
+    return ValueError(f"{path} is {kind}, not a sound file: rename or remove it")
 
 
 def _open(path: Path, stack: ExitStack) -> Reader:

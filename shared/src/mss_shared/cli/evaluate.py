@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mss_shared.cli.data_flags import reading_from_flags
 from mss_shared.cli.loading import (
     changed_inference,
     checkpoints_from_flags,
@@ -24,6 +25,7 @@ from mss_shared.cli.scoring import (
     score_and_say,
     stem_writer,
 )
+from mss_shared.datasets.sums import pick_stems, prepare, stem_names
 from mss_shared.datasets.tracks import check_fits
 from mss_shared.evaluation.evaluate import (
     model_estimator,
@@ -44,7 +46,7 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> No
     joined = paper.join_models([each.model for each in checkpoints], recipe, options)
     model = joined.to(pick_device(arguments.device))
     inference = inference_from_flags(recipe.inference, arguments)
-    dataset = open_data(arguments.data_root)
+    dataset = open_data(arguments.data_root, reading_from_flags(arguments))
     estimator = model_estimator(
         paper.name, checkpoints, model, inference, options=options, batch=arguments.batch
     )
@@ -53,6 +55,9 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> No
         stated = arguments.remainder == find_remainder(paper, recipe)
         estimator = with_remainder(estimator, arguments.remainder, stated=stated)
         changes |= {} if stated else {"remainder": arguments.remainder}
+    known = [stem for each in checkpoints for stem in each.recipe.data.stems]
+    stems = pick_stems(estimator.stems, known)
+    dataset = prepare(dataset, stems, model.sample_rate, model.channels)
     for track in dataset.split("test"):
         check_fits(track, estimator.stems, model.sample_rate, model.channels)
     protocols = arguments.protocol or recipe.evaluation.protocols
@@ -91,7 +96,7 @@ def find_remainder(paper: AnyPaper, recipe: Any) -> str | None:
         if other.reproduces == recipe.reproduces:
             with torch.device("meta"):
                 estimated.update(paper.build_model(other).stems)
-    left = [stem for stem in recipe.data.stems if stem not in estimated]
+    left = [stem for stem in stem_names(recipe.data.stems) if stem not in estimated]
     return left[0] if len(left) == 1 else None
 
 

@@ -13,7 +13,9 @@ from typing import Any
 from mss_shared import audio, console
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track, open_dataset
+from mss_shared.datasets.folders import AS_IT_IS
 from mss_shared.datasets.identity import is_private
+from mss_shared.datasets.tracks import Reading
 from mss_shared.evaluation.evaluate import (
     Estimator,
     Summary,
@@ -49,11 +51,16 @@ class ScoreSettings:
     overwrite: bool = False
 
 
-def open_data(data_root: str) -> Dataset:
+def open_data(data_root: str, reading: Reading = AS_IT_IS) -> Dataset:
     """Open a data set, with progress for one that is generated first, and say which it is."""
     with console.progress("preparing songs") as progress:
-        dataset = open_dataset(data_root, progress)
+        dataset = open_dataset(data_root, progress, reading=reading)
     console.say(dataset.identity)
+    if dataset.unheard:
+        console.say(
+            f"sound passed over below {dataset.root}: {', '.join(dataset.unheard[:5])}"
+            f"{' and others' if len(dataset.unheard) > 5 else ''} (mss-data check says why)"
+        )
     return dataset
 
 
