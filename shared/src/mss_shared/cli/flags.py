@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mss_shared.cli import separate_flags
+from mss_shared.cli import separate_flags, shard_flags
 from mss_shared.paper import AnyPaper, Option
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -182,6 +182,19 @@ def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
         default="ours",
         help="BSSEval implementation; default: ours",
     )
+    verb.add_argument(
+        "--split",
+        choices=("train", "valid", "test"),
+        default="test",
+        help="which tracks; scores of others than test go under <data set>-<split>; default: test",
+    )
+    verb.add_argument(
+        "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
+    )
+    verb.add_argument(
+        "--no_oracles", action="store_true", help="score neither the mixture nor the ratio mask"
+    )
+    shard_flags.add_shard_flags(verb)
     verb.add_argument("--estimates", type=Path, help="also write the estimates to this folder")
     verb.add_argument(
         "--remainder",
