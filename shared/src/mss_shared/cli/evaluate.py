@@ -27,7 +27,7 @@ from mss_shared.cli.scoring import (
 )
 from mss_shared.cli.shard_flags import without_shards
 from mss_shared.datasets.tracks import check_fits
-from mss_shared.evaluation.evaluate import Settings, model_estimator, with_remainder
+from mss_shared.evaluation.evaluate import Settings, Summary, model_estimator, with_remainder
 from mss_shared.evaluation.models_record import in_order, name_run
 from mss_shared.evaluation.shards import WHOLE
 from mss_shared.evaluation.track_metrics import Engine
@@ -36,8 +36,12 @@ from mss_shared.recipe import load_recipe, shipped_recipes
 from mss_shared.separation.device import pick_device
 
 
-def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
-    """Score a checkpoint, or per-stem checkpoints together, on the test tracks."""
+def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> Summary:
+    """Score a checkpoint, or per-stem checkpoints together, on the test tracks.
+
+    Returns:
+        The scores of the model: protocol id -> stem -> metric -> value.
+    """
     checkpoints = in_order(checkpoints_from_flags(paper, arguments))
     options = options_from_flags(paper.options, arguments)
     recipe = checkpoints[0].recipe
@@ -73,6 +77,7 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> No
     if arguments.shard == WHOLE:
         print_tables(tables)
         build_boards(root)
+    return tables[paper.name]
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
