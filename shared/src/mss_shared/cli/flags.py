@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mss_shared.cli import data_flags, separate_flags
+from mss_shared.cli import data_flags, separate_flags, shard_flags
+from mss_shared.cli.budget import parse_budget
 from mss_shared.paper import AnyPaper, Option
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -103,6 +104,44 @@ def _add_machine_flags(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("row", help="a claimed row, as recipes name it in reproduces")
+    verb.add_argument("--data_root", required=True, help="demo, or a folder with train/ and test/")
+    verb.add_argument(
+        "--out", type=Path, help="parent of the run folders; default: runs/reproduce/ROW"
+    )
+    verb.add_argument("--scores", type=Path, help=f"{_SCORES_HELP}; default: as in evaluate")
+    verb.add_argument(
+        "--plan", action="store_true", help="print the recipes, steps and commands, and do nothing"
+    )
+    verb.add_argument(
+        "--budget",
+        type=shard_flags.checked(parse_budget),
+        help="a time such as 5m for all of it, or 4steps for each recipe: short runs with a batch "
+        "of one, to see that everything works",
+    )
+    verb.add_argument(
+        "--devices",
+        type=shard_flags.count,
+        default=1,
+        metavar="N",
+        help="train up to N recipes side by side, and share N devices among them; default: 1",
+    )
+    verb.add_argument(
+        "--slurm",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="train as one SLURM array job, with these parameters of submitit, for instance "
+        "timeout_min=2880 slurm_partition=gpu gpus_per_node=1",
+    )
+    verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
+    verb.add_argument("--workers", type=int, help="data-loading processes of each run")
+    verb.add_argument(
+        "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
+    )
+    verb.epilog = "Run an interrupted command again to resume it; it trains what is not done."
+
+
 def add_separate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     separate_flags.add_input_flags(verb)
     separate_flags.add_output_flags(verb, paper.filename)
@@ -190,6 +229,19 @@ def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
         default="ours",
         help="BSSEval implementation; default: ours",
     )
+    verb.add_argument(
+        "--split",
+        choices=("train", "valid", "test"),
+        default="test",
+        help="which tracks; scores of others than test go under <data set>-<split>; default: test",
+    )
+    verb.add_argument(
+        "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
+    )
+    verb.add_argument(
+        "--no_oracles", action="store_true", help="score neither the mixture nor the ratio mask"
+    )
+    shard_flags.add_shard_flags(verb)
     verb.add_argument("--estimates", type=Path, help="also write the estimates to this folder")
     verb.add_argument(
         "--remainder",

@@ -23,7 +23,7 @@ from mss_shared.cli.scoring import (
 )
 from mss_shared.datasets import plugins
 from mss_shared.datasets.opening import join_datasets
-from mss_shared.evaluation.evaluate import model_estimator
+from mss_shared.evaluation.evaluate import Settings, model_estimator
 from mss_shared.evaluation.models_record import name_run
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import find_recipe, load_recipe
@@ -47,9 +47,8 @@ def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     [checkpoint] = load_checkpoints(paper, str(out))
     recipe = checkpoint.recipe
     root = arguments.scores or out / "scores"
-    settings = ScoreSettings(
-        dataset, recipe.evaluation.protocols, root, command, overwrite=arguments.overwrite
-    )
+    how = Settings(overwrite=arguments.overwrite)
+    settings = ScoreSettings(dataset, recipe.evaluation.protocols, root, command, how)
     tables = {}
     for options in ({}, *paper.demo_variants):
         model = paper.join_models([checkpoint.model], recipe, options).to(
