@@ -40,11 +40,17 @@ def add_demo_flags(verb: argparse.ArgumentParser) -> None:
 
 
 def add_fit_flags(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
+    recipe = verb.add_mutually_exclusive_group(required=True)
+    recipe.add_argument(
         "--recipe",
-        required=True,
         nargs="+",
         help="name of a shipped recipe, or a YAML file; several are trained one after another",
+    )
+    recipe.add_argument(
+        "--continue",
+        dest="parent",
+        metavar="RUN",
+        help="go on from a run folder as another run, with its recipe and any changed values",
     )
     verb.add_argument(
         "--data_root",
@@ -57,14 +63,41 @@ def add_fit_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--out",
         type=Path,
-        help="run folder, or the parent of several recipes' run folders; default: runs/<recipe>",
+        help="run folder, or the parent of several recipes' run folders; default: runs/<recipe>, "
+        "or RUN-continued",
     )
+    _add_start_flags(verb)
     verb.add_argument("--resume", action="store_true", help="resume from OUT/last.ckpt")
     verb.add_argument("--seed", type=int, help=_SEED_HELP)
     _add_machine_flags(verb)
     verb.epilog = (
         "Any value of the recipe can be overridden, for example --recipe.training.lr 1.0e-3; the "
         "run is then recorded as not verbatim."
+    )
+
+
+def _add_start_flags(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--epoch",
+        type=int,
+        help="of the run to --continue, one whose checkpoint is kept; default: the last",
+    )
+    verb.add_argument(
+        "--init",
+        metavar="WEIGHTS",
+        help="start from a run folder, a weights file, or the name of a published checkpoint",
+    )
+    verb.add_argument(
+        "--init_partial",
+        action="store_true",
+        help="take from --init what fits by name and shape, and list the rest",
+    )
+    verb.add_argument(
+        "--freeze",
+        nargs="+",
+        default=(),
+        metavar="PATTERN",
+        help="do not train these weights: names of modules, or patterns such as '*.bias'",
     )
 
 
@@ -96,7 +129,16 @@ def _add_machine_flags(verb: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="K",
-        help="also keep the weights of the K best epochs",
+        help="also keep the checkpoints of the K best epochs",
+    )
+    verb.add_argument(
+        "--save_minutes",
+        type=float,
+        metavar="M",
+        help="also save within an epoch, every M minutes, for --resume",
+    )
+    verb.add_argument(
+        "--validate_first", action="store_true", help="also validate before the first step"
     )
     verb.add_argument("--dev_mode", action="store_true", help=_DEV_MODE_HELP)
     verb.add_argument(
