@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mss_shared import console
 from mss_shared.checkpoints.checkpoint import load_checkpoints
+from mss_shared.cli.plan import show_plans
 from mss_shared.cli.scoring import (
     ScoreSettings,
     build_boards,
@@ -72,6 +73,12 @@ def fit(
     paper: AnyPaper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
 ) -> None:
     """Train one recipe, or several one after another, each in its own run folder."""
+    if arguments.plan:
+        return show_plans(paper, arguments, overrides)
+    if arguments.data_root is None:
+        raise ValueError(
+            "fit needs songs: give --data_root, or use --plan to see what a run would cost"
+        )
     check_installed(arguments.data_root)
     pick_device(arguments.device)
     from mss_shared.training.fit import Machine
@@ -92,6 +99,8 @@ def fit(
         arguments.save_top_k,
         arguments.dev_mode,
         arguments.deterministic,
+        arguments.checkpoint_activations,
+        arguments.ignore_memory,
     )
     dataset = open_data(arguments.data_root)
     for loaded, out in zip(recipes, folders, strict=True):

@@ -13,7 +13,7 @@ import signal
 import time
 import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from mss_shared.training.callbacks import (
 from mss_shared.training.checks import check_data, check_loop, check_machine
 from mss_shared.training.data import Examples
 from mss_shared.training.endings import plain_endings
+from mss_shared.training.enough_memory import DEV_EXAMPLES, check_memory, shrink_batch
 from mss_shared.training.finite import Finite
 from mss_shared.training.heard import Listener
 from mss_shared.training.module import EpochMeans
@@ -68,9 +69,11 @@ class Machine:
         micro_batch: examples per device and forward pass; None for the device's share of a batch.
         logger: ``tensorboard`` or ``wandb``, besides ``metrics.csv``.
         save_top_k: also keep the weights of this many epochs with the lowest validation loss.
-        dev_mode: one epoch of one training and one validation batch, to check the whole pipeline;
-            such a run is not verbatim.
+        dev_mode: one epoch of one training and one validation batch, both small, to check the
+            whole pipeline; such a run is not verbatim.
         deterministic: use only deterministic operations; an error where there is none.
+        checkpoint_activations: compute activations again for gradients, in less memory.
+        ignore_memory: begin even if a step seems not to fit into memory.
     """
 
     device: str = "auto"
@@ -82,6 +85,8 @@ class Machine:
     save_top_k: int = 0
     dev_mode: bool = False
     deterministic: bool = False
+    checkpoint_activations: bool = False
+    ignore_memory: bool = True
 
 
 def fit(
@@ -113,10 +118,10 @@ def fit(
     Raises:
         ValueError: if a value of the recipe's training section is invalid, the data set does not
             fit the recipe, a training track is also a test track, the folder holds another run,
-            or the micro-batch does not divide the batch.
+            the micro-batch does not divide the batch, or a step does not fit into memory.
     """
     if machine.dev_mode:
-        loaded = replace(loaded, verbatim=False)
+        loaded = shrink_batch(loaded, machine.micro_batch or DEV_EXAMPLES, devices_of(machine))
     recipe, loop = loaded.recipe, loaded.recipe.training
     check_machine(machine)
     check_loop(loop)
@@ -127,6 +132,7 @@ def fit(
     songs = check_dataset(dataset, recipe.data.stems, model)
     examples = _examples(paper, recipe, dataset, model, seed, machine.workers)
     trainer = _trainer(out, loop, machine, model, seed, examples)
+    check_memory(paper, recipe, examples.sets, machine, trainer)
     folder = RunFolder(out, recipe, dataset.fingerprint, seed, dev_mode=machine.dev_mode)
     with owned(out) if trainer.is_global_zero else nullcontext():
         folder.check(resume)
@@ -137,6 +143,8 @@ def fit(
             examples.first_epoch = finished_epochs(last)
         began = time.monotonic()
         module = paper.build_training(model, recipe)
+        if machine.checkpoint_activations:
+            model.activation_checkpointing = True
         if trainer.is_global_zero:
             folder.begin(loaded.text)
         _run(trainer, module, examples, last)
@@ -293,9 +301,16 @@ def accumulation(
         advice = "no" if synchronised else "one device and no"
         raise ValueError(
             f"the model has batch norm and {together} examples at a time would change its "
-            f"statistics of {batch}: use {advice} --micro_batch"
+            f"statistics of {batch}: use {advice} --micro_batch; --checkpoint_activations saves "
+            f"memory too"
         )
     return batch // (micro * world)
+
+
+def devices_of(machine: Machine) -> int:
+    """How many devices train, over all machines."""
+    here = machine.devices or (1 if on_cpu(machine.device) else max(1, torch.cuda.device_count()))
+    return here * machine.num_nodes
 
 
 def on_cpu(device: str) -> bool:

@@ -8,8 +8,9 @@ kept for gradients are in the sum. Buffers inside of kernels and what an allocat
 from __future__ import annotations
 
 import copy
+import time
 import weakref
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ from torch.utils.data import default_collate
 from mss_shared.interfaces import Example, ExampleSets
 from mss_shared.paper import AnyPaper
 
+PROCESS_BYTES = 500_000_000  # of torch's libraries and buffers, or of a GPU's context
 _HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 _FEW = 4  # examples that are computed even where the memory of more is asked for
 
@@ -37,10 +39,17 @@ class StepMemory:
     Attributes:
         state: weights, buffers, gradients, and what optimizer and moving average keep.
         peak: the most that is alive at a time, the state included.
+        examples: that went through the model to find out.
     """
 
     state: int
     peak: int
+    examples: int
+
+    @property
+    def total(self) -> int:
+        """The peak, and what the libraries take: measured as half a GB on a CPU."""
+        return self.peak + PROCESS_BYTES
 
 
 def estimate_step(
@@ -52,6 +61,7 @@ def estimate_step(
     device: str = "cpu",
     checkpointing: bool = False,
     accumulates: bool = False,
+    forward: AbstractContextManager[Any] | None = None,
 ) -> StepMemory:
     """Compute the memory of one forward and backward pass and the optimizer's step.
 
@@ -63,17 +73,14 @@ def estimate_step(
         device: ``cpu``, or one on which attention with dropout is fused and half precision is used.
         checkpointing: as ``fit --checkpoint_activations``.
         accumulates: whether gradients of earlier passes are there.
+        forward: a context for the forward passes, such as a counter of operations.
     """
-    with torch.random.fork_rng(devices=[]):
-        model = paper.build_model(recipe)
-        module = paper.build_training(model, recipe)
-    if checkpointing:
-        model.activation_checkpointing = True
+    model, module = build(paper, recipe, checkpointing)
     assume = getattr(model, "assume_accelerator", None)
     if assume is not None:
         assume()
     half = None if device == "cpu" else _HALF.get(recipe.training.precision)
-    settings = (half, device != "cpu", accumulates)
+    settings = (half, device != "cpu", accumulates, forward or nullcontext())
     item = sets.train[0]
     splits = getattr(model, "activation_checkpointing", False) and examples > _FEW
     if not splits:
@@ -81,9 +88,60 @@ def estimate_step(
     else:  # blocks that are recomputed in pieces have more of them the larger the batch
         less, more = (_simulate(module, _batch(item, n), *settings) for n in (_FEW // 2, _FEW))
         slope = (more.peak - less.peak) / (_FEW - _FEW // 2)
-        found = StepMemory(more.state, round(more.peak + slope * (examples - _FEW)))
+        peak = round(more.peak + slope * (examples - _FEW))
+        found = StepMemory(more.state, peak, less.examples + more.examples)
     average = 0 if recipe.training.ema_decay is None else _bytes(model.state_dict().values())
-    return StepMemory(found.state + average, found.peak + average)
+    return StepMemory(found.state + average, found.peak + average, found.examples)
+
+
+def build(paper: AnyPaper, recipe: Any, checkpointing: bool) -> tuple[Any, Any]:
+    """A model and its ``TrainingModule``, without a change of the random state."""
+    with torch.random.fork_rng(devices=[]):
+        model = paper.build_model(recipe)
+        module: Any = paper.build_training(model, recipe)
+    if checkpointing:
+        marked: Any = model
+        marked.activation_checkpointing = True
+    return model, module
+
+
+def time_step(
+    paper: AnyPaper, recipe: Any, item: Example, examples: int, device: str, checkpointing: bool
+) -> float:
+    """Seconds of one forward and backward pass and optimizer step, after one to warm up.
+
+    Args:
+        paper, recipe: of the model.
+        item: a training example.
+        examples: that go through the model together.
+        device: where; half precision is used on ``cuda`` alone.
+        checkpointing: as ``fit --checkpoint_activations``.
+    """
+    model, module = build(paper, recipe, checkpointing)
+    module.to(device).train()
+    _detach_from_trainer(module)
+    half = _HALF.get(recipe.training.precision) if device == "cuda" else None
+    batch = {name: value.to(device) for name, value in _batch(item, examples).items()}
+    optimizers = _optimizers(module)
+    began = 0.0
+    for _ in range(2):
+        began = time.perf_counter()
+        with nullcontext() if half is None else torch.autocast(device, dtype=half):
+            loss = module.training_step(batch, 0)
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        float(loss.detach())  # waits for the device
+    return time.perf_counter() - began
+
+
+def _detach_from_trainer(module: Any) -> None:
+    """Let a ``TrainingModule`` run without a Trainer."""
+    module.log_mean = lambda *_: None
+    module._trainer = SimpleNamespace(
+        estimated_stepping_batches=1, global_step=0, training=True, is_global_zero=False
+    )
 
 
 def _batch(item: Example, examples: int) -> Example:
@@ -96,7 +154,12 @@ def _bytes(tensors: Any) -> int:
 
 
 def _simulate(
-    module: Any, batch: Example, half: torch.dtype | None, fused: bool, accumulates: bool
+    module: Any,
+    batch: Example,
+    half: torch.dtype | None,
+    fused: bool,
+    accumulates: bool,
+    forward: AbstractContextManager[Any],
 ) -> StepMemory:
     """One step of a ``TrainingModule`` on fake tensors."""
     fake = FakeTensorMode(allow_non_fake_inputs=True)
@@ -110,14 +173,15 @@ def _simulate(
         _first_step(ghost, optimizers, keep_gradients=accumulates)
         batch = tree_map(torch.empty_like, batch)
         autocast = nullcontext() if half is None else torch.autocast("cpu", dtype=half)
-        with autocast:
+        with autocast, forward:
             loss = ghost.training_step(batch, 0)
         loss.backward()
+        examples = len(batch["mixture"])
         del loss, batch
         state = living.now
         # Optimizers of GPUs update all weights at once, with a copy of them on the way.
         step = state + (_bytes(ghost.parameters()) if fused else 0)
-    return StepMemory(state, max(living.peak, step))
+    return StepMemory(state, max(living.peak, step), examples)
 
 
 def _without_data(module: Any) -> Any:
@@ -129,10 +193,7 @@ def _without_data(module: Any) -> Any:
             empty = nn.Parameter(empty, requires_grad=tensor.requires_grad)
         ghosts[id(tensor)] = empty
     ghost = copy.deepcopy(module, ghosts).train()
-    ghost.log_mean = lambda *_: None
-    ghost._trainer = SimpleNamespace(
-        estimated_stepping_batches=1, global_step=0, training=True, is_global_zero=False
-    )
+    _detach_from_trainer(ghost)
     return ghost
 
 
