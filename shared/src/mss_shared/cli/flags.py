@@ -163,6 +163,16 @@ def add_checkpoints_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help=_JSON_HELP)
 
 
+def add_recipe_flags(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "words",
+        nargs="+",
+        metavar="show NAME | diff A B",
+        help="names of shipped recipes, or YAML files",
+    )
+    verb.add_argument("--json", action="store_true", help=_JSON_HELP)
+
+
 def add_import_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     verb.add_argument("file", type=Path, help="third-party weights file")
     verb.add_argument(

@@ -29,7 +29,7 @@ from mss_shared.paper import AnyPaper
 
 PROCESS_BYTES = 500_000_000  # of torch's libraries and buffers, or of a GPU's context
 _HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-_FEW = 4  # examples that are computed even where the memory of more is asked for
+_FEW = 2  # examples that are computed where more would take long
 
 
 @dataclass(frozen=True)
@@ -76,19 +76,17 @@ def estimate_step(
         forward: a context for the forward passes, such as a counter of operations.
     """
     model, module = build(paper, recipe, checkpointing)
-    assume = getattr(model, "assume_accelerator", None)
-    if assume is not None:
-        assume()
+    splits = hasattr(model, "assume_accelerator")
+    if splits:
+        model.assume_accelerator()
     half = None if device == "cpu" else _HALF.get(recipe.training.precision)
     settings = (half, device != "cpu", accumulates, forward or nullcontext())
     item = sets.train[0]
-    splits = getattr(model, "activation_checkpointing", False) and examples > _FEW
-    if not splits:
+    if not (splits and model.activation_checkpointing and examples > _FEW):
         found = _simulate(module, _batch(item, examples), *settings)
     else:  # blocks that are recomputed in pieces have more of them the larger the batch
-        less, more = (_simulate(module, _batch(item, n), *settings) for n in (_FEW // 2, _FEW))
-        slope = (more.peak - less.peak) / (_FEW - _FEW // 2)
-        peak = round(more.peak + slope * (examples - _FEW))
+        less, more = (_simulate(module, _batch(item, n), *settings) for n in (1, _FEW))
+        peak = more.peak + (more.peak - less.peak) * (examples - _FEW) // (_FEW - 1)
         found = StepMemory(more.state, peak, less.examples + more.examples)
     average = 0 if recipe.training.ema_decay is None else _bytes(model.state_dict().values())
     return StepMemory(found.state + average, found.peak + average, found.examples)
