@@ -13,7 +13,7 @@ from mss_shared.paper import AnyPaper, Option
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _DEVICE_HELP = "device to run on; default: auto"
-_DEV_MODE_HELP = "run one training and one validation batch, to check the whole pipeline"
+_DEV_MODE_HELP = "run one small training and validation batch, to check the whole pipeline"
 
 _SEED_HELP = "random seed; overrides the recipe"
 _SCORES_HELP = "root of the score folders"
@@ -54,7 +54,6 @@ def add_fit_flags(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "--data_root",
-        required=True,
         nargs="+",
         action="extend",
         help="demo, or a folder with train/ and test/; several are trained on together",
@@ -70,6 +69,7 @@ def add_fit_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--resume", action="store_true", help="resume from OUT/last.ckpt")
     verb.add_argument("--seed", type=int, help=_SEED_HELP)
     _add_machine_flags(verb)
+    _add_cost_flags(verb)
     verb.epilog = (
         "Any value of the recipe can be overridden, for example --recipe.training.lr 1.0e-3; the "
         "run is then recorded as not verbatim."
@@ -184,6 +184,31 @@ def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
     verb.epilog = "Run an interrupted command again to resume it; it trains what is not done."
 
 
+def _add_cost_flags(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--checkpoint_activations",
+        action="store_true",
+        help="compute activations again for gradients: the same numbers in less memory, more time",
+    )
+    verb.add_argument(
+        "--ignore_memory",
+        action="store_true",
+        help="begin even if a step seems not to fit into the memory that is free",
+    )
+    verb.add_argument(
+        "--plan",
+        action="store_true",
+        help="print what the run would cost and do not train; without --data_root for songs as "
+        "many and as long as those of MUSDB18",
+    )
+    verb.add_argument(
+        "--step_seconds",
+        type=separate_flags.within(float, 0.0),
+        help="with --plan: duration of a step, for the hours of the run; default: measured, if a "
+        "step is small",
+    )
+
+
 def add_separate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     separate_flags.add_input_flags(verb)
     separate_flags.add_output_flags(verb, paper.filename)
@@ -221,6 +246,16 @@ def add_checkpoints_flags(verb: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="[list|fetch] NAME",
         help="published weights by name; list shows all of them by default",
+    )
+    verb.add_argument("--json", action="store_true", help=_JSON_HELP)
+
+
+def add_recipe_flags(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "words",
+        nargs="+",
+        metavar="show NAME | diff A B",
+        help="names of shipped recipes, or YAML files",
     )
     verb.add_argument("--json", action="store_true", help=_JSON_HELP)
 

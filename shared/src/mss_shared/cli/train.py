@@ -12,6 +12,7 @@ from pathlib import Path
 from mss_shared import atomic, console
 from mss_shared.checkpoints.checkpoint import load_checkpoints
 from mss_shared.cli.data_flags import reading_from_flags
+from mss_shared.cli.plan import show_plans
 from mss_shared.cli.scoring import (
     ScoreSettings,
     build_boards,
@@ -77,6 +78,12 @@ def fit(
     paper: AnyPaper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
 ) -> None:
     """Train one recipe, or several one after another, each in its own run folder."""
+    if arguments.plan:
+        return show_plans(paper, arguments, overrides)
+    if not arguments.data_root:
+        raise ValueError(
+            "fit needs songs: give --data_root, or use --plan to see what a run would cost"
+        )
     for data_root in arguments.data_root:
         check_installed(data_root)
     pick_device(arguments.device)
