@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from lasaft.blocks import Modulation, activation
-from lasaft.build_blocks import build_block, build_resampling
+from lasaft.build_blocks import build_block, build_encoder_block, build_resampling
 from lasaft.conditioning import ConditionGenerator
 from lasaft.config import ModelConfig, check_config
 from lasaft.recompute import Recomputing
@@ -51,7 +51,7 @@ class DenseCUNet(Recomputing):
             nn.BatchNorm2d(channels),
             activation(config.first_conv_activation),
         )
-        self.encoders = nn.ModuleList(build_block(config, channels, bins[i]) for i in range(levels))
+        self.encoders = nn.ModuleList(build_encoder_block(config, bins[i]) for i in range(levels))
         self.downsamplings = nn.ModuleList(build_resampling(config, s, up=False) for s in strides)
         self.decoders = nn.ModuleList(
             build_block(config, 2 * channels, bins[levels - 1 - i]) for i in range(levels)

@@ -88,14 +88,15 @@ def _run_verb(
 def _overrides(paper: AnyPaper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
     """The ``--recipe.*`` words of ``fit``, each as ``--key=value``; anything else is an error."""
     overrides = []
+    refuse = _Parser(prog=f"{paper.command} {arguments.verb}").error
     words = iter(rest)
     for word in words:
         if arguments.verb != "fit" or not word.startswith("--recipe."):
-            _parser(paper).error(f"unrecognized argument: {word}")
+            refuse(f"unrecognized argument: {word}")
         if "=" not in word:
             value = next(words, None)
             if value is None:
-                _parser(paper).error(f"{word} needs a value")
+                refuse(f"{word} needs a value")
             word = f"{word}={value}"
         overrides.append(word)
     return overrides
