@@ -9,8 +9,8 @@ import torch
 from moises_light import MoisesLight, configs
 from moises_light.paper import PAPER
 from moises_light.recipe import Recipe
+from mss_shared.checkpoints.fitting import fitting_recipes
 from mss_shared.checkpoints.third_party import WeightsFile
-from mss_shared.cli.checkpoints import fitting_recipes
 from mss_shared.leaf_sources import leaf_comments
 from mss_shared.recipe import (
     LoadedRecipe,

@@ -16,6 +16,8 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.data import default_collate
 
 from mss_shared import audio
 from mss_shared.checkpoints.checkpoint import load_checkpoint
@@ -43,16 +45,17 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
 
     ``<package>/paper.py`` has ``PAPER``; recipes parse and one is the demo; every value names its
     source; models keep inputs of any length at that length; gradients reach every trainable
-    parameter; a short fit reads every field of its recipe, and a second one with the same seed
-    writes the same bytes; the weights load again and are scored; weights in the wrappings of other
-    people's programs load, and hostile files run nothing; ``--help`` of every verb works without
-    importing torch.
+    parameter, the same ones with activation checkpointing; a short fit reads every field of its
+    recipe, and a second one with the same seed writes the same bytes; the weights load again and
+    are scored; weights in the wrappings of other people's programs load, and hostile files run
+    nothing; ``--help`` of every verb works without importing torch.
     """
     assert import_module(f"{paper.name}.paper").PAPER is paper
     recipes = check_recipes(paper)
     demo = recipes["demo"]
     check_interface(paper, demo.recipe)
     check_gradients(paper, demo.recipe)
+    check_checkpointing(paper, demo.recipe)
     check_short_fits(paper, demo, folder, variants)
     check_wrapped_weights(paper, demo.recipe, folder)
     check_nothing_runs(lambda path: read_weights_file(path, paper.read_pickled), folder)
@@ -124,6 +127,53 @@ def check_gradients(paper: AnyPaper, recipe: Any) -> None:
     assert named
     dead = [name for name, p in named if p.grad is None or not p.grad.any()]
     assert not dead, f"no gradient reaches {dead}"
+
+
+def check_checkpointing(paper: AnyPaper, recipe: Any) -> None:
+    """Activation checkpointing keeps less for gradients and changes none, nor any statistics."""
+    plain, again = (_one_pass(paper, recipe, enabled) for enabled in (False, True))
+    for name, value in plain.values.items():
+        assert torch.equal(value, again.values[name]), f"activation checkpointing changes {name}"
+    assert again.kept < plain.kept, "activation checkpointing keeps all activations"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pass:
+    """The loss, gradients and buffers after one pass, and the bytes kept for its gradients."""
+
+    values: dict[str, torch.Tensor]
+    kept: int
+
+
+def _one_pass(paper: AnyPaper, recipe: Any, checkpointing: bool) -> _Pass:
+    from mss_shared.training.imagined import imagined_songs
+    from mss_shared.training.random_mixes import default_examples
+
+    torch.manual_seed(0)
+    model = paper.build_model(recipe)
+    module: Any = paper.build_training(model, recipe).train()
+    model.activation_checkpointing = checkpointing
+    songs = imagined_songs(recipe.data.stems, model.sample_rate, model.channels)
+    sets = default_examples(songs, recipe.data, model.stems, 0)
+    sets = paper.choose_examples(sets, songs, recipe, model, 0)
+    batch = default_collate([sets.train[0], sets.train[1]])
+    for name, value in batch.items():
+        if value.is_floating_point():
+            batch[name] = torch.randn(value.shape)
+    kept: dict[int, int] = {}
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with patch.object(module, "log_mean"), saved_tensors_hooks(count, lambda tensor: tensor):
+        loss = module.training_step(batch, 0)
+    loss.backward()
+    values = {"the loss": loss.detach(), **dict(model.named_buffers())}
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert gradients
+    return _Pass({**values, **gradients}, sum(kept.values()))
 
 
 def check_short_fits(

@@ -299,7 +299,7 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(
         (["fit", "--recipe", "demo", "--data_root", "/nowhere"], "there is no folder /nowhere"),
         (["fit", "--recipe", "nope", "--data_root", "demo"], "there is no recipe 'nope'"),
         (["fit", "--recipe", "demo", "--data_root", "demo:huge"], "choose demo:tiny"),
-        (["fit", "--recipe", "demo", "--data_root", "X", "--dat", "3"], "unrecognized argument"),
+        (["fit", "--recipe", "demo", "--data_root", "X", "--dat", "3"], "fit --help"),
         (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.widht", "3"], "widht"),
         (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.width"], "needs a value"),
         (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.width", "x"], "width"),

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from mss_shared import atomic, console
 from mss_shared.checkpoints.checkpoint import load_checkpoints
+from mss_shared.cli.data_flags import reading_from_flags
+from mss_shared.cli.plan import show_plans
 from mss_shared.cli.scoring import (
     ScoreSettings,
     build_boards,
@@ -22,7 +24,8 @@ from mss_shared.cli.scoring import (
     stem_writer,
 )
 from mss_shared.datasets import plugins
-from mss_shared.evaluation.evaluate import model_estimator
+from mss_shared.datasets.opening import join_datasets
+from mss_shared.evaluation.evaluate import Settings, model_estimator
 from mss_shared.evaluation.models_record import name_run
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import find_recipe, load_recipe
@@ -49,9 +52,8 @@ def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     [checkpoint] = load_checkpoints(paper, str(out))
     recipe = checkpoint.recipe
     root = arguments.scores or out / "scores"
-    settings = ScoreSettings(
-        dataset, recipe.evaluation.protocols, root, command, overwrite=arguments.overwrite
-    )
+    how = Settings(overwrite=arguments.overwrite)
+    settings = ScoreSettings(dataset, recipe.evaluation.protocols, root, command, how)
     tables = {}
     for options in ({}, *paper.demo_variants):
         model = paper.join_models([checkpoint.model], recipe, options).to(
@@ -76,7 +78,16 @@ def fit(
     paper: AnyPaper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
 ) -> None:
     """Train one recipe, or several one after another, each in its own run folder."""
-    check_installed(arguments.data_root)
+    if arguments.plan and arguments.parent is not None:
+        raise ValueError("--plan computes what a recipe costs: give --recipe, not --continue")
+    if arguments.plan:
+        return show_plans(paper, arguments, overrides)
+    if not arguments.data_root:
+        raise ValueError(
+            "fit needs songs: give --data_root, or use --plan to see what a run would cost"
+        )
+    for data_root in arguments.data_root:
+        check_installed(data_root)
     pick_device(arguments.device)
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
@@ -97,7 +108,8 @@ def fit(
             for name in arguments.recipe
         ]
         folders = _run_folders([loaded.name for loaded in recipes], arguments.out)
-    dataset = open_data(arguments.data_root)
+    reading = reading_from_flags(arguments)
+    dataset = join_datasets([open_data(root, reading) for root in arguments.data_root])
     if arguments.overfit is not None:
         dataset = one_track(dataset, arguments.overfit or None)
         recipes = [replace(loaded, verbatim=False) for loaded in recipes]

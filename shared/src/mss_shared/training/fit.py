@@ -42,6 +42,7 @@ from mss_shared.training.checks import check_data, check_loop, check_machine
 from mss_shared.training.criteria import KEEP, MONITOR
 from mss_shared.training.data import Examples
 from mss_shared.training.endings import ends_in_time, plain_endings
+from mss_shared.training.enough_memory import DEV_EXAMPLES, check_memory, shrink_batch
 from mss_shared.training.finite import Finite
 from mss_shared.training.heard import Listener
 from mss_shared.training.heir import Heir, Parent
@@ -56,7 +57,7 @@ from mss_shared.training.run_folder import (
     owned,
 )
 from mss_shared.training.song_sdr import SongSdr
-from mss_shared.training.songs import check_dataset, describe_training
+from mss_shared.training.songs import check_dataset, describe_training, fit_songs
 from mss_shared.training.start import (
     FRESH,
     Begun,
@@ -83,9 +84,11 @@ class Machine:
         save_top_k: also keep the checkpoints of this many best epochs.
         save_minutes: also write a checkpoint within an epoch every so often; None for never.
         validate_first: also validate before the first step; the weights to start from are not kept.
-        dev_mode: one epoch of one training and one validation batch, to check the whole pipeline;
-            such a run is not verbatim.
+        dev_mode: one epoch of one training and one validation batch, both small, to check the
+            whole pipeline; such a run is not verbatim.
         deterministic: use only deterministic operations; an error where there is none.
+        checkpoint_activations: compute activations again for gradients, in less memory.
+        ignore_memory: begin even if a step seems not to fit into memory.
     """
 
     device: str = "auto"
@@ -99,6 +102,8 @@ class Machine:
     validate_first: bool = False
     dev_mode: bool = False
     deterministic: bool = False
+    checkpoint_activations: bool = False
+    ignore_memory: bool = True
 
 
 def fit(
@@ -134,10 +139,12 @@ def fit(
     Raises:
         ValueError: if a value of the recipe's training section is invalid, the data set does not
             fit the recipe, a training track is also a test track, the folder holds another run,
-            or the micro-batch does not divide the batch.
+            the micro-batch does not divide the batch, or a step does not fit into memory.
     """
     if machine.dev_mode or start != FRESH:
         loaded = replace(loaded, verbatim=False)
+    if machine.dev_mode:
+        loaded = shrink_batch(loaded, machine.micro_batch or DEV_EXAMPLES, devices_of(machine))
     recipe, loop = loaded.recipe, loaded.recipe.training
     check_machine(machine)
     check_loop(loop)
@@ -145,8 +152,9 @@ def fit(
     pl.seed_everything(seed, verbose=False)
     model = paper.build_model(recipe)
     check_data(recipe.data, model.sample_rate)
-    songs = check_dataset(dataset, recipe.data.stems, model)
-    examples = _examples(paper, recipe, dataset, model, seed, machine.workers)
+    dataset, drawn = fit_songs(dataset, recipe, model)
+    songs = check_dataset(dataset, drawn.data.stems, model)
+    examples = _examples(paper, drawn, dataset, model, seed, machine.workers)
     checkpoints = _checkpoints(out, loop, machine)
     callbacks = _callbacks(out, loop, seed, examples, parent)
     if loop.val_sdr_seconds is not None:
@@ -156,6 +164,7 @@ def fit(
         callbacks.append(Heir(parent, out, checkpoints))
     steps = StepCheckpoints(out, machine.save_minutes)
     trainer = _trainer(out, loop, machine, model, [*callbacks, checkpoints, steps])
+    check_memory(paper, drawn, examples.sets, machine, trainer)
     folder = RunFolder(
         out, recipe, dataset.fingerprint, seed, start=start, dev_mode=machine.dev_mode
     )
@@ -166,7 +175,7 @@ def fit(
         inherited = None
         if last is None and parent is None:
             trainer.num_sanity_val_steps = float("inf") if machine.validate_first else 0
-            paper.prepare(model, dataset, recipe)
+            paper.prepare(model, dataset, drawn)
             inherited = load_start(paper, model, start)
         elif last is None and parent is not None:
             last, inherited = parent.checkpoint, parent.inherited(start)
@@ -182,6 +191,8 @@ def fit(
         freeze(model, begun.frozen)
         began = time.monotonic()
         module = paper.build_training(model, recipe)
+        if machine.checkpoint_activations:
+            model.activation_checkpointing = True
         if trainer.is_global_zero:
             folder.begin(loaded.text, begun)
         _run(trainer, module, examples, last)
@@ -353,9 +364,16 @@ def accumulation(
         advice = "no" if synchronised else "one device and no"
         raise ValueError(
             f"the model has batch norm and {together} examples at a time would change its "
-            f"statistics of {batch}: use {advice} --micro_batch"
+            f"statistics of {batch}: use {advice} --micro_batch; --checkpoint_activations saves "
+            f"memory too"
         )
     return batch // (micro * world)
+
+
+def devices_of(machine: Machine) -> int:
+    """How many devices train, over all machines."""
+    here = machine.devices or (1 if on_cpu(machine.device) else max(1, torch.cuda.device_count()))
+    return here * machine.num_nodes
 
 
 def on_cpu(device: str) -> bool:

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mss_shared import atomic, console
-from mss_shared.checkpoints.checkpoint import adapt_weights, fill, read_header
+from mss_shared.checkpoints.checkpoint import read_header
 from mss_shared.checkpoints.digest import weights_digest
+from mss_shared.checkpoints.fitting import adapt_weights
 from mss_shared.checkpoints.published import fetch, find_published
+from mss_shared.checkpoints.strict_loading import fill
 from mss_shared.checkpoints.third_party import read_weights_file
 from mss_shared.paper import AnyPaper
 from mss_shared.provenance import without_absolute_paths
