@@ -65,15 +65,7 @@ def add_fit_flags(verb: argparse.ArgumentParser) -> None:
         help="run folder, or the parent of several recipes' run folders; default: runs/<recipe>, "
         "or RUN-continued",
     )
-    verb.add_argument(
-        "--overfit",
-        nargs="?",
-        const="",
-        metavar="TRACK",
-        help="train and validate on one training track, by default the first, to see whether the "
-        "model can learn it",
-    )
-    _add_start_flags(verb)
+    add_start_flags(verb)
     verb.add_argument("--resume", action="store_true", help="resume from OUT/last.ckpt")
     verb.add_argument("--seed", type=int, help=_SEED_HELP)
     _add_machine_flags(verb)
@@ -81,31 +73,6 @@ def add_fit_flags(verb: argparse.ArgumentParser) -> None:
     verb.epilog = (
         "Any value of the recipe can be overridden, for example --recipe.training.lr 1.0e-3; the "
         "run is then recorded as not verbatim."
-    )
-
-
-def _add_start_flags(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--epoch",
-        type=int,
-        help="of the run to --continue, one whose checkpoint is kept; default: the last",
-    )
-    verb.add_argument(
-        "--init",
-        metavar="WEIGHTS",
-        help="start from a run folder, a weights file, or the name of a published checkpoint",
-    )
-    verb.add_argument(
-        "--init_partial",
-        action="store_true",
-        help="take from --init what fits by name and shape, and list the rest",
-    )
-    verb.add_argument(
-        "--freeze",
-        nargs="+",
-        default=(),
-        metavar="PATTERN",
-        help="do not train these weights: names of modules, or patterns such as '*.bias'",
     )
 
 
