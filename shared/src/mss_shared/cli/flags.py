@@ -9,6 +9,7 @@ from typing import Any
 
 from mss_shared.cli import data_flags, separate_flags, shard_flags
 from mss_shared.cli.budget import parse_budget
+from mss_shared.cli.start_flags import add_start_flags
 from mss_shared.paper import AnyPaper, Option
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
