@@ -89,11 +89,11 @@ def fit(
     for data_root in arguments.data_root:
         check_installed(data_root)
     pick_device(arguments.device)
+    from mss_shared.training.begun import Start
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
     from mss_shared.training.heir import open_parent
     from mss_shared.training.songs import one_track
-    from mss_shared.training.start import Start
 
     start = Start(**{field.name: getattr(arguments, field.name) for field in fields(Start)})
     start = replace(start, freeze=tuple(start.freeze))

@@ -28,6 +28,7 @@ from mss_shared.datasets import Dataset
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.recipe_sections import LoopConfig
+from mss_shared.training.begun import FRESH, Begun, Start, read_begun
 from mss_shared.training.callbacks import (
     Checkpoints,
     EarlyStop,
@@ -58,15 +59,7 @@ from mss_shared.training.run_folder import (
 )
 from mss_shared.training.song_sdr import SongSdr
 from mss_shared.training.songs import check_dataset, describe_training, fit_songs
-from mss_shared.training.start import (
-    FRESH,
-    Begun,
-    FrozenNorms,
-    Start,
-    freeze,
-    load_start,
-    read_begun,
-)
+from mss_shared.training.start import FrozenNorms, freeze, load_start
 from mss_shared.training.steps import StepCheckpoints, find_resumable, read_within
 
 
