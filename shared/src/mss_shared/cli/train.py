@@ -80,6 +80,8 @@ def fit(
     """Train one recipe, or several one after another, each in its own run folder."""
     if arguments.plan and arguments.parent is not None:
         raise ValueError("--plan computes what a recipe costs: give --recipe, not --continue")
+    if arguments.dev_mode and arguments.parent is not None:
+        raise ValueError("--dev_mode trains the first step of a run: leave it out with --continue")
     if arguments.plan:
         return show_plans(paper, arguments, overrides)
     if not arguments.data_root:

@@ -163,13 +163,14 @@ def fit(
     )
     with owned(out) if trainer.is_global_zero else nullcontext():
         folder.check(resume)
+        say = console.say if trainer.is_global_zero else _say_nothing
         last = find_resumable(folder, trainer) if resume else None
         begun = None if last is None else read_begun(out)
         inherited = None
         if last is None and parent is None:
             trainer.num_sanity_val_steps = float("inf") if machine.validate_first else 0
             paper.prepare(model, dataset, drawn)
-            inherited = load_start(paper, model, start)
+            inherited = load_start(paper, model, start, say)
         elif last is None and parent is not None:
             last, inherited = parent.checkpoint, parent.inherited(start)
         elif last is not None:
@@ -181,7 +182,7 @@ def fit(
             training = describe_training(dataset, songs, seed, inherited)
             frozen = start.freeze if parent is None else parent.frozen
             begun = Begun(loaded.name, start.asked(), frozen, training)
-        freeze(model, begun.frozen)
+        freeze(model, begun.frozen, say)
         began = time.monotonic()
         module = paper.build_training(model, recipe)
         if machine.checkpoint_activations:
@@ -197,6 +198,10 @@ def fit(
             write_outcome(out, paper, loaded, model, record, selection, seconds, command)
             console.say(f"model and run.json: {out}")
     return out
+
+
+def _say_nothing(line: str) -> None:
+    """Of the devices whose lines the first one says."""
 
 
 def _examples(

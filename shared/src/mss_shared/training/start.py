@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -40,8 +40,16 @@ class Inherited:
     training: dict[str, Any] | None
 
 
-def load_start(paper: AnyPaper, model: nn.Module, start: Start) -> Inherited | None:
+def load_start(
+    paper: AnyPaper, model: nn.Module, start: Start, say: Callable[[str], None] = console.say
+) -> Inherited | None:
     """Load the weights of ``--init`` into a model, and say which were not loaded.
+
+    Args:
+        paper: the package.
+        model: to be trained.
+        start: what is asked.
+        say: called with lines for the user.
 
     Returns:
         None if there is nothing to start from.
@@ -53,10 +61,10 @@ def load_start(paper: AnyPaper, model: nn.Module, start: Start) -> Inherited | N
     if start.init is None:
         return Inherited(start.asked(), {}) if start != FRESH else None
     path = _find_weights(paper, start.init)
-    state, training = _read(paper, path, model)
+    state, training = _read(paper, path, model, say)
     found: dict[str, Any] = {"weights_digest": weights_digest(state)}
     if start.init_partial:
-        found |= _fill_partly(model, state, path)
+        found |= _fill_partly(model, state, path, say)
     else:
         fill(model, state, path)
     model.train()
@@ -93,7 +101,7 @@ def _find_weights(paper: AnyPaper, source: str) -> Path:
 
 
 def _read(
-    paper: AnyPaper, path: Path, model: nn.Module
+    paper: AnyPaper, path: Path, model: nn.Module, say: Callable[[str], None]
 ) -> tuple[Mapping[str, Tensor], dict[str, Any] | None]:
     """The weights of a file under the model's names, and the record of their training."""
     begun = read_begun(path.parent) if path.suffix == ".ckpt" else None
@@ -107,11 +115,13 @@ def _read(
         return weights.state, read_header(paper.name, path, weights).training
     renamed, notes = adapt_weights(paper, path, weights, model)
     for note in notes:
-        console.say(f"{path}: {note}")
+        say(f"{path}: {note}")
     return renamed, None
 
 
-def _fill_partly(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> dict[str, list[str]]:
+def _fill_partly(
+    model: nn.Module, state: Mapping[str, Tensor], path: Path, say: Callable[[str], None]
+) -> dict[str, list[str]]:
     """Load the weights that fit; which of the file's were left out, and which of the model's."""
     wanted = model.state_dict()
     taken = {
@@ -128,10 +138,10 @@ def _fill_partly(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> d
         )
     left_out, fresh = sorted(state.keys() - taken.keys()), sorted(wanted.keys() - taken.keys())
     model.load_state_dict({**wanted, **taken})
-    console.say(f"{path}: {len(taken)} of the model's {len(wanted)} weights are from it")
+    say(f"{path}: {len(taken)} of the model's {len(wanted)} weights are from it")
     for what, names in (("left out of it", left_out), ("not in it, fresh", fresh)):
         if names:
-            console.say(f"{what}: {_shorten(names)}")
+            say(f"{what}: {_shorten(names)}")
     return {"left_out": left_out, "fresh": fresh}
 
 
@@ -150,8 +160,15 @@ def summarise(training: Mapping[str, Any] | None) -> dict[str, Any] | None:
 # ---- frozen weights
 
 
-def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
+def freeze(
+    model: nn.Module, patterns: Sequence[str], say: Callable[[str], None] = console.say
+) -> None:
     """Exclude weights from training: those of a module's name, or of a pattern with ``*``.
+
+    Args:
+        model: to be trained.
+        patterns: which weights.
+        say: called with a line for the user.
 
     Raises:
         ValueError: if a pattern fits none, or no weight is left to train.
@@ -160,10 +177,13 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
     for pattern in patterns:
         found = [name for name in named if _fits(name, pattern)]
         if not found:
+            near = [name for name in named if pattern.strip("*") in name]
             tops = ", ".join(dict.fromkeys(name.partition(".")[0] for name in named))
             raise ValueError(
                 f"--freeze {pattern} fits no weight: give the name of a module or a pattern such "
-                f"as '*.bias'; names begin with {tops}"
+                f"as '*.bias'; names are like {near[0]}"
+                if near
+                else f"--freeze {pattern} fits no weight: names begin with {tops}"
             )
         for name in found:
             named[name].requires_grad_(False)
@@ -172,7 +192,7 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
         raise ValueError(f"--freeze {' '.join(patterns)} leaves nothing to train: freeze less")
     if patterns:
         count, total = (sum(p.numel() for p in some) for some in (trained, named.values()))
-        console.say(f"training {count} of {total} parameters")
+        say(f"training {count} of {total} parameters")
 
 
 def _fits(name: str, pattern: str) -> bool:
