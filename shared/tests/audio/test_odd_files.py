@@ -172,6 +172,32 @@ def test_files_that_pyav_reads_are_refused_when_cut(
 
 
 @pytest.mark.parametrize(
+    ("codec", "kind", "samples"),
+    [
+        ("adpcm_ima_wav", "s16p", 1_017),
+        ("adpcm_ms", "s16", 1_012),
+        ("vorbis", "fltp", 128),
+        ("pcm_s16le", "s16", 1_024),
+    ],
+)
+def test_an_avi_is_as_long_as_its_blocks_whatever_ffmpeg_takes_for_its_duration(
+    tmp_path: Path, codec: str, kind: str, samples: int
+) -> None:
+    path, sound = tmp_path / "a.avi", noise(0, samples=40 * samples)
+    values = sound if kind == "fltp" else (sound * 2**15).astype(np.int16)
+    write_av(path, [values], codec, kind, codec_options={"strict": "-2"})
+    found = audio.read(path).shape[1]
+    assert 40 * samples <= found <= 60 * samples
+    content = bytearray(path.read_bytes())
+    at = content.index(b"strh") + 8 + 32  # how many blocks
+    [count] = struct.unpack_from("<I", content, at)
+    struct.pack_into("<I", content, at, 2 * count)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.avi holds 0\.\d+ of the \d\.\d+ s its header"):
+        audio.info(path)
+
+
+@pytest.mark.parametrize(
     ("name", "codec", "kind", "subtype"),
     [
         ("a.mkv", "pcm_f32le", "flt", "FLOAT"),

@@ -159,7 +159,13 @@ def test_steps_fit_into_a_budget_of_time(
     clock = iter([0.0, 10.0])
     monkeypatch.setattr(verb, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     asked: list[Sequence[Command]] = []
-    monkeypatch.setattr(verb, "run_fits", lambda commands, _: asked.append(commands) or {})
+
+    def run_fits(commands: Sequence[Command], _: int) -> dict[str, int]:
+        asked.append(commands)
+        (here / "runs" / "reproduce" / "row" / "probe").mkdir(parents=True, exist_ok=True)
+        return {}
+
+    monkeypatch.setattr(verb, "run_fits", run_fits)
     monkeypatch.setattr(verb, "_score", lambda *_: None)
     line = words(songs)
     line[line.index("2steps")] = "300s"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from mss_shared import console
 from mss_shared.recipe import shipped_recipes
+from mss_shared.yaml_text import parse_yaml, read_text
 
 # `train` is `fit` with these flags; all others are those of `fit`.
 TRAIN_FLAGS = {
@@ -79,8 +78,8 @@ def find_recipe_name(package: str, config: str) -> str:
 
 def _check_keys(path: Path) -> None:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        values = parse_yaml(read_text(path), str(path))
+    except ValueError:
         return  # reading it as a recipe says what is wrong
     if isinstance(values, dict) and {"dataset", "loss"} & values.keys():
         raise ValueError(

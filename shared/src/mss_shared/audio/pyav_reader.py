@@ -32,7 +32,9 @@ _FLOATS = ("FLOAT", "DOUBLE")
 # Codecs that encode floats losslessly.
 _LOSSLESS_FLOATS = ("pcm_", "wavpack", "als")
 # Formats whose headers give the sample count. For others, bytes count (``container_headers``).
-_COUNTED = ("flac", "wv", "tta", "ape", "tak", "avi")
+_COUNTED = ("flac", "wv", "tta", "ape", "tak")
+# The format whose header counts blocks; FFmpeg guesses its timestamps and duration.
+_BLOCKS = "avi"
 _AVI_SECONDS = 0.1
 # Formats whose headers give the end of the last packet, in milliseconds.
 _TIMED = ("matroska", "flv")
@@ -227,7 +229,8 @@ def _decoded_frames(container: Any, stream: Any, sound: DecodedSound) -> Iterato
             )
         for frame in packet.decode():
             values = sound.take(frame)
-            sound.check_gap(frame, joined=container.format.name == _JOINED)
+            if container.format.name != _BLOCKS:
+                sound.check_gap(frame, joined=container.format.name == _JOINED)
             yield values
         sound.take_times(packet)
 
@@ -250,8 +253,10 @@ def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
     present = sound.samples / sound.sample_rate
     if stream.duration is not None and name in _COUNTED:
         seconds = float(stream.duration * stream.time_base)
-        if name == "avi":  # counts delay and padding, and rounds up
-            slack = _AVI_SECONDS + 2 * sound.longest / sound.sample_rate
+    elif name == _BLOCKS and read_header(sound.path).promised:  # else it was never finished
+        seconds = float(stream.frames * stream.time_base)
+        # It counts delay and padding, and rounds up.
+        slack = _AVI_SECONDS + 2 * sound.longest / sound.sample_rate
     elif name in _TIMED and container.duration and len(container.streams) == 1:
         seconds = container.duration / _TIME_BASE
         present = max(present, sound.end_seconds)

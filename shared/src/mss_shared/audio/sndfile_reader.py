@@ -18,10 +18,14 @@ from mss_shared.audio.sound import Audio, AudioInfo, Exact, check_finite, check_
 
 # How many samples an mp3 decoder needs to run in until its output is bit-identical to a full
 # decode: a frame may use the bit reservoir of frames before it. The codecs of ``_STATEFUL`` need
-# everything from the beginning.
+# everything from the beginning; libsndfile does not seek in most of them.
 _LOW_RATE = 32_000  # Hz, below which frames are shorter and may be as small as 24 bytes
 _RUN_IN, _RUN_IN_AT_LOW_RATES = 16 * 1152, 32 * 576
-_STATEFUL = ("OPUS", "VOX_ADPCM", "G721_32", "G723_24", "G723_40", "GSM610", "NMS_ADPCM_16")
+_STATEFUL = (
+    *("OPUS", "GSM610", "VOX_ADPCM", "G721_32", "G723_24", "G723_40"),
+    *("NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32", "DPCM_8", "DPCM_16"),
+    *("DWVW_12", "DWVW_16", "DWVW_24", "DWVW_N"),
+)
 _SKIP = 2**16
 _PIECE = 2**22  # samples per channel in one read
 # libsndfile seeks wrongly within the last page of a Vorbis file, of at most 255 packets.
@@ -29,15 +33,32 @@ _LAST_PAGE = 255 * 4096
 
 
 class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A sound file that soundfile does not seek after each read.
+    """A sound file that soundfile does not seek after each read, nor to tell where it is.
 
-    soundfile would seek to the current position. That restarts the mp3 and Opus decoders, and the
-    samples that follow are off by up to half of full scale.
+    soundfile would seek to the current position. That restarts the mp3 and Opus decoders, so that
+    the samples that follow are off by up to half of full scale, and fails for GSM and some ADPCM.
     """
+
+    position = 0
 
     def seekable(self) -> bool:
         """False, although ``seek`` works."""
         return False
+
+    def tell(self) -> int:
+        """The index of the next sample."""
+        return self.position
+
+    def seek(self, sample: int) -> int:
+        """Continue at another sample."""
+        self.position = super().seek(sample)
+        return self.position
+
+    def read(self, count: int, **options: Any) -> NDArray[np.floating]:
+        """The next ``count`` samples, as soundfile returns them."""
+        values: NDArray[np.floating] = super().read(count, **options)
+        self.position += len(values)
+        return values
 
 
 class Reader(ABC):

@@ -13,6 +13,7 @@ import safetensors.torch
 from torch import Tensor
 
 from mss_shared.atomic import replacing
+from mss_shared.checkpoints.fitting import build_filled, fill
 from mss_shared.checkpoints.published import (
     Published,
     fetch,
@@ -27,6 +28,7 @@ from mss_shared.checkpoints.third_party import (
 )
 from mss_shared.checkpoints.weight_names import strip_prefixes
 from mss_shared.interfaces import Checkpoint
+from mss_shared.json_text import parse_json
 from mss_shared.names import check_file_name, is_name, name_like, shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import (
@@ -43,7 +45,19 @@ def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with replacing(path) as part:
         # Not by save_file, whose error is not an OSError when the disk is full.
-        part.write_bytes(safetensors.torch.save(state, {"format": "pt", **header}))
+        part.write_bytes(_in_order(safetensors.torch.save(state, {"format": "pt", **header})))
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its header in one order: the library's differs from run to run."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    metadata = dict(sorted(header.pop("__metadata__").items()))
+    tensors = sorted(header.items(), key=lambda item: (item[1]["data_offsets"], item[0]))
+    ordered = {"__metadata__": metadata, **dict(tensors)}
+    text = json.dumps(ordered, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def load_checkpoint(paper: AnyPaper, source: str, recipe_name: str | None = None) -> Checkpoint:
@@ -166,7 +180,7 @@ def _from_header(
             verbatim = loaded.verbatim if _trains_alike(recipe, loaded.recipe) else False
         recipe, name = loaded.recipe, loaded.name
     return Checkpoint(
-        model=fill(paper.build_model(recipe), weights.state, path),
+        model=build_filled(lambda: paper.build_model(recipe), recipe.model, weights.state, path),
         recipe=recipe,
         recipe_name=name,
         verbatim=verbatim,
@@ -299,8 +313,8 @@ def _field(header: Mapping[str, str], key: str, path: Path) -> str:
 def _json_field(header: Mapping[str, str], key: str, path: Path) -> Any:
     text = _field(header, key, path)
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text, key)
+    except ValueError:
         raise _invalid_field(path, key, text, "JSON") from None
 
 
@@ -335,31 +349,3 @@ def adapt_weights(
     notes = [*weights.notes, *stripped]
     state, changes = paper.adapt(state, model, path.name)
     return state, [*notes, *changes]
-
-
-def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:
-    """Load weights strictly; a ValueError says in one sentence what does not fit."""
-    wanted = model.state_dict()
-    missing = [key for key in wanted if key not in state]
-    unknown = [key for key in state if key not in wanted]
-    shapes = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
-    for what, keys in (("lacks", missing), ("has the unknown key", unknown)):
-        if keys:
-            raise ValueError(
-                f"{path} {what} {keys[0]} ({len(keys)} such keys of {len(wanted)}): it belongs to "
-                f"another model or recipe"
-            )
-    if shapes:
-        ours, theirs = tuple(wanted[shapes[0]].shape), tuple(state[shapes[0]].shape)
-        raise ValueError(
-            f"{path} has {shapes[0]} of shape {theirs}, the recipe's model {ours}: it belongs to "
-            f"another recipe"
-        )
-    unreal = [key for key in wanted if state[key].is_complex() and not wanted[key].is_complex()]
-    if unreal:
-        raise ValueError(
-            f"{path} has complex numbers in {unreal[0]}, the recipe's model real ones: it belongs "
-            f"to another model"
-        )
-    model.load_state_dict(state, strict=True)
-    return model.eval()

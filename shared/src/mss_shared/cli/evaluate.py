@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mss_shared.cli.data_flags import reading_from_flags
 from mss_shared.cli.loading import (
     changed_inference,
     checkpoints_from_flags,
@@ -26,6 +27,7 @@ from mss_shared.cli.scoring import (
     stem_writer,
 )
 from mss_shared.cli.shard_flags import without_shards
+from mss_shared.datasets.sums import pick_stems, prepare, stem_names
 from mss_shared.datasets.tracks import check_fits
 from mss_shared.evaluation.evaluate import Settings, Summary, model_estimator, with_remainder
 from mss_shared.evaluation.models_record import in_order, name_run
@@ -48,7 +50,8 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> Su
     joined = paper.join_models([each.model for each in checkpoints], recipe, options)
     model = joined.to(pick_device(arguments.device))
     inference = inference_from_flags(recipe.inference, arguments)
-    dataset = as_test_set(open_data(arguments.data_root), arguments.split)
+    dataset = open_data(arguments.data_root, reading_from_flags(arguments))
+    dataset = as_test_set(dataset, arguments.split)
     estimator = model_estimator(
         paper.name, checkpoints, model, inference, options=options, batch=arguments.batch
     )
@@ -57,6 +60,9 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> Su
         stated = arguments.remainder == find_remainder(paper, recipe)
         estimator = with_remainder(estimator, arguments.remainder, stated=stated)
         changes |= {} if stated else {"remainder": arguments.remainder}
+    known = [stem for each in checkpoints for stem in each.recipe.data.stems]
+    stems = pick_stems(estimator.stems, known)
+    dataset = prepare(dataset, stems, model.sample_rate, model.channels)
     for track in dataset.split("test"):
         check_fits(track, estimator.stems, model.sample_rate, model.channels)
     protocols = arguments.protocol or recipe.evaluation.protocols
@@ -104,7 +110,7 @@ def find_remainder(paper: AnyPaper, recipe: Any) -> str | None:
         if other.reproduces == recipe.reproduces:
             with torch.device("meta"):
                 estimated.update(paper.build_model(other).stems)
-    left = [stem for stem in recipe.data.stems if stem not in estimated]
+    left = [stem for stem in stem_names(recipe.data.stems) if stem not in estimated]
     return left[0] if len(left) == 1 else None
 
 

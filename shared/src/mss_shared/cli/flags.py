@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mss_shared.cli import separate_flags, shard_flags
+from mss_shared.cli import data_flags, separate_flags, shard_flags
 from mss_shared.cli.budget import parse_budget
 from mss_shared.paper import AnyPaper, Option
 
@@ -46,7 +46,14 @@ def add_fit_flags(verb: argparse.ArgumentParser) -> None:
         nargs="+",
         help="name of a shipped recipe, or a YAML file; several are trained one after another",
     )
-    verb.add_argument("--data_root", required=True, help="demo, or a folder with train/ and test/")
+    verb.add_argument(
+        "--data_root",
+        required=True,
+        nargs="+",
+        action="extend",
+        help="demo, or a folder with train/ and test/; several are trained on together",
+    )
+    data_flags.add_reading_flags(verb)
     verb.add_argument(
         "--out",
         type=Path,
@@ -198,6 +205,7 @@ def _add_config_flag(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
 
 def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     verb.add_argument("--data_root", required=True, help="demo, or a folder with test/")
+    data_flags.add_reading_flags(verb)
     verb.add_argument(
         "--scores",
         type=Path,

@@ -13,7 +13,9 @@ from typing import Any
 from mss_shared import audio, console
 from mss_shared.cli.shard_flags import say_shard
 from mss_shared.datasets import Dataset, Track, open_dataset
+from mss_shared.datasets.folders import AS_IT_IS
 from mss_shared.datasets.identity import is_private
+from mss_shared.datasets.tracks import Reading
 from mss_shared.evaluation.block_signals import BlockSignals
 from mss_shared.evaluation.evaluate import (
     PLAIN,
@@ -50,11 +52,16 @@ class ScoreSettings:
     how: Settings = PLAIN
 
 
-def open_data(data_root: str) -> Dataset:
+def open_data(data_root: str, reading: Reading = AS_IT_IS) -> Dataset:
     """Open a data set, with progress for one that is generated first, and say which it is."""
     with console.progress("preparing songs") as progress:
-        dataset = open_dataset(data_root, progress)
+        dataset = open_dataset(data_root, progress, reading=reading)
     console.say(dataset.identity)
+    if dataset.unheard:
+        console.say(
+            f"sound passed over below {dataset.root}: {', '.join(dataset.unheard[:5])}"
+            f"{' and others' if len(dataset.unheard) > 5 else ''} (mss-data check says why)"
+        )
     return dataset
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mss_shared import console
 from mss_shared.checkpoints.checkpoint import load_checkpoints
+from mss_shared.cli.data_flags import reading_from_flags
 from mss_shared.cli.scoring import (
     ScoreSettings,
     build_boards,
@@ -21,6 +22,7 @@ from mss_shared.cli.scoring import (
     stem_writer,
 )
 from mss_shared.datasets import plugins
+from mss_shared.datasets.opening import join_datasets
 from mss_shared.evaluation.evaluate import Settings, model_estimator
 from mss_shared.evaluation.models_record import name_run
 from mss_shared.paper import AnyPaper
@@ -71,7 +73,8 @@ def fit(
     paper: AnyPaper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
 ) -> None:
     """Train one recipe, or several one after another, each in its own run folder."""
-    check_installed(arguments.data_root)
+    for data_root in arguments.data_root:
+        check_installed(data_root)
     pick_device(arguments.device)
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
@@ -92,7 +95,8 @@ def fit(
         arguments.dev_mode,
         arguments.deterministic,
     )
-    dataset = open_data(arguments.data_root)
+    reading = reading_from_flags(arguments)
+    dataset = join_datasets([open_data(root, reading) for root in arguments.data_root])
     for loaded, out in zip(recipes, folders, strict=True):
         train(
             paper,

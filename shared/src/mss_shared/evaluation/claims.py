@@ -50,10 +50,10 @@ def read_claims(file: Path, row: str) -> tuple[Claim, ...]:
         return ()
     with file.open(encoding="utf-8", newline="") as text:
         rows = [each for each in csv.DictReader(text) if each.get("recipe") == row]
-    names = ("dataset", "protocol", "stem", "metric")
     try:
         return tuple(
-            Claim(*(each[name] for name in names), float(each["value_db"])) for each in rows
+            Claim(r["dataset"], r["protocol"], r["stem"], r["metric"], float(r["value_db"]))
+            for r in rows
         )
     except (KeyError, TypeError, ValueError):
         raise ValueError(f"{file} has no numbers for {row}: restore it") from None
@@ -67,7 +67,7 @@ def compare(claims: Sequence[Claim], summary: Summary, dataset: str) -> list[str
         summary: what was measured.
         dataset: on which data set.
     """
-    rows = [
+    rows: list[tuple[str, float | None, float | None]] = [
         (f"{claim.protocol} {claim.metric} {claim.stem}", claim.value, claim.measured(summary))
         for claim in claims
     ]

@@ -16,6 +16,7 @@ from mss_shared.evaluation import score_files
 from mss_shared.evaluation.protocols import Protocol
 from mss_shared.evaluation.score_files import TrackScores
 from mss_shared.evaluation.shards import WHOLE, Shard
+from mss_shared.json_text import read_json
 from mss_shared.names import is_file_name, is_name
 
 JOURNAL, JOURNALS = "finished.json", "finished.*-of-*.json"
@@ -133,8 +134,8 @@ def _read_entries(path: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
     try:
-        journal = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError):
+        journal = read_json(path)
+    except (ValueError, OSError):
         return {}
     entries = journal.items() if isinstance(journal, dict) else ()
     return {key: entry for key, entry in entries if is_entry(key, entry)}

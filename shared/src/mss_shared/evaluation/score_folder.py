@@ -13,7 +13,7 @@ from mss_shared.evaluation.journal import Journal, is_entry
 from mss_shared.evaluation.protocols import Protocol
 from mss_shared.evaluation.score_files import TrackScores
 from mss_shared.evaluation.shards import WHOLE, Shard
-from mss_shared.names import shorten
+from mss_shared.json_text import read_json_object
 
 _BEGUN = "begun.json"  # what the scores of an unfinished run depend on
 
@@ -196,18 +196,7 @@ def _read(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         return {}
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is not valid JSON ({shorten(str(error))}): replace the run with --overwrite, "
-            f"or choose another --run"
-        ) from None
-    if not isinstance(record, dict):
-        raise ValueError(
-            f"{path} holds {shorten(record)}, not a record: replace the run with --overwrite"
-        )
-    return record
+    return read_json_object(path, "replace the run with --overwrite, or choose another --run")
 
 
 def _is_same(

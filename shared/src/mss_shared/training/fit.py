@@ -53,7 +53,7 @@ from mss_shared.training.run_folder import (
     load_weights,
     owned,
 )
-from mss_shared.training.songs import check_dataset, describe_training
+from mss_shared.training.songs import check_dataset, describe_training, fit_songs
 
 
 @dataclass(frozen=True)
@@ -124,15 +124,16 @@ def fit(
     pl.seed_everything(seed, verbose=False)
     model = paper.build_model(recipe)
     check_data(recipe.data, model.sample_rate)
-    songs = check_dataset(dataset, recipe.data.stems, model)
-    examples = _examples(paper, recipe, dataset, model, seed, machine.workers)
+    dataset, drawn = fit_songs(dataset, recipe, model)
+    songs = check_dataset(dataset, drawn.data.stems, model)
+    examples = _examples(paper, drawn, dataset, model, seed, machine.workers)
     trainer = _trainer(out, loop, machine, model, seed, examples)
     folder = RunFolder(out, recipe, dataset.fingerprint, seed, dev_mode=machine.dev_mode)
     with owned(out) if trainer.is_global_zero else nullcontext():
         folder.check(resume)
         last = folder.last if resume and folder.last.is_file() else None
         if last is None:
-            paper.prepare(model, dataset, recipe)
+            paper.prepare(model, dataset, drawn)
         else:
             examples.first_epoch = finished_epochs(last)
         began = time.monotonic()

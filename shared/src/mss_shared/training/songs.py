@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mss_shared.datasets import Dataset
-from mss_shared.datasets.content import Content, describe_content
+from mss_shared.datasets.content import Content, describe_content, find_shared
+from mss_shared.datasets.sums import prepare, stem_names
 from mss_shared.datasets.tracks import check_fits
 
 
@@ -18,10 +19,23 @@ class HeardSongs:
     valid: Content
 
 
-def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> HeardSongs:
-    """Raise ValueError unless all tracks have the stems, rate and channels, and none is a test.
+def fit_songs(dataset: Dataset, recipe: Any, model: Any) -> tuple[Dataset, Any]:
+    """A data set and a recipe that fit each other and the model.
 
-    Tracks are compared by content: some layouts only number them.
+    Files that differ are read as the flags allow with which the data set was opened.
+
+    Returns:
+        the data set with the stems of the recipe, sums among them, and the recipe with their names.
+    """
+    stems = recipe.data.stems
+    named = replace(recipe, data=replace(recipe.data, stems=stem_names(stems)))
+    return prepare(dataset, stems, model.sample_rate, model.channels), named
+
+
+def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> HeardSongs:
+    """Raise ValueError unless all tracks have sound, the stems, rate and channels, and one split.
+
+    Tracks are compared by content: some layouts only number them, and songs share titles.
 
     Returns:
         The content of the training and validation tracks.
@@ -30,14 +44,18 @@ def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> Heard
         check_fits(track, stems, model.sample_rate, model.channels)
     songs = HeardSongs(describe_content(dataset.train), describe_content(dataset.valid))
     tests = describe_content(dataset.test)
-    heard = {digest for digests in tests.values() for digest in digests}
-    for split, content in (("training", songs.train), ("validation", songs.valid)):
-        for name, digests in content.items():
-            if heard.intersection(digests):
-                raise ValueError(
-                    f"{split} track {name} is also a test track of {dataset.root}: remove one of "
-                    f"them"
-                )
+    place = " and ".join(str(part.root) for part in dataset.parts or (dataset,))
+    for split, content, other, others in (
+        ("training", songs.train, "test", tests),
+        ("validation", songs.valid, "test", tests),
+        ("training", songs.train, "validation", songs.valid),
+    ):
+        for name, same in find_shared(content, others):
+            title = "" if same == name else f", named {same} there"
+            raise ValueError(
+                f"{split} track {name} is also a {other} track of {place}{title}: remove "
+                f"one of them"
+            )
     return songs
 
 
@@ -50,7 +68,7 @@ def describe_training(dataset: Dataset, songs: HeardSongs, steps: int, seed: int
         steps: of the optimizer.
         seed: of the run.
     """
-    return {
+    record = {
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
         "tracks": [track.name for track in dataset.train],
@@ -59,4 +77,19 @@ def describe_training(dataset: Dataset, songs: HeardSongs, steps: int, seed: int
         "validation_content": songs.valid,
         "steps": steps,
         "seed": seed,
+    }
+    if dataset.parts:
+        record["roots"] = [_describe_root(part) for part in dataset.parts]
+    if dataset.changes:
+        record["reading"] = {flag: list(names) for flag, names in dataset.changes.items()}
+    return record
+
+
+def _describe_root(part: Dataset) -> dict[str, Any]:
+    """Which tracks came from one of several data roots."""
+    return {
+        "dataset": part.name,
+        "fingerprint": part.fingerprint,
+        "tracks": [track.name for track in part.train],
+        "validation": [track.name for track in part.valid],
     }
