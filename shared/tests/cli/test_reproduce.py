@@ -160,7 +160,7 @@ def test_steps_fit_into_a_budget_of_time(
     monkeypatch.setattr(verb, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     asked: list[Sequence[Command]] = []
 
-    def run_fits(commands: Sequence[Command], _: int) -> dict[str, int]:
+    def run_fits(commands: Sequence[Command], _: int | None) -> dict[str, int]:
         asked.append(commands)
         (here / "runs" / "reproduce" / "row" / "probe").mkdir(parents=True, exist_ok=True)
         return {}
@@ -183,7 +183,10 @@ def test_recipes_that_share_a_stem_are_alternatives(tmp_path: Path) -> None:
     assert group_fits([*fits, fits[0]]) == [[fits[0]], [fits[1]], [fits[0]]]
 
 
-def test_fits_side_by_side_see_devices_of_their_own(tmp_path: Path) -> None:
+def test_fits_side_by_side_see_devices_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     code = "import os, sys; print(os.environ['CUDA_VISIBLE_DEVICES'], *sys.argv[1:])"
     commands = [
         Command(name, (sys.executable, "-c", code), tmp_path / f"{name}.log") for name in "ab"
@@ -191,6 +194,12 @@ def test_fits_side_by_side_see_devices_of_their_own(tmp_path: Path) -> None:
     assert run_fits(commands, 8) == {}
     said = sorted((tmp_path / f"{name}.log").read_text().strip() for name in "ab")
     assert said == ["0,1,2,3 --devices 4", "4,5,6,7 --devices 4"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7,9")
+    assert run_fits(commands, 2) == {}
+    last = sorted((tmp_path / f"{name}.log").read_text().splitlines()[-1] for name in "ab")
+    assert last == ["5 --devices 1", "7 --devices 1"]
+    with pytest.raises(ValueError, match="--devices 4 is more than CUDA_VISIBLE_DEVICES=5,7,9"):
+        run_fits(commands, 4)
 
 
 class Executor:

@@ -96,7 +96,7 @@ def _affordable(
     overrides = short_run(1)
     [fit] = plan_fits(paper, recipes[:1], out / "probe", overrides)
     began = time.monotonic()
-    if run_fits([_command(paper, arguments, fit, overrides)], 1):
+    if run_fits([_command(paper, arguments, fit, overrides)], None):
         raise ValueError(f"a run of one step of {fit.name} failed: see what it said above")
     took = time.monotonic() - began
     share = (_FIT_SHARE * seconds - took) / len(recipes)
