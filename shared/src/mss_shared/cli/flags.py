@@ -141,9 +141,9 @@ def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--devices",
         type=shard_flags.count,
-        default=1,
         metavar="N",
-        help="train up to N recipes side by side, and share N devices among them; default: 1",
+        help="share N devices among the recipes, which are then trained side by side; default: one "
+        "recipe after another, each on all devices",
     )
     verb.add_argument(
         "--slurm",

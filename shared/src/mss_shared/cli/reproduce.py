@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,7 +80,8 @@ def _overrides(
         assert budget.seconds is not None
         steps = _affordable(paper, arguments, recipes, out, budget.seconds)
         remember_steps(file, steps)
-    console.say(f"budget: {steps} steps of one example for each of {len(recipes)} recipes")
+    each = "1 step" if steps == 1 else f"{steps} steps"
+    console.say(f"budget: {each} of one example for each of {len(recipes)} recipes")
     return short_run(steps)
 
 
@@ -91,21 +93,29 @@ def _affordable(
     seconds: float,
 ) -> int:
     """How many steps each recipe may have, by one run of a single step of the first."""
-    [fit] = plan_fits(paper, recipes[:1], out / "probe", short_run(1))
+    overrides = short_run(1)
+    [fit] = plan_fits(paper, recipes[:1], out / "probe", overrides)
     began = time.monotonic()
-    [probe] = [_command(paper, arguments, fit, (*short_run(1), "--dev_mode"))]
-    if run_fits([probe], 1):
+    if run_fits([_command(paper, arguments, fit, overrides)], None):
         raise ValueError(f"a run of one step of {fit.name} failed: see what it said above")
     took = time.monotonic() - began
     share = (_FIT_SHARE * seconds - took) / len(recipes)
+    steps = max(1, int(share / took))
     console.say(f"a run of one step of {fit.name} takes {took:.0f} s with all it needs")
-    return max(1, int(share / took))
+    if share < took:
+        console.say(f"{seconds:.0f} s are not enough for one step of each recipe: it takes longer")
+    if steps == 1:
+        fit.folder.rename(out / fit.name)
+    shutil.rmtree(out / "probe")
+    return steps
 
 
 def _command(
     paper: AnyPaper, arguments: argparse.Namespace, fit: Fit, overrides: Sequence[str]
 ) -> Command:
     more = ["--device", arguments.device, *overrides]
+    if overrides and fit.steps == 1:
+        more.append("--dev_mode")  # one validation batch is enough, too
     if arguments.workers is not None:
         more += ["--workers", str(arguments.workers)]
     words = fit_words(paper.name, fit.name, arguments.data_root, fit.folder, more)
