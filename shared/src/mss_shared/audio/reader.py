@@ -19,7 +19,13 @@ from mss_shared.audio.channel_layout import arranged_flac, arranged_vorbis
 from mss_shared.audio.container_headers import Header, RawSound, open_raw, read_header
 from mss_shared.audio.file_part import FilePart, native_name
 from mss_shared.audio.ogg_pages import Link, read_links
-from mss_shared.audio.sndfile_reader import ChainReader, Reader, SequentialFile, SndfileReader
+from mss_shared.audio.sndfile_reader import (
+    ChainReader,
+    PlainReader,
+    Reader,
+    SequentialFile,
+    SndfileReader,
+)
 
 # What libsndfile opens by path; what it can't read, or reads with block headers as samples (VOC).
 _LIBSNDFILE = ("WAV", "W64", "AIFF", "AU", "CAF", "FLAC", "MP3")
@@ -98,6 +104,8 @@ def _open(path: Path, stack: ExitStack) -> Reader:
 
 
 def _open_libsndfile(path: Path, header: Header) -> Reader:
+    if header.raw is not None and header.raw.subtype in PlainReader.KINDS:
+        return PlainReader(path, partial(_open_named, path), raw=header.raw, mask=header.mask)
     if header.kind in _LIBSNDFILE:
         reader = SndfileReader(path, partial(_open_named, path), mask=header.mask)
     else:  # given a path, libsndfile would take any .mp3 for an mp3

@@ -164,7 +164,7 @@ def augment(excerpt: Audio, config: DataConfig, rng: np.random.Generator) -> Aud
         gain = 0.0
     if rng.random() < config.channel_swap_prob:
         excerpt = excerpt[::-1]
-    return (excerpt * np.float32(gain)).astype(np.float32)
+    return np.multiply(excerpt, np.float32(gain), dtype=np.float32)
 
 
 def draw_track(tracks: Sequence[Track], rng: np.random.Generator) -> Track:
