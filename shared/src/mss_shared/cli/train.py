@@ -95,6 +95,7 @@ def fit(
         arguments.save_top_k,
         arguments.dev_mode,
         arguments.deterministic,
+        arguments.decode_flac,
     )
     reading = reading_from_flags(arguments)
     dataset = join_datasets([open_data(root, reading) for root in arguments.data_root])

@@ -28,6 +28,7 @@ from mss_shared import console, provenance
 from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.datasets import Dataset
+from mss_shared.datasets.decoded import decode_flac
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.recipe_sections import LoopConfig
@@ -71,6 +72,7 @@ class Machine:
         dev_mode: one epoch of one training and one validation batch, to check the whole pipeline;
             such a run is not verbatim.
         deterministic: use only deterministic operations; an error where there is none.
+        decode_flac: decode flac files to the user's cache first, so that they are read faster.
     """
 
     device: str = "auto"
@@ -82,6 +84,7 @@ class Machine:
     save_top_k: int = 0
     dev_mode: bool = False
     deterministic: bool = False
+    decode_flac: bool = False
 
 
 def fit(
@@ -126,7 +129,8 @@ def fit(
     check_data(recipe.data, model.sample_rate)
     dataset, drawn = fit_songs(dataset, recipe, model)
     songs = check_dataset(dataset, drawn.data.stems, model)
-    examples = _examples(paper, drawn, dataset, model, seed, machine.workers)
+    read = _decode(dataset) if machine.decode_flac else dataset
+    examples = _examples(paper, drawn, read, model, seed, machine.workers)
     trainer = _trainer(out, loop, machine, model, seed, examples)
     folder = RunFolder(out, recipe, dataset.fingerprint, seed, dev_mode=machine.dev_mode)
     with owned(out) if trainer.is_global_zero else nullcontext():
@@ -147,6 +151,11 @@ def fit(
             _finish(out, paper, loaded, model, training, time.monotonic() - began, command)
             console.say(f"model and run.json: {out}")
     return out
+
+
+def _decode(dataset: Dataset) -> Dataset:
+    with console.progress("decoding flac files") as progress:
+        return decode_flac(dataset, progress=progress)
 
 
 def _examples(
