@@ -90,6 +90,11 @@ def _add_machine_flags(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--workers", type=int, help="data-loading processes")
     verb.add_argument(
+        "--decode_flac",
+        action="store_true",
+        help="decode flac files to wav in the user's cache first, to read them faster",
+    )
+    verb.add_argument(
         "--micro_batch",
         type=int,
         help="examples per device and forward pass; gradients accumulate to the recipe's batch",
