@@ -1,7 +1,7 @@
 """Write plans.csv: what training each recipe of the five packages costs, from `fit --plan`.
 
-A line stands for all recipes that differ only in their stems. Lines of recipes that have not changed
-are kept, so an interrupted run goes on.
+A line stands for all recipes that differ only in their stems. Lines of recipes that have not
+changed are kept, so an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def main() -> None:
                 continue
             numbers = known.get(key) or row_of(paper, loaded)
             rows[key] = {**numbers, "paper": name, "recipes": path.stem, "cost": key}
-            write([*rows.values()])
+            write([*{**known, **rows}.values()])
             print(name, path.stem, rows[key]["gb"], rows[key]["days"], flush=True)
     write([*rows.values()])
 
