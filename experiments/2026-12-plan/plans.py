@@ -20,7 +20,7 @@ import yaml
 from mss_shared.cli.plan import make_plan
 from mss_shared.recipe import load_recipe, shipped_recipes
 
-PAPERS = ("open_unmix", "lasaft", "tflocoformer_mss", "moises_light", "bs_roformer")
+PAPERS = ("open_unmix", "lasaft", "moises_light", "bs_roformer", "tflocoformer_mss")
 TABLE = Path(__file__).with_name("plans.csv")
 STEMS = re.compile(r"vocals|drums|bass|other|speech|noise")
 # As on one GPU, for songs like MUSDB18's.
