@@ -184,7 +184,7 @@ def _add_cost_flags(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "--step_seconds",
-        type=separate_flags.within(float, 0.0),
+        type=separate_flags.within(float, 1e-6),
         help="with --plan: duration of a step, for the hours of the run; default: measured, if a "
         "step is small",
     )
