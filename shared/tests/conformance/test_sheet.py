@@ -11,7 +11,7 @@ from tiny_paper.paper import PAPER
 from mss_shared.conformance.__main__ import main, write_sheets
 from mss_shared.conformance.facts import measure, read_differences, write_sizes
 from mss_shared.conformance.families import Sheet, Stated, differing, families, read_values
-from mss_shared.conformance.sheet import conformance_sheet, table
+from mss_shared.conformance.sheet import _names, conformance_sheet, table
 from mss_shared.conformance.sizes import count_all, count_sizes
 from mss_shared.evaluation.cost import count_gmac
 from mss_shared.recipe import load_recipe, shipped_recipes
@@ -121,6 +121,11 @@ def test_a_comment_is_a_source_and_a_note(tmp_path: Path) -> None:
         "b.c": Stated([1, 2], "code", ""),
         "b.d": Stated(None, "ours", "why: so"),
     }
+
+
+def test_names_that_differ_in_their_last_word_are_put_together() -> None:
+    names = ["a_x", "a_y", "a", "a_z", "b_x", "b_y"]
+    assert _names(names) == "`a_{x,y,z}`, `a`, `b_x`, `b_y`"
 
 
 def test_a_table_leaves_out_empty_columns_and_escapes_bars() -> None:

@@ -16,7 +16,7 @@ from mss_shared.conformance.sizes import count_sizes
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import load_recipe, shipped_recipes
 
-LARGEST = 2e-5  # of the peak; the packages' own tests are stricter
+LARGEST = 3e-5  # of the peak, with InstanceNorm; the packages' own tests say more
 
 
 def check_sheet(paper: AnyPaper, package: Path) -> None:

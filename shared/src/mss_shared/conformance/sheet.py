@@ -69,7 +69,7 @@ def _networks(facts: Facts, recipes: Sequence[Sheet], sizes: Mapping[str, Size])
         row = (
             f"{parameters:,}",
             *_beside(parameters, stated.parameters if stated else None, 1e6, " M"),
-            f"{gmac:.3g}",
+            f"{gmac:,.0f}" if gmac >= 1_000 else f"{gmac:.3g}",
             *_beside(gmac, stated.gmac if stated else None, 1.0, ""),
             _named(recipe, facts.stft),
             stated.source if stated else "",
@@ -198,7 +198,8 @@ def _names(names: Sequence[str]) -> str:
     """Names of recipes; those that differ in their last word together."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(name.rpartition("_")[0] or name, []).append(name)
+        start = name.rpartition("_")[0]
+        groups.setdefault(start if start else f"{name}_", []).append(name)
     return ", ".join(
         f"`{start}_{{{','.join(each.rpartition('_')[2] for each in group)}}}`"
         if len(group) > 2
