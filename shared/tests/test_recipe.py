@@ -288,14 +288,15 @@ def test_the_comments_of_an_edited_copy_prove_nothing(tmp_path: Path) -> None:
 
 
 def test_shipped_recipes_are_found_by_name_and_others_by_path() -> None:
-    assert shipped_recipes("tiny_paper") == [DEMO]
+    rows = [DEMO.with_name(f"row_{stem}.yaml") for stem in ("drums", "vocals")]
+    assert shipped_recipes("tiny_paper") == [DEMO, *rows]
     assert find_recipe("tiny_paper", "some/where.yaml") == Path("some/where.yaml")
     assert find_recipe("tiny_paper", "where.yml") == Path("where.yml")
     assert find_recipe("tiny_paper", "~/where.yaml") == Path.home() / "where.yaml"
 
 
 def test_an_unknown_recipe_name_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match="no recipe 'dmeo' in tiny_paper: choose from demo, or"):
+    with pytest.raises(ValueError, match="no recipe 'dmeo' in tiny_paper: choose from demo, row"):
         find_recipe("tiny_paper", "dmeo")
 
 
