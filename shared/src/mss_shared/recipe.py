@@ -88,7 +88,11 @@ def _dump(values: Any) -> str:
 
 
 def load_recipe(
-    recipe_type: type[RecipeType], path: Path, overrides: Sequence[str] = ()
+    recipe_type: type[RecipeType],
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    run_of: str | None = None,
 ) -> LoadedRecipe[RecipeType]:
     """Read a recipe.
 
@@ -96,6 +100,8 @@ def load_recipe(
         recipe_type: the paper's Recipe dataclass.
         path: the YAML file.
         overrides: command-line words such as ``--recipe.training.lr 1.0e-3``.
+        run_of: the name of the recipe, for the copy in a run folder; values that it lacks, as it
+            is older than their keys, are those that it stands for.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -104,9 +110,11 @@ def load_recipe(
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no recipe file {path}: check --recipe")
-    name = check_name(path.stem, f"the name of {path} without suffix")
+    name = check_name(run_of or path.stem, f"the name of {path} without suffix")
     text = read_text(path)
     values = parse_yaml(text, str(path))
+    if run_of is not None:
+        values = _complete(recipe_type, values)
     _check_keys(recipe_type, values, path)
     for word in overrides:
         _check_override(recipe_type, word)
@@ -121,7 +129,7 @@ def load_recipe(
         text if recipe == original else to_yaml(recipe),
         None if shipped is None and verbatim else verbatim,
         # A copy's comments prove nothing: the shipped recipe's count.
-        count_sources(comments, _changed_leaves(recipe, base)),
+        count_sources(comments, changed_leaves(recipe, base)),
     )
 
 
@@ -145,13 +153,13 @@ def _read_shipped(recipe_type: type[RecipeType], name: str) -> tuple[RecipeType,
     return None
 
 
-def _changed_leaves(recipe: Any, other: Any, prefix: str = "") -> list[str]:
+def changed_leaves(recipe: Any, other: Any, prefix: str = "") -> list[str]:
     """Dotted names of the values that differ between two recipes of one type."""
     changed: list[str] = []
     for field in dataclasses.fields(recipe):
         ours, theirs = getattr(recipe, field.name), getattr(other, field.name)
         if dataclasses.is_dataclass(ours) and type(ours) is type(theirs):
-            changed += _changed_leaves(ours, theirs, f"{prefix}{field.name}.")
+            changed += changed_leaves(ours, theirs, f"{prefix}{field.name}.")
         elif ours != theirs:
             changed.append(prefix + field.name)
     return changed
@@ -164,7 +172,14 @@ def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> Rec
         ValueError: as ``load_recipe``, or if the name is invalid.
     """
     path = Path(f"{check_name(name, 'the name of a recipe')}.yaml")  # only for messages
-    values = _rename_keys(parse_yaml(text, str(path)))
+    values = _complete(recipe_type, parse_yaml(text, str(path)))
+    _check_keys(recipe_type, values, path)
+    return _instantiate(recipe_type, values, name, ())
+
+
+def _complete(recipe_type: Any, values: Any) -> Any:
+    """The values of a recipe of any age, under the keys of today."""
+    values = _rename_keys(values)
     if isinstance(values, dict) and isinstance(values.get("inference"), dict):
         values["inference"] = _INFERENCE_BEFORE | values["inference"]
     for name, value in getattr(recipe_type, "added", {}).items():
@@ -172,8 +187,7 @@ def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> Rec
         holder = values.get(section) if section and isinstance(values, dict) else values
         if isinstance(holder, dict):
             holder.setdefault(key, _plain(value))
-    _check_keys(recipe_type, values, path)
-    return _instantiate(recipe_type, values, name, ())
+    return values
 
 
 def describe_changes(text: str, recipe: Any) -> str:
@@ -185,7 +199,7 @@ def describe_changes(text: str, recipe: Any) -> str:
     earlier = recipe_from_text(type(recipe), text, "recipe")
     return ", ".join(
         f"{name} {_leaf(earlier, name)}, not {_leaf(recipe, name)}"
-        for name in _changed_leaves(earlier, recipe)
+        for name in changed_leaves(earlier, recipe)
     )
 
 

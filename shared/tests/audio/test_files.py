@@ -143,7 +143,7 @@ def test_a_container_that_cannot_hold_the_format_is_refused_by_name(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no file .*gone\.wav: check its name"):
         audio.read(tmp_path / "gone.wav")
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(ValueError, match="is a folder, not a sound file: rename or remove it"):
         audio.info(tmp_path)
 
 

@@ -210,8 +210,10 @@ def _sizes(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
         "num_stems": _count(state, r"mask_estimators\.(\d+)\..*"),
     }
     if branches:
-        streams = f"layers.0.{full[0]}.layers.0.0.static_beta"
-        sizes["num_residual_streams"] = _rows(state, streams) if streams in state else 1
+        first = f"layers.0.{full[0]}.layers.0.0"
+        rows = _rows(state, f"{first}.static_beta") if f"{first}.static_beta" in state else 1
+        fractions = sizes["dim"] // _rows(state, f"{first}.norm.gamma") if rows > 1 else 1
+        sizes |= {"num_residual_streams": rows // fractions, "num_residual_fracs": fractions}
         # Only blocks after the first have it; with a single block it makes no difference.
         sizes["add_value_residual"] = any("value_residual_mix" in key for key in state)
     return sizes | _masks(kind, sizes["dim"], state)

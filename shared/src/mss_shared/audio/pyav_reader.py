@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mss_shared.audio.channel_layout import Order, arranged
 from mss_shared.audio.container_headers import read_header
-from mss_shared.audio.decoded_sound import FORMATS, DecodedSound
+from mss_shared.audio.decoded_sound import FORMATS, DecodedSound, frames_of
 from mss_shared.audio.file_part import FilePart, SharedFile
 from mss_shared.audio.mp3_decoder import decode_mp3
 from mss_shared.audio.sndfile_reader import SequentialFile, SndfileReader
@@ -227,7 +227,7 @@ def _decoded_frames(container: Any, stream: Any, sound: DecodedSound) -> Iterato
                 f"{sound.path} has an incomplete packet after {sound.samples} samples: the file is "
                 f"cut short or damaged, replace it"
             )
-        for frame in packet.decode():
+        for frame in frames_of(packet):
             values = sound.take(frame)
             if container.format.name != _BLOCKS:
                 sound.check_gap(frame, joined=container.format.name == _JOINED)

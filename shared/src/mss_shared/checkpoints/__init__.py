@@ -16,9 +16,9 @@ if TYPE_CHECKING:
         save_model,
     )
     from mss_shared.checkpoints.file_kinds import find_kind
-    from mss_shared.checkpoints.fitting import build_filled, fill
     from mss_shared.checkpoints.pickled import NotPlain, read_pickled_file
     from mss_shared.checkpoints.published import Published, fetch, find_published
+    from mss_shared.checkpoints.strict_loading import build_filled, fill
     from mss_shared.checkpoints.third_party import WeightsFile, read_weights_file, unwrap
     from mss_shared.checkpoints.weight_names import strip_prefixes
 
@@ -46,8 +46,8 @@ _MODULES = {
     "Published": "published",
     "WeightsFile": "third_party",
     "fetch": "published",
-    "build_filled": "fitting",
-    "fill": "fitting",
+    "build_filled": "strict_loading",
+    "fill": "strict_loading",
     "find_kind": "file_kinds",
     "find_published": "published",
     "load_checkpoint": "checkpoint",

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from torch import Tensor
 
 from mss_shared.atomic import replacing
-from mss_shared.checkpoints.fitting import build_filled, fill
+from mss_shared.checkpoints.fitting import adapt_weights, only_fitting_recipe
 from mss_shared.checkpoints.published import (
     Published,
     fetch,
@@ -21,13 +20,13 @@ from mss_shared.checkpoints.published import (
     matches,
     read_published,
 )
+from mss_shared.checkpoints.strict_loading import build_filled, fill
 from mss_shared.checkpoints.third_party import (
     PICKLED,
     WeightsFile,
     read_weights_file,
 )
 from mss_shared.checkpoints.unfinished import from_run, is_of_run
-from mss_shared.checkpoints.weight_names import strip_prefixes
 from mss_shared.interfaces import Checkpoint
 from mss_shared.json_text import parse_json
 from mss_shared.names import check_file_name, is_name, name_like, shorten
@@ -95,8 +94,9 @@ def load_checkpoints(
             still go on), or a third-party ``.pth``, ``.pt``, ``.ckpt`` or ``.th`` file, which is
             unpickled without executing code; a name, or a recipe's name, from the package's
             checkpoints.yaml; or a folder that the paper's ``open_folder`` accepts.
-        recipe_name: the recipe of files that do not contain theirs; for those that do, one that
-            differs in how songs are separated and scored alone.
+        recipe_name: the recipe of files that do not contain theirs, by default the only one that
+            their shapes fit; for those that do, one that differs in how songs are separated and
+            scored alone.
 
     Raises:
         FileNotFoundError: if there is no such file, or it can't be downloaded.
@@ -136,9 +136,11 @@ def _load_file(paper: AnyPaper, path: Path, recipe_name: str | None) -> Checkpoi
             paper, path, contents[0], lambda model: adapt_weights(paper, path, weights, model)[0]
         )
     recipe_name = recipe_name or find_published_recipe(paper, path)
-    if recipe_name is None:
-        raise ValueError(f"{path} does not say which recipe made it: name it with --recipe")
-    return from_recipe(paper, path, weights, recipe_name)
+    if recipe_name is not None:
+        return from_recipe(paper, path, weights, recipe_name)
+    recipe_name, note = only_fitting_recipe(paper, path, weights)
+    found = from_recipe(paper, path, weights, recipe_name)
+    return dataclasses.replace(found, notes=(note, *found.notes))
 
 
 def _find_entries(paper: AnyPaper, source: str, recipe_name: str | None) -> tuple[Published, ...]:
@@ -346,17 +348,3 @@ def from_recipe(paper: AnyPaper, path: Path, weights: WeightsFile, name: str) ->
     return Checkpoint(
         fill(model, state, path), loaded.recipe, loaded.name, None, None, None, tuple(notes)
     )
-
-
-def adapt_weights(
-    paper: AnyPaper, path: Path, weights: WeightsFile, model: Any
-) -> tuple[dict[str, Tensor], list[str]]:
-    """Rename a file's weights to a model's keys, with a note on every change.
-
-    Raises:
-        ValueError: if the paper recognises them as weights of another model.
-    """
-    state, stripped = strip_prefixes(weights.state, model.state_dict())
-    notes = [*weights.notes, *stripped]
-    state, changes = paper.adapt(state, model, path.name)
-    return state, [*notes, *changes]

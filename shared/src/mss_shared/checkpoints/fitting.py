@@ -1,131 +1,76 @@
-"""Whether weights fit a model, found out before the model takes memory."""
+"""Which recipes third-party weights fit, by the names and shapes of their tensors."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules import module as hooks
+from torch import Tensor
 
-from mss_shared.names import one_line, shorten
-
-LARGEST_SIZE = 2**20  # of any integer of a model's settings; shipped models have up to 48,000
-_PER_TENSOR = 10  # modules, parameters and buffers; shipped models have up to 2.6
-_MARGIN = 1000
+from mss_shared.checkpoints.third_party import WeightsFile
+from mss_shared.checkpoints.weight_names import strip_prefixes
+from mss_shared.paper import AnyPaper
+from mss_shared.recipe import load_recipe, shipped_recipes
 
 
-def build_filled(
-    build: Callable[[], Any], settings: Any, state: Mapping[str, Tensor], path: Path
-) -> Any:
-    """Build a model by settings from a file and load the file's weights strictly.
-
-    It is built on the meta device first, so that settings that do not belong to the weights end in
-    an error before they take memory.
-
-    Args:
-        build: builds the model.
-        settings: the dataclass of the model's settings, or a mapping.
-        state: name -> tensor.
-        path: of the file, for errors.
-
-    Returns:
-        The model in evaluation mode.
+def adapt_weights(
+    paper: AnyPaper, path: Path, weights: WeightsFile, model: Any
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Rename a file's weights to a model's keys, with a note on every change.
 
     Raises:
-        ValueError: if the settings build no model, or one of other names or shapes.
+        ValueError: if the paper recognises them as weights of another model.
     """
-    _check_sizes(settings, path)
-    try:
-        with torch.device("meta"), _bounded(len(state)):
-            check_fit(build(), state, path)
-    except (RuntimeError, MemoryError, ArithmeticError, TypeError, LookupError) as error:
-        raise ValueError(
-            f"the model settings of {path} build no model ({one_line(str(error))}): they are "
-            f"damaged, or belong to other weights"
-        ) from None
-    return fill(build(), state, path)
+    state, stripped = strip_prefixes(weights.state, model.state_dict())
+    notes = [*weights.notes, *stripped]
+    state, changes = paper.adapt(state, model, path.name)
+    return state, [*notes, *changes]
 
 
-def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:
-    """Load weights strictly; a ValueError says in one sentence what does not fit."""
-    check_fit(model, state, path)
-    model.load_state_dict(state, strict=True)
-    return model.eval()
+def fitting_recipes(paper: AnyPaper, path: Path, weights: WeightsFile) -> list[str]:
+    """The recipes whose models have exactly the names and shapes of a file's weights."""
+    names = []
+    for recipe_path in shipped_recipes(paper.name):
+        recipe = load_recipe(paper.recipe_type, recipe_path).recipe
+        model = _skeleton(paper, recipe)
+        try:
+            state, _ = adapt_weights(paper, path, weights, model)
+        except ValueError:
+            continue
+        if _shapes(state) == _shapes(model.state_dict()):
+            names.append(recipe_path.stem)
+    return names
 
 
-def check_fit(model: Any, state: Mapping[str, Tensor], path: Path) -> None:
-    """Raise ValueError, in one sentence, unless names, shapes and kinds of numbers are a model's.
+def only_fitting_recipe(paper: AnyPaper, path: Path, weights: WeightsFile) -> tuple[str, str]:
+    """The one recipe that a file's weights fit, and a note that it was found so.
 
-    Args:
-        model: on any device.
-        state: name -> tensor.
-        path: of the file, for errors.
+    Raises:
+        ValueError: if none fits, or several do.
     """
-    wanted = model.state_dict()
-    missing = [key for key in wanted if key not in state]
-    unknown = [key for key in state if key not in wanted]
-    shapes = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
-    for what, keys in (("lacks", missing), ("has the unknown key", unknown)):
-        if keys:
-            raise ValueError(
-                f"{path} {what} {keys[0]} ({len(keys)} such keys of {len(wanted)}): it belongs to "
-                f"another model or recipe"
-            )
-    if shapes:
-        ours, theirs = tuple(wanted[shapes[0]].shape), tuple(state[shapes[0]].shape)
+    names = fitting_recipes(paper, path, weights)
+    if len(names) != 1:
         raise ValueError(
-            f"{path} has {shapes[0]} of shape {theirs}, the recipe's model {ours}: it belongs to "
-            f"another recipe"
+            f"{path} does not say which recipe made it, and its shapes fit "
+            f"{', '.join(names) or 'none'}: name it with --recipe"
+            + (", or the YAML published with it with --config_path" * paper.opens_configured)
         )
-    unreal = [key for key in wanted if state[key].is_complex() and not wanted[key].is_complex()]
-    if unreal:
-        raise ValueError(
-            f"{path} has complex numbers in {unreal[0]}, the recipe's model real ones: it belongs "
-            f"to another model"
-        )
+    return names[0], (
+        f"read as {names[0]}, the only recipe whose shapes fit; hop and stems can't be told from "
+        f"weights"
+    )
 
 
-def _check_sizes(settings: Any, path: Path) -> None:
-    """Raise ValueError for a size that no model has, by which lists and tables would grow."""
-    level = [settings]
-    while level:
-        item = level.pop()
-        if dataclasses.is_dataclass(item):
-            item = vars(item)
-        if isinstance(item, Mapping):
-            level += item.values()
-        elif isinstance(item, list | tuple):
-            level += item
-        elif isinstance(item, int | float) and abs(item) > LARGEST_SIZE:
-            raise ValueError(
-                f"the model settings of {path} have a size of {shorten(item)}: they are damaged, "
-                f"or belong to other weights"
-            )
-
-
-@contextmanager
-def _bounded(tensors: int) -> Iterator[None]:
-    """End the building of a model that has far more parts than a file has tensors."""
-    left = _MARGIN + _PER_TENSOR * tensors
-
-    def count(module: nn.Module, name: str, part: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise RuntimeError(f"it has far more parts than the {tensors} tensors of the file")
-
-    handles = [
-        hooks.register_module_parameter_registration_hook(count),
-        hooks.register_module_buffer_registration_hook(count),
-        hooks.register_module_module_registration_hook(count),
-    ]
+def _skeleton(paper: AnyPaper, recipe: Any) -> Any:
+    """A recipe's model for its names and shapes, on the meta device if it can be built there."""
     try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+        with torch.device("meta"):
+            return paper.build_model(recipe)
+    except RuntimeError:  # it computes with values while it is built
+        return paper.build_model(recipe)
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}

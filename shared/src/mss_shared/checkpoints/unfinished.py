@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mss_shared.checkpoints.fitting import build_filled
+from mss_shared.checkpoints.strict_loading import build_filled
 from mss_shared.interfaces import Checkpoint
 from mss_shared.names import name_like
 from mss_shared.paper import AnyPaper

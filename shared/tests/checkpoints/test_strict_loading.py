@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mss_shared.checkpoints.checkpoint import save_model
-from mss_shared.checkpoints.fitting import LARGEST_SIZE, build_filled
+from mss_shared.checkpoints.strict_loading import LARGEST_SIZE, build_filled
 from mss_shared.checkpoints.third_party import read_weights_file
 
 
