@@ -273,3 +273,10 @@ def test_a_sound_much_larger_than_its_file_is_read_whole(tmp_path: Path) -> None
     soundfile.write(path, silence, 44_100)
     assert path.stat().st_size < 4 * samples / 50
     np.testing.assert_array_equal(audio.read(path) * 2**15, silence.T)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_refused_as_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(ValueError, match=r"a\.wav is a pipe or a device: save the sound to a file"):
+        audio.read(tmp_path / "a.wav")

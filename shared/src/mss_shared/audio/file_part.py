@@ -19,6 +19,20 @@ def native_name(path: Path) -> str | bytes:
     return str(path) if os.name == "nt" else os.fsencode(path)
 
 
+def check_file(path: Path) -> None:
+    """Check that there is a file whose bytes can be read in any order.
+
+    Raises:
+        FileNotFoundError: if there is no such file, or it is a folder.
+        ValueError: if it is a pipe or a device.
+    """
+    if path.is_file():
+        return
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a pipe or a device: save the sound to a file, and name that")
+    raise FileNotFoundError(f"there is no file {path}: check its name")
+
+
 class FilePart(io.RawIOBase):
     """Bytes ``start`` to ``end`` of a file. It has no name, so libraries detect its format."""
 

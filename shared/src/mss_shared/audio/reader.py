@@ -17,7 +17,7 @@ import soundfile
 from mss_shared.audio import mp3_header
 from mss_shared.audio.channel_layout import arranged_flac, arranged_vorbis
 from mss_shared.audio.container_headers import read_header
-from mss_shared.audio.file_part import FilePart, native_name
+from mss_shared.audio.file_part import FilePart, check_file, native_name
 from mss_shared.audio.header import Header, RawSound, open_raw
 from mss_shared.audio.ogg_pages import Link, read_links
 from mss_shared.audio.sndfile_reader import ChainReader, Reader, SequentialFile, SndfileReader
@@ -44,13 +44,13 @@ def open_sound(path: Path) -> Iterator[Reader]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a sound file, is cut short, or changes its rate or channels.
+        ValueError: if it is not a sound file, is cut short, or changes its rate or channels; or is
+            a pipe.
         ImportError: if it takes PyAV, which is not installed.
         OSError: if a temporary file can't be written.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}: check its name")
+    check_file(path)
     with ExitStack() as stack:
         yield _open(path, stack)
 
