@@ -96,7 +96,7 @@ def _open_libsndfile(path: Path, header: Header) -> Reader:
     reader = SndfileReader(path, open_file, mask=header.mask, notes=header.notes())
     channels = reader.info.channels
     if header.kind == "FLAC" and channels > 2:
-        reader.set_layout(*arranged_flac(channels))
+        reader.set_layout(*arranged_flac(path, header.start, channels))
     return reader
 
 
