@@ -143,7 +143,7 @@ def test_a_container_that_cannot_hold_the_format_is_refused_by_name(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no file .*gone\.wav: check its name"):
         audio.read(tmp_path / "gone.wav")
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(ValueError, match="is a folder, not a sound file: rename or remove it"):
         audio.info(tmp_path)
 
 
@@ -278,5 +278,7 @@ def test_a_sound_much_larger_than_its_file_is_read_whole(tmp_path: Path) -> None
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
 def test_a_pipe_is_refused_as_what_it_is(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.wav")
-    with pytest.raises(ValueError, match=r"a\.wav is a pipe or a device: save the sound to a file"):
+    with pytest.raises(
+        ValueError, match=r"a\.wav is a pipe or device, not a sound file: save the sound"
+    ):
         audio.read(tmp_path / "a.wav")

@@ -20,7 +20,13 @@ from mss_shared.audio.container_headers import read_header
 from mss_shared.audio.file_part import FilePart, check_file, native_name
 from mss_shared.audio.header import Header, RawSound, open_raw
 from mss_shared.audio.ogg_pages import Link, read_links
-from mss_shared.audio.sndfile_reader import ChainReader, Reader, SequentialFile, SndfileReader
+from mss_shared.audio.sndfile_reader import (
+    ChainReader,
+    PlainReader,
+    Reader,
+    SequentialFile,
+    SndfileReader,
+)
 
 # What libsndfile opens by path; what it can't read, or reads with block headers as samples (VOC).
 _LIBSNDFILE = ("WAV", "W64", "AIFF", "AU", "CAF", "FLAC", "MP3")
@@ -44,8 +50,8 @@ def open_sound(path: Path) -> Iterator[Reader]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a sound file, is cut short, or changes its rate or channels; or is
-            a pipe.
+        ValueError: if it is a folder, a pipe or no sound file, is cut short, or changes its rate or
+            channels.
         ImportError: if it takes PyAV, which is not installed.
         OSError: if a temporary file can't be written.
     """
@@ -93,6 +99,9 @@ def _open_libsndfile(path: Path, header: Header) -> Reader:
         open_file = partial(_open_part, path, 0, None)
     elif header.start and header.kind not in _AFTER_ID3:
         open_file = partial(_open_part, path, header.start, None)
+    elif header.raw is not None and header.raw.subtype in PlainReader.KINDS:
+        raw = header.raw.shifted(header.start)
+        return PlainReader(path, open_file, raw=raw, mask=header.mask, notes=header.notes())
     reader = SndfileReader(path, open_file, mask=header.mask, notes=header.notes())
     channels = reader.info.channels
     if header.kind == "FLAC" and channels > 2:

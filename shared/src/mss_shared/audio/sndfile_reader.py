@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from mss_shared.audio.channel_layout import Order
+from mss_shared.audio.header import RawSound
 from mss_shared.audio.sound import Audio, AudioInfo, Exact, check_finite, check_sound
 
 # How many samples an mp3 decoder needs to run in until its output is bit-identical to a full
@@ -213,6 +214,53 @@ class SndfileReader(Reader):
         finally:
             if again:
                 file.close()
+
+
+class PlainReader(SndfileReader):
+    """Uncompressed samples, of which excerpts are read without libsndfile, in a fifth of the time.
+
+    Args:
+        path, open_file, mask, notes: as in `SndfileReader`.
+        raw: where the samples are; of a subtype in ``KINDS``.
+    """
+
+    KINDS: ClassVar[Mapping[str, str]] = {"PCM_16": "i2", "FLOAT": "f4"}
+
+    def __init__(
+        self,
+        path: Path,
+        open_file: Callable[[], Any],
+        *,
+        raw: RawSound,
+        mask: int,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(path, open_file, mask=mask, notes=notes)
+        self.raw = raw
+        self.kind = np.dtype(("<" if raw.endian == "LITTLE" else ">") + self.KINDS[raw.subtype])
+        width = self.kind.itemsize * self.info.channels
+        # libsndfile's view of the file decides; where it differs, it reads.
+        size = self.info.samples * width
+        self.agrees = raw.end - raw.start == size and raw.subtype == self.info.subtype
+
+    def read(self, start: int = 0, samples: int | None = None) -> Audio:
+        """As in `Reader`, bit-identical to it."""
+        length, channels = self.info.samples, self.info.channels
+        count = length - start if samples is None else samples
+        if not self.agrees or not 0 < count <= length - start or not 0 <= start:
+            return super().read(start, samples)
+        offset = self.raw.start + start * channels * self.kind.itemsize
+        values = np.fromfile(self.path, self.kind, count * channels, offset=offset)
+        if len(values) != count * channels:
+            return super().read(start, samples)  # cut short meanwhile, which it reports
+        by_channel = values.reshape(count, channels).T
+        audio = np.empty((channels, count), np.float32)
+        if self.raw.subtype == "PCM_16":
+            np.multiply(by_channel, np.float32(1 / 32_768), out=audio)
+            return audio
+        audio[:] = by_channel
+        check_finite(audio, str(self.path), start)
+        return audio
 
 
 class ChainReader(Reader):
