@@ -56,6 +56,34 @@ def test_a_paper_is_registered_wherever_papers_are_listed(paper: str) -> None:
     assert f"packages/{paper}/README.md" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_model_card_says_where_the_data_are_and_which_python(paper: str) -> None:
+    card = (ROOT / "packages" / paper / "README.md").read_text(encoding="utf-8")
+    section = card.partition("\n## Data\n")[2].partition("\n## ")[0]
+    for words in (
+        "10.5281/zenodo.3338373",
+        "22.7 GB",
+        "/train/<artist",
+        "musdbconvert",
+        ".stem.mp4",
+    ):
+        assert words in section, words
+    assert "Python 3.11 or newer is needed" in card and "CONFORMANCE.md" in card
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_papers_environment_has_what_its_flags_name(paper: str) -> None:
+    """museval for --bsseval museval, PyAV for .stem.mp4 files, musdb for its previews."""
+    needs = ini("tox.ini")[f"testenv:{paper}"]["deps"]
+    [shared] = re.findall(r"-e \./shared\[(.*)\]", needs)
+    assert {"train", "data", "eval"} <= {*shared.split(",")}
+
+
+def test_what_the_readmes_commands_create_is_ignored_by_git() -> None:
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    assert {"/runs/", "/stems/", "/scores/", "/experiments/runs/"} <= {*ignored}
+
+
 def test_there_is_a_paper() -> None:
     assert PAPERS
 

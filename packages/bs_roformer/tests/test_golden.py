@@ -103,8 +103,8 @@ def check(ours: Tensor, frozen: Tensor) -> None:
     assert difference <= 1e-5 * frozen.abs().max().item()
 
 
-def test_there_are_twenty_two_small_and_fourteen_full_networks() -> None:
-    assert len(NAMES) == 22
+def test_there_are_twenty_four_small_and_fourteen_full_networks() -> None:
+    assert len(NAMES) == 24
     assert len(WITH_LOSS) == 5
     assert sorted(KEYS) == sorted(CHECKSUMS)
     assert len(CHECKSUMS) == 14

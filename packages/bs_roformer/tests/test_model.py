@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from bs_roformer import BSRoformer, MelBandRoformer, configs
-from bs_roformer.hyper_connections import HyperConnection
+from bs_roformer.hyper_connections import FractionConnection, HyperConnection
 from bs_roformer.model import Roformer
 from bs_roformer.pope import PolarEmbedding
 from bs_roformer.rope import RotaryEmbedding
@@ -336,6 +336,20 @@ def test_hyper_connections_start_by_reading_one_stream() -> None:
         for part in (wrap.dynamic_alpha_fn, wrap.dynamic_beta_fn, wrap.norm.gamma):
             assert not part.any()
     assert len({tuple(wrap.static_alpha[:, 0].tolist()) for wrap in wraps}) > 1
+
+
+def test_fractions_of_a_stream_are_mixed_by_weights_of_their_own() -> None:
+    wrap = FractionConnection(
+        torch.nn.Identity(), 8, small_model(layout="1.2", num_residual_fracs=2).extras
+    )
+    assert wrap.static_alpha.shape == (8, 10) and wrap.dynamic_beta_fn.shape == (4, 2)
+    x = noise(12, 5, 8)
+    inputs, merge = wrap.read(x)
+    assert inputs.shape == (3, 5, 8) and merge(inputs).shape == x.shape
+    # Without an output of the sub-layer, and balanced, every stream keeps its total.
+    wrap.rounds = 50
+    kept = wrap.read(x)[1](torch.zeros(3, 5, 8))
+    assert kept.isfinite().all() and not torch.equal(kept, x)
 
 
 def test_balanced_weights_of_the_residual_streams_sum_to_one() -> None:

@@ -49,6 +49,7 @@ TERMS: list[tuple[str, Any, str]] = [
     ("value residual", value_residual.ValueResidualLinearAttention, "package BS-RoFormer"),
     ("branch", hyper_connections.Branch, "package BS-RoFormer"),
     ("Hyper-connections", hyper_connections.HyperConnection, "package BS-RoFormer"),
+    ("fractions", hyper_connections.FractionConnection, "package BS-RoFormer"),
     ("RMSNorm", hyper_connections.StreamNorm, "package BS-RoFormer"),
     ("value residuals", hyper_connections.BranchedTransformer, "package BS-RoFormer"),
     ("values", hyper_connections.BranchedBlock, "package BS-RoFormer"),
@@ -65,4 +66,4 @@ MODULES = (
 
 
 def test_the_papers_terms_lead_to_their_blocks() -> None:
-    check_terms(TERMS, MODULES, blocks=23)
+    check_terms(TERMS, MODULES, blocks=24)

@@ -47,6 +47,7 @@ CHANGED: dict[str, tuple[str, dict[str, Any], Any]] = {  # field -> network, its
     "spec_type": ("CUNET_TFC_FiLM", {"input_channels": 2}, "magnitude"),
     "spec_est_mode": ("CUNET_TFC_FiLM", {}, "masking"),
     "block": ("CUNET_TFC_FiLM", {}, "TFC_TDF"),
+    "encoder_block": ("CUNET_TFC_FiLM_LaSAFT", {}, "TFC_TDF"),
     "modulation": ("CUNET_TFC_GPoCM", {}, "PoCM"),
     "n_blocks": ("CUNET_TFC_FiLM", {}, 5),
     "input_channels": ("CUNET_TFC_FiLM", {}, 2),

@@ -29,7 +29,8 @@ NETWORKS = {  # recipe -> (name of the network, changes)
     "readme": ("CUNET_TFC_GPoCM_LaSAFT", {"tfc_tdf_bias": True}),
     "lightsaft_net": ("lightsaft_net", {}),
     **{f"lightsaft_{s}": (f"lightsaft_{s}", {}) for s in ("small_2020", "mdx_7blocks")},
-    "lightsaft_mdx_medium": ("lightsaft_mdx_medium", {}),
+    **{name: (name, {}) for name in ("lightsaft_mdx_medium", "lightsaft_paper")},
+    "lightsaft_advanced": ("lightsaft_advanced", {}),
 }
 
 
@@ -46,7 +47,7 @@ def test_a_recipe_builds_the_network_of_its_name(name: str) -> None:
 
 def test_examples_are_as_long_as_the_window() -> None:
     names = [path.stem for path in shipped_recipes("lasaft")]
-    assert len(names) == 19
+    assert len(names) == 21
     for name in names:
         found = recipe(name)
         assert round(found.data.chunk_seconds * 44_100) == found.model.window_samples
@@ -105,6 +106,20 @@ def test_the_challenges_nets_have_their_rates() -> None:
     for name, rate in rates.items():
         assert recipe(f"lightsaft_{name}").training.lr == rate
         assert recipe(f"lightsaft_{name}").training.batch == 64
+
+
+def test_the_advanced_net_differs_in_its_encoder_and_embedding_alone() -> None:
+    paper, advanced = recipe("lightsaft_paper"), recipe("lightsaft_advanced")
+    assert (paper.model.num_tdfs, paper.model.dk) == (16, 24)
+    model = replace(paper.model, encoder_block="TFC_TDF", embedding_dim=32)
+    assert advanced == replace(paper, model=model)
+    sizes = []
+    for found in (paper, advanced):
+        with torch.device("meta"), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.nn.init, "xavier_normal_", lambda parameter: parameter)
+            network = Separator(found.model).spec2spec
+        sizes.append(sum(p.numel() for p in network.parameters()))
+    assert sizes == [3_851_644, 2_213_236]  # the text: 3.8 M and 2 M
 
 
 def test_published_names_lead_to_recipes() -> None:

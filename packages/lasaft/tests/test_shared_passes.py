@@ -34,6 +34,8 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("CUNET_TFC_GPoCM_LaSAFT", {"t_down_layers": [0], "f_down_layers": [1]}),
     ("CUNET_TFC_GPoCM_LaSAFT", {"control_vector_type": "one_hot_mode", "last_activation": "relu"}),
     ("CUNET_TFC_GPoCM_LightSAFT", {"n_blocks": 3, "control_n_layer": 2}),
+    ("CUNET_TFC_GPoCM_LightSAFT", {"encoder_block": "TFC_TDF"}),
+    ("CUNET_TFC_GPoCM_LaSAFT", {"encoder_block": "TFC"}),
 ]
 
 
@@ -74,7 +76,7 @@ def check_equal(model: DenseCUNet, image: Tensor, conditions: Tensor) -> None:
 @pytest.mark.parametrize("condition_to", ["encoder", "decoder", "full"])
 @pytest.mark.parametrize("name", CONDITIONED)
 def test_shared_passes_of_every_variant_are_its_plain_passes(name: str, condition_to: str) -> None:
-    assert len(CONDITIONED) == 18
+    assert len(CONDITIONED) == 20
     model = network(name, condition_to=condition_to)
     check_equal(model, image_for(model, 2), torch.tensor([[0, 1, 2, 3], [3, 1, 0, 0]]))
 
@@ -132,3 +134,10 @@ def test_the_first_block_that_sees_the_condition_is_known(
     model = network(name, condition_to=condition_to)
     assert first_conditioned_block(model) == index
     assert isinstance(model.block(0), Attentive) == ("SAFT" in name)
+
+
+def test_an_encoder_without_attention_is_shared_up_to_the_middle() -> None:
+    model = network("lightsaft_advanced")
+    assert first_conditioned_block(model) == 2 and isinstance(model.block(2), Attentive)
+    both = network("lightsaft_advanced", condition_to="full")
+    assert first_conditioned_block(both) == 0

@@ -27,6 +27,7 @@ UNIFIED = {  # recipe -> preset
     "tuss_medium": "tuss_medium",
     "tuss_large": "tuss_large",
 }
+SFC = "bs_musdb18hq_sfc"
 
 
 def recipe(name: str) -> LoadedRecipe[Recipe]:
@@ -40,7 +41,7 @@ def rate(preset: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
 
 def test_there_is_a_recipe_for_each_row() -> None:
     names = {path.stem for path in shipped_recipes("tflocoformer_mss")}
-    assert names == {"demo", "musdb18_small_nope", *MUSIC, *SPEECH, *UNIFIED}
+    assert names == {"demo", "musdb18_small_nope", SFC, *MUSIC, *SPEECH, *UNIFIED}
 
 
 @pytest.mark.parametrize("name", [*MUSIC, *SPEECH, *UNIFIED])
@@ -169,6 +170,25 @@ def test_the_48_khz_recipes_differ_in_the_rate_alone(name: str) -> None:
     assert (ours.model.sample_rate, theirs.model.sample_rate) == (44_100, 48_000)
     assert replace(theirs, model=ours.model) == ours
     assert replace(theirs.model, sample_rate=44_100) == ours.model
+
+
+def test_the_small_band_split_recipe_has_the_values_of_its_configuration() -> None:
+    found = recipe(SFC).recipe
+    training, decay = found.training, found.training.step_decay
+    assert (found.data.examples_per_epoch, training.epochs) == (110 * 4, 900)
+    assert (training.batch, found.data.chunk_seconds, found.data.silent_stem_prob) == (4, 6.0, 0.1)
+    assert (training.ema_decay, training.warmup_steps, training.lr) == (0.999, 5_000, 1e-3)
+    assert (found.inference.chunk_seconds, found.inference.overlap) == (12.0, 0.5)
+    assert (found.model.sample_rate, found.model.channels, found.model.pos_enc) == (
+        *(44_100, 2),
+        "nope",
+    )
+    # 175 decays between the 550th epoch of 110 steps and the last.
+    assert decay is not None and decay.at(60_719) == 1.0 and decay.at(60_720) == 0.98
+    assert decay.at(99_000) == decay.at(200_000) == pytest.approx(0.98**175)
+    with torch.device("meta"):
+        model = PAPER.build_model(found)
+    assert sum(p.numel() for p in model.parameters()) == 29_544_552
 
 
 def test_the_demo_has_the_bands_of_the_stand_alone_form_in_stereo() -> None:

@@ -23,7 +23,7 @@ from mss_shared.training.fit import Machine, fit
 from mss_shared.training.random_mixes import default_examples
 from tflocoformer_mss.blocks import Block
 from tflocoformer_mss.paper import PAPER
-from tflocoformer_mss.recipe import Recipe
+from tflocoformer_mss.recipe import Recipe, StepDecay
 from tflocoformer_mss.training import Training, cuda_flags, set_cuda_flags
 
 TINY = {"n_layers": 1, "emb_dim": 4, "attention_dim": 4, "ffn_hidden_dim": (4, 4)}
@@ -31,7 +31,7 @@ TINY |= {"n_heads": 1, "n_fft": 512, "hop_length": 256}
 BASE = {"epochs": 1, "warmup_steps": 0, "plateau_factor": 0.5}
 STEMS = ("vocals", "drums", "bass", "other")
 MUSIC = {"musdb18_small", "musdb18_small_nope", "musdb18", "musdb18_xlarge"}
-MUSIC |= {"bs_musdb18hq", "tuss_musdb18hq", "tuss_medium", "tuss_large"}
+MUSIC |= {"bs_musdb18hq", "bs_musdb18hq_sfc", "tuss_musdb18hq", "tuss_medium", "tuss_large"}
 QUIET: dict[str, Any] = {
     "max_epochs": 1,
     "logger": False,
@@ -109,7 +109,8 @@ def rates(module: Training, steps: int, monkeypatch: pytest.MonkeyPatch) -> list
         "optimizer_step",
         lambda _s, _e, _b, optimizer, *_: found.append(optimizer.param_groups[0]["lr"]),
     )
-    [optimizer], [schedule] = module.configure_optimizers()
+    made = module.configure_optimizers()
+    [optimizer], [schedule] = made if isinstance(made, tuple) else ([made], [{}])
     for step in range(steps):
         trainer.global_step = step
         module.optimizer_step(0, step, optimizer)
@@ -136,6 +137,25 @@ def test_the_cosine_ends_at_zero_and_may_follow_a_warm_up(
     module = training(schedule="cosine", lr=1.0, warmup_steps=1, warmup_start_lr=0.0)
     found = rates(module, 4, monkeypatch)
     assert found == pytest.approx([1.0, 0.8535534, 0.5, 0.1464466], abs=1e-6)
+
+
+def test_steps_lower_the_rate_between_two_steps_and_may_follow_a_warm_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decay = StepDecay(from_step=4, to_step=8, every_steps=2, factor=0.5)
+    module = training(schedule="steps", step_decay=decay, lr=1.0, warmup_steps=2)
+    found = rates(module, 11, monkeypatch)
+    assert found == [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_steps_need_their_values_and_other_schedules_refuse_them() -> None:
+    with pytest.raises(ValueError, match="schedule is steps and training.step_decay null"):
+        training(schedule="steps")
+    decay = StepDecay(0, 8, 2, 0.5)
+    with pytest.raises(ValueError, match="schedule is plateau and training.step_decay is given"):
+        training(schedule="plateau", step_decay=decay)
+    with pytest.raises(ValueError, match="every 0 steps from 9 to 8: give at least 1"):
+        StepDecay(9, 8, 0, 0.5)
 
 
 def plateau(losses: list[float], **changes: Any) -> list[float]:
@@ -176,7 +196,7 @@ def test_the_count_of_held_epochs_is_kept_in_a_checkpoint() -> None:
 
 
 def test_an_unknown_schedule_is_refused_with_the_legal_ones() -> None:
-    with pytest.raises(ValueError, match="'linear': choose plateau or cosine"):
+    with pytest.raises(ValueError, match="'linear': choose plateau, cosine or steps"):
         training(schedule="linear")
 
 
@@ -331,7 +351,7 @@ def test_a_music_recipe_takes_its_clipped_step_in_half_precision(
 
 
 def test_the_music_recipes_train_in_half_precision_and_one_is_fused() -> None:
-    assert len(HALVED) == len(MUSIC) == 8
+    assert len(HALVED) == len(MUSIC) == 9
     fused = [path.stem for path in HALVED if load_recipe(Recipe, path).recipe.training.fused]
     assert fused == ["musdb18_xlarge"]
 

@@ -111,9 +111,12 @@ def test_weights_that_do_not_fit_are_refused(found: Any, message: str, tmp_path:
         load_checkpoint(PAPER, save_third_party(tmp_path / "x.th", found), "demo")
 
 
-def test_a_foreign_file_needs_a_recipe(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="does not say which recipe made it: name it"):
-        load_checkpoint(PAPER, save_third_party(tmp_path / "x.pt", STATE))
+def test_a_foreign_file_has_the_recipe_that_its_shapes_fit_or_needs_one(tmp_path: Path) -> None:
+    found = load_checkpoint(PAPER, save_third_party(tmp_path / "x.pt", STATE))
+    assert found.recipe_name == "demo" and "read as demo, the only recipe" in found.notes[0]
+    other = {**STATE, "more": torch.ones(1)}
+    with pytest.raises(ValueError, match="which recipe made it, and its shapes fit none: name it"):
+        load_checkpoint(PAPER, save_third_party(tmp_path / "y.pt", other))
 
 
 def test_another_papers_file_is_refused_by_its_name(tmp_path: Path) -> None:

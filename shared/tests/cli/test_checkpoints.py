@@ -12,9 +12,10 @@ from tiny_paper.paper import PAPER, TinyPaper
 from tiny_songs import RATE, demo_recipe, noise
 
 from mss_shared import audio
-from mss_shared.checkpoints import checkpoint
+from mss_shared.checkpoints import checkpoint, fitting
 from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.checkpoints.published import Published
+from mss_shared.checkpoints.third_party import WeightsFile
 from mss_shared.cli import checkpoints, run
 from mss_shared.cli.checkpoints import key_map
 from mss_shared.interfaces import Checkpoint
@@ -142,9 +143,19 @@ def test_a_recipe_is_found_by_the_shapes_if_one_alone_fits(
     assert load_checkpoint(PAPER, str(tmp_path / "y.safetensors")).recipe_name == "demo"
     torch.save({**STATE, "more": torch.ones(2)}, tmp_path / "z.pth")
     said = refused(capsys, "import-weights", tmp_path / "z.pth")
-    assert "z.pth fit no recipe: name the recipe with --recipe" in said
-    monkeypatch.setattr(checkpoints, "fitting_recipes", lambda *_: ["a", "b"])
-    assert "fit a, b: name the recipe" in refused(capsys, "import-weights", tmp_path / "x.pth")
+    assert "z.pth does not say which recipe made it, and its shapes fit none: name it" in said
+    monkeypatch.setattr(fitting, "fitting_recipes", lambda *_: ["a", "b"])
+    said = refused(capsys, "import-weights", tmp_path / "x.pth")
+    assert "its shapes fit a, b: name it with --recipe" in said
+
+
+def test_separate_finds_the_recipe_by_the_shapes_too(tmp_path: Path, capsys: Any) -> None:
+    torch.save(STATE, tmp_path / "x.pth")
+    audio.write(tmp_path / "song.wav", noise(0), RATE)
+    words = [str(tmp_path / "song.wav"), "--checkpoint", str(tmp_path / "x.pth")]
+    run(PAPER, ["separate", *words, "--out", str(tmp_path / "out")])
+    assert "read as demo, the only recipe whose shapes fit" in capsys.readouterr().out
+    assert (tmp_path / "out" / "song" / "vocals.wav").is_file()
 
 
 def test_a_model_that_looks_at_values_while_it_is_built_is_built_in_full(
@@ -159,8 +170,8 @@ def test_a_model_that_looks_at_values_while_it_is_built_is_built_in_full(
         plain(self, **values)
 
     monkeypatch.setattr(TinyMask, "__init__", looks)
-    found = checkpoints.WeightsFile(STATE, (), {})
-    assert checkpoints.fitting_recipes(PAPER, tmp_path / "x.pth", found) == ["demo"]
+    found = WeightsFile(STATE, (), {})
+    assert fitting.fitting_recipes(PAPER, tmp_path / "x.pth", found) == ["demo"]
 
 
 def test_what_can_not_be_imported_is_refused(tmp_path: Path, capsys: Any) -> None:

@@ -70,7 +70,15 @@ def test_the_demo_leaves_a_folder_of_others_alone(
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years")
     said = refused(capsys, "demo", "--data_root", songs, "--out", tmp_path)
-    assert "is not empty and not a run folder" in said and (tmp_path / "thesis.txt").is_file()
+    assert "is not empty and no run of demo" in said and (tmp_path / "thesis.txt").is_file()
+
+
+def test_the_demo_leaves_a_run_of_fit_alone_though_of_its_recipe(
+    songs: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(trained.iterdir())
+    said = refused(capsys, "demo", "--data_root", songs, "--out", trained)
+    assert "no run of demo: choose another --out" in said and sorted(trained.iterdir()) == before
 
 
 def test_evaluate_writes_a_score_folder(songs: Path, trained: Path, tmp_path: Path) -> None:
@@ -291,7 +299,7 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(
         (["fit", "--recipe", "demo", "--data_root", "/nowhere"], "there is no folder /nowhere"),
         (["fit", "--recipe", "nope", "--data_root", "demo"], "there is no recipe 'nope'"),
         (["fit", "--recipe", "demo", "--data_root", "demo:huge"], "choose demo:tiny"),
-        (["fit", "--recipe", "demo", "--data_root", "X", "--dat", "3"], "unrecognized argument"),
+        (["fit", "--recipe", "demo", "--data_root", "X", "--dat", "3"], "fit --help"),
         (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.widht", "3"], "widht"),
         (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.width"], "needs a value"),
         (["fit", "--recipe", "demo", "--data_root", "X", "--recipe.model.width", "x"], "width"),
@@ -428,4 +436,4 @@ def test_help_of_every_verb_needs_no_torch() -> None:
         [sys.executable, "-c", HELP], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("usage: tiny-paper") == 8
+    assert done.stdout.count("usage: tiny-paper") == 9

@@ -109,7 +109,7 @@ def test_sums_are_read(words: list[str], accompaniment: bool, sums: Any, alone: 
         (["k="], "is not a sum"),
         (["k=a++b"], "is not a sum"),
         (["k=a", "k=b"], "--aggregate gives k twice"),
-        (["{"], "--aggregate { is not JSON"),
+        (["{"], "--aggregate { is not valid JSON"),
         (['{"a": "drums"}'], "is not an object of lists"),
         (['{"a": []}'], "is not an object of lists"),
         (['{"a": [1]}'], "is not an object of lists"),

@@ -236,6 +236,7 @@ class Layout12Config:
 
     Args:
         num_residual_streams: parallel residual streams (R) of hyper-connections; 1 for none.
+        num_residual_fracs: fractions (F) into which each stream's features are divided.
         mc_hyper_conn_sinkhorn_iters: rounds that balance their mixing weights.
         add_value_residual: from the second block on, attention also sees the values of the first.
         exchanged_value_mix: mix v + first (m - v), as the package's mel network does, instead of
@@ -247,6 +248,7 @@ class Layout12Config:
     """
 
     num_residual_streams: int
+    num_residual_fracs: int
     mc_hyper_conn_sinkhorn_iters: int
     add_value_residual: bool
     exchanged_value_mix: bool
@@ -254,12 +256,13 @@ class Layout12Config:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.num_residual_streams < 1 or self.mc_hyper_conn_sinkhorn_iters < 0:
-            raise ValueError(
-                f"num_residual_streams={self.num_residual_streams} and "
-                f"mc_hyper_conn_sinkhorn_iters={self.mc_hyper_conn_sinkhorn_iters}: they must be "
-                f"at least 1 and 0"
-            )
+        for name, least in (
+            ("num_residual_streams", 1),
+            ("num_residual_fracs", 1),
+            ("mc_hyper_conn_sinkhorn_iters", 0),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)}: it must be at least {least}")
 
 
 # Defaults of the constructors, those that users of public weights know.
@@ -298,7 +301,11 @@ KIND_DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "mel": {"num_bands": 60, "attn_dropout": 0.1, "ff_dropout": 0.1, "mask_estimator_depth": 1},
 }
-LAYOUT_12_DEFAULTS: dict[str, Any] = {"num_residual_streams": 4, "mc_hyper_conn_sinkhorn_iters": 2}
+LAYOUT_12_DEFAULTS: dict[str, Any] = {
+    "num_residual_streams": 4,
+    "num_residual_fracs": 1,
+    "mc_hyper_conn_sinkhorn_iters": 2,
+}
 LAYOUT_12_KIND_DEFAULTS: dict[str, dict[str, Any]] = {
     "bs": {"add_value_residual": True, "exchanged_value_mix": False, "freq_range": None},
     "mel": {"add_value_residual": True, "exchanged_value_mix": True, "freq_range": None},
@@ -345,8 +352,6 @@ def read_arguments(
         ValueError: if an argument is unknown, belongs to another layout, or is out of range.
     """
     values = {k: _as_tuple(k, value) for k, value in arguments.items() if k not in IGNORED}
-    if values.pop("num_residual_fracs", 1) != 1:
-        raise ValueError("num_residual_fracs is not 1: fractions of streams are not implemented")
     stems = name_stems(values.pop("stems", None), values.pop("num_stems", None))
     extra_defaults = LAYOUT_12_DEFAULTS | LAYOUT_12_KIND_DEFAULTS[kind]
     extras = {key: values.pop(key) for key in extra_defaults if key in values}
@@ -365,6 +370,11 @@ def read_arguments(
             raise ValueError(f"{[*extras][0]} with layout={config.layout!r}: only '1.2' has it")
         return config, None
     added = Layout12Config(**{**extra_defaults, **extras})
+    if config.dim % added.num_residual_fracs:
+        raise ValueError(
+            f"dim={config.dim} with num_residual_fracs={added.num_residual_fracs}: choose "
+            f"fractions that divide dim"
+        )
     check_range(config, added.freq_range)
     return config, added
 

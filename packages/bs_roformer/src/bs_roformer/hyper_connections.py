@@ -74,16 +74,24 @@ class HyperConnection(Branch):
     def __init__(self, branch: nn.Module, dim: int, extras: Layout12Config) -> None:
         super().__init__(branch)
         self.streams = streams = extras.num_residual_streams
+        self.fractions = extras.num_residual_fracs
         self.rounds = extras.mc_hyper_conn_sinkhorn_iters
+        self._make_weights(dim // self.fractions, streams * self.fractions)
+
+    def _make_weights(self, dim: int, rows: int) -> None:
+        """Parameters for ``rows`` streams, or fractions of streams, of ``dim`` features."""
+        fractions = self.fractions
         self.norm = StreamNorm(dim)
         # Every sub-layer starts by reading one stream, drawn here by torch's generator.
-        reads = F.one_hot(torch.randint(streams, (1,)), streams).float().mT
-        self.static_alpha = nn.Parameter(torch.cat([reads, torch.eye(streams)], dim=1))
-        self.dynamic_alpha_fn = nn.Parameter(torch.zeros(1, dim, 1 + streams))
+        reads = F.one_hot(torch.randint(self.streams, (1,)), rows).float().mT
+        static = torch.cat([reads.expand(-1, fractions), torch.eye(rows)], dim=1)
+        self.static_alpha = nn.Parameter(static)
+        self.dynamic_alpha_fn = nn.Parameter(torch.zeros(1, dim, fractions + rows))
         self.pre_branch_scale = nn.Parameter(torch.full((1,), 0.01))
         self.residual_scale = nn.Parameter(torch.full((1,), 0.01))
-        self.static_beta = nn.Parameter(torch.ones(streams))
-        self.dynamic_beta_fn = nn.Parameter(torch.zeros(dim))
+        self.static_beta = nn.Parameter(torch.ones(rows))
+        shape = (dim,) if fractions == 1 else (dim, fractions)
+        self.dynamic_beta_fn = nn.Parameter(torch.zeros(shape))
         self.h_post_scale = nn.Parameter(torch.tensor(0.01))
 
     def read(self, x: Tensor) -> tuple[Tensor, Merge]:
@@ -106,16 +114,67 @@ class HyperConnection(Branch):
         normed = self.norm(streams)
         scale = torch.cat([self.pre_branch_scale, self.residual_scale.expand(self.streams)])
         alpha = normed @ self.dynamic_alpha_fn[0].to(normed.dtype) * scale + self.static_alpha
+        alpha = self.constrain(alpha)
+        beta = normed @ self.dynamic_beta_fn.to(normed.dtype) * self.h_post_scale + self.static_beta
+        return alpha, 2 * beta.sigmoid()
+
+    def constrain(self, alpha: Tensor) -> Tensor:
+        """(..., R, column) -> the same: the first column in 0..1, the others nearly balanced."""
         kept = (alpha[..., 1:] - alpha[..., 1:].amax(dim=-2, keepdim=True)).exp()
         for _ in range(self.rounds):  # Sinkhorn: towards rows and columns that sum to one
             kept = F.normalize(F.normalize(kept, p=1, dim=-2), p=1, dim=-1)
-        alpha = torch.cat([alpha[..., :1].sigmoid(), kept], dim=-1)
-        beta = normed @ self.dynamic_beta_fn.to(normed.dtype) * self.h_post_scale + self.static_beta
-        return alpha, 2 * beta.sigmoid()
+        return torch.cat([alpha[..., :1].sigmoid(), kept], dim=-1)
+
+
+class FractionConnection(HyperConnection):
+    """Hyper-connections of the package BS-RoFormer whose streams are divided into F fractions, each
+    a sum of all fractions of all streams.
+
+    As in the package, only the first of the F columns that feed the sub-layer is a sigmoid; the
+    others are balanced together with those that go on.
+
+    Args:
+        branch, dim, extras: as for `HyperConnection`; F divides dim.
+    """
+
+    def read(self, x: Tensor) -> tuple[Tensor, Merge]:
+        """(batch * R, ..., d) -> (batch, ..., d) for the sub-layer, and how its output joins."""
+        sizes = {"r": self.streams, "f": self.fractions}
+        with torch.autocast(x.device.type, enabled=False):
+            exact = torch.promote_types(x.dtype, torch.float32)
+            parts = rearrange(x.to(exact), "(b r) ... (f d) -> b ... f r d", **sizes)
+            alpha, beta = self.weights(parts)
+            rows = parts.flatten(-3, -2)  # (batch, ..., F R, d / F)
+            mixed = (alpha.flatten(-3, -2).mT @ rows).unflatten(-2, (self.fractions, -1))
+            kept = mixed[..., 1:, :]  # (batch, ..., F, R, d / F)
+
+        def merge(y: Tensor) -> Tensor:
+            outputs = y.to(exact).unflatten(-1, (self.fractions, -1))
+            joined = kept + torch.einsum("...fd,...frg->...grd", outputs, beta)
+            return rearrange(joined, "b ... f r d -> (b r) ... (f d)").to(x.dtype)
+
+        return mixed[..., 0, :].flatten(-2).to(x.dtype), merge
+
+    def weights(self, streams: Tensor) -> tuple[Tensor, Tensor]:
+        """(..., F, R, d / F) -> alpha (..., F, R, F + F R), beta (..., F, R, F)."""
+        shape = (self.fractions, self.streams)
+        normed = self.norm(streams)
+        scale = torch.cat(
+            [
+                self.pre_branch_scale.expand(self.fractions),
+                self.residual_scale.expand(self.fractions * self.streams),
+            ]
+        )
+        alpha = normed @ self.dynamic_alpha_fn[0].to(normed.dtype) * scale
+        alpha = self.constrain(alpha + self.static_alpha.unflatten(0, shape))
+        beta = normed @ self.dynamic_beta_fn.to(normed.dtype) * self.h_post_scale
+        return alpha, 2 * (beta + self.static_beta.unflatten(0, shape[::-1])).sigmoid()
 
 
 def wrap(sub_layer: nn.Module, dim: int, extras: Layout12Config) -> Branch:
     """A sub-layer with hyper-connections, or with a plain residual if there is one stream."""
+    if extras.num_residual_fracs > 1:
+        return FractionConnection(sub_layer, dim, extras)
     if extras.num_residual_streams == 1:
         return Branch(sub_layer)
     return HyperConnection(sub_layer, dim, extras)

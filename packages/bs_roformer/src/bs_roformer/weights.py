@@ -17,7 +17,7 @@ from torch import Tensor
 from bs_roformer.community import differences
 from bs_roformer.mel_bands import mel_bands
 from bs_roformer.model import Roformer, build
-from mss_shared.checkpoints import fill, read_weights_file, strip_prefixes, unwrap
+from mss_shared.checkpoints import build_filled, read_weights_file, strip_prefixes, unwrap
 
 # Variants of these networks that do not fit them, by patterns that only their keys match.
 FOREIGN = {
@@ -147,9 +147,11 @@ def load_network(
     wrong = differences(arguments, recognised.arguments)
     if wrong:
         raise ValueError(f"{wrong[0]} ({len(wrong)} such): they belong to another recipe")
-    model = build(kind, **{**recognised.arguments, "num_stems": None, **arguments})
+    settings = {**recognised.arguments, "num_stems": None, **arguments}
     try:
-        filled: Roformer = fill(model, recognised.state, path)
+        filled: Roformer = build_filled(
+            lambda: build(kind, **settings), settings, recognised.state, path
+        )
     except ValueError as error:  # sizes agree, so the file itself may be broken
         raise ValueError(f"{error}, or the file is damaged") from None
     return filled
@@ -208,8 +210,10 @@ def _sizes(kind: str, state: Mapping[str, Tensor]) -> dict[str, Any]:
         "num_stems": _count(state, r"mask_estimators\.(\d+)\..*"),
     }
     if branches:
-        streams = f"layers.0.{full[0]}.layers.0.0.static_beta"
-        sizes["num_residual_streams"] = _rows(state, streams) if streams in state else 1
+        first = f"layers.0.{full[0]}.layers.0.0"
+        rows = _rows(state, f"{first}.static_beta") if f"{first}.static_beta" in state else 1
+        fractions = sizes["dim"] // _rows(state, f"{first}.norm.gamma") if rows > 1 else 1
+        sizes |= {"num_residual_streams": rows // fractions, "num_residual_fracs": fractions}
         # Only blocks after the first have it; with a single block it makes no difference.
         sizes["add_value_residual"] = any("value_residual_mix" in key for key in state)
     return sizes | _masks(kind, sizes["dim"], state)

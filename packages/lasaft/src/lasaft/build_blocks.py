@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import nn
 
 from lasaft.blocks import TDF, TFC, TFC_TDF, Block, TFC_LaSAFT, TFC_LightSAFT, bottleneck
@@ -15,6 +17,12 @@ from lasaft.svs2020 import (
     TDFBlock,
     TDFDecoderBlock,
 )
+
+
+def build_encoder_block(config: ModelConfig, bins: int) -> nn.Module:
+    """A new block of the encoder: ``config.encoder_block``, or ``config.block`` like the others."""
+    kind = config.encoder_block or config.block
+    return build_block(replace(config, block=kind), config.internal_channels, bins)
 
 
 def build_block(config: ModelConfig, in_channels: int, bins: int) -> nn.Module:

@@ -14,6 +14,7 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "spec_type": ("complex", "magnitude"),
     "spec_est_mode": ("mapping", "masking"),
     "block": BLOCKS,
+    "encoder_block": (None, *CONDITIONED),
     "modulation": ("FiLM", "PoCM", "GPoCM", None),
     "control_vector_type": ("embedding", "one_hot_mode"),
     "control_type": ("dense",),
@@ -50,6 +51,7 @@ class ModelConfig:
         spec_type: ``complex`` or ``magnitude``.
         spec_est_mode: ``mapping`` or ``masking``.
         block: one of ``BLOCKS``.
+        encoder_block: another of them for the encoder, or null; with conditions only.
         modulation: ``FiLM``, ``PoCM``, ``GPoCM``, or null for a network without conditions.
         n_blocks: odd: encoder and decoder have n_blocks // 2 each, one is in the middle.
         input_channels: 2 per audio channel if complex, 1 if magnitude.
@@ -88,6 +90,7 @@ class ModelConfig:
     spec_type: str
     spec_est_mode: str
     block: str
+    encoder_block: str | None
     modulation: str | None
     n_blocks: int
     input_channels: int
@@ -271,6 +274,10 @@ def _check_window(config: ModelConfig) -> None:
 
 
 def _check_unconditioned(config: ModelConfig) -> None:
+    if config.encoder_block is not None:
+        raise ValueError(
+            f"encoder_block {config.encoder_block} without modulation: give null, or set modulation"
+        )
     if config.block in ATTENTIVE or len(config.stems) != 1:
         raise ValueError(
             f"block {config.block} for {len(config.stems)} stems without modulation: choose a "
@@ -291,8 +298,9 @@ def _check_conditioned(config: ModelConfig) -> None:
         )
     if config.control_n_layer < 2:
         raise ValueError(f"control_n_layer is {config.control_n_layer}: give at least 2")
-    if config.block in ATTENTIVE and config.bn_factor is None:
-        raise ValueError(f"block {config.block} with bn_factor null: it needs a bottleneck")
+    for block in (config.block, config.encoder_block):
+        if block in ATTENTIVE and config.bn_factor is None:
+            raise ValueError(f"block {block} with bn_factor null: it needs a bottleneck")
     one_hot = config.control_vector_type == "one_hot_mode"
     if one_hot and config.embedding_dim != config.control_input_dim:
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from lasaft.config import ModelConfig
 from mss_shared.recipe_sections import BaseRecipe, DataConfig, LoopConfig
@@ -48,3 +49,5 @@ class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
         inference: how a song is cut into chunks; the model cuts these into windows itself.
         evaluation: protocols.
     """
+
+    added: ClassVar[dict[str, Any]] = {"model.encoder_block": None}

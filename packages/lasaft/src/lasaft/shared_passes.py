@@ -4,7 +4,8 @@
 less time. Shared are all blocks before the first one that depends on the condition, and the part of
 that block before the condition enters: where only the decoder is modulated, the encoder, the middle
 and the first decoder block's convolutions; in LaSAFT networks, whose every block attends to the
-condition, the first encoder block up to its latent sources.
+condition, the first encoder block up to its latent sources; where only the middle and the decoder
+attend, the encoder and the middle up to its latent sources.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def estimate_stems(network: ConditionedUNet, image: Tensor, conditions: Tensor) 
 
 def first_conditioned_block(network: ConditionedUNet) -> int:
     """Index of the first block that depends on the condition; its predecessors are shared."""
-    return 0 if isinstance(network.block(0), Attentive) else network.modulated[0]
+    attentive = (i for i in range(network.n_blocks) if isinstance(network.block(i), Attentive))
+    return min(network.modulated[0], next(attentive, network.n_blocks))
 
 
 def _share(block: nn.Module, x: Tensor, modulated: bool) -> Rest:

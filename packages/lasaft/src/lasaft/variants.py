@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "window_overlap": 0.5,
     "spec_type": "complex",
     "spec_est_mode": "mapping",
+    "encoder_block": None,
     "n_blocks": 7,
     "input_channels": 4,
     "internal_channels": 24,
@@ -143,6 +144,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "lightsaft_small_2020": {**_MDX, "n_blocks": 9},
     "lightsaft_mdx_7blocks": {**_MDX, "num_frame": 128},
     "lightsaft_mdx_medium": {**_MDX, "n_blocks": 11, "control_n_layer": 6},
+    "lightsaft_paper": {**_MDX, "num_frame": 128, "dk": 24},
+    "lightsaft_advanced": {
+        **{**_MDX, "num_frame": 128, "dk": 24, "embedding_dim": 32},
+        "encoder_block": "TFC_TDF",
+    },
     "Dense_CUNet_TFC_FiLM": _cunet("FiLM", "TFC"),  # names of the old README
     "Dense_CUNet_TFC_GPoCM": _cunet("GPoCM", "TFC"),
     "tfc_net": _alone("TFC"),

@@ -15,7 +15,7 @@ from lasaft.model import Separator
 from lasaft.recipe import Recipe
 from lasaft.variants import STEMS, SYNONYMS, read_arguments
 from mss_shared.checkpoints import (
-    fill,
+    build_filled,
     find_kind,
     read_header,
     read_weights_file,
@@ -24,7 +24,7 @@ from mss_shared.checkpoints import (
 from mss_shared.recipe import recipe_from_text
 
 OLD_PREFIX, PREFIX = "conditional_spec2spec.", "spec2spec."  # until 28 January 2021, and since
-KINDS = (  # keys that tell the first encoder's kind of block, from the most specific on
+KINDS = (  # keys that tell a block's kind, from the most specific on
     ("tdfs.tdf.0.weight", "TFC_LaSAFT"),
     ("LaSAFT_bn_layer.0.weight", "TFC_LightSAFT"),
     ("tfc.H.0.0.weight:rnn.weight_ih_l0", "TFC_RNN"),
@@ -81,7 +81,9 @@ def read_weights(path: str | Path, **arguments: Any) -> Separator:
         raise FileNotFoundError(f"there is no file {path}: give the path of a checkpoint")
     state, hyper, recipe = _read(path)
     if recipe is not None:
-        return fill(Separator(read_arguments(asdict(recipe.model), arguments)), state, path)
+        ours = read_arguments(asdict(recipe.model), arguments)
+        filled: Separator = build_filled(lambda: Separator(ours), ours, state, path)
+        return filled
     state, _ = rename(state, path.name)
     sizes = recognise(state)
     settings = _unseen_settings(hyper, path)
@@ -184,9 +186,11 @@ def recognise(state: Mapping[str, Tensor]) -> dict[str, Any]:
     try:
         shapes = {k.removeprefix(PREFIX): tuple(v.shape) for k, v in state.items()}
         first = {k.removeprefix("encoders.0."): v for k, v in shapes.items()}
-        kind = next(name for keys, name in KINDS if all(k in first for k in keys.split(":")))
+        middle = {k.removeprefix("mid_block."): v for k, v in shapes.items()}
+        kind, own = _kind(middle), _kind(first)
         sizes = {"n_fft": shapes["stft.stft.window"][0], **_skeleton(shapes)}
-        return sizes | _block(kind, first) | _bottleneck(kind, shapes) | _conditions(shapes, sizes)
+        sizes |= _block(kind, middle) | _bottleneck(kind, own, shapes) | _conditions(shapes, sizes)
+        return sizes | ({} if kind == own else {"encoder_block": own})
     except (KeyError, StopIteration, IndexError, ZeroDivisionError) as error:
         what = f"lack {error.args[0]}" if error.args else "have no known block"
         raise ValueError(f"the weights {what}: they are not those of a LaSAFT network") from None
@@ -194,6 +198,11 @@ def recognise(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 Shapes = Mapping[str, tuple[int, ...]]
 RECURRENT = {"TFC_RNN": "tdf_f1_to_f2.tdf", "TDC_RNN": "tif_f1_to_f2.tif"}  # their last layers
+
+
+def _kind(block: Shapes) -> str:
+    """The kind of the block with these keys."""
+    return next(name for keys, name in KINDS if all(k in block for k in keys.split(":")))
 
 
 def _count(shapes: Shapes, pattern: str) -> int:
@@ -245,12 +254,12 @@ def _block(kind: str, first: Shapes) -> dict[str, Any]:
     return sizes
 
 
-def _bottleneck(kind: str, shapes: Shapes) -> dict[str, Any]:
+def _bottleneck(kind: str, encoder_kind: str, shapes: Shapes) -> dict[str, Any]:
     """A bn_factor and min_bn_units that give the weights' bottlenecks; others may do so too."""
     inside = {
         "TFC_LaSAFT": "tdfs.tdf",
         "TFC_LightSAFT": "LaSAFT_bn_layer",
-        "TFC_TDF": "tdf.tdf" if "encoders.0.tdf.tdf.0.weight" in shapes else "tif.tif",
+        "TFC_TDF": "tdf.tdf" if "mid_block.tdf.tdf.0.weight" in shapes else "tif.tif",
         "TDF": "tif",
         **RECURRENT,
     }.get(kind)
@@ -258,6 +267,8 @@ def _bottleneck(kind: str, shapes: Shapes) -> dict[str, Any]:
         return {}
     levels = _count(shapes, r"encoders\.(\d+)\.")
     blocks = [f"encoders.{level}" for level in range(levels)] + ["mid_block"]
+    if kind != encoder_kind:  # the decoder's levels run the other way
+        blocks = [f"decoders.{level}" for level in range(levels)[::-1]] + ["mid_block"]
     widths = [_width(kind, shapes, block, inside) for block in blocks]
     least = min(units for _, units in widths)
     if kind != "TFC_LightSAFT" and f"mid_block.{inside}.3.weight" not in shapes:

@@ -150,7 +150,8 @@ class Rotary(nn.Module):
     """RoPE, rotary positional encoding of interleaved pairs, with angles in float32.
 
     The package that the authors use counts positions in the precision of the query. bfloat16 rounds
-    integers above 256, so that neighbours there would share a position.
+    integers above 256, so that neighbours there would share a position
+    (experiments/2026-12-rotary-positions).
 
     Source: paper, RoPE; the state-dict key `freqs` is that of rotary-embedding-torch.
     """
@@ -277,6 +278,7 @@ class Block(nn.Module):
         self.freq_path = Path(config.freq)
         self.frame_path = Path(config.frame)
         self.activation_checkpointing = False
+        self.positions_at_once = POSITIONS_AT_ONCE
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, t, f, d) -> (b, t, f, d)."""
@@ -303,7 +305,7 @@ class Block(nn.Module):
         recompute = self.activation_checkpointing and self.training
         if torch.is_grad_enabled() and not recompute:
             return path(x)
-        positions = POSITIONS_AT_ONCE.get(x.device.type, OTHER_DEVICES_AT_ONCE)
+        positions = self.positions_at_once.get(x.device.type, OTHER_DEVICES_AT_ONCE)
         parts = x.split(max(1, positions // x.shape[1]))
         if torch.is_grad_enabled():
             return torch.cat([checkpoint(path, part, use_reentrant=False) for part in parts])

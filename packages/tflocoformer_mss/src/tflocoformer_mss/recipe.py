@@ -19,9 +19,12 @@ class DataConfig(recipe_sections.DataConfig):
     Args:
         gain_range_db: smallest and largest gain in dB, drawn uniformly in dB per stem, on top of
             ``gain_range``; [0.0, 0.0] for none.
+        unit_rms: scale each stem to a root mean square of one before ``gain_range_db``; a silent
+            one stays silent.
     """
 
     gain_range_db: tuple[float, float]
+    unit_rms: bool
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,35 @@ class LossConfig(LoopConfig):
 
 
 @dataclass(frozen=True)
+class StepDecay:
+    """A learning rate that falls in steps between two optimizer steps of the training.
+
+    Args:
+        from_step: the first optimizer step with a decayed rate, after ``every_steps`` more.
+        to_step: the rate stays as it is from here on.
+        every_steps: optimizer steps between two decays.
+        factor: multiplies the rate each time.
+    """
+
+    from_step: int
+    to_step: int
+    every_steps: int
+    factor: float
+
+    def __post_init__(self) -> None:
+        if self.every_steps < 1 or not 0 <= self.from_step <= self.to_step:
+            raise ValueError(
+                f"step_decay is every {self.every_steps} steps from {self.from_step} to "
+                f"{self.to_step}: give at least 1, and an end after the start"
+            )
+
+    def at(self, step: int) -> float:
+        """The factor of the learning rate at an optimizer step, counted from zero."""
+        passed = min(step, self.to_step) - self.from_step
+        return float(self.factor ** max(0, passed // self.every_steps))
+
+
+@dataclass(frozen=True)
 class TrainingConfig(LossConfig):
     """Optimizer, schedule and computation.
 
@@ -61,12 +93,13 @@ class TrainingConfig(LossConfig):
         fused: use AdamW's fused kernel.
         warmup_steps: linear warm-up of the learning rate; 0 for none.
         warmup_start_lr: learning rate at its start.
-        schedule: ``plateau`` of the validation loss, or ``cosine`` to zero.
+        schedule: ``plateau`` of the validation loss, ``cosine`` to zero, or ``steps``.
         plateau_hold_epochs: initial epochs that are not counted.
         plateau_factor: multiplies the learning rate on a plateau.
         plateau_patience: epochs without improvement before that.
         plateau_cooldown: epochs after a change that are not counted.
         plateau_min_lr: lowest learning rate of the schedule.
+        step_decay: when ``steps`` lower the rate, or null with another schedule.
         gradient_checkpointing: recompute the blocks in the backward pass to save memory.
         tf32: on CUDA, compute float32 products in TF32.
         cudnn_benchmark: on CUDA, let cuDNN benchmark kernels and use the fastest.
@@ -85,6 +118,7 @@ class TrainingConfig(LossConfig):
     plateau_patience: int
     plateau_cooldown: int
     plateau_min_lr: float
+    step_decay: StepDecay | None
     gradient_checkpointing: bool
     tf32: bool
     cudnn_benchmark: bool
@@ -103,4 +137,8 @@ class Recipe(BaseRecipe[DataConfig, ModelConfig, TrainingConfig]):
         evaluation: scoring protocols.
     """
 
-    added: ClassVar[dict[str, Any]] = {"data.gain_range_db": NO_GAIN}
+    added: ClassVar[dict[str, Any]] = {
+        "data.gain_range_db": NO_GAIN,
+        "data.unit_rms": False,
+        "training.step_decay": None,
+    }

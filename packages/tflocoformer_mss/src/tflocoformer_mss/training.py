@@ -16,15 +16,23 @@ from tflocoformer_mss.recipe import TrainingConfig
 
 
 class Training(TrainingModule):
-    """Weighted losses, AdamW, linear warm-up, then a plateau or cosine schedule.
+    """Weighted losses, AdamW, linear warm-up, then a plateau, cosine or step schedule.
 
     Source: authors' code and the music fork; each recipe names the source of its values.
     """
 
     def __init__(self, model: WaveformModel, config: TrainingConfig) -> None:
         super().__init__()
-        if config.schedule not in ("plateau", "cosine"):
-            raise ValueError(f"training.schedule is {config.schedule!r}: choose plateau or cosine")
+        if config.schedule not in ("plateau", "cosine", "steps"):
+            raise ValueError(
+                f"training.schedule is {config.schedule!r}: choose plateau, cosine or steps"
+            )
+        if (config.schedule == "steps") != (config.step_decay is not None):
+            raise ValueError(
+                f"training.schedule is {config.schedule} and training.step_decay "
+                f"{'null' if config.step_decay is None else 'is given'}: steps need it, others "
+                f"can't use it"
+            )
         self.model = model
         self.config = config
         self.weights = {name: float(getattr(config, f"{name}_weight")) for name in TERMS}
@@ -62,10 +70,14 @@ class Training(TrainingModule):
         return total, {name: part.mean().detach() for name, part in parts.items()}
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, *others: Any) -> None:
-        """One optimizer step, with the learning rate of the warm-up during it."""
-        if self.trainer.global_step < self.config.warmup_steps:
+        """One optimizer step, with the learning rate of the warm-up or of the steps."""
+        step, decay = self.trainer.global_step, self.config.step_decay
+        rate = None if decay is None else self.config.lr * decay.at(step)
+        if step < self.config.warmup_steps:
+            rate = self.warm_lr(step)
+        if rate is not None:
             for group in optimizer.param_groups:
-                group["lr"] = self.warm_lr(self.trainer.global_step)
+                group["lr"] = rate
         super().optimizer_step(epoch, batch_idx, optimizer, *others)
 
     def configure_gradient_clipping(
@@ -94,7 +106,7 @@ class Training(TrainingModule):
         return config.warmup_start_lr + progress * (config.lr - config.warmup_start_lr)
 
     def configure_optimizers(self) -> Any:
-        """AdamW and its schedule."""
+        """AdamW and its schedule; `optimizer_step` sets the rates of steps."""
         config = self.config
         optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -108,6 +120,8 @@ class Training(TrainingModule):
             steps = int(self.trainer.estimated_stepping_batches)
             cosine = CosineAnnealingLR(optimizer, steps)
             return [optimizer], [{"scheduler": cosine, "interval": "step"}]
+        if config.schedule == "steps":
+            return optimizer
         plateau = Plateau(optimizer, config)
         return [optimizer], [{"scheduler": plateau, "monitor": "val/loss"}]
 

@@ -24,6 +24,7 @@ WRAPPERS = (  # sections that hold weights, outermost first
 )
 DEEPEST = 8  # sections within sections
 LONGEST_NAME = 300
+_MOST_REPEATED = 4  # how often tensors of a file may share the same numbers, as tied weights do
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,21 @@ def _check_dense(state: Mapping[str, Tensor], path: Path) -> None:
             raise ValueError(
                 f"{path} can't be read as plain weights, {key} is {kind}: save dense tensors"
             )
+        if _bytes(tensor) > tensor.untyped_storage().nbytes():
+            raise ValueError(
+                f"{path} can't be read as plain weights, {key} repeats fewer numbers than "
+                f"its shape {shorten(tuple(tensor.shape))} has: save contiguous tensors"
+            )
+    total, size = sum(map(_bytes, state.values())), path.stat().st_size
+    if total > _MOST_REPEATED * size + 2**20:
+        raise ValueError(
+            f"{path} can't be read as plain weights, {size} bytes stand for {total}: save each "
+            f"tensor once"
+        )
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def _read_safetensors(path: Path) -> tuple[Any, dict[str, str]]:

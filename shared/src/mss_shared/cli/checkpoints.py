@@ -10,16 +10,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mss_shared import console
 from mss_shared.checkpoints.checkpoint import (
-    adapt_weights,
     find_published_recipe,
     from_recipe,
     save_model,
 )
+from mss_shared.checkpoints.fitting import only_fitting_recipe
 from mss_shared.checkpoints.published import (
     Published,
     cache_path,
@@ -27,11 +26,11 @@ from mss_shared.checkpoints.published import (
     find_published,
     read_published,
 )
-from mss_shared.checkpoints.third_party import WeightsFile, read_weights_file
+from mss_shared.checkpoints.third_party import read_weights_file
 from mss_shared.interfaces import Checkpoint
 from mss_shared.names import is_name, shorten
 from mss_shared.paper import AnyPaper
-from mss_shared.recipe import load_recipe, shipped_recipes, to_yaml
+from mss_shared.recipe import to_yaml
 
 
 def checkpoints(paper: AnyPaper, arguments: argparse.Namespace) -> None:
@@ -74,35 +73,14 @@ def import_weights(paper: AnyPaper, arguments: argparse.Namespace) -> None:
         checkpoint = paper.open_configured(str(path), config)
     else:
         name = arguments.recipe or find_published_recipe(paper, path)
-        checkpoint = from_recipe(paper, path, weights, name or _only_fitting(paper, path, weights))
+        if name is None:
+            name, note = only_fitting_recipe(paper, path, weights)
+            console.say(note)
+        checkpoint = from_recipe(paper, path, weights, name)
     for note in (*checkpoint.notes, *key_map(weights.state, checkpoint.model.state_dict())):
         console.say(note)
     save_model(out, checkpoint.model, _header(paper, path, checkpoint))
     console.say(f"loaded strictly and written to {out}")
-
-
-def fitting_recipes(paper: AnyPaper, path: Path, weights: WeightsFile) -> list[str]:
-    """The recipes whose models have exactly the names and shapes of a file's weights."""
-    names = []
-    for recipe_path in shipped_recipes(paper.name):
-        recipe = load_recipe(paper.recipe_type, recipe_path).recipe
-        model = _skeleton(paper, recipe)
-        try:
-            state, _ = adapt_weights(paper, path, weights, model)
-        except ValueError:
-            continue
-        if _shapes(state) == _shapes(model.state_dict()):
-            names.append(recipe_path.stem)
-    return names
-
-
-def _skeleton(paper: AnyPaper, recipe: Any) -> Any:
-    """A recipe's model for its names and shapes, on the meta device if it can be built there."""
-    try:
-        with torch.device("meta"):
-            return paper.build_model(recipe)
-    except RuntimeError:  # it computes with values while it is built
-        return paper.build_model(recipe)
 
 
 def key_map(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[str]:
@@ -162,20 +140,6 @@ def _print(chosen: Mapping[str, Iterable[Published]]) -> None:
                 console.say(f"    YAML for --config_path: {entry.config_url}")
 
 
-def _only_fitting(paper: AnyPaper, path: Path, weights: WeightsFile) -> str:
-    names = fitting_recipes(paper, path, weights)
-    if len(names) != 1:
-        raise ValueError(
-            f"the shapes of {path} fit {', '.join(names) or 'no recipe'}: name the recipe with "
-            f"--recipe" + (" or the YAML with --config_path" if paper.opens_configured else "")
-        )
-    console.say(
-        f"read as {names[0]}, the only recipe whose shapes fit; hop and stems can't be told from "
-        f"weights"
-    )
-    return names[0]
-
-
 def _header(paper: AnyPaper, path: Path, checkpoint: Checkpoint) -> dict[str, str]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -190,10 +154,6 @@ def _header(paper: AnyPaper, path: Path, checkpoint: Checkpoint) -> dict[str, st
         "imported_from": path.name,
         "imported_sha256": digest,
     }
-
-
-def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 def _source(name: str, theirs: Mapping[str, Tensor]) -> str | None:

@@ -16,6 +16,7 @@ from mss_shared.cli.loading import (
 )
 from mss_shared.cli.scoring import (
     ScoreSettings,
+    as_test_set,
     build_boards,
     choose_scores,
     open_data,
@@ -25,21 +26,24 @@ from mss_shared.cli.scoring import (
     score_and_say,
     stem_writer,
 )
+from mss_shared.cli.shard_flags import without_shards
 from mss_shared.datasets.sums import pick_stems, prepare, stem_names
 from mss_shared.datasets.tracks import check_fits
-from mss_shared.evaluation.evaluate import (
-    model_estimator,
-    with_remainder,
-)
+from mss_shared.evaluation.evaluate import Settings, Summary, model_estimator, with_remainder
 from mss_shared.evaluation.models_record import in_order, name_run
+from mss_shared.evaluation.shards import WHOLE
 from mss_shared.evaluation.track_metrics import Engine
 from mss_shared.paper import AnyPaper, Verb
 from mss_shared.recipe import load_recipe, shipped_recipes
 from mss_shared.separation.device import pick_device
 
 
-def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
-    """Score a checkpoint, or per-stem checkpoints together, on the test tracks."""
+def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> Summary:
+    """Score a checkpoint, or per-stem checkpoints together, on the test tracks.
+
+    Returns:
+        The scores of the model: protocol id -> stem -> metric -> value.
+    """
     checkpoints = in_order(checkpoints_from_flags(paper, arguments))
     options = options_from_flags(paper.options, arguments)
     recipe = checkpoints[0].recipe
@@ -47,6 +51,7 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> No
     model = joined.to(pick_device(arguments.device))
     inference = inference_from_flags(recipe.inference, arguments)
     dataset = open_data(arguments.data_root, reading_from_flags(arguments))
+    dataset = as_test_set(dataset, arguments.split)
     estimator = model_estimator(
         paper.name, checkpoints, model, inference, options=options, batch=arguments.batch
     )
@@ -65,22 +70,31 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> No
     keep = stem_writer(arguments.estimates, estimator.stems) if arguments.estimates else None
     root = arguments.scores or choose_scores(dataset, publish=arguments.publish)
     settings = ScoreSettings(
-        dataset,
-        protocols,
-        root,
-        command,
-        Engine(museval=arguments.bsseval == "museval"),
-        arguments.overwrite,
+        dataset, protocols, root, without_shards(command), _settings(arguments)
     )
+    oracles = [] if arguments.no_oracles else oracles_for(estimator)
     tables = {
         each.about["method"]: score_and_say(each, name, settings, kept)
         for each, name, kept in [
             (estimator, run, keep),
-            *((oracle, name, None) for oracle, name in oracles_for(estimator)),
+            *((oracle, name, None) for oracle, name in oracles),
         ]
     }
-    print_tables(tables)
-    build_boards(root)
+    if arguments.shard == WHOLE:
+        print_tables(tables)
+        build_boards(root)
+    return tables[paper.name]
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """What the flags say that does not change a score."""
+    return Settings(
+        Engine(museval=arguments.bsseval == "museval"),
+        arguments.overwrite,
+        arguments.jobs,
+        arguments.shard,
+        arguments.merge,
+    )
 
 
 def find_remainder(paper: AnyPaper, recipe: Any) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mss_shared.audio.formats import SOUND_SUFFIXES
+from mss_shared.json_text import parse_json
 from mss_shared.paper import Alias, AnyPaper
 from mss_shared.separation.output.options import CONTAINERS, LOSSLESS, SUBTYPES
 from mss_shared.separation.passes import ENSEMBLES, MIRRORS, PRECISIONS
@@ -264,13 +264,8 @@ def _read_sum(word: str) -> dict[str, tuple[str, ...]]:
 
 
 def _read_json(word: str) -> dict[str, tuple[str, ...]]:
-    try:
-        sums = json.loads(word)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"--aggregate {word} is not JSON ({error.msg}): quote it as one word"
-        ) from None
-    if not all(
+    sums = parse_json(word, f"--aggregate {word}", "quote it as one word")
+    if not isinstance(sums, dict) or not all(
         isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts)
         for parts in sums.values()
     ):

@@ -9,12 +9,12 @@ Other fields are up to whoever makes the folder. The demo songs come with a mani
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from mss_shared.datasets import folders
 from mss_shared.datasets.tracks import Dataset
+from mss_shared.json_text import read_json_object
 from mss_shared.names import check_name, shorten
 
 MANIFEST = "manifest.json"
@@ -60,15 +60,4 @@ def read_manifest(root: Path) -> dict[str, Any]:
         ValueError: if it is not a JSON object.
     """
     path = root / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is not valid JSON ({shorten(str(error))}): fix it, or remove it"
-        ) from None
-    if not isinstance(manifest, dict):
-        raise ValueError(
-            f"{path} holds {shorten(manifest)}: it must be an object with the fields name and "
-            f"validation"
-        )
-    return manifest
+    return read_json_object(path, "give it the fields name and validation, or remove it")
