@@ -191,9 +191,7 @@ def _one_by_one(batches: Sequence[Batch]) -> Any:
     return torch.utils.data.DataLoader(dataset, batch_size=None)
 
 
-def our_curve(
-    module: Any, batches: Sequence[Batch], checks: Sequence[Batch], plan: Plan
-) -> Curve:
+def our_curve(module: Any, batches: Sequence[Batch], checks: Sequence[Batch], plan: Plan) -> Curve:
     """Train with a paper's ``Training`` and the callbacks of ``fit``."""
     recorder = _Recorder(plan.passes)
     averages = [] if plan.ema is None else [EMAWeightAveraging(decay=plan.ema)]
@@ -204,7 +202,7 @@ def our_curve(
         accumulate_grad_batches=plan.passes,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
-        callbacks=[recorder, *averages],
+        callbacks=[*averages, recorder],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
