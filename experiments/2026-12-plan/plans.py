@@ -1,7 +1,7 @@
 """Write plans.csv: what training each recipe of the five packages costs, from `fit --plan`.
 
-A line stands for all recipes that differ only in their stems. Lines of recipes that have not changed
-are kept, so an interrupted run goes on.
+A line stands for all recipes that differ only in their stems. Lines of recipes that have not
+changed are kept, so an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import yaml
 from mss_shared.cli.plan import make_plan
 from mss_shared.recipe import load_recipe, shipped_recipes
 
-PAPERS = ("open_unmix", "lasaft", "tflocoformer_mss", "moises_light", "bs_roformer")
+PAPERS = ("open_unmix", "lasaft", "moises_light", "bs_roformer", "tflocoformer_mss")
 TABLE = Path(__file__).with_name("plans.csv")
 STEMS = re.compile(r"vocals|drums|bass|other|speech|noise")
 # As on one GPU, for songs like MUSDB18's.
@@ -89,7 +89,7 @@ def main() -> None:
                 continue
             numbers = known.get(key) or row_of(paper, loaded)
             rows[key] = {**numbers, "paper": name, "recipes": path.stem, "cost": key}
-            write([*rows.values()])
+            write([*{**known, **rows}.values()])
             print(name, path.stem, rows[key]["gb"], rows[key]["days"], flush=True)
     write([*rows.values()])
 

@@ -4,6 +4,7 @@ import configparser
 import csv
 import re
 import subprocess
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from mss_shared.datasets.tracks import STEMS
 from mss_shared.evaluation.protocols import find_protocol
 
 ROOT = Path(__file__).parents[2]
-TOP = {"README.md", "LICENSE", "CHANGELOG.md", "packages", "shared", "experiments", "results"}
+TOP = {
+    *("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff"),
+    *("packages", "shared", "experiments", "results"),
+}
 PAPERS = sorted(path.name for path in (ROOT / "packages").iterdir() if (path / "src").is_dir())
 COMMAND = re.compile(r"^(?:pip install tox && )?tox -e (\S+)", re.MULTILINE)
 
@@ -56,6 +60,59 @@ def test_a_paper_is_registered_wherever_papers_are_listed(paper: str) -> None:
     assert f"packages/{paper}/README.md" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_model_card_says_where_the_data_are_and_which_python(paper: str) -> None:
+    card = (ROOT / "packages" / paper / "README.md").read_text(encoding="utf-8")
+    section = card.partition("\n## Data\n")[2].partition("\n## ")[0]
+    for words in (
+        "10.5281/zenodo.3338373",
+        "22.7 GB",
+        "/train/<artist",
+        "musdbconvert",
+        ".stem.mp4",
+    ):
+        assert words in section, words
+    assert "Python 3.11 or newer is needed" in card and "CONFORMANCE.md" in card
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_papers_environment_has_what_its_flags_name(paper: str) -> None:
+    """museval for --bsseval museval, PyAV for .stem.mp4 files, musdb for its previews."""
+    needs = ini("tox.ini")[f"testenv:{paper}"]["deps"]
+    [shared] = re.findall(r"-e \./shared\[(.*)\]", needs)
+    assert {"train", "data", "eval"} <= {*shared.split(",")}
+
+
+def test_what_the_readmes_commands_create_is_ignored_by_git() -> None:
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    assert {"/runs/", "/stems/", "/scores/", "/experiments/runs/"} <= {*ignored}
+
+
+def test_the_citation_has_the_version_of_the_packages() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "title", "message", "authors", "license"} <= citation.keys()
+    projects = [ROOT / "shared", ROOT / "results", *(ROOT / "packages" / each for each in PAPERS)]
+    versions = {
+        tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "version"
+        ]
+        for project in projects
+    }
+    assert versions == {citation["version"]}
+
+
+def test_the_hooks_before_a_commit_are_pinned_as_the_checks_are() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    pins = {
+        pin
+        for repo in hooks["repos"]
+        for hook in repo["hooks"]
+        for pin in hook["additional_dependencies"]
+    }
+    constraints = (ROOT / "shared" / "constraints.txt").read_text(encoding="utf-8").split()
+    assert pins <= {*constraints}
+
+
 def test_there_is_a_paper() -> None:
     assert PAPERS
 
@@ -94,10 +151,13 @@ def test_every_claim_of_a_recipe_can_be_met_by_evaluating_it(paper: str) -> None
             assert (row["protocol"], row["metric"]) in written[row["recipe"]], row
 
 
-def test_the_readme_names_only_environments_that_exist() -> None:
-    named = COMMAND.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(named) >= 5
-    assert {f"testenv:{name}" for name in named} <= set(ini("tox.ini").sections())
+@pytest.mark.parametrize(("page", "least"), [("README.md", 5), ("CONTRIBUTING.md", 4)])
+def test_pages_name_only_environments_that_exist(page: str, least: int) -> None:
+    lines = COMMAND.findall((ROOT / page).read_text(encoding="utf-8"))
+    named = [name for line in lines for name in line.split(",")]
+    assert len(named) >= least
+    known = {name.removeprefix("testenv:") for name in ini("tox.ini").sections()}
+    assert {*named} <= known | {f"test-{paper}" for paper in PAPERS}
 
 
 def test_modules_stay_short_and_say_what_they_know() -> None:

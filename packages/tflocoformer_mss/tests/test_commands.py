@@ -1,5 +1,7 @@
 """The flags of the music fork and of the speech code."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +104,7 @@ def test_train_takes_the_configuration_and_the_gpu_as_the_fork_does(
         ("--recipe musdb18 --batch_size four", "training.batch: "),
         ("--recipe musdb18 --config", "argument --recipe: expected at least one argument"),
         ("--recipe musdb18 --prefetch 3", "unrecognized argument: --prefetch"),
-        ("--config {fork}", "fork.yaml has the keys of the music fork, which are not read: pass"),
+        ("--config {fork}", "fork.yaml has dataset.random_chunks False, here it is True: the"),
     ],
 )
 def test_what_train_cannot_do_is_refused_before_anything_is_trained(
@@ -114,13 +116,88 @@ def test_what_train_cannot_do_is_refused_before_anything_is_trained(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    (tmp_path / "fork.yaml").write_text("dataset:\n  root_dir: /songs\nloss:\n  eps: 1.0e-8\n")
+    (tmp_path / "fork.yaml").write_text("dataset:\n  random_chunks: false\n")
     with pytest.raises(SystemExit) as stopped:
         run_main(
             f"train {words} --data_root songs".format(fork=tmp_path / "fork.yaml"), monkeypatch
         )
     assert stopped.value.code == 2 and not fits
     assert message in capsys.readouterr().err
+
+
+FORK = """dataset:
+  name: musdb18hq
+  root_dir: songs
+  sample_rate: 44100
+  segment_length: 132300
+  sources: [vocals, drums, bass, other]
+  augmentation: false
+  random_chunks: true
+model: {n_fft: 2048, n_sources: 4, n_layers: 4, pos_enc: nope, ffn_hidden_dim: [384, 384]}
+loss: {loss_type: si_sdr, si_sdr_weight: 2.0, l1_weight: 0.1, eps: 1.0e-8}
+training:
+  batch_size: 3
+  gradient_accumulation_steps: 2
+  num_epochs: 7
+  num_workers: 4
+  pin_memory: true
+  optimizer: {type: adamw, lr: 0.0005, betas: [0.9, 0.99]}
+  scheduler: {type: reducelronplateau, mode: min, patience: 8}
+  use_amp: false
+  early_stopping: {enabled: true, patience: 20, min_delta: 0.0001}
+seed: 43
+device: cuda
+"""
+
+
+def test_a_configuration_of_the_fork_is_a_recipe_with_its_values(
+    fits: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "mine.yaml").write_text(FORK)
+    run_main(f"train --num_epochs 9 --config {tmp_path}/mine.yaml", monkeypatch)
+    [made] = fits
+    found, base = (
+        made["loaded"].recipe,
+        load_recipe(Recipe, find_recipe("tflocoformer_mss", "musdb18")).recipe,
+    )
+    assert made["loaded"].verbatim is False and made["machine"].workers == 4
+    sizes = {"n_fft": 2048, "n_layers": 4, "pos_enc": "nope", "ffn_hidden_dim": (384, 384)}
+    assert found.model == replace(base.model, **sizes)
+    quiet = {"gain_range": (1.0, 1.0), "channel_swap_prob": 0.0, "polarity_prob": 0.0}
+    assert found.data == replace(base.data, chunk_seconds=3.0, **quiet)
+    changes: dict[str, Any] = {"si_sdr_weight": 2.0, "l1_weight": 0.0, "spectral_weight": 0.0}
+    changes |= {"batch": 6, "epochs": 9, "lr": 0.0005, "betas": (0.9, 0.99), "seed": 43}
+    changes |= {"plateau_patience": 8, "precision": "32-true", "early_stop_epochs": 20}
+    assert found.training == replace(base.training, **changes)
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "read as the recipe musdb18 with" in said and "training.pin_memory" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("model: {depth: 3}", "has the key model.depth, which is not read: the README"),
+        ("model: {n_sources: 2}", "model.n_sources is 2, dataset.sources has 1"),
+        ("loss: {loss_type: mae}", "loss.loss_type is 'mae': choose from combined"),
+        ("training: {use_amp: true, amp_dtype: fp8}", "training.amp_dtype is 'fp8': choose"),
+        ("training: {optimizer: {type: sgd}}", "has training.optimizer.type sgd, here it is"),
+    ],
+)
+def test_what_a_configuration_of_the_fork_says_and_is_not_to_be_had_is_refused(
+    line: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text(f"dataset: {{sources: [vocals]}}\n{line}\n")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        translate("tflocoformer_mss", ["train", "--config", f"{tmp_path}/mine.yaml"])
+
+
+def test_evaluate_refuses_a_configuration_of_the_fork(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(FORK)
+    with pytest.raises(ValueError, match="which only train reads: give the run folder"):
+        translate("tflocoformer_mss", ["evaluate", "--config", f"{tmp_path}/mine.yaml"])
 
 
 def test_the_forks_words_become_ours_where_no_file_has_that_name(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +19,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch.autograd.graph import saved_tensors_hooks
+from torch.profiler import profile
 from torch.utils.data import default_collate
 
 from mss_shared import audio
@@ -24,6 +27,7 @@ from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.checkpoints.third_party import read_weights_file
 from mss_shared.datasets import open_dataset
 from mss_shared.evaluation.evaluate import evaluate, model_estimator
+from mss_shared.interfaces import ExampleSets
 from mss_shared.leaf_sources import LEAF_SOURCES as SOURCES
 from mss_shared.leaf_sources import leaf_comments
 from mss_shared.paper import AnyPaper
@@ -56,6 +60,7 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
     check_interface(paper, demo.recipe)
     check_gradients(paper, demo.recipe)
     check_checkpointing(paper, demo.recipe)
+    check_step_memory(paper, demo.recipe, folder)
     check_short_fits(paper, demo, folder, variants)
     check_wrapped_weights(paper, demo.recipe, folder)
     check_nothing_runs(lambda path: read_weights_file(path, paper.read_pickled), folder)
@@ -145,17 +150,49 @@ class _Pass:
     kept: int
 
 
-def _one_pass(paper: AnyPaper, recipe: Any, checkpointing: bool) -> _Pass:
+def check_step_memory(paper: AnyPaper, recipe: Any, folder: Path) -> None:
+    """The memory of a step is computed within a third of what torch's profiler finds."""
+    from mss_shared.training.step_memory import estimate_step
+
+    model = paper.build_model(recipe)
+    sets = _examples(paper, recipe, model)
+    found = estimate_step(paper, recipe, sets, 2)
+    batch = default_collate([sets.train[0]] * 2)
+    module: Any = paper.build_training(model, recipe).train()
+    with patch.object(module, "log_mean"), profile(profile_memory=True) as profiler:
+        module.training_step(batch, 0).backward()
+    trace = folder / "trace.json"
+    profiler.export_chrome_trace(str(trace))
+    events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
+    changes = sorted((e for e in events if e.get("name") == "[memory]"), key=lambda e: e["ts"])
+    measured = max(accumulate(e["args"]["Bytes"] for e in changes))
+    assert measured > 1e5
+    # Gradients are in both; weights, the batch and the optimizer's state are older than the trace.
+    older = found.state - _bytes(p for p in model.parameters() if p.grad is not None)
+    computed = found.peak - older + _bytes(batch.values())
+    assert 0.67 < computed / measured < 1.33, f"{computed} bytes computed, {measured} measured"
+
+
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _examples(paper: AnyPaper, recipe: Any, model: Any) -> ExampleSets:
+    """A paper's examples of songs that are on no disk."""
     from mss_shared.training.imagined import imagined_songs
     from mss_shared.training.random_mixes import default_examples
 
+    songs = imagined_songs(recipe.data.stems, model.sample_rate, model.channels)
+    sets = default_examples(songs, recipe.data, model.stems, 0)
+    return paper.choose_examples(sets, songs, recipe, model, 0)
+
+
+def _one_pass(paper: AnyPaper, recipe: Any, checkpointing: bool) -> _Pass:
     torch.manual_seed(0)
     model = paper.build_model(recipe)
     module: Any = paper.build_training(model, recipe).train()
     model.activation_checkpointing = checkpointing
-    songs = imagined_songs(recipe.data.stems, model.sample_rate, model.channels)
-    sets = default_examples(songs, recipe.data, model.stems, 0)
-    sets = paper.choose_examples(sets, songs, recipe, model, 0)
+    sets = _examples(paper, recipe, model)
     batch = default_collate([sets.train[0], sets.train[1]])
     for name, value in batch.items():
         if value.is_floating_point():

@@ -436,4 +436,4 @@ def test_help_of_every_verb_needs_no_torch() -> None:
         [sys.executable, "-c", HELP], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("usage: tiny-paper") == 8
+    assert done.stdout.count("usage: tiny-paper") == 9

@@ -150,7 +150,8 @@ class Rotary(nn.Module):
     """RoPE, rotary positional encoding of interleaved pairs, with angles in float32.
 
     The package that the authors use counts positions in the precision of the query. bfloat16 rounds
-    integers above 256, so that neighbours there would share a position.
+    integers above 256, so that neighbours there would share a position
+    (experiments/2026-12-rotary-positions).
 
     Source: paper, RoPE; the state-dict key `freqs` is that of rotary-embedding-torch.
     """

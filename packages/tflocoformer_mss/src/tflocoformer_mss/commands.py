@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mss_shared import console
 from mss_shared.recipe import shipped_recipes
 from mss_shared.yaml_text import parse_yaml, read_text
+from tflocoformer_mss.fork_config import is_fork_config, words_from_config
 
 # `train` is `fit` with these flags; all others are those of `fit`.
 TRAIN_FLAGS = {
@@ -29,12 +31,13 @@ def translate(package: str, arguments: Sequence[str]) -> list[str]:
         arguments: of the command line.
 
     Raises:
-        ValueError: if --gpu is not 0, or --config is a file of the fork's keys.
+        ValueError: if --gpu is not 0, or --config is a file of the fork's keys that can't be read
+            as changes of a recipe.
     """
     verb, *words = arguments or [""]
     flags = {"train": TRAIN_FLAGS, "evaluate": EVALUATE_FLAGS}.get(verb, {})
     translated = ["fit" if verb == "train" else verb] if verb else []
-    pairs = iter(words)
+    pairs = iter(_config_first(words))
     for word in pairs:
         name, equals, value = word.partition("=")
         if name == "--config" or (name == "--gpu" and verb == "train"):
@@ -43,6 +46,16 @@ def translate(package: str, arguments: Sequence[str]) -> list[str]:
         else:
             translated.append(f"{flags.get(name, name)}{equals}{value}")
     return translated
+
+
+def _config_first(words: Sequence[str]) -> list[str]:
+    """The words with --config in front, so that other flags change what it says."""
+    words = list(words)
+    for index, word in enumerate(words):
+        if word.partition("=")[0] == "--config":
+            end = index + 1 + ("=" not in word)
+            return [*words[index:end], *words[:index], *words[end:]]
+    return words
 
 
 def _pair(package: str, name: str, value: str, flags: dict[str, str]) -> list[str]:
@@ -55,18 +68,23 @@ def _pair(package: str, name: str, value: str, flags: dict[str, str]) -> list[st
             )
         return ["--device", "cuda", "--devices", "1"]
     flag = flags.get(name, name)
-    return [flag, find_recipe_name(package, value)] if value else [flag]
+    if not value:
+        return [flag]
+    content = _read_fork_config(value)
+    if content is None:
+        return [flag, find_recipe_name(package, value)]
+    if flags is not TRAIN_FLAGS:
+        raise ValueError(
+            f"{value} is a configuration of the music fork, which only train reads: give the run "
+            f"folder as --checkpoint and leave out --config"
+        )
+    return words_from_config(Path(value), content)
 
 
 def find_recipe_name(package: str, config: str) -> str:
-    """What --recipe should be: for `configs/NAME.yaml` that does not exist, the recipe NAME.
-
-    Raises:
-        ValueError: if the file has the fork's keys.
-    """
+    """What --recipe should be: for `configs/NAME.yaml` that does not exist, the recipe NAME."""
     path = Path(config).expanduser()
     if path.is_file():
-        _check_keys(path)
         return config
     shipped = {each.stem for each in shipped_recipes(package)}
     name = RENAMED.get(path.stem, path.stem)
@@ -76,13 +94,13 @@ def find_recipe_name(package: str, config: str) -> str:
     return RENAMED.get(config, config)
 
 
-def _check_keys(path: Path) -> None:
+def _read_fork_config(config: str) -> dict[str, Any] | None:
+    """The content of a file with the fork's keys; None for anything else."""
+    path = Path(config).expanduser()
+    if not path.is_file():
+        return None
     try:
-        values = parse_yaml(read_text(path), str(path))
+        content = parse_yaml(read_text(path), str(path))
     except ValueError:
-        return  # reading it as a recipe says what is wrong
-    if isinstance(values, dict) and {"dataset", "loss"} & values.keys():
-        raise ValueError(
-            f"{path} has the keys of the music fork, which are not read: pass --recipe musdb18 and "
-            f"your values as --recipe.KEY VALUE (the README of mss-tflocoformer-mss maps each key)"
-        )
+        return None  # reading it as a recipe says what is wrong
+    return content if is_fork_config(content) else None

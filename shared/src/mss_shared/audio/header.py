@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mss_shared.audio.file_part import FilePart
@@ -21,6 +21,10 @@ class RawSound:
     channels: int
     subtype: str
     endian: str
+
+    def shifted(self, offset: int) -> RawSound:
+        """The same, relative to ``offset`` bytes before the start of the header."""
+        return replace(self, start=self.start + offset, end=self.end + offset)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from mss_shared.checkpoints.third_party import (
     WeightsFile,
     read_weights_file,
 )
+from mss_shared.checkpoints.unfinished import from_run, is_of_run
 from mss_shared.interfaces import Checkpoint
 from mss_shared.json_text import parse_json
 from mss_shared.names import check_file_name, is_name, name_like, shorten
@@ -89,10 +90,10 @@ def load_checkpoints(
 
     Args:
         paper: the package of the models.
-        source: a run folder, a ``.safetensors`` of ours, or a third-party ``.pth``, ``.pt``,
-            ``.ckpt`` or ``.th`` file, which is unpickled without executing code; a name, or a
-            recipe's name, from the package's checkpoints.yaml; or a folder that the paper's
-            ``open_folder`` accepts.
+        source: a run folder, a ``.safetensors`` of ours, a ``.ckpt`` in a run folder (the run may
+            still go on), or a third-party ``.pth``, ``.pt``, ``.ckpt`` or ``.th`` file, which is
+            unpickled without executing code; a name, or a recipe's name, from the package's
+            checkpoints.yaml; or a folder that the paper's ``open_folder`` accepts.
         recipe_name: the recipe of files that do not contain theirs, by default the only one that
             their shapes fit; for those that do, one that differs in how songs are separated and
             scored alone.
@@ -121,9 +122,19 @@ def _load_file(paper: AnyPaper, path: Path, recipe_name: str | None) -> Checkpoi
             f"there is no checkpoint {path}: give a run folder, a .safetensors file, or a "
             f"published {'/'.join(PICKLED)} file" + (f", or one of {names}" if names else "")
         )
-    weights = read_weights_file(path, paper.read_pickled)
+    contents: list[Any] = []
+
+    def read(file: Path, default: Callable[[Path], Any]) -> Any:
+        contents.append(paper.read_pickled(file, default))
+        return contents[0]
+
+    weights = read_weights_file(path, read)
     if "recipe" in weights.header:
         return _from_header(paper, path, weights, recipe_name)
+    if recipe_name is None and contents and is_of_run(path):
+        return from_run(
+            paper, path, contents[0], lambda model: adapt_weights(paper, path, weights, model)[0]
+        )
     recipe_name = recipe_name or find_published_recipe(paper, path)
     if recipe_name is not None:
         return from_recipe(paper, path, weights, recipe_name)

@@ -50,9 +50,8 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> Su
     joined = paper.join_models([each.model for each in checkpoints], recipe, options)
     model = joined.to(pick_device(arguments.device))
     inference = inference_from_flags(recipe.inference, arguments)
-    dataset = as_test_set(
-        open_data(arguments.data_root, reading_from_flags(arguments)), arguments.split
-    )
+    dataset = open_data(arguments.data_root, reading_from_flags(arguments))
+    dataset = as_test_set(dataset, arguments.split)
     estimator = model_estimator(
         paper.name, checkpoints, model, inference, options=options, batch=arguments.batch
     )

@@ -90,6 +90,11 @@ def _add_machine_flags(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--workers", type=int, help="data-loading processes")
     verb.add_argument(
+        "--decode_flac",
+        action="store_true",
+        help="decode flac files to wav in the user's cache first, to read them faster",
+    )
+    verb.add_argument(
         "--micro_batch",
         type=int,
         help="examples per device and forward pass; gradients accumulate to the recipe's batch",
@@ -141,9 +146,9 @@ def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--devices",
         type=shard_flags.count,
-        default=1,
         metavar="N",
-        help="train up to N recipes side by side, and share N devices among them; default: 1",
+        help="share N devices among the recipes, which are then trained side by side; default: one "
+        "recipe after another, each on all devices",
     )
     verb.add_argument(
         "--slurm",
@@ -154,6 +159,10 @@ def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
     verb.add_argument("--workers", type=int, help="data-loading processes of each run")
+    verb.add_argument("--micro_batch", type=int, help="of each run, as in fit")
+    verb.add_argument(
+        "--checkpoint_activations", action="store_true", help="in each run, as in fit"
+    )
     verb.add_argument(
         "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
     )
@@ -179,7 +188,7 @@ def _add_cost_flags(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "--step_seconds",
-        type=separate_flags.within(float, 0.0),
+        type=separate_flags.within(float, 1e-6),
         help="with --plan: duration of a step, for the hours of the run; default: measured, if a "
         "step is small",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 from mss_shared import console
 from mss_shared.cli import evaluate
 from mss_shared.cli.budget import Budget
-from mss_shared.cli.flags import add_evaluate_flags
+from mss_shared.cli.flags import add_evaluate_flags, add_fit_flags
+from mss_shared.cli.plan import Plan, describe, duration, make_plan
 from mss_shared.cli.reproduce_fits import Command, check_slurm, fit_words, run_fits, submit_fits
 from mss_shared.cli.reproduce_plan import (
     Fit,
@@ -79,7 +81,8 @@ def _overrides(
         assert budget.seconds is not None
         steps = _affordable(paper, arguments, recipes, out, budget.seconds)
         remember_steps(file, steps)
-    console.say(f"budget: {steps} steps of one example for each of {len(recipes)} recipes")
+    each = "1 step" if steps == 1 else f"{steps} steps"
+    console.say(f"budget: {each} of one example for each of {len(recipes)} recipes")
     return short_run(steps)
 
 
@@ -91,23 +94,34 @@ def _affordable(
     seconds: float,
 ) -> int:
     """How many steps each recipe may have, by one run of a single step of the first."""
-    [fit] = plan_fits(paper, recipes[:1], out / "probe", short_run(1))
+    overrides = short_run(1)
+    [fit] = plan_fits(paper, recipes[:1], out / "probe", overrides)
     began = time.monotonic()
-    [probe] = [_command(paper, arguments, fit, (*short_run(1), "--dev_mode"))]
-    if run_fits([probe], 1):
+    if run_fits([_command(paper, arguments, fit, overrides)], None):
         raise ValueError(f"a run of one step of {fit.name} failed: see what it said above")
     took = time.monotonic() - began
     share = (_FIT_SHARE * seconds - took) / len(recipes)
+    steps = max(1, int(share / took))
     console.say(f"a run of one step of {fit.name} takes {took:.0f} s with all it needs")
-    return max(1, int(share / took))
+    if share < took:
+        console.say(f"{seconds:.0f} s are not enough for one step of each recipe: it takes longer")
+    if steps == 1:
+        fit.folder.rename(out / fit.name)
+    shutil.rmtree(out / "probe")
+    return steps
 
 
 def _command(
     paper: AnyPaper, arguments: argparse.Namespace, fit: Fit, overrides: Sequence[str]
 ) -> Command:
     more = ["--device", arguments.device, *overrides]
-    if arguments.workers is not None:
-        more += ["--workers", str(arguments.workers)]
+    if overrides and fit.steps == 1:
+        more.append("--dev_mode")  # one validation batch is enough, too
+    for flag in ("workers", "micro_batch"):
+        if getattr(arguments, flag) is not None:
+            more += [f"--{flag}", str(getattr(arguments, flag))]
+    if arguments.checkpoint_activations:
+        more.append("--checkpoint_activations")
     words = fit_words(paper.name, fit.name, arguments.data_root, fit.folder, more)
     return Command(fit.name, words, fit.folder.with_suffix(".log"))
 
@@ -159,8 +173,22 @@ def _print_plan(
         batch = fit.loaded.recipe.training.batch
         stems = ", ".join(fit.stems)
         console.say(f"{fit.name:{width}}  {batch:5} {fit.steps:9} {fit.steps * batch:10}  {stems}")
+    hours = 0.0
     for fit in fits:
-        words = _command(paper, arguments, fit, overrides).words[3:]
-        console.say(shlex.join([paper.command, *words]))
-    together = "together" if len(group_fits(fits)) == 1 else "one by one"
+        words = _command(paper, arguments, fit, overrides).words[4:]
+        console.say(f"\n{shlex.join([paper.command, 'fit', *words])}")
+        plan = _plan(paper, fit)
+        hours += plan.hours
+        console.say(describe(plan))
+    pace = "at the pace that these plans assume"
+    console.say(f"\nall recipes, one after another on one device: {duration(hours)} {pace}")
+    together = "as one model" if len(group_fits(fits)) == 1 else "one by one"
     console.say(f"then they are scored {together}, and compared with results/papers.csv")
+
+
+def _plan(paper: AnyPaper, fit: Fit) -> Plan:
+    """What training a recipe costs on one device, for songs like those of MUSDB18."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_fit_flags(parser)
+    words = ["--recipe", fit.name, "--devices", "1", "--plan"]
+    return make_plan(paper, fit.loaded, parser.parse_args(words))

@@ -42,19 +42,24 @@ class Command:
         return submitit.helpers.DelayedSubmission(self)
 
 
-def run_fits(commands: Sequence[Command], devices: int) -> dict[str, int]:
+def run_fits(commands: Sequence[Command], devices: int | None) -> dict[str, int]:
     """Run fits, as many side by side as there are devices; the exit code of each that failed.
 
     Args:
         commands: of the fits that are not done.
-        devices: to share among them. With several fits at once, each sees its own devices alone
-            and writes to its log.
+        devices: to share among them; None for one after another, each on all devices. With several
+            fits at once, each sees its own devices alone and writes to its log.
+
+    Raises:
+        ValueError: if CUDA_VISIBLE_DEVICES names fewer.
     """
-    at_once = max(1, min(devices, len(commands)))
-    each = max(1, devices // at_once)
-    if at_once == 1:
-        return _failed(commands, [_run(command, None) for command in commands])
-    free = [range(n * each, (n + 1) * each) for n in range(at_once)]
+    if devices is None or min(devices, len(commands)) == 1:
+        more = () if devices is None else ("--devices", str(devices))
+        return _failed(commands, [_run((*command.words, *more)) for command in commands])
+    at_once = min(devices, len(commands))
+    each = devices // at_once
+    names = _device_names(devices)
+    free = [names[n * each : (n + 1) * each] for n in range(at_once)]
     running: set[subprocess.Popen[bytes]] = set()
     lock, stopped = threading.Lock(), threading.Event()
 
@@ -65,7 +70,7 @@ def run_fits(commands: Sequence[Command], devices: int) -> dict[str, int]:
             console.say(f"training {command.name}: its output goes to {command.log}")
             command.log.parent.mkdir(parents=True, exist_ok=True)
             with command.log.open("ab") as log:
-                environment = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, chosen))}
+                environment = {"CUDA_VISIBLE_DEVICES": ",".join(chosen)}
                 process = _start((*command.words, "--devices", str(each)), environment, log)
                 with lock:
                     running.add(process)
@@ -89,6 +94,17 @@ def run_fits(commands: Sequence[Command], devices: int) -> dict[str, int]:
             raise
 
 
+def _device_names(count: int) -> list[str]:
+    """Of the first devices that this process may see."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [*map(str, range(count))] if visible is None else visible.split(",")
+    if len(names) < count:
+        raise ValueError(
+            f"--devices {count} is more than CUDA_VISIBLE_DEVICES={visible} names: choose fewer"
+        )
+    return names[:count]
+
+
 def _failed(commands: Sequence[Command], codes: Sequence[int]) -> dict[str, int]:
     return {c.name: code for c, code in zip(commands, codes, strict=True) if code}
 
@@ -101,11 +117,11 @@ def _start(
     )
 
 
-def _run(command: Command, limit: float | None) -> int:
+def _run(words: Sequence[str]) -> int:
     """Run one fit with our output; it ends with us."""
-    process = subprocess.Popen(command.words)
+    process = subprocess.Popen(words)
     try:
-        return process.wait(limit)
+        return process.wait()
     finally:
         if process.poll() is None:
             process.terminate()

@@ -50,10 +50,10 @@ def read_claims(file: Path, row: str) -> tuple[Claim, ...]:
         return ()
     with file.open(encoding="utf-8", newline="") as text:
         rows = [each for each in csv.DictReader(text) if each.get("recipe") == row]
-    names = ("dataset", "protocol", "stem", "metric")
     try:
         return tuple(
-            Claim(*(each[name] for name in names), float(each["value_db"])) for each in rows
+            Claim(r["dataset"], r["protocol"], r["stem"], r["metric"], float(r["value_db"]))
+            for r in rows
         )
     except (KeyError, TypeError, ValueError):
         raise ValueError(f"{file} has no numbers for {row}: restore it") from None
@@ -67,24 +67,31 @@ def compare(claims: Sequence[Claim], summary: Summary, dataset: str) -> list[str
         summary: what was measured.
         dataset: on which data set.
     """
-    lines = []
-    if claims and {claim.dataset for claim in claims} != {dataset}:
-        theirs = ", ".join(sorted({claim.dataset for claim in claims}))
-        lines.append(
-            f"claimed on {theirs}, measured on {dataset}: the differences say nothing of the paper"
-        )
-    lines.append(f"{'':30}{'claimed':>9}{'measured':>10}{'difference':>12}")
-    for claim in claims:
-        name = f"{claim.protocol} {claim.metric} {claim.stem}"
-        found = claim.measured(summary)
-        numbers = f"{'-':>10}{'-':>12}"
-        if found is not None:
-            numbers = f"{found:10.2f}{found - claim.value:+12.2f}"
-        lines.append(f"{name:30}{claim.value:9.2f}{numbers}")
-    known = {(claim.protocol, claim.stem, claim.metric) for claim in claims}
+    rows: list[tuple[str, float | None, float | None]] = [
+        (f"{claim.protocol} {claim.metric} {claim.stem}", claim.value, claim.measured(summary))
+        for claim in claims
+    ]
+    known = {name for name, *_ in rows}
     for protocol, stems in summary.items():
         for stem, values in stems.items():
             metric, value = next(iter(values.items()))
-            if (protocol, stem, metric) not in known:
-                lines.append(f"{f'{protocol} {metric} {stem}':30}{'-':>9}{value:10.2f}{'-':>12}")
+            if (name := f"{protocol} {metric} {stem}") not in known:
+                rows.append((name, None, value))
+    width = max(len(name) for name, *_ in rows)
+    lines = [f"{'':{width}}{'claimed':>10}{'measured':>10}{'difference':>12}"]
+    for name, claimed, found in rows:
+        difference = None if claimed is None or found is None else found - claimed
+        cells = (_cell(claimed, 10), _cell(found, 10), _cell(difference, 12, "+"))
+        lines.append(f"{name:{width}}{''.join(cells)}")
+    elsewhere = sorted({claim.dataset for claim in claims} - {dataset})
+    if elsewhere:
+        lines.append(
+            f"claimed on {', '.join(elsewhere)}, measured on {dataset}: such differences say "
+            f"nothing of the paper"
+        )
     return lines
+
+
+def _cell(value: float | None, width: int, sign: str = "") -> str:
+    text = "-" if value is None else f"{value:{sign}.2f}"
+    return f"{text:>{width}}"

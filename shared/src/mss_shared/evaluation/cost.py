@@ -22,7 +22,8 @@ def count_gmac(model: torch.nn.Module) -> float:
     counter = flop_counter()
     with torch.no_grad(), counter:
         model(mixture)
-    return round(counter.get_total_flops() / 2e9 / COST_SECONDS, 4)
+    flops: int = counter.get_total_flops()
+    return round(flops / 2e9 / COST_SECONDS, 4)
 
 
 def flop_counter() -> Any:

@@ -78,7 +78,7 @@ def _ways(
         slope = (estimate(first, again) - least) / max(1, first - 1)
         fitting = [n for n in fewer if least + slope * (n - 1) <= free]
         if fitting:
-            need = least + slope * (fitting[0] - 1)
+            need = round(least + slope * (fitting[0] - 1))
             flags = f"{flag} --micro_batch {fitting[0]}".strip()
             yield f"{flags} (about {need / GB:.1f} GB)"
 

@@ -25,6 +25,7 @@ from torch import nn
 
 from mss_shared import console
 from mss_shared.datasets import Dataset
+from mss_shared.datasets.decoded import decode_flac
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.recipe_sections import LoopConfig
@@ -82,6 +83,7 @@ class Machine:
         deterministic: use only deterministic operations; an error where there is none.
         checkpoint_activations: compute activations again for gradients, in less memory.
         ignore_memory: begin even if a step seems not to fit into memory.
+        decode_flac: decode flac files to the user's cache first, so that they are read faster.
     """
 
     device: str = "auto"
@@ -97,6 +99,7 @@ class Machine:
     deterministic: bool = False
     checkpoint_activations: bool = False
     ignore_memory: bool = True
+    decode_flac: bool = False
 
 
 def fit(
@@ -147,7 +150,8 @@ def fit(
     check_data(recipe.data, model.sample_rate)
     dataset, drawn = fit_songs(dataset, recipe, model)
     songs = check_dataset(dataset, drawn.data.stems, model)
-    examples = _examples(paper, drawn, dataset, model, seed, machine.workers)
+    read = _decode(dataset) if machine.decode_flac else dataset
+    examples = _examples(paper, drawn, read, model, seed, machine.workers)
     checkpoints = _checkpoints(out, loop, machine)
     callbacks = _callbacks(out, loop, seed, examples, parent)
     if loop.val_sdr_seconds is not None:
@@ -198,6 +202,11 @@ def fit(
             write_outcome(out, paper, loaded, model, record, selection, seconds, command)
             console.say(f"model and run.json: {out}")
     return out
+
+
+def _decode(dataset: Dataset) -> Dataset:
+    with console.progress("decoding flac files") as progress:
+        return decode_flac(dataset, progress=progress)
 
 
 def _say_nothing(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -29,9 +30,9 @@ def free_bytes(device: str, root: Path = ROOT) -> int | None:
 def _available(meminfo: Path) -> int | None:
     """What Linux says is available without swapping, in bytes; None elsewhere."""
     for line in _read(meminfo).splitlines():
-        name, _, rest = line.partition(":")
-        if name == "MemAvailable":
-            return int(rest.split()[0]) * 1024
+        match = re.fullmatch(r"MemAvailable:\s*(\d+) kB", line, re.ASCII)
+        if match:
+            return int(match.group(1)) * 1024
     return None
 
 
@@ -40,7 +41,8 @@ def _control_groups(root: Path) -> list[int]:
     left = []
     mount = root / "sys/fs/cgroup"
     for line in _read(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
         if not controllers:
             left += _chain(mount, path, ("memory.max", "memory.current", "inactive_file"))
         elif "memory" in controllers.split(","):
@@ -56,17 +58,23 @@ def _chain(mount: Path, path: str, names: tuple[str, str, str]) -> list[int]:
     groups = [folder, *folder.parents]
     left = []
     for group in groups[: groups.index(mount) + 1] if mount in groups else [mount]:
-        limit, usage = _read(group / limit_name).strip(), _read(group / usage_name).strip()
-        if limit.isdigit() and usage.isdigit():
+        limit, usage = _number(group / limit_name), _number(group / usage_name)
+        if limit is not None and usage is not None:
             # The kernel drops cached files before it kills a process.
-            stat = dict(line.split()[:2] for line in _read(group / "memory.stat").splitlines())
-            left.append(max(0, int(limit) - int(usage) + int(stat.get(cache_name, 0))))
+            stat = re.search(rf"^{cache_name} (\d+)$", _read(group / "memory.stat"), re.M | re.A)
+            left.append(max(0, limit - usage + (int(stat.group(1)) if stat else 0)))
     return left
+
+
+def _number(path: Path) -> int | None:
+    """The number that a file holds; None if it holds a word, such as max, or is not there."""
+    text = _read(path).strip()
+    return int(text) if re.fullmatch(r"\d+", text, re.ASCII) else None
 
 
 def _read(path: Path) -> str:
     """The text of a file; nothing if it can't be read, as outside of Linux."""
     try:
         return path.read_text()
-    except OSError:
+    except (OSError, ValueError):
         return ""

@@ -8,6 +8,7 @@ kept for gradients are in the sum. Buffers inside of kernels and what an allocat
 from __future__ import annotations
 
 import copy
+import sys
 import time
 import weakref
 from contextlib import AbstractContextManager, nullcontext
@@ -29,7 +30,7 @@ from mss_shared.paper import AnyPaper
 
 PROCESS_BYTES = 500_000_000  # of torch's libraries and buffers, or of a GPU's context
 _HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-_FEW = 2  # examples that are computed where more would take long
+_OPERATIONS = 40_000  # of a step; where there are more, shorter steps are computed
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class StepMemory:
     Attributes:
         state: weights, buffers, gradients, and what optimizer and moving average keep.
         peak: the most that is alive at a time, the state included.
-        examples: that went through the model to find out.
+        examples: that went through the model in the last forward pass to find out.
     """
 
     state: int
@@ -73,21 +74,22 @@ def estimate_step(
         device: ``cpu``, or one on which attention with dropout is fused and half precision is used.
         checkpointing: as ``fit --checkpoint_activations``.
         accumulates: whether gradients of earlier passes are there.
-        forward: a context for the forward passes, such as a counter of operations.
+        forward: a context for each forward pass, such as a counter of operations.
     """
     model, module = build(paper, recipe, checkpointing)
-    splits = hasattr(model, "assume_accelerator")
-    if splits:
+    if hasattr(model, "assume_accelerator"):
         model.assume_accelerator()
     half = None if device == "cpu" else _HALF.get(recipe.training.precision)
     settings = (half, device != "cpu", accumulates, forward or nullcontext())
     item = sets.train[0]
-    if not (splits and model.activation_checkpointing and examples > _FEW):
-        found = _simulate(module, _batch(item, examples), *settings)
-    else:  # blocks that are recomputed in pieces have more of them the larger the batch
-        less, more = (_simulate(module, _batch(item, n), *settings) for n in (1, _FEW))
-        peak = more.peak + (more.peak - less.peak) * (examples - _FEW) // (_FEW - 1)
-        found = StepMemory(more.state, peak, less.examples + more.examples)
+    try:
+        found = _simulate(module, _batch(item, examples), _OPERATIONS, *settings)
+    except _TooLong:  # blocks are recomputed in pieces, the more of them the longer the batch
+        item = {name: value[..., : (value.shape[-1] + 1) // 2] for name, value in item.items()}
+        less, more = (_simulate(module, _batch(item, n), sys.maxsize, *settings) for n in (1, 2))
+        # Memory is linear in the length of all examples together.
+        peak = more.peak + (more.peak - less.peak) * (2 * examples - 2)
+        found = StepMemory(more.state, peak, 1)
     average = 0 if recipe.training.ema_decay is None else _bytes(model.state_dict().values())
     return StepMemory(found.state + average, found.peak + average, found.examples)
 
@@ -154,14 +156,15 @@ def _bytes(tensors: Any) -> int:
 def _simulate(
     module: Any,
     batch: Example,
+    most: int,
     half: torch.dtype | None,
     fused: bool,
     accumulates: bool,
     forward: AbstractContextManager[Any],
 ) -> StepMemory:
-    """One step of a ``TrainingModule`` on fake tensors."""
+    """One step of a ``TrainingModule`` on fake tensors; _TooLong after ``most`` operations."""
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    living = _Living()
+    living = _Living(most)
     with fake:
         ghost = _without_data(module)
     with fake, living, _FusedAttention() if fused else nullcontext():
@@ -214,17 +217,25 @@ def _first_step(
             optimizer.zero_grad()
 
 
-class _Living(TorchDispatchMode):
+class _TooLong(Exception):
+    """A step has more than ``_OPERATIONS``."""
+
+
+class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the storages that are alive.
+
+    Args:
+        most: operations, after which it raises _TooLong.
 
     Attributes:
         now: bytes.
         peak: the most that they were.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
+    def __init__(self, most: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.most = most
+        self.now = self.peak = self.operations = 0
         self.known: set[int] = set()
 
     def count(self, tensor: Tensor) -> None:
@@ -248,6 +259,9 @@ class _Living(TorchDispatchMode):
             return False
         if func is torch.ops.aten._local_scalar_dense.default:
             return 1.0
+        self.operations += 1
+        if self.operations > self.most:
+            raise _TooLong
         output = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(output):
             if isinstance(leaf, Tensor):

@@ -1,0 +1,10 @@
+"""CONFORMANCE.md is what ``python -m mss_shared.conformance open_unmix`` writes."""
+
+from pathlib import Path
+
+from mss_shared.conformance import check_sheet
+from open_unmix.paper import PAPER
+
+
+def test_the_sheet_is_that_of_the_recipes_and_the_frozen_outputs() -> None:
+    check_sheet(PAPER, Path(__file__).parents[1])
