@@ -306,7 +306,10 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(
         ([*FIT, "--recipe.training.batch", "0"], "training.batch is 0: give at least 1"),
         ([*FIT, "--recipe.training.epochs", "0"], "training.epochs is 0: give at least 1"),
         ([*FIT, "--recipe.training.precision", "fp8"], "precision is 'fp8': choose from 32-true"),
-        ([*FIT, "--recipe.training.keep", "all"], "training.keep is 'all': choose from best, last"),
+        (
+            [*FIT, "--recipe.training.keep", "all"],
+            "training.keep is 'all': choose from best, best_sdr, last",
+        ),
         ([*FIT, "--recipe.data.stems", "[vocals]"], "the model estimates drums, data.stems are"),
         (["separate", "X", "--checkpoint", "nope"], "there is no checkpoint nope"),
         (["separate", "x.wav", "--checkpoint", "nope"], "there is no file x.wav"),
@@ -436,4 +439,4 @@ def test_help_of_every_verb_needs_no_torch() -> None:
         [sys.executable, "-c", HELP], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("usage: tiny-paper") == 9
+    assert done.stdout.count("usage: tiny-paper") == 10
