@@ -30,7 +30,7 @@ from mss_shared.paper import AnyPaper
 
 PROCESS_BYTES = 500_000_000  # of torch's libraries and buffers, or of a GPU's context
 _HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-_OPERATIONS = 40_000  # of a step; where there are more, shorter steps are computed
+_OPERATIONS = 30_000  # of a forward pass; where there are more, shorter ones are computed
 
 
 @dataclass(frozen=True)
@@ -162,9 +162,9 @@ def _simulate(
     accumulates: bool,
     forward: AbstractContextManager[Any],
 ) -> StepMemory:
-    """One step of a ``TrainingModule`` on fake tensors; _TooLong after ``most`` operations."""
+    """One step of a ``TrainingModule`` on fake tensors; _TooLong after ``most`` operations forward."""
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    living = _Living(most)
+    living = _Living()
     with fake:
         ghost = _without_data(module)
     with fake, living, _FusedAttention() if fused else nullcontext():
@@ -174,8 +174,10 @@ def _simulate(
         _first_step(ghost, optimizers, keep_gradients=accumulates)
         batch = tree_map(torch.empty_like, batch)
         autocast = nullcontext() if half is None else torch.autocast("cpu", dtype=half)
+        living.most = living.operations + most
         with autocast, forward:
             loss = ghost.training_step(batch, 0)
+        living.most = sys.maxsize  # an exception in the backward pass would end the process
         loss.backward()
         examples = len(batch["mixture"])
         del loss, batch
@@ -218,23 +220,22 @@ def _first_step(
 
 
 class _TooLong(Exception):
-    """A step has more than ``_OPERATIONS``."""
+    """A forward pass has more than ``_OPERATIONS``."""
 
 
 class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the storages that are alive.
 
-    Args:
-        most: operations, after which it raises _TooLong.
-
     Attributes:
+        operations: so far.
+        most: of them; one more raises _TooLong.
         now: bytes.
         peak: the most that they were.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.most = most
+        self.most = sys.maxsize
         self.now = self.peak = self.operations = 0
         self.known: set[int] = set()
 
