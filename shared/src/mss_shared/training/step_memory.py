@@ -162,11 +162,17 @@ def _simulate(
     accumulates: bool,
     forward: AbstractContextManager[Any],
 ) -> StepMemory:
-    """One step of a ``TrainingModule`` on fake tensors; _TooLong after ``most`` operations forward."""
+    """One step of a ``TrainingModule`` on fake tensors.
+
+    Raises:
+        _TooLong: after ``most`` operations of the forward pass.
+    """
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     living = _Living()
     with fake:
         ghost = _without_data(module)
+    for part in ghost.modules():
+        part.register_forward_pre_hook(living.check)
     with fake, living, _FusedAttention() if fused else nullcontext():
         for tensor in chain(ghost.parameters(), ghost.buffers()):
             living.count(tensor)
@@ -228,7 +234,7 @@ class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Attributes:
         operations: so far.
-        most: of them; one more raises _TooLong.
+        most: of them; the next layer raises _TooLong.
         now: bytes.
         peak: the most that they were.
     """
@@ -250,6 +256,11 @@ class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak = max(self.peak, self.now)
         weakref.finalize(storage, self._free, key, size)
 
+    def check(self, *_: Any) -> None:
+        """Called by layers, as an exception within an operation would end the process."""
+        if self.operations > self.most:
+            raise _TooLong
+
     def _free(self, key: int, size: int) -> None:
         self.known.discard(key)
         self.now -= size
@@ -261,8 +272,6 @@ class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func is torch.ops.aten._local_scalar_dense.default:
             return 1.0
         self.operations += 1
-        if self.operations > self.most:
-            raise _TooLong
         output = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(output):
             if isinstance(leaf, Tensor):
