@@ -179,7 +179,11 @@ def _simulate(
         optimizers = _optimizers(ghost)
         _first_step(ghost, optimizers, keep_gradients=accumulates)
         batch = tree_map(torch.empty_like, batch)
-        autocast = nullcontext() if half is None else torch.autocast("cpu", dtype=half)
+        autocast = (
+            nullcontext()
+            if half is None
+            else torch.autocast("cpu", dtype=half, cache_enabled=False)
+        )
         living.most = living.operations + most
         with autocast, forward:
             loss = ghost.training_step(batch, 0)
