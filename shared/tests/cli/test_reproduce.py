@@ -127,7 +127,13 @@ def test_a_plan_prints_every_recipe_and_does_nothing(
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "tiny_paper/row: 2 recipes"
     assert said[2].split() == ["row_drums", "4", "8", "32", "drums"]
-    assert said[4].startswith("tiny-paper fit --recipe row_drums --data_root nowhere --out runs/")
+    commands = [line for line in said if line.startswith("tiny-paper fit --recipe row_")]
+    assert len(commands) == 2 and "row_drums --data_root nowhere --out runs/" in commands[0]
+    assert [line for line in said if line.startswith("plan of ")] == [
+        "plan of row_drums:",
+        "plan of row_vocals:",
+    ]
+    assert "then they are scored as one model" in said[-1] and "all recipes" in said[-2]
     assert not list(here.iterdir())
 
 

@@ -1,5 +1,7 @@
 """Shards: every track once, and merged they are the run that is scored at once."""
 
+import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_songs import RATE, STEMS, noise, write_track
 
+from mss_shared import console
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track, open_dataset
-from mss_shared.evaluation.block_signals import BlockSignals
+from mss_shared.evaluation.block_signals import BlockSignals, spool, spool_folder
 from mss_shared.evaluation.evaluate import Estimator, Settings, evaluate, oracle_estimator
 from mss_shared.evaluation.shards import Shard, parse_shard
 
@@ -133,3 +136,32 @@ def test_estimates_are_spooled_as_they_are(dataset: Dataset, tmp_path: Path) -> 
     for track in dataset.test:
         first, second = np.concatenate(estimate(track, STEMS), axis=-1)[..., 500:1_500]
         np.testing.assert_array_equal(kept[track.name], [first, second, first + second])
+
+
+def test_folders_of_dead_processes_are_removed_and_those_of_others_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("mss-evaluate-dead", "mss-evaluate-foreign", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.f32").write_bytes(b"1234")
+    for name in ("mss-evaluate-dead", "other"):
+        (tmp_path / name / "lock").touch()
+    with spool_folder() as first:
+        with spool_folder() as second:
+            assert first.is_dir() and second.is_dir() and first != second
+        assert first.is_dir() and not second.exists()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"mss-evaluate-foreign", "other"}
+
+
+def test_a_full_disk_is_named(dataset: Dataset, tmp_path: Path) -> None:
+    [track, *_] = dataset.test
+
+    def full() -> Iterator[Audio]:
+        yield track.read_stems(STEMS)[..., :99]
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space") as error:
+        spool(full(), 2, track, tmp_path / "0.f32")
+    assert console.sentence(error.value).startswith(f"no space left on the disk of {tmp_path}:")

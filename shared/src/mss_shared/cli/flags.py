@@ -159,6 +159,10 @@ def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
     verb.add_argument("--workers", type=int, help="data-loading processes of each run")
+    verb.add_argument("--micro_batch", type=int, help="of each run, as in fit")
+    verb.add_argument(
+        "--checkpoint_activations", action="store_true", help="in each run, as in fit"
+    )
     verb.add_argument(
         "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
     )

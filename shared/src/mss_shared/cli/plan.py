@@ -206,12 +206,13 @@ def describe(plan: Plan) -> str:
         f"  heard        {plan.steps * plan.batch:,} examples, {plan.passes:.1f} times the "
         f"training songs",
         f"  compute      {plan.exaflop:.3g} EFLOP",
-        f"  time         {_duration(plan.hours)}{early} {pace}",
+        f"  time         {duration(plan.hours)}{early} {pace}",
     ]
     return "\n".join([*lines, *(f"  warning      {line}" for line in plan.warnings)])
 
 
-def _duration(hours: float) -> str:
+def duration(hours: float) -> str:
+    """Minutes, hours or days, for people."""
     if hours < 1:
         return f"{hours * 60:.2g} minutes"
     return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"

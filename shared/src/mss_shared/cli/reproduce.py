@@ -12,7 +12,8 @@ from pathlib import Path
 from mss_shared import console
 from mss_shared.cli import evaluate
 from mss_shared.cli.budget import Budget
-from mss_shared.cli.flags import add_evaluate_flags
+from mss_shared.cli.flags import add_evaluate_flags, add_fit_flags
+from mss_shared.cli.plan import Plan, describe, duration, make_plan
 from mss_shared.cli.reproduce_fits import Command, check_slurm, fit_words, run_fits, submit_fits
 from mss_shared.cli.reproduce_plan import (
     Fit,
@@ -116,8 +117,11 @@ def _command(
     more = ["--device", arguments.device, *overrides]
     if overrides and fit.steps == 1:
         more.append("--dev_mode")  # one validation batch is enough, too
-    if arguments.workers is not None:
-        more += ["--workers", str(arguments.workers)]
+    for flag in ("workers", "micro_batch"):
+        if getattr(arguments, flag) is not None:
+            more += [f"--{flag}", str(getattr(arguments, flag))]
+    if arguments.checkpoint_activations:
+        more.append("--checkpoint_activations")
     words = fit_words(paper.name, fit.name, arguments.data_root, fit.folder, more)
     return Command(fit.name, words, fit.folder.with_suffix(".log"))
 
@@ -169,8 +173,22 @@ def _print_plan(
         batch = fit.loaded.recipe.training.batch
         stems = ", ".join(fit.stems)
         console.say(f"{fit.name:{width}}  {batch:5} {fit.steps:9} {fit.steps * batch:10}  {stems}")
+    hours = 0.0
     for fit in fits:
-        words = _command(paper, arguments, fit, overrides).words[3:]
-        console.say(shlex.join([paper.command, *words]))
-    together = "together" if len(group_fits(fits)) == 1 else "one by one"
+        words = _command(paper, arguments, fit, overrides).words[4:]
+        console.say(f"\n{shlex.join([paper.command, 'fit', *words])}")
+        plan = _plan(paper, fit)
+        hours += plan.hours
+        console.say(describe(plan))
+    pace = "at the pace that these plans assume"
+    console.say(f"\nall recipes, one after another on one device: {duration(hours)} {pace}")
+    together = "as one model" if len(group_fits(fits)) == 1 else "one by one"
     console.say(f"then they are scored {together}, and compared with results/papers.csv")
+
+
+def _plan(paper: AnyPaper, fit: Fit) -> Plan:
+    """What training a recipe costs on one device, for songs like those of MUSDB18."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_fit_flags(parser)
+    words = ["--recipe", fit.name, "--devices", "1", "--plan"]
+    return make_plan(paper, fit.loaded, parser.parse_args(words))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +18,7 @@ from mss_shared.datasets import Track
 from mss_shared.metrics.bsseval_signals import Signals
 
 _FLOAT_BYTES = 4
+_SPOOLS, _LOCK = "mss-evaluate-", "lock"
 
 
 class Stems(Protocol):
@@ -183,12 +186,22 @@ def discard(signals: Signals) -> None:
 
 @contextmanager
 def spool_folder() -> Iterator[Path]:
-    """A folder for estimates among the temporary files (``TMPDIR``), removed after the block."""
-    with tempfile.TemporaryDirectory(prefix="mss-evaluate-") as folder:
-        yield Path(folder)
+    """A folder for estimates among the temporary files (``TMPDIR``), removed after the block.
 
-
-def iterate(signals: BlockSignals, size: int) -> Iterator[Audio]:
-    """(stem, channel, sample) blocks of at most ``size`` samples, in order."""
-    for start in range(0, signals.length, size):
-        yield signals.read(start, min(start + size, signals.length))
+    Those of processes that were killed are removed, too: their locks are free.
+    """
+    parent = Path(tempfile.gettempdir())
+    for left in parent.glob(f"{_SPOOLS}*/{_LOCK}"):
+        with suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left.parent)
+    # It has the name by which it is found once it is locked.
+    unlocked = Path(tempfile.mkdtemp(prefix="mss-new-"))
+    folder = parent / f"{_SPOOLS}{unlocked.name.removeprefix('mss-new-')}"
+    try:
+        with (unlocked / _LOCK).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            unlocked.rename(folder)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
