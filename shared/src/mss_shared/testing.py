@@ -164,8 +164,8 @@ def check_step_memory(paper: AnyPaper, recipe: Any, folder: Path) -> None:
     trace = folder / "trace.json"
     profiler.export_chrome_trace(str(trace))
     events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
-    changes = [(e["ts"], e["args"]["Bytes"]) for e in events if e.get("name") == "[memory]"]
-    measured = max(accumulate(size for _, size in sorted(changes)))
+    changes = sorted((e for e in events if e.get("name") == "[memory]"), key=lambda e: e["ts"])
+    measured = max(accumulate(e["args"]["Bytes"] for e in changes))
     assert measured > 1e5
     # Gradients are in both; weights, the batch and the optimizer's state are older than the trace.
     older = found.state - _bytes(p for p in model.parameters() if p.grad is not None)

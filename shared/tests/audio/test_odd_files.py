@@ -414,3 +414,18 @@ def test_a_layout_without_a_name_is_read_and_put_in_order(tmp_path: Path) -> Non
         assert heard_hz(found, RATE) == [300, 400, 500, 100, 1100, 900, 1000]
         assert audio.info(path).channel_mask == 0x70F
         os.utime(path)  # to decode it again
+
+
+@pytest.mark.parametrize(("comment", "mask"), [(b"0x60F", 0x60F), (b"0x7", 0x3F), (b"", 0x3F)])
+def test_a_flac_has_the_channel_mask_of_its_comment(
+    tmp_path: Path, comment: bytes, mask: int
+) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, tones().T, RATE)
+    content = path.read_bytes()
+    words = b"WAVEFORMATEXTENSIBLE_CHANNEL_MASK=" + comment
+    block = struct.pack("<II", 0, 1) + struct.pack("<I", len(words)) + words
+    head = b"\x04" + len(block).to_bytes(3, "big")
+    path.write_bytes(content[:42] + head + block + content[42:])
+    assert audio.info(path).channel_mask == mask
+    np.testing.assert_allclose(audio.read(path), tones(), atol=1e-4)

@@ -10,6 +10,7 @@ from tiny_songs import noise, write_set, write_track
 
 from mss_shared import audio
 from mss_shared.datasets import Dataset, musdb18, open_dataset, tree
+from mss_shared.datasets.check import check_root
 
 HIDDEN = (".ipynb_checkpoints", ".Trash-1000", "@eaDir", "__MACOSX", "#recycle", "lost+found")
 
@@ -99,6 +100,21 @@ def test_a_song_in_a_folder_too_deep_is_refused_and_not_lost(root: Path, split: 
 def test_a_folder_around_the_data_set_is_told(root: Path) -> None:
     with pytest.raises(ValueError, match="set holds .*/: pass it"):
         open_dataset(root.parent)
+
+
+def test_a_folder_around_stem_files_is_told(tmp_path: Path) -> None:
+    (tmp_path / "MUSDB" / "train").mkdir(parents=True)
+    (tmp_path / "MUSDB" / "train" / "a.stem.mp4").write_bytes(b"")
+    with pytest.raises(ValueError, match="MUSDB holds train/: pass it"):
+        open_dataset(tmp_path)
+
+
+def test_track_folders_beside_stem_files_are_refused(root: Path) -> None:
+    (root / "train" / "a.stem.mp4").write_bytes(b"")
+    with pytest.raises(ValueError, match="stem.mp4 files and track folders such as a: move one"):
+        open_dataset(root)
+    found = dict(check_root(root))
+    assert found["train/b"] == ["not read beside .stem.mp4 files: move it"]
 
 
 def test_songs_of_other_formats_are_refused_and_not_lost(root: Path) -> None:

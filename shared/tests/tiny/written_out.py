@@ -202,7 +202,7 @@ def our_curve(module: Any, batches: Sequence[Batch], checks: Sequence[Batch], pl
         accumulate_grad_batches=plan.passes,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
-        callbacks=[recorder, *averages],
+        callbacks=[*averages, recorder],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -19,9 +19,9 @@ from mss_shared.cli import run
 from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.testing import make_dataset
+from mss_shared.training.begun import Start
 from mss_shared.training.fit import Machine, fit
 from mss_shared.training.heir import open_parent
-from mss_shared.training.start import Start
 
 CPU = Machine("cpu")
 
@@ -96,6 +96,21 @@ def test_a_run_starts_from_the_weights_of_another(
     assert training["start"]["from"]["dataset"] == training["dataset"] == dataset.name
     assert training["start"]["weights_digest"] == found["weights_digest"]
     assert training["tracks"] == [track.name for track in dataset.train]
+
+
+def test_a_checkpoint_with_the_state_of_a_loss_gives_the_models_weights(
+    dataset: Dataset, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Training.__init__
+
+    def init(self: Training, *arguments: Any) -> None:
+        plain(self, *arguments)
+        self.register_buffer("window", torch.ones(3))
+
+    monkeypatch.setattr(Training, "__init__", init)
+    start(dataset, tmp_path / "first")
+    start(dataset, tmp_path / "second", init=str(tmp_path / "first" / "last.ckpt"))
+    assert record(tmp_path / "second")["training"]["tracks"]
 
 
 def test_the_songs_that_weights_have_heard_are_inherited(
@@ -186,8 +201,10 @@ def test_statistics_of_frozen_batch_norms_stay_as_they_are(
 def test_a_pattern_without_a_weight_or_with_all_is_refused(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="--freeze decode fits no weight: .* begin with encode, m"):
+    with pytest.raises(ValueError, match="--freeze decode fits no weight: names begin with encode"):
         start(dataset, tmp_path / "out", freeze=("decode",))
+    with pytest.raises(ValueError, match="--freeze bias fits no weight: .* like encode.bias"):
+        start(dataset, tmp_path / "out", freeze=("bias",))
     with pytest.raises(ValueError, match=r"--freeze \* leaves nothing to train: freeze less"):
         start(dataset, tmp_path / "out", freeze=("*",))
     assert not (tmp_path / "out").exists()
@@ -350,6 +367,8 @@ def test_the_command_goes_on_beside_the_run(
         (["--recipe", "demo", "--epoch", "0"], "--epoch is one of another run"),
         (["--continue", "x", "--freeze", "mask"], "to which --init and --freeze do not apply"),
         (["--continue", "x", "--recipe", "demo"], "not allowed with argument"),
+        (["--continue", "x", "--dev_mode"], "--dev_mode trains the first step of a run: leave"),
+        (["--continue", "x", "--plan"], "--plan computes what a recipe costs: give --recipe"),
         ([], "one of the arguments --recipe --continue is required"),
     ],
 )

@@ -113,7 +113,7 @@ def _decode(av: Any, path: Path, start: int, end: int | None, track: int | None)
         spool = failed.enter_context(tempfile.TemporaryFile(prefix="mss-"))
         part = stack.enter_context(FilePart(path, start, end))
         try:
-            container = stack.enter_context(av.open(part, metadata_errors="replace"))
+            container = stack.enter_context(open_container(av, part))
         except (av.FFmpegError, ValueError) as error:
             raise ValueError(
                 f"{path} is not a readable sound file ({_reason(error)}): use wav, flac, ogg, "
@@ -287,6 +287,21 @@ def import_av(path: Path) -> Any:
             f'{path} needs PyAV, which is not installed: pip install "mss-shared[separate]"'
         ) from None
     return av
+
+
+def open_container(av: Any, file: Any, metadata_errors: str = "replace") -> Any:
+    """Open a file with PyAV, that file alone.
+
+    Playlists and session descriptions (HLS, DASH, concat, SDP), which can pass for songs, name
+    other files and network addresses: FFmpeg may open none of them.
+
+    Args:
+        av: the module.
+        file: opened for reading.
+        metadata_errors: what becomes of tags that are not UTF-8, as in ``bytes.decode``.
+    """
+    alone = {"protocol_whitelist": "none"}
+    return av.open(file, metadata_errors=metadata_errors, options=alone)
 
 
 def _reason(error: Exception) -> str:

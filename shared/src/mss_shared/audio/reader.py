@@ -17,7 +17,7 @@ import soundfile
 from mss_shared.audio import mp3_header
 from mss_shared.audio.channel_layout import arranged_flac, arranged_vorbis
 from mss_shared.audio.container_headers import read_header
-from mss_shared.audio.file_part import FilePart, native_name
+from mss_shared.audio.file_part import FilePart, check_file, native_name
 from mss_shared.audio.header import Header, RawSound, open_raw
 from mss_shared.audio.ogg_pages import Link, read_links
 from mss_shared.audio.sndfile_reader import (
@@ -56,22 +56,9 @@ def open_sound(path: Path) -> Iterator[Reader]:
         OSError: if a temporary file can't be written.
     """
     path = Path(path)
-    if not path.is_file():
-        raise _no_file(path)
+    check_file(path)
     with ExitStack() as stack:
         yield _open(path, stack)
-
-
-def _no_file(path: Path) -> Exception:
-    """The error of a path that is no file."""
-    if path.is_symlink() and not path.exists():
-        return FileNotFoundError(
-            f"{path} is a link to nothing: restore its target, or remove the link"
-        )
-    if not path.exists():
-        return FileNotFoundError(f"there is no file {path}: check its name")
-    kind = "a folder" if path.is_dir() else "a pipe or device"
-    return ValueError(f"{path} is {kind}, not a sound file: rename or remove it")
 
 
 def _open(path: Path, stack: ExitStack) -> Reader:
@@ -118,7 +105,7 @@ def _open_libsndfile(path: Path, header: Header) -> Reader:
     reader = SndfileReader(path, open_file, mask=header.mask, notes=header.notes())
     channels = reader.info.channels
     if header.kind == "FLAC" and channels > 2:
-        reader.set_layout(*arranged_flac(channels))
+        reader.set_layout(*arranged_flac(path, header.start, channels))
     return reader
 
 

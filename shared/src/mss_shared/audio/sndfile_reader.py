@@ -29,6 +29,7 @@ _STATEFUL = (
 )
 _SKIP = 2**16
 _PIECE = 2**16  # samples per channel in one read; few enough to stay in the cache
+_LIKELY_EXPANSION = 32  # bytes of samples from a byte of a file
 # libsndfile seeks wrongly within the last page of a Vorbis file, of at most 255 packets.
 _LAST_PAGE = 255 * 4096
 
@@ -110,19 +111,17 @@ class Reader(ABC):
                 f"{self.path} has {length} samples, {start} to {start + count} were asked for: "
                 f"choose an excerpt inside the file"
             )
-        try:
-            audio: Audio = np.empty((self.info.channels, count), np.float32)
-        except (MemoryError, ValueError):  # numpy raises either
-            for _ in self.pieces(start, count, _PIECE, "float32", again=True):
-                pass  # mostly the file ends long before
-            raise ValueError(
-                f"{self.path} has {length} samples by its header, more than fit in memory: replace "
-                f"the file, or read it in blocks"
-            ) from None
+        # A header may claim more than fits in memory: begin with what the file's size makes likely.
+        likely = _LIKELY_EXPANSION * self.path.stat().st_size // (4 * self.info.channels)
+        audio: Audio = np.empty((self.info.channels, min(count, likely)), np.float32)
         done = 0
         for piece in self.pieces(start, count, _PIECE, "float32", again=False):
             if not self._is_integers:
                 check_finite(piece, str(self.path), start + done)
+            if done + piece.shape[1] > audio.shape[1]:
+                larger = np.empty((len(audio), min(count, 2 * (done + _PIECE))), np.float32)
+                larger[:, :done] = audio[:, :done]
+                audio = larger
             audio[:, done : done + piece.shape[1]] = piece
             done += piece.shape[1]
         return audio

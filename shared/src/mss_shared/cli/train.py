@@ -80,6 +80,8 @@ def fit(
     """Train one recipe, or several one after another, each in its own run folder."""
     if arguments.plan and arguments.parent is not None:
         raise ValueError("--plan computes what a recipe costs: give --recipe, not --continue")
+    if arguments.dev_mode and arguments.parent is not None:
+        raise ValueError("--dev_mode trains the first step of a run: leave it out with --continue")
     if arguments.plan:
         return show_plans(paper, arguments, overrides)
     if not arguments.data_root:
@@ -89,11 +91,11 @@ def fit(
     for data_root in arguments.data_root:
         check_installed(data_root)
     pick_device(arguments.device)
+    from mss_shared.training.begun import Start
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
     from mss_shared.training.heir import open_parent
     from mss_shared.training.songs import one_track
-    from mss_shared.training.start import Start
 
     start = Start(**{field.name: getattr(arguments, field.name) for field in fields(Start)})
     start = replace(start, freeze=tuple(start.freeze))

@@ -104,12 +104,15 @@ def check_root(
         yield from _check_songs(_list_adapted(root, layout), LAYOUTS[layout], tuple(stems))
         return
     found = tree.look(root)
-    if any(found.stem_files.values()) and not layout:
-        yield from _check_stem_files(root, found.stem_files)
-        return
-    if not layout:
+    stem_files = {} if layout else musdb18.find_stem_files(root)
+    if not layout and not stem_files:
         foreign.refuse(root)
     yield from ((place, [fault]) for place, fault in found.faults.items())
+    if stem_files:
+        for path in (path for paths in found.splits.values() for path in paths):
+            yield path.relative_to(root).as_posix(), ["not read beside .stem.mp4 files: move it"]
+        yield from _check_stem_files(root, stem_files)
+        return
     songs = _list_files(root) if layout == "sourcefolder" else _list_songs(root, found)
     if not songs and not found.faults:
         raise ValueError(

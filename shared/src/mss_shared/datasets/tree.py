@@ -62,6 +62,11 @@ def is_stem_file(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not is_hidden(path.name)
 
 
+def is_sound(path: Path) -> bool:
+    """Whether a path is named as a visible sound file of any format."""
+    return path.suffix.lower() in SOUND_SUFFIXES and not is_hidden(path.name)
+
+
 def find_stem_files(folder: Path) -> dict[str, Path]:
     """Stem (or ``mixture``) to its sound file in a track's folder; wav takes precedence.
 
@@ -212,14 +217,13 @@ def _ignore(tree: Tree, place: str, path: Path, why: str) -> None:
     tree.ignored[place] = why
     if path.is_dir() and next(_sounds_below(path), None) is not None:
         tree.unheard.append(place)
-    elif path.is_file() and path.suffix.lower() in SOUND_SUFFIXES:
+    elif path.is_file() and is_sound(path):
         tree.unheard.append(place)
 
 
 def _is_foreign_sound(path: Path) -> bool:
     """Whether a path is named as a sound file that is not read from track folders."""
-    suffix = path.suffix.lower()
-    return suffix in SOUND_SUFFIXES and suffix not in SUFFIXES and not is_hidden(path.name)
+    return is_sound(path) and not is_stem_file(path)
 
 
 def _sounds_below(folder: Path) -> Iterator[Path]:
@@ -229,7 +233,7 @@ def _sounds_below(folder: Path) -> Iterator[Path]:
         here = Path(place)
         deep = len(here.parts) - base >= _DEPTH
         folders[:] = [] if deep else sorted(name for name in folders if not is_hidden(name))
-        yield from (here / name for name in sorted(names) if is_stem_file(here / name))
+        yield from (here / name for name in sorted(names) if is_sound(here / name))
 
 
 def is_stem_mp4(path: Path) -> bool:

@@ -29,6 +29,7 @@ from mss_shared.datasets.decoded import decode_flac
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.recipe_sections import LoopConfig
+from mss_shared.training.begun import FRESH, Begun, Start, read_begun
 from mss_shared.training.callbacks import (
     Checkpoints,
     EarlyStop,
@@ -59,15 +60,7 @@ from mss_shared.training.run_folder import (
 )
 from mss_shared.training.song_sdr import SongSdr
 from mss_shared.training.songs import check_dataset, describe_training, fit_songs
-from mss_shared.training.start import (
-    FRESH,
-    Begun,
-    FrozenNorms,
-    Start,
-    freeze,
-    load_start,
-    read_begun,
-)
+from mss_shared.training.start import FrozenNorms, freeze, load_start
 from mss_shared.training.steps import StepCheckpoints, find_resumable, read_within
 
 
@@ -174,13 +167,14 @@ def fit(
     )
     with owned(out) if trainer.is_global_zero else nullcontext():
         folder.check(resume)
+        say = console.say if trainer.is_global_zero else _say_nothing
         last = find_resumable(folder, trainer) if resume else None
         begun = None if last is None else read_begun(out)
         inherited = None
         if last is None and parent is None:
             trainer.num_sanity_val_steps = float("inf") if machine.validate_first else 0
             paper.prepare(model, dataset, drawn)
-            inherited = load_start(paper, model, start)
+            inherited = load_start(paper, model, start, say)
         elif last is None and parent is not None:
             last, inherited = parent.checkpoint, parent.inherited(start)
         elif last is not None:
@@ -192,7 +186,7 @@ def fit(
             training = describe_training(dataset, songs, seed, inherited)
             frozen = start.freeze if parent is None else parent.frozen
             begun = Begun(loaded.name, start.asked(), frozen, training)
-        freeze(model, begun.frozen)
+        freeze(model, begun.frozen, say)
         began = time.monotonic()
         module = paper.build_training(model, recipe)
         if machine.checkpoint_activations:
@@ -213,6 +207,10 @@ def fit(
 def _decode(dataset: Dataset) -> Dataset:
     with console.progress("decoding flac files") as progress:
         return decode_flac(dataset, progress=progress)
+
+
+def _say_nothing(line: str) -> None:
+    """Of the devices whose lines the first one says."""
 
 
 def _examples(

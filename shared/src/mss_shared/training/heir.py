@@ -17,9 +17,10 @@ from torch.optim.optimizer import Optimizer
 from mss_shared import atomic
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe, changed_leaves, describe_changes, load_recipe
+from mss_shared.training.begun import Begun, Start, read_begun
 from mss_shared.training.callbacks import Checkpoints, EarlyStop, epoch_file
 from mss_shared.training.run_folder import finished_epochs, read_checkpoint, read_digests
-from mss_shared.training.start import Begun, Inherited, Start, read_begun, summarise
+from mss_shared.training.start import Inherited, summarise
 
 # Values that the state of a checkpoint can't follow.
 _FIXED = ("training.ema_decay", "training.optimizer", "training.schedule", "training.precision")

@@ -16,7 +16,7 @@ from torch import nn
 from mss_shared import atomic
 from mss_shared.leases import acquire, check_plain, make_lease
 from mss_shared.recipe import describe_changes, earlier_digest, recipe_digest
-from mss_shared.training.start import FRESH, Begun, Start, read_begun
+from mss_shared.training.begun import FRESH, Begun, Start, read_begun
 
 LOCK = ".fit.lock"
 STEP = "step.ckpt"  # the last step within an epoch that is not yet complete

@@ -64,7 +64,8 @@ class SongSdr(Callback):
     def _measure(self, track: Track) -> Tensor:
         """(stem, 2): the SDR of each stem in dB, and 1; both 0 for a silent one."""
         samples = track.info.samples
-        count = min(samples, round(self.seconds * track.info.sample_rate)) or samples
+        excerpt = max(1, round(self.seconds * track.info.sample_rate))
+        count = min(samples, excerpt) if self.seconds else samples
         start = (samples - count) // 2
         mixture = torch.from_numpy(track.read_mixture(start, count))
         estimates = separate(self.model, mixture, self.inference)

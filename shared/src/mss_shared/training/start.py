@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mss_shared import atomic, console
+from mss_shared import console
 from mss_shared.checkpoints.checkpoint import read_header
 from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.checkpoints.fitting import adapt_weights
@@ -22,53 +21,10 @@ from mss_shared.checkpoints.published import fetch, find_published
 from mss_shared.checkpoints.strict_loading import fill
 from mss_shared.checkpoints.third_party import read_weights_file
 from mss_shared.paper import AnyPaper
-from mss_shared.provenance import without_absolute_paths
+from mss_shared.training.begun import FRESH, Start, read_begun
+from mss_shared.training.run_folder import read_checkpoint
 
-BEGUN = "begun.json"  # in a run folder: what its run started from, and what it hears
 _SHOWN = 10  # names of weights in a printed line
-
-
-@dataclass(frozen=True)
-class Start:
-    """What the user asks a run to start from; its weights are fresh if all is left out.
-
-    Attributes:
-        init: a run folder, a weights file, or the name of published weights.
-        init_partial: take from it what fits by name and shape, not all or nothing.
-        freeze: names or patterns of weights that are not trained.
-        parent: the folder of a run to go on from, as another run.
-        epoch: of that run, as in its ``metrics.csv``; None for the last.
-    """
-
-    init: str | None = None
-    init_partial: bool = False
-    freeze: tuple[str, ...] = ()
-    parent: str | None = None
-    epoch: int | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for what does not go together."""
-        if self.init_partial and self.init is None:
-            raise ValueError("--init_partial needs weights: give them with --init")
-        if self.epoch is not None and self.parent is None:
-            raise ValueError("--epoch is one of another run: give that with --continue")
-        if self.parent is not None and (self.init is not None or self.freeze):
-            raise ValueError(
-                "--continue goes on with weights and optimizer of a run, to which --init and "
-                "--freeze do not apply: give --init with that run instead"
-            )
-
-    def asked(self) -> dict[str, Any]:
-        """What is asked, for records and comparisons, without absolute paths."""
-        values = {name: value for name, value in asdict(self).items() if value != _DEFAULTS[name]}
-        for name in ("init", "parent"):
-            if name in values:
-                values[name] = without_absolute_paths(values[name])
-        return values | ({"freeze": list(self.freeze)} if self.freeze else {})
-
-
-FRESH = Start()
-_DEFAULTS = asdict(FRESH)
 
 
 @dataclass(frozen=True)
@@ -84,8 +40,16 @@ class Inherited:
     training: dict[str, Any] | None
 
 
-def load_start(paper: AnyPaper, model: nn.Module, start: Start) -> Inherited | None:
+def load_start(
+    paper: AnyPaper, model: nn.Module, start: Start, say: Callable[[str], None] = console.say
+) -> Inherited | None:
     """Load the weights of ``--init`` into a model, and say which were not loaded.
+
+    Args:
+        paper: the package.
+        model: to be trained.
+        start: what is asked.
+        say: called with lines for the user.
 
     Returns:
         None if there is nothing to start from.
@@ -97,17 +61,10 @@ def load_start(paper: AnyPaper, model: nn.Module, start: Start) -> Inherited | N
     if start.init is None:
         return Inherited(start.asked(), {}) if start != FRESH else None
     path = _find_weights(paper, start.init)
-    weights = read_weights_file(path, paper.read_pickled)
-    own = weights.header.get("paper") is not None
-    training = read_header(paper.name, path, weights).training if own else _heard_beside(path)
-    state: Mapping[str, Tensor] = weights.state
-    if not own:
-        state, notes = adapt_weights(paper, path, weights, model)
-        for note in notes:
-            console.say(f"{path}: {note}")
+    state, training = _read(paper, path, model, say)
     found: dict[str, Any] = {"weights_digest": weights_digest(state)}
     if start.init_partial:
-        found |= _fill_partly(model, state, path)
+        found |= _fill_partly(model, state, path, say)
     else:
         fill(model, state, path)
     model.train()
@@ -143,13 +100,28 @@ def _find_weights(paper: AnyPaper, source: str) -> Path:
     return fetch(entries[0])
 
 
-def _heard_beside(path: Path) -> dict[str, Any] | None:
-    """What the run of a checkpoint hears, by the record in its folder."""
+def _read(
+    paper: AnyPaper, path: Path, model: nn.Module, say: Callable[[str], None]
+) -> tuple[Mapping[str, Tensor], dict[str, Any] | None]:
+    """The weights of a file under the model's names, and the record of their training."""
     begun = read_begun(path.parent) if path.suffix == ".ckpt" else None
-    return None if begun is None else dict(begun.training)
+    if begun is not None:  # a checkpoint of a run, with the state of the losses beside the model's
+        state = read_checkpoint(path)["state_dict"]
+        first = "model."
+        own = {name.removeprefix(first): state[name] for name in state if name.startswith(first)}
+        return own, dict(begun.training)
+    weights = read_weights_file(path, paper.read_pickled)
+    if "paper" in weights.header:
+        return weights.state, read_header(paper.name, path, weights).training
+    renamed, notes = adapt_weights(paper, path, weights, model)
+    for note in notes:
+        say(f"{path}: {note}")
+    return renamed, None
 
 
-def _fill_partly(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> dict[str, list[str]]:
+def _fill_partly(
+    model: nn.Module, state: Mapping[str, Tensor], path: Path, say: Callable[[str], None]
+) -> dict[str, list[str]]:
     """Load the weights that fit; which of the file's were left out, and which of the model's."""
     wanted = model.state_dict()
     taken = {
@@ -166,10 +138,10 @@ def _fill_partly(model: nn.Module, state: Mapping[str, Tensor], path: Path) -> d
         )
     left_out, fresh = sorted(state.keys() - taken.keys()), sorted(wanted.keys() - taken.keys())
     model.load_state_dict({**wanted, **taken})
-    console.say(f"{path}: {len(taken)} of the model's {len(wanted)} weights are from it")
+    say(f"{path}: {len(taken)} of the model's {len(wanted)} weights are from it")
     for what, names in (("left out of it", left_out), ("not in it, fresh", fresh)):
         if names:
-            console.say(f"{what}: {_shorten(names)}")
+            say(f"{what}: {_shorten(names)}")
     return {"left_out": left_out, "fresh": fresh}
 
 
@@ -188,8 +160,15 @@ def summarise(training: Mapping[str, Any] | None) -> dict[str, Any] | None:
 # ---- frozen weights
 
 
-def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
+def freeze(
+    model: nn.Module, patterns: Sequence[str], say: Callable[[str], None] = console.say
+) -> None:
     """Exclude weights from training: those of a module's name, or of a pattern with ``*``.
+
+    Args:
+        model: to be trained.
+        patterns: which weights.
+        say: called with a line for the user.
 
     Raises:
         ValueError: if a pattern fits none, or no weight is left to train.
@@ -198,10 +177,13 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
     for pattern in patterns:
         found = [name for name in named if _fits(name, pattern)]
         if not found:
+            near = [name for name in named if pattern.strip("*") in name]
             tops = ", ".join(dict.fromkeys(name.partition(".")[0] for name in named))
             raise ValueError(
                 f"--freeze {pattern} fits no weight: give the name of a module or a pattern such "
-                f"as '*.bias'; names begin with {tops}"
+                f"as '*.bias'; names are like {near[0]}"
+                if near
+                else f"--freeze {pattern} fits no weight: names begin with {tops}"
             )
         for name in found:
             named[name].requires_grad_(False)
@@ -210,7 +192,7 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
         raise ValueError(f"--freeze {' '.join(patterns)} leaves nothing to train: freeze less")
     if patterns:
         count, total = (sum(p.numel() for p in some) for some in (trained, named.values()))
-        console.say(f"training {count} of {total} parameters")
+        say(f"training {count} of {total} parameters")
 
 
 def _fits(name: str, pattern: str) -> bool:
@@ -236,46 +218,3 @@ class FrozenNorms(Callback):
         """In training mode, they would be updated."""
         for norm in self.norms:
             norm.eval()
-
-
-# ---- the record of a run that has begun
-
-
-@dataclass(frozen=True)
-class Begun:
-    """What a run has started from and hears, written when it begins.
-
-    Attributes:
-        recipe: its name.
-        asked: of ``Start``.
-        frozen: names or patterns of weights that are not trained.
-        training: as in the record of a complete run, without the steps.
-    """
-
-    recipe: str
-    asked: Mapping[str, Any]
-    frozen: tuple[str, ...]
-    training: Mapping[str, Any]
-
-    def write(self, folder: Path) -> None:
-        """Write it to a run folder."""
-        atomic.write_text(folder / BEGUN, json.dumps(asdict(self), indent=2) + "\n")
-
-
-def read_begun(folder: Path) -> Begun | None:
-    """The record in a run folder; None if there is none, as in runs of old.
-
-    Raises:
-        ValueError: if it is damaged.
-    """
-    path = folder / BEGUN
-    if not path.is_file():
-        return None
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        begun = Begun(**{**values, "frozen": tuple(values["frozen"])})
-        if [type(v) for v in (begun.recipe, begun.asked, begun.training)] != [str, dict, dict]:
-            raise TypeError
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is damaged: restore it, or begin the run again") from None
-    return begun
