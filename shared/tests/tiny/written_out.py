@@ -49,7 +49,7 @@ class Plan:
 
 @dataclass
 class Curve:
-    """The loss of every batch, the norm of all weights after it, validation losses, last average."""
+    """Losses of batches, the norm of all weights after each, validation losses, last average."""
 
     losses: list[float]
     norms: list[float]
