@@ -27,6 +27,7 @@ from mss_shared.recipe import find_recipe, load_recipe
 PACKAGES = ("open_unmix", "moises_light", "bs_roformer", "tflocoformer_mss", "lasaft")
 COLUMNS = ("package", "processes", "workers", "kill", "moment", "epochs before", "equal")
 EPOCHS, STEPS = 3, 1
+Row = tuple[str, int, int, int]  # package, processes, workers, kill
 
 
 @dataclass(frozen=True)
@@ -97,31 +98,59 @@ def trial(runs: Runs, seconds: float, workers: int, number: int) -> tuple[str, i
     return f"{moment:.1f} s", epochs, "yes" if equal else "NO"
 
 
+def wanted(words: list[str], kills: int) -> list[tuple[str, int, int, int]]:
+    """(package, processes, workers, kill) of the rows that ``--only`` names; all without it."""
+    rows = list(itertools.product((1, 2), PACKAGES, range(kills), (2, 0)))
+    every = [(package, processes, workers, kill) for processes, package, kill, workers in rows]
+    chosen = [tuple(word.split(":")) for word in words] or [()]
+    return [row for only in chosen for row in every if tuple(map(str, row))[: len(only)] == only]
+
+
+def read(table: Path) -> dict[Row, list[str]]:
+    """The rows that are done, by package, processes, workers and kill."""
+    if not table.exists():
+        return {}
+    with table.open(encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    return {(r[0], int(r[1]), int(r[2]), int(r[3])): r[4:] for r in rows if r[6] != "not run"}
+
+
+def write(table: Path, rows: dict[Row, list[str]]) -> None:
+    """The table, in the order of processes and packages."""
+    order = {row: number for number, row in enumerate(wanted([], 9))}
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([*row, *rows[row]] for row in sorted(rows, key=order.__getitem__))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder of all runs")
+    parser.add_argument("--out", type=Path, required=True, help="folder of all runs; made anew")
     parser.add_argument("--table", type=Path, default=Path(__file__).with_name("table.csv"))
     parser.add_argument("--minutes", type=float, default=15.0, help="begin no trial after this")
     parser.add_argument("--kills", type=int, default=2)
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="PACKAGE[:PROCESSES[:WORKERS[:KILL]]]"
+    )
     arguments = parser.parse_args()
     shutil.rmtree(arguments.out, ignore_errors=True)
     end = time.monotonic() + 60.0 * arguments.minutes
-    rows: list[tuple[object, ...]] = []
-    for processes, package in itertools.product((1, 2), PACKAGES):
+    rows = read(arguments.table)
+    whole: dict[Runs, float | str] = {}
+    for row in wanted(arguments.only, arguments.kills):
+        package, processes, workers, kill = row
+        if row in rows or time.monotonic() > end:
+            continue
         runs = Runs(package, processes, arguments.out / f"{package}-{processes}")
-        runs.folder.mkdir(parents=True)
-        whole = runs.run("whole") if time.monotonic() < end else "not run"
-        for number, workers in itertools.product(range(arguments.kills), (2, 0)):
-            if isinstance(whole, str):
-                found = ("", "", whole)
-            elif time.monotonic() > end:
-                found = ("", "", "not run")
-            else:
-                found = trial(runs, whole, workers, number)
-            rows.append((package, processes, workers, number, *found))
-            print(*rows[-1], sep=" | ", flush=True)
-            with arguments.table.open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+        if runs not in whole:
+            runs.folder.mkdir(parents=True)
+            whole[runs] = runs.run("whole")
+        seconds = whole[runs]
+        found = ("", "", seconds) if isinstance(seconds, str) else trial(runs, seconds, *row[2:])
+        rows[row] = [str(value) for value in found]
+        print(*row, *found, sep=" | ", flush=True)
+        write(arguments.table, rows)
 
 
 if __name__ == "__main__":

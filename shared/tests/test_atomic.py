@@ -1,5 +1,6 @@
 """Whole or not at all, under the user's own umask."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,3 +92,47 @@ def test_files_are_not_renamed_over_a_folder(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         replace_all([(tmp_path / f"part-{name}", tmp_path / name) for name in ("a", "b")])
     assert not (tmp_path / "a").exists() and (tmp_path / "b").is_dir()
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_content_is_on_the_disk_before_a_file_has_its_name(
+    together: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    rename, sync = os.replace, os.fsync
+
+    def fsync(handle: int) -> None:
+        done.append("sync")
+        sync(handle)
+
+    def replace(part: Path, path: Path) -> None:
+        done.append("rename")
+        rename(part, path)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    if together:
+        (tmp_path / "a").write_text("a")
+        (tmp_path / "b").write_text("b")
+        replace_all([(tmp_path / "a", tmp_path / "c"), (tmp_path / "b", tmp_path / "d")])
+        assert done == ["sync", "sync", "rename", "rename"]
+    else:
+        write_text(tmp_path / "a", "a")
+        assert done == ["sync", "rename"]
+
+
+@pytest.mark.parametrize(("reason", "is_fatal"), [(errno.EINVAL, False), (errno.ENOSPC, True)])
+def test_a_disk_that_is_full_at_last_is_an_error_one_that_cannot_sync_is_none(
+    reason: int, is_fatal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(handle: int) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if is_fatal:
+        with pytest.raises(OSError, match="No space left"):
+            write_text(tmp_path / "a", "a")
+        assert list(tmp_path.iterdir()) == []
+    else:
+        write_text(tmp_path / "a", "a")
+        assert (tmp_path / "a").read_text() == "a"

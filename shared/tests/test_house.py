@@ -4,6 +4,7 @@ import configparser
 import csv
 import re
 import subprocess
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from mss_shared.datasets.tracks import STEMS
 from mss_shared.evaluation.protocols import find_protocol
 
 ROOT = Path(__file__).parents[2]
-TOP = {"README.md", "LICENSE", "CHANGELOG.md", "packages", "shared", "experiments", "results"}
+TOP = {
+    *("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff"),
+    *("packages", "shared", "experiments", "results"),
+}
 PAPERS = sorted(path.name for path in (ROOT / "packages").iterdir() if (path / "src").is_dir())
 COMMAND = re.compile(r"^(?:pip install tox && )?tox -e (\S+)", re.MULTILINE)
 
@@ -84,6 +88,31 @@ def test_what_the_readmes_commands_create_is_ignored_by_git() -> None:
     assert {"/runs/", "/stems/", "/scores/", "/experiments/runs/"} <= {*ignored}
 
 
+def test_the_citation_has_the_version_of_the_packages() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "title", "message", "authors", "license"} <= citation.keys()
+    projects = [ROOT / "shared", ROOT / "results", *(ROOT / "packages" / each for each in PAPERS)]
+    versions = {
+        tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "version"
+        ]
+        for project in projects
+    }
+    assert versions == {citation["version"]}
+
+
+def test_the_hooks_before_a_commit_are_pinned_as_the_checks_are() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    pins = {
+        pin
+        for repo in hooks["repos"]
+        for hook in repo["hooks"]
+        for pin in hook["additional_dependencies"]
+    }
+    constraints = (ROOT / "shared" / "constraints.txt").read_text(encoding="utf-8").split()
+    assert pins <= {*constraints}
+
+
 def test_there_is_a_paper() -> None:
     assert PAPERS
 
@@ -122,10 +151,13 @@ def test_every_claim_of_a_recipe_can_be_met_by_evaluating_it(paper: str) -> None
             assert (row["protocol"], row["metric"]) in written[row["recipe"]], row
 
 
-def test_the_readme_names_only_environments_that_exist() -> None:
-    named = COMMAND.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(named) >= 5
-    assert {f"testenv:{name}" for name in named} <= set(ini("tox.ini").sections())
+@pytest.mark.parametrize(("page", "least"), [("README.md", 5), ("CONTRIBUTING.md", 4)])
+def test_pages_name_only_environments_that_exist(page: str, least: int) -> None:
+    lines = COMMAND.findall((ROOT / page).read_text(encoding="utf-8"))
+    named = [name for line in lines for name in line.split(",")]
+    assert len(named) >= least
+    known = {name.removeprefix("testenv:") for name in ini("tox.ini").sections()}
+    assert {*named} <= known | {f"test-{paper}" for paper in PAPERS}
 
 
 def test_modules_stay_short_and_say_what_they_know() -> None:

@@ -176,13 +176,13 @@ def test_what_is_no_such_file_is_refused_with_what_it_lacks(found: Any, message:
 def test_tags_that_execute_and_broken_files_are_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"bad.yaml is not plain YAML \(.+\): fix it"):
+    with pytest.raises(ValueError, match=r"bad.yaml is not valid YAML.* \(.+\): fix"):
         read_community_yaml(path)
 
 
 def test_bytes_that_are_no_text_and_missing_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(ValueError, match="bad.yaml is not plain YAML"):
+    with pytest.raises(ValueError, match="bad.yaml is not text, byte 0"):
         read_community_yaml(tmp_path / "bad.yaml")
     with pytest.raises(FileNotFoundError, match="there is no file .*none.yaml"):
         read_community_yaml(tmp_path / "none.yaml")

@@ -142,7 +142,7 @@ def test_the_four_stems_of_a_public_model_of_one_are_ours(name: str) -> None:
 def test_no_training_of_mel_bands_is_said_to_be_in_their_paper(name: str) -> None:
     found = sources("paper_mel_l12_vocals" if name == "l12" else f"paper_mel_l6_{name}")
     training = asdict(recipe("paper_mel_l6_vocals").recipe.training)
-    assert len(training) == 15
+    assert len(training) == 19
     assert all(found[leaf].startswith("ours") for leaf in training)
     assert {found[leaf] for leaf in ("size", "attn_dropout", "window", "multi_stft_hop_size")} == {
         "ours: as BS-RoFormer's"

@@ -147,7 +147,7 @@ def test_a_folder_of_version_1_0_has_its_transform_in_the_targets_files(tmp_path
     [
         (lambda f: (f / "bass.json").unlink(), "2 .pth files and no separator.json"),
         (lambda f: (f / "bass.json").write_text("[]"), "bass.json lacks nfft: it needs nfft, nhop"),
-        (lambda f: (f / "bass.json").write_text("{"), "bass.json is not JSON"),
+        (lambda f: (f / "bass.json").write_text("{"), "bass.json is not valid JSON"),
         (lambda f: torch.save(made().state_dict(), f / "bass-0123abcd.pth"), "lacks sample_rate"),
     ],
 )
@@ -184,7 +184,7 @@ def test_names_with_a_digest_are_read_as_their_target(tmp_path: Path) -> None:
         (lambda f: spoil_filter(f, niter="1"), "niter '1': it must be of type int"),
         (lambda f: spoil_filter(f, softmask=0), "softmask 0: it must be of type bool"),
         (lambda f: [p.unlink() for p in f.glob("*.pth")], "0 .pth files and a separator.json"),
-        (lambda f: (f / "separator.json").write_text("{"), "is not JSON"),
+        (lambda f: (f / "separator.json").write_text("{"), "is not valid JSON"),
         (lambda f: (f / "separator.json").write_text("{}"), "lacks nfft"),
         (lambda f: torch.save({"a": torch.ones(1)}, f / "bass.pth"), "bass.pth lacks fc1.weight"),
     ],

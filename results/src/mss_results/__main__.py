@@ -2,9 +2,13 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from mss_results.build import Paths, plan, read_boards, replace_files, write
 from mss_results.finished import find_unfinished
@@ -17,20 +21,49 @@ from mss_results.verify import verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; returns 0, or 2 after a one-sentence message on stderr about invalid input."""
+    """Run one verb; returns 0, or 2 after a one-sentence message on stderr about invalid input.
+
+    A signal that stops it ends it with 128 + its number, with nothing half-written.
+    """
     chosen = _parser().parse_args(arguments)
     try:
-        if chosen.verb == "import-museval":
-            import_scores(chosen)
-        else:
-            _run(chosen, _find_paths(chosen))
+        with _stoppable():
+            if chosen.verb == "import-museval":
+                import_scores(chosen)
+            else:
+                _run(chosen, _find_paths(chosen))
     except BrokenPipeError:
         # The reader (head, less) has closed the pipe; the interpreter must not flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except (ValueError, OSError) as error:
         print(f"mss-results: {_sentence(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let the signals that end a process end it as an error does: what is half-written is removed.
+
+    A signal that the caller ignores or handles stays so.
+    """
+    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    ours = [each for each in numbers if each and signal.getsignal(each) == signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _run(chosen: argparse.Namespace, paths: Paths) -> None:
@@ -68,7 +101,8 @@ def _rescore(chosen: argparse.Namespace, paths: Paths) -> None:
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}: check the path and its permissions"
+        where = "a file or pipe" if error.filename is None else error.filename
+        return f"{where}: {error.strerror}: check the path, its permissions and its disk"
     return str(error)
 
 

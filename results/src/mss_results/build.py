@@ -11,6 +11,7 @@ from mss_results.cache import Cache
 from mss_results.claims import read_claims
 from mss_results.latex import latex
 from mss_results.markdown import page
+from mss_results.partial import partial_of, sweep
 from mss_results.read import read_runs
 from mss_results.runs_table import runs_csv
 from mss_results.site import SitePaths, site
@@ -94,7 +95,8 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
         for file in contents:
             target = file.resolve()  # replace the target of a symlink, not the link
             target.parent.mkdir(parents=True, exist_ok=True)
-            partial[target] = target.with_name(f".{target.name}.{os.getpid()}.partial")
+            sweep(target)
+            partial[target] = partial_of(target)
             partial[target].write_bytes(contents[file])
             if target.exists():
                 shutil.copymode(target, partial[target])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mss_results.partial import partial_of, sweep
 from mss_results.track_file import Protocol, TrackScores
 
 _LAYOUT = 1  # version of the format of an entry
@@ -64,9 +65,11 @@ class Cache:
 
 
 def _write(file: Path, entry: Mapping[str, np.ndarray]) -> None:
-    partial = file.with_name(f".{file.stem}.{os.getpid()}.partial.npz")
+    sweep(file)
+    partial = partial_of(file)
     try:
-        np.savez(partial, allow_pickle=False, **entry)
+        with partial.open("wb") as opened:
+            np.savez(opened, allow_pickle=False, **entry)
         os.replace(partial, file)
     finally:
         partial.unlink(missing_ok=True)

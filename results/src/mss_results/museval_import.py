@@ -15,6 +15,7 @@ from mss_results import track_table
 from mss_results.fields import Fields, check_name
 from mss_results.musdb18 import check_official
 from mss_results.museval_files import METRICS, Source
+from mss_results.partial import partial_of, sweep
 from mss_results.read import SCHEMA
 from mss_results.track_file import KNOWN_STEMS, STEMS, TrackScores
 
@@ -99,10 +100,9 @@ def plan_import(source: Source, origin: Origin, scores: Path, per_track: bool) -
 
 def write_runs(runs: Sequence[NewRun]) -> None:
     """Write all runs to temporary folders, then rename them, so that each is complete or absent."""
-    partial = {
-        run.folder: run.folder.with_name(f".{run.folder.name}.{os.getpid()}.partial")
-        for run in runs
-    }
+    for run in runs:
+        sweep(run.folder)
+    partial = {run.folder: partial_of(run.folder) for run in runs}
     try:
         for run in runs:
             inner = partial[run.folder] / run.label

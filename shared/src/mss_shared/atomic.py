@@ -1,4 +1,4 @@
-"""Atomic writing: a file is written beside its final path, then renamed."""
+"""Atomic writing: a file is written beside its final path, brought to the disk, then renamed."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def replacing(path: Path, *, suffix: str | None = None, prefix: str = PART) -> I
         if part.stat().st_mode != mode:  # the writer replaced the file
             with suppress(OSError):  # some file systems have no modes to change
                 part.chmod(mode)
+        _sync(part)
         os.replace(part, path)
     except OSError as error:
         if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -78,6 +79,8 @@ def replace_all(moves: Sequence[tuple[Path, Path]], *, prefix: str = PART) -> No
     """
     kept: dict[Path, Path | None] = {}
     try:
+        for part, _ in moves:
+            _sync(part)
         for part, path in moves:
             kept[path] = _keep(path, prefix)
             os.replace(part, path)
@@ -92,6 +95,23 @@ def replace_all(moves: Sequence[tuple[Path, Path]], *, prefix: str = PART) -> No
         for old in kept.values():
             if old is not None:
                 old.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content is on the disk, so that no power cut leaves an empty new file.
+
+    Raises:
+        OSError: if the disk is full or failing; a disk that can't be waited for is not waited for.
+    """
+    handle = os.open(path, os.O_RDWR)  # some systems sync only what is open for writing
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            error.filename = os.fspath(path)
+            raise
+    finally:
+        os.close(handle)
 
 
 def _keep(path: Path, prefix: str) -> Path | None:

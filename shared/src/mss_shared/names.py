@@ -96,3 +96,10 @@ def shorten(value: object) -> str:
     """A value from a file for a message: quoted, escaped, of bounded length."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:60]}...{text[-10:]}"
+
+
+def one_line(text: str) -> str:
+    """A message of another program for a sentence of ours: one printable line of bounded length."""
+    line = " ".join(text.split())
+    line = line if line.isprintable() else ascii(line)[1:-1]
+    return line if len(line) <= 500 else f"{line[:400]}...{line[-90:]}"

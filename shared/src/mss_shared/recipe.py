@@ -18,7 +18,8 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from mss_shared.leaf_sources import count_sources
-from mss_shared.names import check_name
+from mss_shared.names import check_name, one_line
+from mss_shared.yaml_text import parse_yaml, read_text
 
 # The values of these keys in recipes inside older weights, which lack them.
 _INFERENCE_BEFORE = {"context_seconds": 0.0, "window": "triangle", "edges": "none"}
@@ -87,7 +88,11 @@ def _dump(values: Any) -> str:
 
 
 def load_recipe(
-    recipe_type: type[RecipeType], path: Path, overrides: Sequence[str] = ()
+    recipe_type: type[RecipeType],
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    run_of: str | None = None,
 ) -> LoadedRecipe[RecipeType]:
     """Read a recipe.
 
@@ -95,6 +100,8 @@ def load_recipe(
         recipe_type: the paper's Recipe dataclass.
         path: the YAML file.
         overrides: command-line words such as ``--recipe.training.lr 1.0e-3``.
+        run_of: the name of the recipe, for the copy in a run folder; values that it lacks, as it
+            is older than their keys, are those that it stands for.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -103,9 +110,11 @@ def load_recipe(
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no recipe file {path}: check --recipe")
-    name = check_name(path.stem, f"the name of {path} without suffix")
-    text = _read_text(path)
-    values = _parse_yaml(text, path)
+    name = check_name(run_of or path.stem, f"the name of {path} without suffix")
+    text = read_text(path)
+    values = parse_yaml(text, str(path))
+    if run_of is not None:
+        values = _complete(recipe_type, values)
     _check_keys(recipe_type, values, path)
     for word in overrides:
         _check_override(recipe_type, word)
@@ -120,7 +129,7 @@ def load_recipe(
         text if recipe == original else to_yaml(recipe),
         None if shipped is None and verbatim else verbatim,
         # A copy's comments prove nothing: the shipped recipe's count.
-        count_sources(comments, _changed_leaves(recipe, base)),
+        count_sources(comments, changed_leaves(recipe, base)),
     )
 
 
@@ -139,18 +148,18 @@ def _read_shipped(recipe_type: type[RecipeType], name: str) -> tuple[RecipeType,
         return None
     for shipped in paths:
         if shipped.stem == name:
-            text = _read_text(shipped)
-            return _instantiate(recipe_type, _parse_yaml(text, shipped), name, ()), text
+            text = read_text(shipped)
+            return _instantiate(recipe_type, parse_yaml(text, str(shipped)), name, ()), text
     return None
 
 
-def _changed_leaves(recipe: Any, other: Any, prefix: str = "") -> list[str]:
+def changed_leaves(recipe: Any, other: Any, prefix: str = "") -> list[str]:
     """Dotted names of the values that differ between two recipes of one type."""
     changed: list[str] = []
     for field in dataclasses.fields(recipe):
         ours, theirs = getattr(recipe, field.name), getattr(other, field.name)
         if dataclasses.is_dataclass(ours) and type(ours) is type(theirs):
-            changed += _changed_leaves(ours, theirs, f"{prefix}{field.name}.")
+            changed += changed_leaves(ours, theirs, f"{prefix}{field.name}.")
         elif ours != theirs:
             changed.append(prefix + field.name)
     return changed
@@ -163,7 +172,14 @@ def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> Rec
         ValueError: as ``load_recipe``, or if the name is invalid.
     """
     path = Path(f"{check_name(name, 'the name of a recipe')}.yaml")  # only for messages
-    values = _rename_keys(_parse_yaml(text, path))
+    values = _complete(recipe_type, parse_yaml(text, str(path)))
+    _check_keys(recipe_type, values, path)
+    return _instantiate(recipe_type, values, name, ())
+
+
+def _complete(recipe_type: Any, values: Any) -> Any:
+    """The values of a recipe of any age, under the keys of today."""
+    values = _rename_keys(values)
     if isinstance(values, dict) and isinstance(values.get("inference"), dict):
         values["inference"] = _INFERENCE_BEFORE | values["inference"]
     for name, value in getattr(recipe_type, "added", {}).items():
@@ -171,8 +187,7 @@ def recipe_from_text(recipe_type: type[RecipeType], text: str, name: str) -> Rec
         holder = values.get(section) if section and isinstance(values, dict) else values
         if isinstance(holder, dict):
             holder.setdefault(key, _plain(value))
-    _check_keys(recipe_type, values, path)
-    return _instantiate(recipe_type, values, name, ())
+    return values
 
 
 def describe_changes(text: str, recipe: Any) -> str:
@@ -184,7 +199,7 @@ def describe_changes(text: str, recipe: Any) -> str:
     earlier = recipe_from_text(type(recipe), text, "recipe")
     return ", ".join(
         f"{name} {_leaf(earlier, name)}, not {_leaf(recipe, name)}"
-        for name in _changed_leaves(earlier, recipe)
+        for name in changed_leaves(earlier, recipe)
     )
 
 
@@ -233,40 +248,6 @@ def shipped_recipes(package: str) -> list[Path]:
         if folder.is_dir():
             return sorted(folder.glob("*.yaml"))
     return []
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not text, byte {error.start} is not UTF-8: save it as UTF-8"
-        ) from None
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """PyYAML's safe loader, except that it rejects duplicate keys instead of taking the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Reject a key that the mapping already has."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                mark = node.value[index][0].start_mark
-                raise yaml.MarkedYAMLError(problem=f"duplicate key {key}", problem_mark=mark)
-        return cast(dict[Any, Any], super().construct_mapping(node, deep))
-
-
-def _parse_yaml(text: str, path: Path) -> Any:
-    try:
-        return yaml.load(text, _UniqueKeys)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "a character that YAML forbids"
-        raise ValueError(f"{path} is not valid YAML{line} ({problem}): fix the file") from None
-    except (ValueError, RecursionError) as error:  # a date that does not exist, endless brackets
-        raise ValueError(f"{path} is not valid YAML ({error}): fix the file") from None
 
 
 def _check_override(recipe_type: Any, word: str) -> None:
@@ -354,7 +335,7 @@ def _instantiate(
             parsed = parser.parse_object({"recipe": values})
         return cast(RecipeType, parser.instantiate(parsed).recipe)
     except ValueError as error:
-        raise ValueError(f"recipe {name}: {_shorten(str(error))}") from None
+        raise ValueError(f"recipe {name}: {one_line(_shorten(str(error)))}") from None
 
 
 def _shorten(message: str) -> str:

@@ -66,9 +66,17 @@ class LoopConfig:
     Args:
         batch: examples per optimizer step, over all devices.
         epochs: train for at most this many epochs.
-        early_stop_epochs: stop after this many epochs without a lower validation loss; null for
-            never.
-        keep: which epoch's weights become the model: ``best`` validation loss or ``last``.
+        early_stop_epochs: stop after this many validations without a better ``monitor``; null for
+            never. There is one per epoch, or as ``validate_every_epochs`` says.
+        keep: which epoch's weights become the model: that of the ``best`` validation loss, that of
+            the best validation SDR (``best_sdr``), or the ``last``.
+        average_best: how many of the best epochs become the model, as the mean of their weights; 1
+            with ``keep: last``.
+        monitor: what early stopping and plateau schedules look at: the validation ``loss`` or
+            ``sdr``. Their patience counts validations.
+        validate_every_epochs: epochs from one validation to the next.
+        val_sdr_seconds: length of the excerpt from the middle of each validation song whose SDR is
+            measured, as a mean over stems; 0.0 for whole songs, null for no SDR.
         ema_decay: decay of a moving average of the weights, which becomes the model; null for none.
         clip_norm: clip the gradient's norm to this; null for no clipping.
         precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
@@ -79,6 +87,10 @@ class LoopConfig:
     epochs: int
     early_stop_epochs: int | None
     keep: str
+    average_best: int
+    monitor: str
+    validate_every_epochs: int
+    val_sdr_seconds: float | None
     ema_decay: float | None
     clip_norm: float | None
     precision: str
@@ -142,10 +154,16 @@ class BaseRecipe(Generic[DataType, ModelConfigType, TrainingType]):
 
     Attributes:
         added: keys that recipes in older weights lack, ``data.gain_range_db`` for example, and the
-            values that those recipes stand for. A recipe with these values keeps its digest.
+            values that those recipes stand for. A recipe with these values keeps its digest. A
+            paper's ``Recipe`` names its own; those of its base classes are added to them.
     """
 
-    added: ClassVar[Mapping[str, Any]] = {}
+    added: ClassVar[Mapping[str, Any]] = {
+        "training.average_best": 1,
+        "training.monitor": "loss",
+        "training.validate_every_epochs": 1,
+        "training.val_sdr_seconds": None,
+    }
 
     reproduces: str | None
     data: DataType
@@ -161,6 +179,11 @@ class BaseRecipe(Generic[DataType, ModelConfigType, TrainingType]):
             TypeError: if the base class has no brackets.
         """
         super().__init_subclass__()
+        cls.added = {
+            name: value
+            for base in reversed(cls.__mro__)
+            for name, value in vars(base).get("added", {}).items()
+        }
         if BaseRecipe not in cls.__bases__:
             return  # adds fields to another recipe and inherits its sections
         bases: tuple[Any, ...] = vars(cls).get("__orig_bases__", ())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,12 +18,16 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from torch.autograd.graph import saved_tensors_hooks
+from torch.profiler import profile
+from torch.utils.data import default_collate
 
 from mss_shared import audio
 from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.checkpoints.third_party import read_weights_file
 from mss_shared.datasets import open_dataset
 from mss_shared.evaluation.evaluate import evaluate, model_estimator
+from mss_shared.interfaces import ExampleSets
 from mss_shared.leaf_sources import LEAF_SOURCES as SOURCES
 from mss_shared.leaf_sources import leaf_comments
 from mss_shared.paper import AnyPaper
@@ -43,16 +49,18 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
 
     ``<package>/paper.py`` has ``PAPER``; recipes parse and one is the demo; every value names its
     source; models keep inputs of any length at that length; gradients reach every trainable
-    parameter; a short fit reads every field of its recipe, and a second one with the same seed
-    writes the same bytes; the weights load again and are scored; weights in the wrappings of other
-    people's programs load, and hostile files run nothing; ``--help`` of every verb works without
-    importing torch.
+    parameter, the same ones with activation checkpointing; a short fit reads every field of its
+    recipe, and a second one with the same seed writes the same bytes; the weights load again and
+    are scored; weights in the wrappings of other people's programs load, and hostile files run
+    nothing; ``--help`` of every verb works without importing torch.
     """
     assert import_module(f"{paper.name}.paper").PAPER is paper
     recipes = check_recipes(paper)
     demo = recipes["demo"]
     check_interface(paper, demo.recipe)
     check_gradients(paper, demo.recipe)
+    check_checkpointing(paper, demo.recipe)
+    check_step_memory(paper, demo.recipe, folder)
     check_short_fits(paper, demo, folder, variants)
     check_wrapped_weights(paper, demo.recipe, folder)
     check_nothing_runs(lambda path: read_weights_file(path, paper.read_pickled), folder)
@@ -124,6 +132,85 @@ def check_gradients(paper: AnyPaper, recipe: Any) -> None:
     assert named
     dead = [name for name, p in named if p.grad is None or not p.grad.any()]
     assert not dead, f"no gradient reaches {dead}"
+
+
+def check_checkpointing(paper: AnyPaper, recipe: Any) -> None:
+    """Activation checkpointing keeps less for gradients and changes none, nor any statistics."""
+    plain, again = (_one_pass(paper, recipe, enabled) for enabled in (False, True))
+    for name, value in plain.values.items():
+        assert torch.equal(value, again.values[name]), f"activation checkpointing changes {name}"
+    assert again.kept < plain.kept, "activation checkpointing keeps all activations"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pass:
+    """The loss, gradients and buffers after one pass, and the bytes kept for its gradients."""
+
+    values: dict[str, torch.Tensor]
+    kept: int
+
+
+def check_step_memory(paper: AnyPaper, recipe: Any, folder: Path) -> None:
+    """The memory of a step is computed within a third of what torch's profiler finds."""
+    from mss_shared.training.step_memory import estimate_step
+
+    model = paper.build_model(recipe)
+    sets = _examples(paper, recipe, model)
+    found = estimate_step(paper, recipe, sets, 2)
+    batch = default_collate([sets.train[0]] * 2)
+    module: Any = paper.build_training(model, recipe).train()
+    with patch.object(module, "log_mean"), profile(profile_memory=True) as profiler:
+        module.training_step(batch, 0).backward()
+    trace = folder / "trace.json"
+    profiler.export_chrome_trace(str(trace))
+    events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
+    changes = sorted((e for e in events if e.get("name") == "[memory]"), key=lambda e: e["ts"])
+    measured = max(accumulate(e["args"]["Bytes"] for e in changes))
+    assert measured > 1e5
+    # Gradients are in both; weights, the batch and the optimizer's state are older than the trace.
+    older = found.state - _bytes(p for p in model.parameters() if p.grad is not None)
+    computed = found.peak - older + _bytes(batch.values())
+    assert 0.67 < computed / measured < 1.33, f"{computed} bytes computed, {measured} measured"
+
+
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _examples(paper: AnyPaper, recipe: Any, model: Any) -> ExampleSets:
+    """A paper's examples of songs that are on no disk."""
+    from mss_shared.training.imagined import imagined_songs
+    from mss_shared.training.random_mixes import default_examples
+
+    songs = imagined_songs(recipe.data.stems, model.sample_rate, model.channels)
+    sets = default_examples(songs, recipe.data, model.stems, 0)
+    return paper.choose_examples(sets, songs, recipe, model, 0)
+
+
+def _one_pass(paper: AnyPaper, recipe: Any, checkpointing: bool) -> _Pass:
+    torch.manual_seed(0)
+    model = paper.build_model(recipe)
+    module: Any = paper.build_training(model, recipe).train()
+    model.activation_checkpointing = checkpointing
+    sets = _examples(paper, recipe, model)
+    batch = default_collate([sets.train[0], sets.train[1]])
+    for name, value in batch.items():
+        if value.is_floating_point():
+            batch[name] = torch.randn(value.shape)
+    kept: dict[int, int] = {}
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with patch.object(module, "log_mean"), saved_tensors_hooks(count, lambda tensor: tensor):
+        loss = module.training_step(batch, 0)
+    loss.backward()
+    values = {"the loss": loss.detach(), **dict(model.named_buffers())}
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert gradients
+    return _Pass({**values, **gradients}, sum(kept.values()))
 
 
 def check_short_fits(

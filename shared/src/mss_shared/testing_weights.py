@@ -16,8 +16,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mss_shared.checkpoints.checkpoint import fill
 from mss_shared.checkpoints.fitting import adapt_weights
+from mss_shared.checkpoints.strict_loading import fill
 from mss_shared.checkpoints.third_party import read_weights_file
 from mss_shared.paper import AnyPaper
 

@@ -143,7 +143,7 @@ def test_a_container_that_cannot_hold_the_format_is_refused_by_name(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no file .*gone\.wav: check its name"):
         audio.read(tmp_path / "gone.wav")
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(ValueError, match="is a folder, not a sound file: rename or remove it"):
         audio.info(tmp_path)
 
 
@@ -264,3 +264,21 @@ def test_fitting_a_length_cuts_or_pads_zeros_at_the_end(samples: int, wanted: in
 
 def test_seconds_are_samples_over_rate() -> None:
     assert audio.AudioInfo(12_000, 8_000, 2, "PCM_16", "WAV").seconds == 1.5
+
+
+def test_a_sound_much_larger_than_its_file_is_read_whole(tmp_path: Path) -> None:
+    path, samples = tmp_path / "a.flac", 5 * 2**18 + 77
+    silence = np.zeros((samples, 2), np.int16)
+    silence[-1] = 2**14
+    soundfile.write(path, silence, 44_100)
+    assert path.stat().st_size < 4 * samples / 50
+    np.testing.assert_array_equal(audio.read(path) * 2**15, silence.T)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_refused_as_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(
+        ValueError, match=r"a\.wav is a pipe or device, not a sound file: save the sound"
+    ):
+        audio.read(tmp_path / "a.wav")

@@ -172,6 +172,32 @@ def test_files_that_pyav_reads_are_refused_when_cut(
 
 
 @pytest.mark.parametrize(
+    ("codec", "kind", "samples"),
+    [
+        ("adpcm_ima_wav", "s16p", 1_017),
+        ("adpcm_ms", "s16", 1_012),
+        ("vorbis", "fltp", 128),
+        ("pcm_s16le", "s16", 1_024),
+    ],
+)
+def test_an_avi_is_as_long_as_its_blocks_whatever_ffmpeg_takes_for_its_duration(
+    tmp_path: Path, codec: str, kind: str, samples: int
+) -> None:
+    path, sound = tmp_path / "a.avi", noise(0, samples=40 * samples)
+    values = sound if kind == "fltp" else (sound * 2**15).astype(np.int16)
+    write_av(path, [values], codec, kind, codec_options={"strict": "-2"})
+    found = audio.read(path).shape[1]
+    assert 40 * samples <= found <= 60 * samples
+    content = bytearray(path.read_bytes())
+    at = content.index(b"strh") + 8 + 32  # how many blocks
+    [count] = struct.unpack_from("<I", content, at)
+    struct.pack_into("<I", content, at, 2 * count)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.avi holds 0\.\d+ of the \d\.\d+ s its header"):
+        audio.info(path)
+
+
+@pytest.mark.parametrize(
     ("name", "codec", "kind", "subtype"),
     [
         ("a.mkv", "pcm_f32le", "flt", "FLOAT"),
@@ -358,3 +384,61 @@ def test_a_sample_format_that_is_not_known_is_refused(
     monkeypatch.delitem(decoded_sound.FORMATS, "s16")
     with pytest.raises(ValueError, match=r"has samples in the format s16, .* u8, s32, .*: convert"):
         audio.info(tmp_path / "a.mkv")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "kind"),
+    [("a.m4a", "aac", "fltp"), ("a.mkv", "wavpack", "s32p"), ("a.wv", "wavpack", "fltp")],
+)
+def test_eight_channels_that_are_not_interleaved_are_read(
+    tmp_path: Path, name: str, codec: str, kind: str
+) -> None:
+    hz = (*HZ, 900, 1000)
+    sound = 0.3 * np.stack([np.sin(2 * np.pi * each * np.arange(RATE) / RATE) for each in hz])
+    values = (sound * 2**31).astype(np.int32) if kind == "s32p" else sound.astype(np.float32)
+    write_av(tmp_path / name, [values], codec, kind)
+    found = audio.read(tmp_path / name)
+    assert heard_hz(found, RATE) == [300, 400, 500, 100, 700, 800, 900, 1000]
+
+
+def test_a_layout_without_a_name_is_read_and_put_in_order(tmp_path: Path) -> None:
+    path, hz = tmp_path / "a.mov", (300, 400, 500, 100, 900, 1000, 1100)
+    sound = 0.3 * np.stack([np.sin(2 * np.pi * each * np.arange(RATE) / RATE) for each in hz])
+    write_av(path, [(sound * 2**15).astype(np.int16)], "pcm_s16le", "s16")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"chan") + 8
+    content[at : at + 4] = bytes((0, 125, 0, 7))  # FL FR FC LFE SL SR BC, for which FFmpeg has none
+    path.write_bytes(content)
+    for _ in range(3):
+        found = audio.read(path)
+        assert heard_hz(found, RATE) == [300, 400, 500, 100, 1100, 900, 1000]
+        assert audio.info(path).channel_mask == 0x70F
+        os.utime(path)  # to decode it again
+
+
+@pytest.mark.parametrize(("comment", "mask"), [(b"0x60F", 0x60F), (b"0x7", 0x3F), (b"", 0x3F)])
+def test_a_flac_has_the_channel_mask_of_its_comment(
+    tmp_path: Path, comment: bytes, mask: int
+) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, tones().T, RATE)
+    content = path.read_bytes()
+    words = b"WAVEFORMATEXTENSIBLE_CHANNEL_MASK=" + comment
+    block = struct.pack("<II", 0, 1) + struct.pack("<I", len(words)) + words
+    head = b"\x04" + len(block).to_bytes(3, "big")
+    path.write_bytes(content[:42] + head + block + content[42:])
+    assert audio.info(path).channel_mask == mask
+    np.testing.assert_allclose(audio.read(path), tones(), atol=1e-4)
+
+
+def test_a_file_for_streaming_that_lacks_fragments_of_its_index_is_refused(tmp_path: Path) -> None:
+    path, sound = tmp_path / "a.m4a", noise(0, samples=4 * RATE)
+    flags = "dash+global_sidx+frag_keyframe+empty_moov"
+    options = {"movflags": flags, "frag_duration": "500000"}
+    write_av(path, [sound], "aac", "fltp", container="mp4", options=options)
+    assert audio.info(path).samples >= 4 * RATE
+    content = path.read_bytes()
+    assert content.count(b"sidx") == 1 and content.count(b"moof") > 3
+    path.write_bytes(content[: content.rindex(b"moof") - 4])
+    with pytest.raises(ValueError, match=r"holds \d+ of the \d+ bytes its header promises"):
+        audio.info(path)

@@ -201,3 +201,31 @@ def test_many_readers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> N
             np.testing.assert_array_equal(next(second) * 2**15, values[:, at : at + 500])
             at = 1_000 * number
             np.testing.assert_array_equal(next(first) * 2**15, values[:, at : at + 1_000])
+
+
+@given(
+    subtype=st.sampled_from(["PCM_16", "FLOAT"]),
+    channels=st.integers(1, 3),
+    samples=st.integers(1, 400),
+    order=st.sampled_from(["LITTLE", "BIG"]),
+    data=st.data(),
+)
+def test_excerpts_of_plain_samples_are_those_that_libsndfile_reads(
+    subtype: str,
+    channels: int,
+    samples: int,
+    order: str,
+    data: st.DataObject,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("plain") / "a.wav"
+    values = np.random.default_rng(samples).uniform(-1.0, 1.0, (samples, channels))
+    soundfile.write(path, values, 8_000, subtype=subtype, endian=order, format="WAV")
+    expected, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    start = data.draw(st.integers(0, samples))
+    count = data.draw(st.integers(0, samples - start))
+    found = audio.read(path, start, count)
+    assert found.dtype == np.float32 and found.flags.c_contiguous
+    np.testing.assert_array_equal(found, expected.T[:, start : start + count])
+    with pytest.raises(ValueError, match=f"has {samples} samples, {start} to"):
+        audio.read(path, start, samples + 1)

@@ -64,12 +64,6 @@ def test_what_an_average_lacks_is_taken_from_the_raw_weights() -> None:
     assert "took 1 tensors that it lacks from the raw weights" in notes
 
 
-def test_an_average_without_names_is_no_average() -> None:
-    found, notes = unwrap({"model": RAW, "ema": {"shadow_params": [torch.ones(2)]}})
-    check_same(found, RAW)
-    assert notes == ["unwrapped 'model'"]
-
-
 @pytest.mark.parametrize(
     ("state", "count"),
     [
@@ -172,3 +166,25 @@ def test_weights_that_are_no_plain_numbers_are_refused(
     torch.save({**STATE, **entry}, tmp_path / "x.pt")
     with pytest.raises(ValueError, match=what):
         load_checkpoint(PAPER, str(tmp_path / "x.pt"), "demo")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"state_dict": RAW, "ema": {"decay": 0.9, "shadow_params": [*AVERAGE.values()]}},
+        {"model": RAW, "ema": [*AVERAGE.values()]},
+        {**RAW, "shadow_params": tuple(AVERAGE.values())},
+        {"state": {"model": RAW, "model_ema": {"module": {"shadow": [*AVERAGE.values()]}}}},
+    ],
+)
+def test_a_moving_average_without_names_is_told(content: dict[str, Any]) -> None:
+    found, notes = unwrap(content)
+    check_same(found, RAW)
+    [note] = [note for note in notes if "moving average of 3 tensors without names" in note]
+    assert "the raw weights are used" in note
+
+
+def test_lists_of_tensors_that_are_no_average_are_not_taken_for_one() -> None:
+    training = {"optimizer": {"params": [torch.ones(1)]}}
+    _, notes = unwrap({**RAW, **training, "ema": [], "swa_model": [1]})
+    assert not [note for note in notes if "without names" in note]

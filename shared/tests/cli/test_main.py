@@ -70,7 +70,15 @@ def test_the_demo_leaves_a_folder_of_others_alone(
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years")
     said = refused(capsys, "demo", "--data_root", songs, "--out", tmp_path)
-    assert "is not empty and not a run folder" in said and (tmp_path / "thesis.txt").is_file()
+    assert "is not empty and no run of demo" in said and (tmp_path / "thesis.txt").is_file()
+
+
+def test_the_demo_leaves_a_run_of_fit_alone_though_of_its_recipe(
+    songs: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(trained.iterdir())
+    said = refused(capsys, "demo", "--data_root", songs, "--out", trained)
+    assert "no run of demo: choose another --out" in said and sorted(trained.iterdir()) == before
 
 
 def test_evaluate_writes_a_score_folder(songs: Path, trained: Path, tmp_path: Path) -> None:
@@ -428,4 +436,4 @@ def test_help_of_every_verb_needs_no_torch() -> None:
         [sys.executable, "-c", HELP], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("usage: tiny-paper") == 8
+    assert done.stdout.count("usage: tiny-paper") == 9

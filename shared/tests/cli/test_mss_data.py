@@ -1,5 +1,6 @@
 """``mss-data check`` and ``mss-data info``: what they find, what they print, how they end."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def run(
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     for place in ("train/a", "train/b", "test/x"):
-        sound_track(tmp_path / "set" / place, seed=len(place) + ord(place[-1]))
+        sound_track(tmp_path / "set" / place, seed=10 * ord(place[-1]))
     return tmp_path / "set"
 
 
@@ -212,3 +213,106 @@ def test_check_takes_the_names_of_data_sets(
     assert code == 2 and "MUSDB18_7S_ROOT is" in err
     code, _, err = run(monkeypatch, capsys, "check", "nowhere")
     assert code == 2 and "there is no folder nowhere" in err
+
+
+def test_any_stems_without_a_mixture_are_checked(tmp_path: Path) -> None:
+    for n, name in enumerate(("a", "b", "c")):
+        write_track(
+            tmp_path / name, {s: noise(10 * n + k, samples=LENGTH) for k, s in enumerate("xy")}
+        )
+    assert dict(check_root(tmp_path)) == {"a": [], "b": [], "c": []}
+    (tmp_path / "b" / "y.wav").unlink()
+    assert dict(check_root(tmp_path)) == {"a": [], "b": ["no y.wav"], "c": []}
+    assert dict(check_root(tmp_path, ["x"])) == {"a": [], "b": [], "c": []}
+    assert dict(check_root(tmp_path, ["z"]))["a"] == ["no z.wav"]
+
+
+def test_a_sum_beside_its_parts_is_no_fault(root: Path) -> None:
+    for track in ("train/a", "train/b", "test/x"):
+        parts = [audio.read(root / track / f"{stem}.wav") for stem in ALL[1:]]
+        audio.write(root / track / "accompaniment.wav", sum(parts), 8_000, "FLOAT")
+    assert faults(root) == []
+
+
+def test_pairs_are_checked(tmp_path: Path) -> None:
+    for n, name in enumerate("ab"):
+        files = {"mixture": noise(n, samples=LENGTH), "clean": noise(n + 9, samples=LENGTH)}
+        write_track(tmp_path / "train" / name, files)
+    assert dict(check_root(tmp_path, layout="aligned")) == {"train/a": [], "train/b": []}
+    audio.write(tmp_path / "train" / "b" / "more.wav", noise(5, samples=LENGTH), 8_000)
+    found = dict(check_root(tmp_path, layout="aligned"))
+    assert found["train/b"] == [
+        "holds clean, mixture, more: a pair is mixture.wav and one other file"
+    ]
+
+
+def test_tracks_that_differ_from_most_are_told(root: Path) -> None:
+    shutil.rmtree(root / "train" / "b")
+    stems = {stem: noise(n, samples=LENGTH) for n, stem in enumerate((*ALL, "mixture"))}
+    write_track(root / "train" / "b", stems, 9_000)
+    assert "9000 Hz in 2 channels, most tracks have 8000 Hz in 2" in faults(root)
+
+
+def test_copies_are_told_within_and_between_splits(root: Path) -> None:
+    shutil.copytree(root / "train" / "a", root / "test" / "new title")
+    shutil.copytree(root / "train" / "b", root / "train" / "c")
+    found = dict(check_root(root))
+    assert found["test/new title"] == ["sounds like train/a: they are one song"]
+    assert found["train/c"] == ["sounds like train/b: they are one song"]
+    assert not found["train/a"] and not found["train/b"]
+
+
+def test_odd_entries_are_faults_of_their_tracks_and_the_others_go_on(root: Path) -> None:
+    for place in ("link", "pipe", "folder", "name"):
+        sound_track(root / "train" / place, seed=len(place) * 50)
+    (root / "train/link/solo.wav").symlink_to("/nowhere")
+    os.mkfifo(root / "train/pipe/solo.wav")
+    (root / "train/folder/solo.wav").mkdir()
+    (root / "train/gone").symlink_to("/nowhere")
+    os.rename(root / "train/name", os.fsencode(root / "train") + b"/caf\xe9")
+    found = dict(check_root(root))
+    assert not found["train/a"] and not found["train/b"] and not found["test/x"]
+    for place, said in {
+        "link": "solo.wav is a link to nothing",
+        "pipe": "solo.wav is a pipe or device",
+        "folder": "solo.wav is a folder",
+        "gone": "gone is a link to nothing",
+        "caf\udce9": "is not valid UTF-8: rename it",
+    }.items():
+        [fault] = found[f"train/{place}"]
+        assert said in fault
+
+
+def test_check_says_what_it_ignores(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound_track(root / "train" / ".Trash-1000")
+    sound_track(root / "more" / "z")
+    (root / "train" / "a" / "take.mp3").write_bytes(b"")
+    code, out, _ = run(monkeypatch, capsys, "check", str(root))
+    assert code == 0 and out.splitlines()[3:] == [
+        "ignored train/.Trash-1000: hidden",
+        "ignored train/a/take.mp3: only wav and flac are read",
+        "ignored more: neither train, valid nor test",
+        "3 tracks, 0 with faults",
+    ]
+
+
+def test_files_are_checked_in_blocks(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def whole(*_: object) -> audio.Audio:
+        raise AssertionError("read at once")
+
+    monkeypatch.setattr(audio, "read", whole)
+    monkeypatch.setattr("mss_shared.datasets.check._BLOCK", 9)
+    monkeypatch.setattr("mss_shared.datasets.check._copies", lambda *_: [])
+    assert faults(root) == []
+
+
+@pytest.mark.parametrize("layout", ["sourcefolder", "trackfolder_var"])
+def test_layouts_are_checked_by_their_names(
+    layout: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(monkeypatch, capsys, "check", f"{layout}:{root}")
+    assert code == 0 and out.endswith(" tracks, 0 with faults\n")
+    code, _, err = run(monkeypatch, capsys, "check", f"{layout}:{root}/gone")
+    assert code == 2 and f"correct what follows {layout}:" in err

@@ -151,7 +151,7 @@ def test_a_second_run_scores_nothing_again_and_prints_the_same(
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("scored again")
 
-    monkeypatch.setattr(batch, "_score", never)
+    monkeypatch.setattr(batch, "score_song", never)
     assert run(songs) == 0
     assert capsys.readouterr().out == first and files(songs) == before
 
@@ -163,9 +163,9 @@ def test_what_changed_is_scored_again_and_nothing_else(
     before = files(songs)
     write_track(songs / "est" / TRACKS[1], signals(1, scale=0.05))
     scored: list[str] = []
-    original = batch._score
+    original = batch.score_song
     monkeypatch.setattr(
-        batch, "_score", lambda s, *a, **k: scored.append(s.name) or original(s, *a, **k)
+        batch, "score_song", lambda w, **k: scored.append(w.song.name) or original(w, **k)
     )
     assert run(songs) == 0
     assert scored == [TRACKS[1]]
@@ -392,7 +392,7 @@ def test_a_silent_stem_is_named_with_the_reason_and_kept_in_the_record(
 def test_a_killed_process_is_one_sentence(
     songs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "_score", _die)
+    monkeypatch.setattr(batch, "score_song", _die)
     assert run(songs, "--protocol", "usdr", "--jobs", "2") == 2
     assert "was killed, perhaps for lack of memory: run again with fewer" in capsys.readouterr().err
 

@@ -14,7 +14,7 @@ from tiny_songs import STEMS, make_track, noise, write_set
 
 from mss_shared import audio
 from mss_shared.datasets import Dataset, open_dataset
-from mss_shared.datasets.content import describe_content, uses_extra_data
+from mss_shared.datasets.content import describe_content, find_shared, uses_extra_data
 
 
 def digests(folder: Path) -> set[str]:
@@ -125,3 +125,35 @@ def test_without_training_songs_a_benchmark_of_ones_own_says_nothing(
 ) -> None:
     tests = open_dataset(write_set(tmp_path / "tests", {"test/x": 4}))
     assert uses_extra_data(record(benchmark), tests) is None
+
+
+def middle(samples: int = 60_000, seed: int = 0, level: float = 0.0) -> audio.Audio:
+    """Noise at both ends, one value from a fifth to four fifths."""
+    signal = noise(seed, samples=samples)
+    signal[:, samples // 5 : -samples // 5] = level
+    return signal
+
+
+@pytest.mark.parametrize("level", [0.0, 1 / 32_768, 0.01])
+def test_songs_of_one_length_that_are_silent_in_the_middle_are_two_songs(
+    level: float, tmp_path: Path
+) -> None:
+    one, two, copy = (
+        make_track(tmp_path / place / "Intro", {"vocals": middle(seed=seed, level=level)})
+        for place, seed in (("a", 1), ("b", 2), ("c", 1))
+    )
+    first, other, again = (describe_content([track]) for track in (one, two, copy))
+    assert first["Intro"] and not [*find_shared(first, other)]
+    assert [*find_shared(first, again)] == [("Intro", "Intro")]
+
+
+@given(start=st.integers(0, 45_000))
+def test_a_copy_is_found_wherever_its_only_sound_is(
+    start: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    signal = np.zeros((2, 50_000), np.float32)
+    signal[:, start : start + 500] = noise(start, samples=500)
+    folder = tmp_path_factory.mktemp("songs")
+    tracks = [make_track(folder / name, {"vocals": signal}) for name in ("a", "b")]
+    one, two = ({track.name: describe_content([track])[track.name]} for track in tracks)
+    assert one["a"] and [*find_shared(one, two)] == [("a", "b")]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from mss_shared.checkpoints.digest import weights_digest
 from mss_shared.datasets import Dataset, Track, open_dataset
 from mss_shared.datasets.content import describe_content
 from mss_shared.evaluation import score_files
+from mss_shared.evaluation.block_signals import BlockSignals
 from mss_shared.evaluation.cost import count_gmac
 from mss_shared.evaluation.evaluate import (
     Estimator,
+    Settings,
     evaluate,
     model_estimator,
     oracle_estimator,
@@ -69,7 +71,20 @@ def checkpoint() -> Checkpoint:
 
 
 def method(estimate: Any, name: str = "mine") -> Estimator:
-    return oracle_estimator(name, "oracle", estimate, STEMS)
+    """Of (track, stems) -> all estimates at once."""
+    return oracle_estimator(name, "oracle", lambda *about: [estimate(*about)], STEMS)
+
+
+def mixture(track: Track, stems: tuple[str, ...]) -> Audio:
+    return whole(mixture_as_estimate(track, stems))
+
+
+def ideal(track: Track, stems: tuple[str, ...] = STEMS) -> Audio:
+    return whole(ideal_ratio_mask(track, stems))
+
+
+def whole(blocks: Iterable[Audio]) -> Audio:
+    return np.concatenate([*blocks], axis=-1)
 
 
 def perfect(track: Track, stems: tuple[str, ...]) -> Audio:
@@ -151,7 +166,7 @@ def test_an_oracles_record_has_the_same_fields_with_null_where_nothing_was_train
 def test_the_protocols_say_how_their_files_become_one_number(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    folder, summary = evaluate(method(mixture_as_estimate), dataset, ALL, tmp_path, "run")
+    folder, summary = evaluate(method(mixture), dataset, ALL, tmp_path, "run")
     described = read_run(folder)["protocols"]
     assert set(described) == set(CHOSEN)
     for name, about in described.items():
@@ -183,7 +198,12 @@ def test_museval_computes_if_it_is_asked_to_and_the_record_says_so(
     monkeypatch.setattr("mss_shared.metrics.museval.bsseval", instead)
     protocols = ("bsseval_v4", "bsseval_v3", "usdr")
     folder, _ = evaluate(
-        method(perfect), dataset, protocols, tmp_path, "run", engine=Engine(museval=True)
+        method(perfect),
+        dataset,
+        protocols,
+        tmp_path,
+        "run",
+        settings=Settings(Engine(museval=True)),
     )
     described = read_run(folder)["protocols"].values()
     assert [about["computed_by"] for about in described] == ["museval", "museval", "mss-shared"]
@@ -196,7 +216,7 @@ def test_a_silent_stem_is_nan_with_the_reason_and_the_other_is_scored(tmp_path: 
     songs = open_dataset(tmp_path / "songs")
 
     def delayed(track: Track, stems: tuple[str, ...]) -> Audio:
-        return np.roll(mixture_as_estimate(track, stems), 700, axis=-1)
+        return np.roll(mixture(track, stems), 700, axis=-1)
 
     folder, summary = evaluate(method(delayed), songs, ("bsseval_v4",), tmp_path, "run")
     (about,) = read_run(folder)["protocols"].values()
@@ -230,16 +250,20 @@ def test_the_ideal_mask_beats_the_mixture_by_far_on_tones(dataset: Dataset, tmp_
 
 def test_ideal_masks_share_the_mixture_among_the_stems(dataset: Dataset) -> None:
     track = dataset.test[0]
-    estimates = ideal_ratio_mask(track, STEMS)
+    estimates = ideal(track)
     assert estimates.shape == (2, 2, SAMPLES) and estimates.dtype == np.float32
     np.testing.assert_allclose(estimates.sum(axis=0), track.read_mixture(), atol=1e-5)
-    assert mixture_as_estimate(track, STEMS).shape == (2, 2, SAMPLES)
+    assert mixture(track, STEMS).shape == (2, 2, SAMPLES)
 
 
 def test_the_ideal_mask_of_silence_is_silence(tmp_path: Path) -> None:
     silent = {stem: np.zeros((2, 5_001), np.float32) for stem in STEMS}
     write_track(tmp_path / "test" / "x", silent)
-    assert not ideal_ratio_mask(open_dataset(tmp_path).test[0], STEMS).any()
+    assert not ideal(open_dataset(tmp_path).test[0]).any()
+
+
+def equals(signals: BlockSignals, expected: Audio) -> bool:
+    return bool((signals.read(0, signals.length) == expected).all())
 
 
 def test_estimates_are_handed_over_and_progress_told(dataset: Dataset, tmp_path: Path) -> None:
@@ -251,19 +275,10 @@ def test_estimates_are_handed_over_and_progress_told(dataset: Dataset, tmp_path:
         ("usdr",),
         tmp_path,
         "run",
-        keep=lambda track, e: kept.append((track.name, bool((e == track.read_stems(STEMS)).all()))),
+        keep=lambda track, e: kept.append((track.name, equals(e, track.read_stems(STEMS)))),
         progress=lambda *words: told.append(words),
     )
     assert kept == [("x", True), ("y", True)] and told == [("x", 1, 2), ("y", 2, 2)]
-
-
-def test_the_clock_runs_while_estimating(dataset: Dataset) -> None:
-    estimator = method(perfect)
-    assert math.isnan(estimator.real_time_factor)
-    for track in dataset.test:
-        estimator(track)
-    assert estimator.audio_seconds == 5.0 and estimator.seconds > 0.0
-    assert estimator.real_time_factor == estimator.seconds / 5.0
 
 
 def test_an_unknown_protocol_is_refused_before_anything_is_estimated(
@@ -374,7 +389,7 @@ def test_the_ideal_ratio_mask_is_of_powers(tmp_path: Path) -> None:
     """Stems that are one signal, 3 and 1 times: by power the first has nine tenths of the song."""
     signal = noise(0, samples=SAMPLES, scale=0.05)
     track = make_track(tmp_path / "t", {"vocals": 3 * signal, "drums": signal})
-    vocals, drums = ideal_ratio_mask(track, STEMS)
+    vocals, drums = ideal(track)
     np.testing.assert_allclose(vocals, 0.9 * 4 * signal, atol=1e-6)
     np.testing.assert_allclose(drums, 0.1 * 4 * signal, atol=1e-6)
 
@@ -382,7 +397,7 @@ def test_the_ideal_ratio_mask_is_of_powers(tmp_path: Path) -> None:
 def test_the_ideal_ratio_mask_of_one_stem_knows_the_others(tmp_path: Path) -> None:
     signal = noise(0, samples=SAMPLES, scale=0.05)
     track = make_track(tmp_path / "t", {"vocals": 3 * signal, "drums": signal})
-    [drums] = ideal_ratio_mask(track, ("drums",))
+    [drums] = ideal(track, ("drums",))
     np.testing.assert_allclose(drums, 0.1 * 4 * signal, atol=1e-6)
 
 
@@ -391,6 +406,8 @@ def test_the_remainder_is_the_mixture_less_the_sum_of_all_stems(tmp_path: Path) 
     ones = np.full((2, 64), 1 / 16, np.float32)
     track = make_track(tmp_path / "t", {"vocals": 7 * ones})
     estimates = np.stack([2 * ones, 3 * ones])
-    found = with_remainder(Estimator(STEMS, lambda _: estimates, {}), "other")
+    blocks = [estimates[..., :30], estimates[..., 30:]]
+    found = with_remainder(Estimator(STEMS, lambda _: blocks, {}), "other")
     assert found.stems == (*STEMS, "other")
-    np.testing.assert_array_equal(found.estimate(track), np.stack([2 * ones, 3 * ones, 2 * ones]))
+    made = whole(found.estimate(track))
+    np.testing.assert_array_equal(made, np.stack([2 * ones, 3 * ones, 2 * ones]))

@@ -14,7 +14,7 @@ from tiny_songs import RATE, STEMS, noise, write_track
 from mss_shared import audio
 from mss_shared.audio import Audio
 from mss_shared.datasets import Dataset, Track, open_dataset
-from mss_shared.evaluation.evaluate import Estimator, evaluate, oracle_estimator
+from mss_shared.evaluation.evaluate import Estimator, Settings, evaluate, oracle_estimator
 from mss_shared.evaluation.track_metrics import Engine
 
 NAMES = ("x", "y", "z")
@@ -36,13 +36,13 @@ class Method:
         self.scale, self.fails_at = scale, fails_at
         self.called: list[str] = []
 
-    def __call__(self, track: Track, stems: tuple[str, ...]) -> Audio:
+    def __call__(self, track: Track, stems: tuple[str, ...]) -> list[Audio]:
         if track.name == self.fails_at:
             raise KeyboardInterrupt
         self.called.append(track.name)
         references = track.read_stems(stems)
         estimates: Audio = references + self.scale * noise(9, samples=references.shape[-1])
-        return estimates
+        return [estimates]
 
     def estimator(self, digest: str = "0") -> Estimator:
         found = oracle_estimator("mine", "oracle", self, STEMS)
@@ -126,7 +126,7 @@ def test_other_scores_are_replaced_only_on_request(
         score(Method(), dataset, tmp_path, "usdr", "si_sdr")
     folder = tmp_path / "mine" / "mine" / "run"
     before = files(folder)
-    other, more = Method(0.5).estimator("1" if change == "weights" else "0"), {}
+    other, engine = Method(0.5).estimator("1" if change == "weights" else "0"), Engine()
     songs = dataset
     if change == "settings":
         other.about["settings"] = {"options": {"niter": 0}}
@@ -136,11 +136,11 @@ def test_other_scores_are_replaced_only_on_request(
             write_track(tmp_path / "b" / "mine" / "test" / name, signals)
         songs = open_dataset(tmp_path / "b" / "mine")
     elif change == "engine":
-        more = {"engine": Engine(museval=True)}
+        engine = Engine(museval=True)
     with pytest.raises(ValueError, match="holds scores of other weights, settings or songs: give"):
-        evaluate(other, songs, ("usdr",), tmp_path, "run", **more)
+        evaluate(other, songs, ("usdr",), tmp_path, "run", settings=Settings(engine))
     assert files(folder) == before
-    evaluate(other, songs, ("usdr",), tmp_path, "run", overwrite=True, **more)
+    evaluate(other, songs, ("usdr",), tmp_path, "run", settings=Settings(engine, overwrite=True))
     assert set(read(folder)["protocols"]) == {"usdr"}
     assert set(files(folder)) == {f"usdr/test/{name}.json" for name in NAMES}
     assert files(folder).items().isdisjoint(before.items())
@@ -171,14 +171,19 @@ def test_files_of_others_stay(dataset: Dataset, tmp_path: Path) -> None:
     folder, _ = score(Method(), dataset, tmp_path)
     (folder / "notes.txt").write_text("mine")
     (folder / "usdr" / "plot.png").write_bytes(b"mine")
-    score(Method(), dataset, tmp_path, digest="1", overwrite=True)
+    score(Method(), dataset, tmp_path, digest="1", settings=Settings(overwrite=True))
     assert (folder / "notes.txt").is_file() and (folder / "usdr" / "plot.png").is_file()
 
 
 def test_estimates_are_kept_even_if_the_scores_are_there(dataset: Dataset, tmp_path: Path) -> None:
     score(Method(), dataset, tmp_path)
     kept: dict[str, Any] = {}
-    score(Method(), dataset, tmp_path, keep=lambda track, found: kept.update({track.name: found}))
+    score(
+        Method(),
+        dataset,
+        tmp_path,
+        keep=lambda track, found: kept.update({track.name: found.read(0, 9)}),
+    )
     assert set(kept) == set(NAMES) and all(np.isfinite(found).all() for found in kept.values())
 
 
@@ -188,7 +193,7 @@ def test_overwriting_a_complete_run_scores_it_again(dataset: Dataset, tmp_path: 
     text = path.read_text()
     path.write_text(text.replace("1", "2"))
     again = Method()
-    assert score(again, dataset, tmp_path, overwrite=True) == (folder, summary)
+    assert score(again, dataset, tmp_path, settings=Settings(overwrite=True)) == (folder, summary)
     assert again.called == list(NAMES) and path.read_text() == text
 
 
@@ -198,7 +203,10 @@ def test_a_damaged_record_can_be_overwritten(dataset: Dataset, tmp_path: Path, t
     (folder / "run.json").write_text(text)
     with pytest.raises(ValueError, match="replace the run with --overwrite"):
         score(Method(), dataset, tmp_path)
-    assert score(Method(), dataset, tmp_path, overwrite=True) == (folder, summary)
+    assert score(Method(), dataset, tmp_path, settings=Settings(overwrite=True)) == (
+        folder,
+        summary,
+    )
     assert set(read(folder)["protocols"]) == {"usdr"}
 
 
@@ -219,7 +227,7 @@ def test_an_edited_song_is_another_song(dataset: Dataset, tmp_path: Path) -> Non
 def test_of_two_evaluations_at_once_the_second_is_refused(
     dataset: Dataset, tmp_path: Path, ended: bool
 ) -> None:
-    def other(track: Track, stems: tuple[str, ...]) -> Audio:
+    def other(track: Track, stems: tuple[str, ...]) -> list[Audio]:
         if track.name == "x":  # the second has found an empty folder, and now the first begins
             if ended:
                 score(Method(), dataset, tmp_path)
@@ -227,7 +235,7 @@ def test_of_two_evaluations_at_once_the_second_is_refused(
                 with pytest.raises(KeyboardInterrupt):
                     score(Method(fails_at="y"), dataset, tmp_path)
         estimates: Audio = track.read_stems(stems) * 0.5
-        return estimates
+        return [estimates]
 
     second = oracle_estimator("mine", "oracle", other, STEMS)
     with pytest.raises(ValueError, match="another evaluation has meanwhile written to"):

@@ -159,7 +159,7 @@ def test_scores_are_those_of_the_best_order_and_their_id_says_so(tmp_path: Path)
     def turned(track: Track, wanted: tuple[str, ...]) -> Any:
         stems = track.read_stems(wanted)
         found = stems + np.float32(0.05) * stems[::-1]
-        return found[::-1] if track.name == "y" else found
+        return [found[::-1] if track.name == "y" else found]
 
     protocols = ["si_sdr", "bsseval_v4", "usdr"]
     found = {}

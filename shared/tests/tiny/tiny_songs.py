@@ -15,7 +15,7 @@ from mss_shared.audio import Audio
 from mss_shared.datasets.folders import read_track
 from mss_shared.datasets.tracks import Track
 from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe, to_yaml
-from mss_shared.recipe_sections import DataConfig
+from mss_shared.recipe_sections import BaseRecipe, DataConfig
 
 RATE = 8_000
 STEMS = ("vocals", "drums")
@@ -61,6 +61,13 @@ def demo_recipe(**sections: Mapping[str, Any]) -> LoadedRecipe[Any]:
         section = dataclasses.replace(getattr(recipe, name), **changes)
         recipe = dataclasses.replace(recipe, **{name: section})
     return dataclasses.replace(loaded, recipe=recipe, text=to_yaml(recipe), verbatim=not sections)
+
+
+def without_added_keys(recipe: Any) -> str:
+    """A recipe's YAML as it was before the keys that all papers got later."""
+    names = [name.rpartition(".")[2] for name in BaseRecipe.added]
+    lines = to_yaml(recipe).splitlines(keepends=True)
+    return "".join(line for line in lines if line.split(":")[0].strip() not in names)
 
 
 def plain_data(**changes: Any) -> DataConfig:

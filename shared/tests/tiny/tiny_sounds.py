@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 7: "6.1", 8: "7.1"}
 
 
 def write_av(
@@ -58,7 +58,9 @@ def _frames(values: NDArray[Any], step: int, kind: str) -> Iterator[Any]:
 
     for start in range(0, values.shape[1], step):
         part = values[:, start : start + step]
-        part = part if kind.endswith("p") else part.T.reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), kind, LAYOUTS[len(values)])
+        frame = av.AudioFrame(kind, LAYOUTS[len(values)], part.shape[1], align=1)
+        # PyAV gives a frame of eight channels a ninth plane.
+        for plane, row in zip(frame.planes, part if kind.endswith("p") else [part.T], strict=False):
+            plane.update(np.ascontiguousarray(row).tobytes())
         frame.pts = start
         yield frame

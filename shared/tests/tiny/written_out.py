@@ -49,7 +49,7 @@ class Plan:
 
 @dataclass
 class Curve:
-    """Losses of batches, the norm of all weights after each, validation losses, last average."""
+    """Loss of every batch, norm of all weights after it, validation losses, last average."""
 
     losses: list[float]
     norms: list[float]

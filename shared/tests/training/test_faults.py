@@ -26,6 +26,7 @@ from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.leases import make_lease
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.testing import make_dataset
+from mss_shared.training import endings
 from mss_shared.training.callbacks import Checkpoints
 from mss_shared.training.fit import Machine, fit
 from mss_shared.training.run_folder import LOCK, owned
@@ -368,3 +369,56 @@ def test_a_signal_in_a_step_ends_the_command_with_its_code(
     assert ended.value.code == code and not multiprocessing.active_children()
     assert torch.load(tmp_path / "o" / "last.ckpt", weights_only=True)["global_step"] == 2
     assert not list((tmp_path / "o").glob(".*")) and signal.getsignal(number) == before
+
+
+def test_a_computation_that_outlasts_a_signal_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    over = threading.Event()
+    monkeypatch.setattr(endings, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(os, "_exit", lambda code: (ended.append(code), over.set()))
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # the handler that can't run
+    try:
+        with endings.ends_in_time():
+            signal.raise_signal(signal.SIGTERM)
+            assert over.wait(60.0) and ended == [143]
+        assert signal.set_wakeup_fd(-1) == -1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_block_that_ends_after_a_signal_goes_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "_exit", lambda code: pytest.fail(f"ended with {code}"))
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with endings.ends_in_time():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not any("_watch" in thread.name for thread in threading.enumerate())
+
+
+# ---- metrics
+
+
+def test_a_lost_metrics_file_is_said(
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = train(dataset, tmp_path, demo_recipe())
+    assert train(dataset, tmp_path, demo_recipe(), resume=True) == expected
+    assert "lacks" not in capsys.readouterr().out
+    (tmp_path / "metrics.csv").unlink()
+    assert train(dataset, tmp_path, demo_recipe(), resume=True) == expected
+    said = "metrics.csv lacks epoch 0, 1, 2, 3, which last.ckpt has finished: restore the file"
+    assert said in capsys.readouterr().out
+    (tmp_path / "metrics.csv").write_bytes(b"\x00\xff,epoch\nx,y,z\n")
+    with pytest.raises(ValueError, match=r"metrics.csv is damaged: restore it, or move it away"):
+        train(dataset, tmp_path, demo_recipe(), resume=True)
+
+
+@pytest.mark.parametrize("rate", [1.0e38, 1.0e39])
+def test_a_learning_rate_beyond_all_numbers_is_one_sentence(
+    dataset: Dataset, tmp_path: Path, rate: float
+) -> None:
+    said = "step is too large for its numbers .step 0: .* without overflow.: lower the learning"
+    with pytest.raises(ValueError, match=said):
+        train(dataset, tmp_path, demo_recipe(training={"lr": rate}))

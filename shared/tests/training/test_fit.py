@@ -8,9 +8,10 @@ from lightning.pytorch.callbacks import Callback
 from tiny_paper.paper import PAPER
 from tiny_paper.training import Training
 from tiny_places import TESTS
-from tiny_songs import RATE, STEMS, demo_recipe
+from tiny_songs import RATE, STEMS, demo_recipe, noise, write_track
 
 from mss_shared.checkpoints.checkpoint import load_checkpoint
+from mss_shared.cli import run
 from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.datasets.content import describe_content
 from mss_shared.recipe import LoadedRecipe
@@ -163,13 +164,31 @@ def test_an_epoch_must_be_whole_batches(dataset: Dataset, tmp_path: Path) -> Non
         train(dataset, tmp_path, demo_recipe(data={"examples_per_epoch": 6}))
 
 
-def test_a_training_track_among_the_test_tracks_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("song", "copy", "said"),
+    [
+        ("train/train-1", "test/renamed", "training track train-1 is also a test track of"),
+        ("train/train-1", "valid/train-1", "training track train-1 is also a validation track of"),
+        ("valid/held", "test/renamed", "validation track held is also a test track of"),
+    ],
+)
+def test_a_song_in_two_splits_is_refused(song: str, copy: str, said: str, tmp_path: Path) -> None:
     root = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=0.5)
-    (root / "test" / "another name").mkdir()
-    for path in (root / "train" / "train-1").iterdir():
-        (root / "test" / "another name" / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(ValueError, match="training track train-1 is also a test track"):
+    write_track(root / "valid" / "held", {stem: noise(n) for n, stem in enumerate(STEMS)})
+    (root / copy).mkdir()
+    for path in (root / song).iterdir():
+        (root / copy / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(ValueError, match=said):
         train(open_dataset(root), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_songs_that_share_a_title_are_several_songs(tmp_path: Path) -> None:
+    root = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=0.5)
+    for number, split in enumerate(("train", "valid", "test")):
+        signals = {stem: noise(10 * number + n) for n, stem in enumerate(STEMS)}
+        write_track(root / split / "Intro", signals)
+    train(open_dataset(root), tmp_path / "out", machine=Machine("cpu", dev_mode=True))
 
 
 def test_a_missing_stem_and_another_rate_are_refused(tmp_path: Path) -> None:
@@ -250,3 +269,65 @@ def test_no_run_goes_on_from_one_in_dev_mode(dataset: Dataset, tmp_path: Path) -
     with pytest.raises(ValueError, match="another kind .one is a --dev_mode run"):
         train(dataset, tmp_path, resume=True)
     assert load_checkpoint(PAPER, str(tmp_path)).verbatim is False
+
+
+def record(out: Path) -> dict[str, Any]:
+    return dict(json.loads((out / "run.json").read_text(encoding="utf-8")))
+
+
+def run_words(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr("sys.argv", ["tiny-paper", *words])
+    run(PAPER)
+
+
+def test_several_roots_are_trained_on_and_recorded_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots = []
+    for n, name in enumerate(("one", "two")):
+        for m, place in enumerate(("train/Intro", "train/b", "valid/v")):
+            signals = {s: noise(100 * n + 10 * m + k) for k, s in enumerate(STEMS)}
+            write_track(tmp_path / name / place, signals)
+        roots.append(str(tmp_path / name))
+    out = tmp_path / "out"
+    common = ("--recipe", "demo", "--device", "cpu", "--dev_mode", "--out", str(out))
+    run_words(monkeypatch, "fit", *common, "--data_root", roots[0], "--data_root", roots[1])
+    training = record(out)["training"]
+    assert training["dataset"] == "one+two" and "reading" not in training
+    assert [(r["dataset"], r["tracks"], r["validation"]) for r in training["roots"]] == [
+        ("one", ["Intro", "b"], ["v"]),
+        ("two", ["Intro", "b"], ["v"]),
+    ]
+
+
+def test_odd_files_are_trained_on_by_flags_which_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=0.5)
+    (root / "train" / "train-0" / "drums.wav").unlink()
+    write_track(root / "train" / "mono", {s: noise(n, 1) for n, s in enumerate(STEMS)}, 12_000)
+    write_track(
+        root / "train" / "cut", {s: noise(n + 9, 2, 5_000 + n) for n, s in enumerate(STEMS)}
+    )
+    out = tmp_path / "out"
+    flags = ("--silence_missing", "--trim", "--convert_channels", "--resample")
+    common = ("--recipe", "demo", "--device", "cpu", "--dev_mode", "--out", str(out))
+    run_words(monkeypatch, "fit", *common, "--data_root", str(root), *flags)
+    assert record(out)["training"]["reading"] == {
+        "silence_missing": ["train-0"],
+        "trim": ["cut"],
+        "convert_channels": ["mono"],
+        "resample": ["mono"],
+    }
+
+
+def test_a_stem_of_a_recipe_may_be_a_sum(tmp_path: Path) -> None:
+    for place in ("train/a", "train/b", "valid/v"):
+        signals = {
+            s: noise(10 * len(place) + ord(place[-1]) * 100 + n)
+            for n, s in enumerate(("vocals", "kick", "snare"))
+        }
+        write_track(tmp_path / "songs" / place, signals)
+    loaded = demo_recipe(data={"stems": ("vocals", "drums = kick + snare")})
+    train(open_dataset(tmp_path / "songs"), tmp_path / "out", loaded)
+    assert "drums = kick + snare" in (tmp_path / "out" / "recipe.yaml").read_text()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ import pytest
 import safetensors.numpy
 from tiny_paper.paper import PAPER
 from tiny_places import TESTS
-from tiny_songs import RATE, STEMS, demo_recipe
+from tiny_songs import RATE, STEMS, demo_recipe, noise, write_track
 
 from mss_shared import audio
 from mss_shared.datasets import open_dataset
@@ -112,5 +114,52 @@ def test_a_killed_run_on_two_devices_with_workers_ends_as_if_it_had_not(
     killed.kill()
     killed.communicate(timeout=120)  # also waits for the other device's process
     assert not (out / "run.json").exists()
+    finish(start(songs, out, *words, "--resume"))
+    assert content(out) == content(together / "whole")
+
+
+def test_the_sdr_of_songs_does_not_depend_on_the_number_of_devices(
+    songs: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(songs, tmp_path / "songs")
+    for number, name in enumerate("abc"):
+        stems = {stem: noise(10 * number + n) for n, stem in enumerate(STEMS)}
+        if name == "b":
+            stems["vocals"] *= 0.0
+        write_track(root / "valid" / name, stems)
+    loaded = demo_recipe(
+        model={"dropout": 0.0},
+        training={"keep": "best_sdr", "monitor": "sdr", "val_sdr_seconds": 0.0, "lr": 0.5},
+    )
+    (tmp_path / "sdr.yaml").write_text(loaded.text, encoding="utf-8")
+    finish(start(root, tmp_path / "two", "--recipe", str(tmp_path / "sdr.yaml")))
+    fit(PAPER, loaded, open_dataset(root), tmp_path / "one", Machine("cpu"))
+    runs = [logged(tmp_path / run) for run in ("one", "two")]
+    assert len(runs[0]) == 4 and runs[0][0].keys() == runs[1][0].keys()
+    names = [name for name in runs[0][0] if name.startswith("val/sdr")]
+    assert len(names) == 3
+    for name in (*names, "lr"):
+        values = [[float(row[name]) for row in rows] for rows in runs]
+        assert values[0] == pytest.approx(values[1], rel=0.0, abs=1e-5), name
+    chosen = [json.loads((tmp_path / run / "run.json").read_text()) for run in ("one", "two")]
+    assert chosen[0]["selection"] == chosen[1]["selection"]
+
+
+def logged(out: Path) -> list[dict[str, str]]:
+    """The rows of ``metrics.csv``."""
+    with (out / "metrics.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_two_devices_killed_within_an_epoch_end_as_if_they_had_not(
+    songs: Path, together: Path, tmp_path: Path
+) -> None:
+    out, words = tmp_path / "out", ("--recipe", str(together / "whole.yaml"))
+    killed = start(songs, out, *words, "--save_minutes", "0")
+    while not (out / "step.ckpt").exists():
+        assert killed.poll() is None
+        os.sched_yield()
+    killed.kill()
+    killed.communicate(timeout=120)
     finish(start(songs, out, *words, "--resume"))
     assert content(out) == content(together / "whole")

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from bs_roformer.config import IGNORED, ModelConfig
+from mss_shared.yaml_text import PlainLoader, parse_yaml, read_text
 
 # Weights by file name that are newer than September 2025, when the training framework began to
 # silence bin 0 by default. Most YAML files do not state it. Networks with PoPE are as new.
@@ -41,8 +42,8 @@ class CommunityConfig:
     notes: tuple[str, ...]
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader with one more tag: a Python tuple, which becomes a list."""
+class _Loader(PlainLoader):
+    """The plain loader with one more tag: a Python tuple, which becomes a list."""
 
 
 def _construct_tuple(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> list[Any]:
@@ -65,10 +66,7 @@ def read_community_yaml(path: Path, weights: str = "") -> CommunityConfig:
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: give the YAML of the weights")
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not plain YAML ({_first_line(error)}): fix it") from None
+    document = parse_yaml(read_text(path), str(path), _Loader)
     return parse_community(document, str(path), weights)
 
 
@@ -175,7 +173,3 @@ def _number(section: Mapping[str, Any], key: str, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} has {key}={value!r}: it must be a positive whole number")
     return value
-
-
-def _first_line(error: Exception) -> str:
-    return (getattr(error, "problem", None) or str(error)).splitlines()[0]

@@ -17,7 +17,7 @@ from torch import Tensor
 from bs_roformer.community import differences
 from bs_roformer.mel_bands import mel_bands
 from bs_roformer.model import Roformer, build
-from mss_shared.checkpoints import fill, read_weights_file, strip_prefixes, unwrap
+from mss_shared.checkpoints import build_filled, read_weights_file, strip_prefixes, unwrap
 
 # Variants of these networks that do not fit them, by patterns that only their keys match.
 FOREIGN = {
@@ -147,9 +147,11 @@ def load_network(
     wrong = differences(arguments, recognised.arguments)
     if wrong:
         raise ValueError(f"{wrong[0]} ({len(wrong)} such): they belong to another recipe")
-    model = build(kind, **{**recognised.arguments, "num_stems": None, **arguments})
+    settings = {**recognised.arguments, "num_stems": None, **arguments}
     try:
-        filled: Roformer = fill(model, recognised.state, path)
+        filled: Roformer = build_filled(
+            lambda: build(kind, **settings), settings, recognised.state, path
+        )
     except ValueError as error:  # sizes agree, so the file itself may be broken
         raise ValueError(f"{error}, or the file is damaged") from None
     return filled

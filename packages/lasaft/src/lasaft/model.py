@@ -18,10 +18,11 @@ from lasaft.blocks import Modulation, activation
 from lasaft.build_blocks import build_block, build_encoder_block, build_resampling
 from lasaft.conditioning import ConditionGenerator
 from lasaft.config import ModelConfig, check_config
+from lasaft.recompute import Recomputing
 from lasaft.shared_passes import estimate_stems
 
 
-class DenseCUNet(nn.Module):
+class DenseCUNet(Recomputing):
     """The conditioned U-Net (CUNet) with dense blocks, Figure 1 of the paper; `Dense_CUNet` of the
     authors' code.
 
@@ -87,16 +88,16 @@ class DenseCUNet(nn.Module):
         embedding, modulations = self._embed(condition)
         modulation = iter(modulations)  # one per block, in running order
 
-        x = self.first_conv(image)
+        x = self.run(self.first_conv, image)
         skips = []
         for block, downsampling in zip(self.encoders, self.downsamplings, strict=True):
-            x = block(x, embedding, next(modulation))
+            x = self.run(block, x, embedding, next(modulation))
             skips.append(x)
-            x = downsampling(x)
-        x = self.mid_block(x, embedding, next(modulation))
+            x = self.run(downsampling, x)
+        x = self.run(self.mid_block, x, embedding, next(modulation))
         for block, upsampling in zip(self.decoders, self.upsamplings, strict=True):
-            x = torch.cat((upsampling(x), skips.pop()), dim=1)
-            x = block(x, embedding, next(modulation))
+            x = torch.cat((self.run(upsampling, x), skips.pop()), dim=1)
+            x = self.run(block, x, embedding, next(modulation))
         estimate: Tensor = self.last_conv(x)
         return estimate
 
@@ -214,6 +215,15 @@ class Separator(nn.Module):
     def conditioned(self) -> bool:
         """Whether one network serves several stems."""
         return self.config.modulation is not None
+
+    @property
+    def activation_checkpointing(self) -> bool:
+        """Whether the network's blocks are computed again in the backward pass."""
+        return self.spec2spec.activation_checkpointing
+
+    @activation_checkpointing.setter
+    def activation_checkpointing(self, enabled: bool) -> None:
+        self.spec2spec.activation_checkpointing = enabled
 
     def conditioning(self) -> Iterator[nn.Module]:
         """The layers of the condition generator; none in a network without conditions."""

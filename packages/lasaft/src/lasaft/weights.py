@@ -15,7 +15,7 @@ from lasaft.model import Separator
 from lasaft.recipe import Recipe
 from lasaft.variants import STEMS, SYNONYMS, read_arguments
 from mss_shared.checkpoints import (
-    fill,
+    build_filled,
     find_kind,
     read_header,
     read_weights_file,
@@ -81,7 +81,9 @@ def read_weights(path: str | Path, **arguments: Any) -> Separator:
         raise FileNotFoundError(f"there is no file {path}: give the path of a checkpoint")
     state, hyper, recipe = _read(path)
     if recipe is not None:
-        return fill(Separator(read_arguments(asdict(recipe.model), arguments)), state, path)
+        ours = read_arguments(asdict(recipe.model), arguments)
+        filled: Separator = build_filled(lambda: Separator(ours), ours, state, path)
+        return filled
     state, _ = rename(state, path.name)
     sizes = recognise(state)
     settings = _unseen_settings(hyper, path)

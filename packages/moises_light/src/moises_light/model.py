@@ -23,6 +23,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
 from moises_light.config import ACT_NAMES, ModelConfig, TransformerParams
+from moises_light.recompute import Recomputing
 
 NORMS = {
     "BatchNorm": lambda width: nn.BatchNorm2d(width),
@@ -80,8 +81,7 @@ class TDF(nn.Module):
 
     The weights are shared by all channels, bands and frames.
 
-    Source: TDF of DTTNet, the network the paper starts from; `bn_factor` is the package
-    moises-light's choice.
+    Source: TDF of DTTNet, which the paper starts from; `bn_factor` from the package moises-light.
     """
 
     def __init__(self, config: ModelConfig, width: int) -> None:
@@ -321,7 +321,7 @@ class DualPath(nn.Module):
         return x + y if self.outer else y
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Recomputing):
     """Bottleneck: Split-and-Merge at the lowest frame rate, then N_RoPE dual-path blocks.
 
     Source: paper, N_RoPE blocks; the RMSNorm at the end is the package moises-light's, from 0.1.4.
@@ -335,12 +335,13 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c, f, t) -> (batch, c, f, t)."""
-        x = rearrange(self.split_merge(x), "b c f t -> b f t c")
-        x = self.final_norm(self.rope_blocks(x))
-        return lay_out(rearrange(x, "b f t c -> b c f t"))
+        x = rearrange(self.run(self.split_merge, x), "b c f t -> b f t c")
+        for block in self.rope_blocks:
+            x = self.run(block, x)
+        return lay_out(rearrange(self.final_norm(x), "b f t c -> b c f t"))
 
 
-class MoisesLight(nn.Module):
+class MoisesLight(Recomputing):
     """The band-split U-Net with its STFT: waveform in, one waveform per stem out.
 
     Args:
@@ -480,8 +481,7 @@ class MoisesLight(nn.Module):
 
         Args:
             mixture: audio at 44.1 kHz. The spectrogram is computed in float32 even under autocast.
-            return_auxiliary_outputs: also return an empty dictionary, because some training
-                frameworks expect a second output.
+            return_auxiliary_outputs: also return an empty dictionary, as some frameworks expect.
 
         Raises:
             ValueError: if the input is not (batch, audio_channels, sample) or is empty.
@@ -512,9 +512,8 @@ class MoisesLight(nn.Module):
     def padded_length(self, samples: int) -> int:
         """Length in samples after zero padding at the end.
 
-        The last hop is completed, or a whole one added if it is complete. More hops follow until
-        the number of frames is divisible by 2**n_enc and the audio is longer than the n_fft // 2
-        samples that the centred STFT reflects.
+        The last hop is completed, or one added if it is complete; and more until 2**n_enc divides
+        the frames and the audio is longer than the n_fft // 2 samples that the STFT reflects.
         """
         hop, n_fft = self.config.hop_size, self.config.n_fft
         hops = samples // hop + 1
@@ -576,8 +575,8 @@ class MoisesLight(nn.Module):
         """
         bands = self.config.n_bands
         x = rearrange(spec, "b c t (k f) r -> b (k c r) f t", k=bands)
-        x = self.decode(*self.encode(self.first_conv(lay_out(x))))
-        x = rearrange(self.final_conv(x), "b (k n) f t -> b n t (k f)", k=bands)
+        x = self.decode(*self.encode(self.run(self.first_conv, lay_out(x))))
+        x = rearrange(self.run(self.final_conv, x), "b (k n) f t -> b n t (k f)", k=bands)
         x = self.source_head(x)
         return rearrange(x, "b (s c r) t f -> b s c t f r", c=self.channels, r=2)
 
@@ -585,9 +584,10 @@ class MoisesLight(nn.Module):
         """(batch, G, f, t) -> the bottleneck's (batch, G (n_enc + 1), f, t / 2^n_enc), skips."""
         skips = []
         for block, downsample in zip(self.encoder_blocks, self.ds, strict=True):
-            x = block(x)
+            x = self.run(block, x)
             skips.append(x)
-            x = downsample(x)
+            x = self.run(downsample, x)
+        self.bottleneck.activation_checkpointing = self.activation_checkpointing
         return self.bottleneck(x), skips
 
     def decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
@@ -596,5 +596,5 @@ class MoisesLight(nn.Module):
         light = ((upsample, nn.Identity()) for upsample in self.dec_light_us)
         last = self.config.dec_heavy_at == "last"
         for upsample, block in (*light, *heavy) if last else (*heavy, *light):
-            x = block(upsample(x) * skips.pop())
+            x = self.run(block, self.run(upsample, x) * skips.pop())
         return x

@@ -8,7 +8,6 @@ separator.json                       {"nfft", "nhop", "sample_rate", "nb_channel
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from mss_shared.checkpoints import fill, read_weights_file, strip_prefixes
 from mss_shared.interfaces import Checkpoint
+from mss_shared.json_text import read_json
 from mss_shared.names import name_like
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.build import build_separator
@@ -150,7 +150,7 @@ def read_sizes(
 
 def _read_separator(path: Path) -> dict[str, Any]:
     """The contents of separator.json, or ValueError if they are not JSON, incomplete or invalid."""
-    contents = FILTER | _read_keys(path, _read_json(path), SEPARATOR_KEYS)
+    contents = FILTER | _read_keys(path, read_json(path), SEPARATOR_KEYS)
     for name, kind in (("niter", int), ("softmask", bool), ("wiener_win_len", int)):
         value = contents[name]
         if type(value) is not kind and not (name == "wiener_win_len" and value is None):
@@ -168,7 +168,7 @@ def _read_target(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
     Raises:
         ValueError: if the file is not JSON or incomplete, or the weights have no rate.
     """
-    contents = _read_json(path)
+    contents = read_json(path)
     arguments = contents.get("args") if isinstance(contents, dict) else None
     found = _read_keys(path, arguments, ("nfft", "nhop", "nb_channels"))
     if "sample_rate" not in state:
@@ -177,15 +177,6 @@ def _read_target(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
             f"one with {', '.join(SEPARATOR_KEYS)}"
         )
     return {**FILTER_2019, **found, "sample_rate": float(state["sample_rate"])}
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON ({error.msg}): fix the file") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 at byte {error.start}: fix the file") from None
 
 
 def _read_keys(path: Path, contents: Any, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from open_unmix.recompute import Recomputing
+
 LSTM_DROPOUT = 0.4  # between LSTM layers; fixed in the authors' code
 FRAMES_AT_ONCE = 64  # windows summed per step in ISTFT.normalize, to bound its memory
 
@@ -195,7 +197,7 @@ class ComplexNorm(nn.Module):
         return magnitude.mean(dim=1, keepdim=True) if self.mono else magnitude
 
 
-class OpenUnmix(nn.Module):
+class OpenUnmix(Recomputing):
     """The network of one target: magnitude spectrogram of the mixture in, that of the target out.
 
     Input scaling, a linear layer, a three-layer bidirectional LSTM with a skip connection around
@@ -283,8 +285,9 @@ class OpenUnmix(nn.Module):
         # Detached as in the authors' code: the product with the mask passes no gradient to the
         # mixture. Frames come first, as the LSTM takes them.
         magnitude = mixture.detach().permute(3, 0, 1, 2)  # (frame, batch, channel, bin)
-        mask = self.mask(self.recur(self.embed(mixture.permute(3, 0, 1, 2))))
-        return (mask * magnitude).permute(1, 2, 3, 0)
+        # Never the LSTM again: a GPU does not draw its dropout from the generator that is rewound.
+        features = self.recur(self.run(self.embed, mixture.permute(3, 0, 1, 2)))
+        return (self.run(self.mask, features) * magnitude).permute(1, 2, 3, 0)
 
     def embed(self, magnitude: Tensor) -> Tensor:
         """Input scaling, fc1, tanh (authors' code).

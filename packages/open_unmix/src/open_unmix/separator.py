@@ -169,6 +169,16 @@ class Separator(nn.Module):
         # Popped so that each network's list is freed before the next LSTM runs.
         return [network.recur(torch.cat(embedded.pop(0))) for network in self.networks()]
 
+    @property
+    def activation_checkpointing(self) -> bool:
+        """Whether the networks compute their linear layers again in the backward pass."""
+        return any(network.activation_checkpointing for network in self.networks())
+
+    @activation_checkpointing.setter
+    def activation_checkpointing(self, enabled: bool) -> None:
+        for network in self.networks():
+            network.activation_checkpointing = enabled
+
     def networks(self) -> Iterator[OpenUnmix]:
         """The networks in the order of `targets`."""
         for network in self.target_models.values():

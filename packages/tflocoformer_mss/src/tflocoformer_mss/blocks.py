@@ -278,6 +278,7 @@ class Block(nn.Module):
         self.freq_path = Path(config.freq)
         self.frame_path = Path(config.frame)
         self.activation_checkpointing = False
+        self.positions_at_once = POSITIONS_AT_ONCE
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, t, f, d) -> (b, t, f, d)."""
@@ -304,7 +305,7 @@ class Block(nn.Module):
         recompute = self.activation_checkpointing and self.training
         if torch.is_grad_enabled() and not recompute:
             return path(x)
-        positions = POSITIONS_AT_ONCE.get(x.device.type, OTHER_DEVICES_AT_ONCE)
+        positions = self.positions_at_once.get(x.device.type, OTHER_DEVICES_AT_ONCE)
         parts = x.split(max(1, positions // x.shape[1]))
         if torch.is_grad_enabled():
             return torch.cat([checkpoint(path, part, use_reentrant=False) for part in parts])

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mss_shared import console
 from mss_shared.recipe import shipped_recipes
+from mss_shared.yaml_text import parse_yaml, read_text
 from tflocoformer_mss.fork_config import is_fork_config, words_from_config
 
 # `train` is `fit` with these flags; all others are those of `fit`.
@@ -101,7 +100,7 @@ def _read_fork_config(config: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        content = parse_yaml(read_text(path), str(path))
+    except ValueError:
         return None  # reading it as a recipe says what is wrong
     return content if is_fork_config(content) else None

@@ -349,6 +349,11 @@ class WaveformModel(nn.Module):
         for block in self.blocks():
             block.activation_checkpointing = enabled
 
+    def assume_accelerator(self) -> None:
+        """Recompute as many positions at once as on a GPU, to estimate the memory of a step."""
+        for block in self.blocks():
+            block.positions_at_once = {}
+
     def blocks(self) -> list[Block]:
         """All TF blocks of the separator."""
         return [module for module in self.modules() if isinstance(module, Block)]

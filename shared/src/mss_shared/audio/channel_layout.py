@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,10 @@ _NAMES = "FL FR FC LFE BL BR FLC FRC BC SL SR TC TFL TFC TFR TBL TBC TBR".split(
 
 # Channel masks that the FLAC specification assigns to each channel count.
 _FLAC = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
+
+# The comment of a FLAC file that gives another one, as flac and FFmpeg write it.
+_FLAC_MASK = re.compile(rb"WAVEFORMATEXTENSIBLE_CHANNEL_MASK=0x([0-9a-f]{1,8})(?![0-9a-f])", re.I)
+_COMMENTS, _MOST_BLOCKS = 4, 1000
 
 # The channel order of Vorbis and Opus, by channel count.
 _VORBIS = {
@@ -42,8 +47,28 @@ def arranged(names: Sequence[str]) -> tuple[Order, int]:
     return None if bits == sorted(bits) else order, sum(1 << bit for bit in bits)
 
 
-def arranged_flac(channels: int) -> tuple[Order, int]:
-    """Order and mask of a FLAC file, which is in wav order already."""
+def arranged_flac(path: Path, start: int, channels: int) -> tuple[Order, int]:
+    """Order and mask of a FLAC file, which is in wav order already.
+
+    Args:
+        path: the file.
+        start: offset of its first byte after ID3 tags.
+        channels: how many; their number tells the mask, unless a comment does.
+    """
+    with path.open("rb") as file:
+        file.seek(start + 4)
+        for _ in range(_MOST_BLOCKS):
+            head = file.read(4)
+            length = int.from_bytes(head[1:], "big")
+            if len(head) == 4 and head[0] & 0x7F == _COMMENTS:
+                found = _FLAC_MASK.search(file.read(length))
+                mask = int(found[1], 16) if found else 0
+                if mask.bit_count() == channels:
+                    return None, mask
+            if len(head) < 4 or head[0] & 0x80:  # the last block
+                break
+            if head[0] != _COMMENTS:
+                file.seek(length, 1)
     return None, _FLAC.get(channels, 0)
 
 

@@ -13,7 +13,7 @@ import soundfile
 
 from mss_shared.atomic import PART, replacing
 from mss_shared.audio.file_part import FilePart, native_name
-from mss_shared.audio.pyav_reader import import_av, open_decoded
+from mss_shared.audio.pyav_reader import import_av, open_container, open_decoded
 from mss_shared.audio.sound import Audio
 from mss_shared.audio.stem_mp4 import STEMS, add_stem_box
 from mss_shared.audio.tags import Tags
@@ -66,7 +66,7 @@ def list_streams(path: Path) -> list[StreamInfo]:
     """
     av = import_av(path)
     try:
-        with FilePart(path) as file, av.open(file, metadata_errors="replace") as container:
+        with FilePart(path) as file, open_container(av, file) as container:
             return [
                 StreamInfo(
                     stream.rate or 0,

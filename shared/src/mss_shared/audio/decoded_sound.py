@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# FFmpeg's sample formats: libsndfile's name, and the array type to pass to libsndfile.
-FORMATS = {
-    "u8": ("PCM_U8", np.int16),
+# FFmpeg's sample formats: libsndfile's name, and the type of a frame's samples.
+FORMATS: dict[str, tuple[str, type[np.number]]] = {
+    "u8": ("PCM_U8", np.uint8),
     "s16": ("PCM_16", np.int16),
     "s32": ("PCM_32", np.int32),
     "flt": ("FLOAT", np.float32),
@@ -22,6 +23,7 @@ FORMATS = {
 # milliseconds are off by 0.001 s, those of recorders with jitter by more. A recorder's clock may
 # also drift against its sampling clock, at most by this ratio.
 _GAP_SECONDS, _DRIFT = 0.05, 1e-3
+_LISTED = " channels ("  # in FFmpeg's name of a layout that has none: 7 channels (FL+FR+...)
 _JUMP_SECONDS = 10.0  # a larger jump of timestamps starts another recording
 
 
@@ -55,7 +57,7 @@ class DecodedSound:
     start_seconds: float | None = None
     ahead_seconds: float = 0.0
 
-    def take(self, frame: Any, sample_rate: int | None = None) -> NDArray[np.generic]:
+    def take(self, frame: Any, sample_rate: int | None = None) -> NDArray[Any]:
         """Convert the next frame to (sample, channel) values for libsndfile.
 
         Args:
@@ -82,15 +84,14 @@ class DecodedSound:
                 f"{self.path} has samples in the format {kind}, which is not one of "
                 f"{', '.join(FORMATS)}: convert it to wav"
             )
-        values = frame.to_ndarray()
-        values = values.T if frame.format.is_planar else values.reshape(-1, len(self.names))
+        values = _values(frame, FORMATS[kind][1], len(self.names))
         if kind == "u8":
             values = (values.astype(np.int16) - 128) << 8
         elif kind == "s32":
             self.low_bits = self.low_bits or bool((values & 0xFF).any())
         self.samples += len(values)
         self.longest = max(self.longest, len(values))
-        return np.asarray(values, FORMATS[kind][1])
+        return values
 
     def check_gap(self, frame: Any, *, joined: bool) -> None:
         """Refuse the frame just taken if its timestamp leaves a gap.
@@ -125,3 +126,26 @@ class DecodedSound:
             seconds = seconds or self.longest / self.sample_rate
             end = float(packet.pts * packet.time_base) + seconds
             self.end_seconds = max(self.end_seconds, end)
+
+
+def frames_of(packet: Any) -> list[Any]:
+    """The decoded frames of a packet, of any channel layout.
+
+    PyAV copies a layout that FFmpeg has no name for without its channels' names, and both free
+    those: the process would abort. So Python's reference to such a layout is never given up.
+    """
+    frames: list[Any] = packet.decode()
+    for frame in frames:
+        if _LISTED in frame.layout.name:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(frame.layout))
+    return frames
+
+
+def _values(frame: Any, kind: type[np.number], channels: int) -> NDArray[Any]:
+    """A frame as (sample, channel).
+
+    Not by PyAV's ``to_ndarray``, which crashes on eight channels that are not interleaved.
+    """
+    planes = frame.planes[: channels if frame.format.is_planar else 1]
+    flat = [np.frombuffer(plane, kind, frame.samples * channels // len(planes)) for plane in planes]
+    return np.stack(flat, axis=1) if frame.format.is_planar else flat[0].reshape(-1, channels)

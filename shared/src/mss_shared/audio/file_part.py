@@ -19,6 +19,28 @@ def native_name(path: Path) -> str | bytes:
     return str(path) if os.name == "nt" else os.fsencode(path)
 
 
+def check_file(path: Path) -> None:
+    """Check that there is a file whose bytes can be read in any order.
+
+    Raises:
+        FileNotFoundError: if there is nothing, or a link to nothing.
+        ValueError: if it is a folder, a pipe or a device.
+    """
+    if path.is_file():
+        return
+    if path.is_symlink() and not path.exists():
+        raise FileNotFoundError(
+            f"{path} is a link to nothing: restore its target, or remove the link"
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}: check its name")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not a sound file: rename or remove it")
+    raise ValueError(
+        f"{path} is a pipe or device, not a sound file: save the sound to a file, and name that"
+    )
+
+
 class FilePart(io.RawIOBase):
     """Bytes ``start`` to ``end`` of a file. It has no name, so libraries detect its format."""
 

@@ -121,6 +121,8 @@ def _import_soxr() -> Any:
 
 def fit_length(audio: Audio, samples: int) -> Audio:
     """Cut or zero-pad ``(channel, sample)`` audio at its end to ``samples`` samples."""
+    if audio.shape[1] == samples:
+        return np.ascontiguousarray(audio)
     padded = np.pad(audio, ((0, 0), (0, max(0, samples - audio.shape[1]))))
     return np.ascontiguousarray(padded[:, :samples])
 

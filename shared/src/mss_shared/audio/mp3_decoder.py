@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mss_shared.audio.decoded_sound import DecodedSound
+from mss_shared.audio.decoded_sound import DecodedSound, frames_of
 from mss_shared.audio.mp3_header import FrameKind, Mp3Header, header_before, header_in, kind_of
 
 _HELD = 8  # the last frames, which may be padding
@@ -39,7 +39,7 @@ def decode_mp3(container: Any, stream: Any, sound: DecodedSound) -> Iterator[NDA
             continue
         frames = []
         with suppress(av.error.InvalidDataError):  # bytes between frames, such as tags
-            frames = packet.decode()
+            frames = frames_of(packet)
         if frames and kind is not None:
             kinds.append(kind)
             _check_kind(sound.path, kinds)

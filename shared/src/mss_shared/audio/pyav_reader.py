@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mss_shared.audio.channel_layout import Order, arranged
 from mss_shared.audio.container_headers import read_header
-from mss_shared.audio.decoded_sound import FORMATS, DecodedSound
+from mss_shared.audio.decoded_sound import FORMATS, DecodedSound, frames_of
 from mss_shared.audio.file_part import FilePart, SharedFile
 from mss_shared.audio.mp3_decoder import decode_mp3
 from mss_shared.audio.sndfile_reader import SequentialFile, SndfileReader
@@ -32,7 +32,9 @@ _FLOATS = ("FLOAT", "DOUBLE")
 # Codecs that encode floats losslessly.
 _LOSSLESS_FLOATS = ("pcm_", "wavpack", "als")
 # Formats whose headers give the sample count. For others, bytes count (``container_headers``).
-_COUNTED = ("flac", "wv", "tta", "ape", "tak", "avi")
+_COUNTED = ("flac", "wv", "tta", "ape", "tak")
+# The format whose header counts blocks; FFmpeg guesses its timestamps and duration.
+_BLOCKS = "avi"
 _AVI_SECONDS = 0.1
 # Formats whose headers give the end of the last packet, in milliseconds.
 _TIMED = ("matroska", "flv")
@@ -111,7 +113,7 @@ def _decode(av: Any, path: Path, start: int, end: int | None, track: int | None)
         spool = failed.enter_context(tempfile.TemporaryFile(prefix="mss-"))
         part = stack.enter_context(FilePart(path, start, end))
         try:
-            container = stack.enter_context(av.open(part, metadata_errors="replace"))
+            container = stack.enter_context(open_container(av, part))
         except (av.FFmpegError, ValueError) as error:
             raise ValueError(
                 f"{path} is not a readable sound file ({_reason(error)}): use wav, flac, ogg, "
@@ -225,9 +227,10 @@ def _decoded_frames(container: Any, stream: Any, sound: DecodedSound) -> Iterato
                 f"{sound.path} has an incomplete packet after {sound.samples} samples: the file is "
                 f"cut short or damaged, replace it"
             )
-        for frame in packet.decode():
+        for frame in frames_of(packet):
             values = sound.take(frame)
-            sound.check_gap(frame, joined=container.format.name == _JOINED)
+            if container.format.name != _BLOCKS:
+                sound.check_gap(frame, joined=container.format.name == _JOINED)
             yield values
         sound.take_times(packet)
 
@@ -250,8 +253,10 @@ def _check_duration(container: Any, stream: Any, sound: DecodedSound) -> None:
     present = sound.samples / sound.sample_rate
     if stream.duration is not None and name in _COUNTED:
         seconds = float(stream.duration * stream.time_base)
-        if name == "avi":  # counts delay and padding, and rounds up
-            slack = _AVI_SECONDS + 2 * sound.longest / sound.sample_rate
+    elif name == _BLOCKS and read_header(sound.path).promised:  # else it was never finished
+        seconds = float(stream.frames * stream.time_base)
+        # It counts delay and padding, and rounds up.
+        slack = _AVI_SECONDS + 2 * sound.longest / sound.sample_rate
     elif name in _TIMED and container.duration and len(container.streams) == 1:
         seconds = container.duration / _TIME_BASE
         present = max(present, sound.end_seconds)
@@ -282,6 +287,21 @@ def import_av(path: Path) -> Any:
             f'{path} needs PyAV, which is not installed: pip install "mss-shared[separate]"'
         ) from None
     return av
+
+
+def open_container(av: Any, file: Any, metadata_errors: str = "replace") -> Any:
+    """Open a file with PyAV, that file alone.
+
+    Playlists and session descriptions (HLS, DASH, concat, SDP), which can pass for songs, name
+    other files and network addresses: FFmpeg may open none of them.
+
+    Args:
+        av: the module.
+        file: opened for reading.
+        metadata_errors: what becomes of tags that are not UTF-8, as in ``bytes.decode``.
+    """
+    alone = {"protocol_whitelist": "none"}
+    return av.open(file, metadata_errors=metadata_errors, options=alone)
 
 
 def _reason(error: Exception) -> str:

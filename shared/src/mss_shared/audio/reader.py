@@ -16,13 +16,21 @@ import soundfile
 
 from mss_shared.audio import mp3_header
 from mss_shared.audio.channel_layout import arranged_flac, arranged_vorbis
-from mss_shared.audio.container_headers import Header, RawSound, open_raw, read_header
-from mss_shared.audio.file_part import FilePart, native_name
+from mss_shared.audio.container_headers import read_header
+from mss_shared.audio.file_part import FilePart, check_file, native_name
+from mss_shared.audio.header import Header, RawSound, open_raw
 from mss_shared.audio.ogg_pages import Link, read_links
-from mss_shared.audio.sndfile_reader import ChainReader, Reader, SequentialFile, SndfileReader
+from mss_shared.audio.sndfile_reader import (
+    ChainReader,
+    PlainReader,
+    Reader,
+    SequentialFile,
+    SndfileReader,
+)
 
 # What libsndfile opens by path; what it can't read, or reads with block headers as samples (VOC).
 _LIBSNDFILE = ("WAV", "W64", "AIFF", "AU", "CAF", "FLAC", "MP3")
+_AFTER_ID3 = ("FLAC", "MP3")  # of others, libsndfile loses as much at the end as the tag is long
 _PYAV = ("AVI", "MOV", "MATROSKA", "ASF", "VOC")
 
 # No codec exceeds this: a file that seems to has no length in its header.
@@ -42,13 +50,13 @@ def open_sound(path: Path) -> Iterator[Reader]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a sound file, is cut short, or changes its rate or channels.
+        ValueError: if it is a folder, a pipe or no sound file, is cut short, or changes its rate or
+            channels.
         ImportError: if it takes PyAV, which is not installed.
         OSError: if a temporary file can't be written.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}: check its name")
+    check_file(path)
     with ExitStack() as stack:
         yield _open(path, stack)
 
@@ -63,15 +71,16 @@ def _open(path: Path, stack: ExitStack) -> Reader:
     if header.kind == "MP3" and not mp3_header.is_complete(path, header.start):
         return _open_decoded(path, stack)
     if header.raw is not None and header.unfinished:
-        note = f"its header was never finished: read to its end, {header.present} bytes"
-        return _open_raw(path, stack, header, header.raw, (note,))
+        return _open_raw(path, stack, header, header.raw)
     try:
         reader = _open_libsndfile(path, header)
     except (soundfile.LibsndfileError, TypeError, OverflowError) as error:
         if header.raw is not None:  # libsndfile fails on one of the other chunks
-            return _open_raw(path, stack, header, header.raw, ())
+            return _open_raw(path, stack, header, header.raw)
         return _open_refused(path, stack, error)
     stack.callback(reader.close)
+    if header.raw is not None and reader.info.subtype != header.raw.subtype:
+        return _open_raw(path, stack, header, header.raw)  # libsndfile: floats in W64 are integers
     if reader.info.samples > _SAMPLES_PER_BYTE * path.stat().st_size:
         return _open_without_length(path, stack)
     if header.kind != "MP3" and reader.info.subtype.startswith("MPEG"):
@@ -85,24 +94,27 @@ def _open(path: Path, stack: ExitStack) -> Reader:
 
 
 def _open_libsndfile(path: Path, header: Header) -> Reader:
-    if header.kind in _LIBSNDFILE:
-        reader = SndfileReader(path, partial(_open_named, path), mask=header.mask)
-    else:  # given a path, libsndfile would take any .mp3 for an mp3
-        reader = SndfileReader(path, partial(_open_part, path, 0, None))
+    open_file = partial(_open_named, path)
+    if header.kind not in _LIBSNDFILE:  # given a path, libsndfile would take any .mp3 for an mp3
+        open_file = partial(_open_part, path, 0, None)
+    elif header.start and header.kind not in _AFTER_ID3:
+        open_file = partial(_open_part, path, header.start, None)
+    elif header.raw is not None and header.raw.subtype in PlainReader.KINDS:
+        raw = header.raw.shifted(header.start)
+        return PlainReader(path, open_file, raw=raw, mask=header.mask, notes=header.notes())
+    reader = SndfileReader(path, open_file, mask=header.mask, notes=header.notes())
     channels = reader.info.channels
     if header.kind == "FLAC" and channels > 2:
-        reader.set_layout(*arranged_flac(channels))
+        reader.set_layout(*arranged_flac(path, header.start, channels))
     return reader
 
 
-def _open_raw(
-    path: Path, stack: ExitStack, header: Header, raw: RawSound, notes: tuple[str, ...]
-) -> Reader:
-    """Read the uncompressed samples of a wav file, bypassing its header."""
+def _open_raw(path: Path, stack: ExitStack, header: Header, raw: RawSound) -> Reader:
+    """Read the uncompressed samples of a file, bypassing libsndfile's reading of its header."""
 
     def open_file() -> Any:
         return SequentialFile(
-            open_raw(path, raw),
+            open_raw(path, header, raw),
             "r",
             raw.sample_rate,
             raw.channels,
@@ -111,7 +123,8 @@ def _open_raw(
             format="RAW",
         )
 
-    reader = SndfileReader(path, open_file, mask=header.mask, notes=notes, container="WAV")
+    notes = header.notes()
+    reader = SndfileReader(path, open_file, mask=header.mask, notes=notes, container=header.kind)
     stack.callback(reader.close)
     return reader
 

@@ -3,41 +3,64 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from mss_shared.audio.channel_layout import Order
+from mss_shared.audio.header import RawSound
 from mss_shared.audio.sound import Audio, AudioInfo, Exact, check_finite, check_sound
 
 # How many samples an mp3 decoder needs to run in until its output is bit-identical to a full
 # decode: a frame may use the bit reservoir of frames before it. The codecs of ``_STATEFUL`` need
-# everything from the beginning.
+# everything from the beginning; libsndfile does not seek in most of them.
 _LOW_RATE = 32_000  # Hz, below which frames are shorter and may be as small as 24 bytes
 _RUN_IN, _RUN_IN_AT_LOW_RATES = 16 * 1152, 32 * 576
-_STATEFUL = ("OPUS", "VOX_ADPCM", "G721_32", "G723_24", "G723_40", "GSM610", "NMS_ADPCM_16")
+_STATEFUL = (
+    *("OPUS", "GSM610", "VOX_ADPCM", "G721_32", "G723_24", "G723_40"),
+    *("NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32", "DPCM_8", "DPCM_16"),
+    *("DWVW_12", "DWVW_16", "DWVW_24", "DWVW_N"),
+)
 _SKIP = 2**16
-_PIECE = 2**22  # samples per channel in one read
+_PIECE = 2**16  # samples per channel in one read; few enough to stay in the cache
+_LIKELY_EXPANSION = 32  # bytes of samples from a byte of a file
 # libsndfile seeks wrongly within the last page of a Vorbis file, of at most 255 packets.
 _LAST_PAGE = 255 * 4096
 
 
 class SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A sound file that soundfile does not seek after each read.
+    """A sound file that soundfile does not seek after each read, nor to tell where it is.
 
-    soundfile would seek to the current position. That restarts the mp3 and Opus decoders, and the
-    samples that follow are off by up to half of full scale.
+    soundfile would seek to the current position. That restarts the mp3 and Opus decoders, so that
+    the samples that follow are off by up to half of full scale, and fails for GSM and some ADPCM.
     """
+
+    position = 0
 
     def seekable(self) -> bool:
         """False, although ``seek`` works."""
         return False
+
+    def tell(self) -> int:
+        """The index of the next sample."""
+        return self.position
+
+    def seek(self, sample: int) -> int:
+        """Continue at another sample."""
+        self.position = super().seek(sample)
+        return self.position
+
+    def read(self, count: int, **options: Any) -> NDArray[np.floating]:
+        """The next ``count`` samples, as soundfile returns them."""
+        values: NDArray[np.floating] = super().read(count, **options)
+        self.position += len(values)
+        return values
 
 
 class Reader(ABC):
@@ -51,6 +74,11 @@ class Reader(ABC):
     def __init__(self, path: Path, info: AudioInfo) -> None:
         self.path = path
         self.info = info
+
+    @property
+    def _is_integers(self) -> bool:
+        """Whether no sample can be NaN, infinite or too large."""
+        return self.info.subtype.startswith("PCM_")
 
     @abstractmethod
     def pieces(
@@ -83,11 +111,20 @@ class Reader(ABC):
                 f"{self.path} has {length} samples, {start} to {start + count} were asked for: "
                 f"choose an excerpt inside the file"
             )
-        # A header may claim more than fits in memory: allocate piece by piece, as samples arrive.
-        pieces = [*self.pieces(start, count, max(1, min(count, _PIECE)), "float32", again=False)]
-        audio: Audio = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
-        check_finite(audio, str(self.path), start)
-        return np.ascontiguousarray(audio)
+        # A header may claim more than fits in memory: begin with what the file's size makes likely.
+        likely = _LIKELY_EXPANSION * self.path.stat().st_size // (4 * self.info.channels)
+        audio: Audio = np.empty((self.info.channels, min(count, likely)), np.float32)
+        done = 0
+        for piece in self.pieces(start, count, _PIECE, "float32", again=False):
+            if not self._is_integers:
+                check_finite(piece, str(self.path), start + done)
+            if done + piece.shape[1] > audio.shape[1]:
+                larger = np.empty((len(audio), min(count, 2 * (done + _PIECE))), np.float32)
+                larger[:, :done] = audio[:, :done]
+                audio = larger
+            audio[:, done : done + piece.shape[1]] = piece
+            done += piece.shape[1]
+        return audio
 
     def blocks(self, start: int, samples: int, size: int) -> Iterator[Exact]:
         """Read an excerpt front to back; several iterators may be active at once.
@@ -100,7 +137,8 @@ class Reader(ABC):
             ValueError: if it can't be decoded, ends early, or has invalid samples.
         """
         for block in self.pieces(start, samples, size, "float64", again=True):
-            check_sound(block, str(self.path), start)
+            if not self._is_integers:
+                check_sound(block, str(self.path), start)
             start += block.shape[1]
             yield block.astype(np.float64, copy=False)
 
@@ -176,6 +214,53 @@ class SndfileReader(Reader):
         finally:
             if again:
                 file.close()
+
+
+class PlainReader(SndfileReader):
+    """Uncompressed samples, of which excerpts are read without libsndfile, in a fifth of the time.
+
+    Args:
+        path, open_file, mask, notes: as in `SndfileReader`.
+        raw: where the samples are; of a subtype in ``KINDS``.
+    """
+
+    KINDS: ClassVar[Mapping[str, str]] = {"PCM_16": "i2", "FLOAT": "f4"}
+
+    def __init__(
+        self,
+        path: Path,
+        open_file: Callable[[], Any],
+        *,
+        raw: RawSound,
+        mask: int,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(path, open_file, mask=mask, notes=notes)
+        self.raw = raw
+        self.kind = np.dtype(("<" if raw.endian == "LITTLE" else ">") + self.KINDS[raw.subtype])
+        width = self.kind.itemsize * self.info.channels
+        # libsndfile's view of the file decides; where it differs, it reads.
+        size = self.info.samples * width
+        self.agrees = raw.end - raw.start == size and raw.subtype == self.info.subtype
+
+    def read(self, start: int = 0, samples: int | None = None) -> Audio:
+        """As in `Reader`, bit-identical to it."""
+        length, channels = self.info.samples, self.info.channels
+        count = length - start if samples is None else samples
+        if not self.agrees or not 0 < count <= length - start or not 0 <= start:
+            return super().read(start, samples)
+        offset = self.raw.start + start * channels * self.kind.itemsize
+        values = np.fromfile(self.path, self.kind, count * channels, offset=offset)
+        if len(values) != count * channels:
+            return super().read(start, samples)  # cut short meanwhile, which it reports
+        by_channel = values.reshape(count, channels).T
+        audio = np.empty((channels, count), np.float32)
+        if self.raw.subtype == "PCM_16":
+            np.multiply(by_channel, np.float32(1 / 32_768), out=audio)
+            return audio
+        audio[:] = by_channel
+        check_finite(audio, str(self.path), start)
+        return audio
 
 
 class ChainReader(Reader):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mss_shared.audio.pyav_reader import import_av
+from mss_shared.audio.pyav_reader import import_av, open_container
 
 # Longer values, in bytes, are left out: they are no titles, and headers should stay small.
 _LONGEST = 500
@@ -63,7 +63,7 @@ def read_tags(path: Path) -> Tags:
     except ImportError:
         return Tags()
     try:
-        with path.open("rb") as file, av.open(file, metadata_errors="surrogateescape") as container:
+        with path.open("rb") as file, open_container(av, file, "surrogateescape") as container:
             found = dict(container.metadata)
             if container.format.name == "ogg" and container.streams.audio:
                 found |= container.streams.audio[0].metadata

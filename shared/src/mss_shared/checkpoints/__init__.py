@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mss_shared.checkpoints.checkpoint import (
-        fill,
         load_checkpoint,
         load_checkpoints,
         read_header,
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from mss_shared.checkpoints.file_kinds import find_kind
     from mss_shared.checkpoints.pickled import NotPlain, read_pickled_file
     from mss_shared.checkpoints.published import Published, fetch, find_published
+    from mss_shared.checkpoints.strict_loading import build_filled, fill
     from mss_shared.checkpoints.third_party import WeightsFile, read_weights_file, unwrap
     from mss_shared.checkpoints.weight_names import strip_prefixes
 
@@ -26,6 +26,7 @@ __all__ = [
     "NotPlain",
     "Published",
     "WeightsFile",
+    "build_filled",
     "fetch",
     "fill",
     "find_kind",
@@ -45,7 +46,8 @@ _MODULES = {
     "Published": "published",
     "WeightsFile": "third_party",
     "fetch": "published",
-    "fill": "checkpoint",
+    "build_filled": "strict_loading",
+    "fill": "strict_loading",
     "find_kind": "file_kinds",
     "find_published": "published",
     "load_checkpoint": "checkpoint",

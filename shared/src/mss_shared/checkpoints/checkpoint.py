@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from torch import Tensor
 
 from mss_shared.atomic import replacing
 from mss_shared.checkpoints.fitting import adapt_weights, only_fitting_recipe
@@ -21,12 +20,15 @@ from mss_shared.checkpoints.published import (
     matches,
     read_published,
 )
+from mss_shared.checkpoints.strict_loading import build_filled, fill
 from mss_shared.checkpoints.third_party import (
     PICKLED,
     WeightsFile,
     read_weights_file,
 )
+from mss_shared.checkpoints.unfinished import from_run, is_of_run
 from mss_shared.interfaces import Checkpoint
+from mss_shared.json_text import parse_json
 from mss_shared.names import check_file_name, is_name, name_like, shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import (
@@ -43,7 +45,19 @@ def save_model(path: Path, model: Any, header: Mapping[str, str]) -> None:
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with replacing(path) as part:
         # Not by save_file, whose error is not an OSError when the disk is full.
-        part.write_bytes(safetensors.torch.save(state, {"format": "pt", **header}))
+        part.write_bytes(_in_order(safetensors.torch.save(state, {"format": "pt", **header})))
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its header in one order: the library's differs from run to run."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    metadata = dict(sorted(header.pop("__metadata__").items()))
+    tensors = sorted(header.items(), key=lambda item: (item[1]["data_offsets"], item[0]))
+    ordered = {"__metadata__": metadata, **dict(tensors)}
+    text = json.dumps(ordered, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def load_checkpoint(paper: AnyPaper, source: str, recipe_name: str | None = None) -> Checkpoint:
@@ -76,10 +90,10 @@ def load_checkpoints(
 
     Args:
         paper: the package of the models.
-        source: a run folder, a ``.safetensors`` of ours, or a third-party ``.pth``, ``.pt``,
-            ``.ckpt`` or ``.th`` file, which is unpickled without executing code; a name, or a
-            recipe's name, from the package's checkpoints.yaml; or a folder that the paper's
-            ``open_folder`` accepts.
+        source: a run folder, a ``.safetensors`` of ours, a ``.ckpt`` in a run folder (the run may
+            still go on), or a third-party ``.pth``, ``.pt``, ``.ckpt`` or ``.th`` file, which is
+            unpickled without executing code; a name, or a recipe's name, from the package's
+            checkpoints.yaml; or a folder that the paper's ``open_folder`` accepts.
         recipe_name: the recipe of files that do not contain theirs, by default the only one that
             their shapes fit; for those that do, one that differs in how songs are separated and
             scored alone.
@@ -108,9 +122,19 @@ def _load_file(paper: AnyPaper, path: Path, recipe_name: str | None) -> Checkpoi
             f"there is no checkpoint {path}: give a run folder, a .safetensors file, or a "
             f"published {'/'.join(PICKLED)} file" + (f", or one of {names}" if names else "")
         )
-    weights = read_weights_file(path, paper.read_pickled)
+    contents: list[Any] = []
+
+    def read(file: Path, default: Callable[[Path], Any]) -> Any:
+        contents.append(paper.read_pickled(file, default))
+        return contents[0]
+
+    weights = read_weights_file(path, read)
     if "recipe" in weights.header:
         return _from_header(paper, path, weights, recipe_name)
+    if recipe_name is None and contents and is_of_run(path):
+        return from_run(
+            paper, path, contents[0], lambda model: adapt_weights(paper, path, weights, model)[0]
+        )
     recipe_name = recipe_name or find_published_recipe(paper, path)
     if recipe_name is not None:
         return from_recipe(paper, path, weights, recipe_name)
@@ -169,7 +193,7 @@ def _from_header(
             verbatim = loaded.verbatim if _trains_alike(recipe, loaded.recipe) else False
         recipe, name = loaded.recipe, loaded.name
     return Checkpoint(
-        model=fill(paper.build_model(recipe), weights.state, path),
+        model=build_filled(lambda: paper.build_model(recipe), recipe.model, weights.state, path),
         recipe=recipe,
         recipe_name=name,
         verbatim=verbatim,
@@ -302,8 +326,8 @@ def _field(header: Mapping[str, str], key: str, path: Path) -> str:
 def _json_field(header: Mapping[str, str], key: str, path: Path) -> Any:
     text = _field(header, key, path)
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text, key)
+    except ValueError:
         raise _invalid_field(path, key, text, "JSON") from None
 
 
@@ -324,31 +348,3 @@ def from_recipe(paper: AnyPaper, path: Path, weights: WeightsFile, name: str) ->
     return Checkpoint(
         fill(model, state, path), loaded.recipe, loaded.name, None, None, None, tuple(notes)
     )
-
-
-def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:
-    """Load weights strictly; a ValueError says in one sentence what does not fit."""
-    wanted = model.state_dict()
-    missing = [key for key in wanted if key not in state]
-    unknown = [key for key in state if key not in wanted]
-    shapes = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
-    for what, keys in (("lacks", missing), ("has the unknown key", unknown)):
-        if keys:
-            raise ValueError(
-                f"{path} {what} {keys[0]} ({len(keys)} such keys of {len(wanted)}): it belongs to "
-                f"another model or recipe"
-            )
-    if shapes:
-        ours, theirs = tuple(wanted[shapes[0]].shape), tuple(state[shapes[0]].shape)
-        raise ValueError(
-            f"{path} has {shapes[0]} of shape {theirs}, the recipe's model {ours}: it belongs to "
-            f"another recipe"
-        )
-    unreal = [key for key in wanted if state[key].is_complex() and not wanted[key].is_complex()]
-    if unreal:
-        raise ValueError(
-            f"{path} has complex numbers in {unreal[0]}, the recipe's model real ones: it belongs "
-            f"to another model"
-        )
-    model.load_state_dict(state, strict=True)
-    return model.eval()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
+from mss_shared.json_text import parse_json
 from mss_shared.names import shorten
 
 Kind = Literal["safetensors", "pickled"]
@@ -79,10 +79,10 @@ def _check_complete(path: Path, size: int) -> None:
 def _data_bytes(header: bytes) -> int:
     """Where the last tensor ends by a header; 0 if that does not say, which the reader rejects."""
     try:
-        entries: Any = json.loads(header)
+        entries: Any = parse_json(header, "the header")
         tensors = [entry for key, entry in entries.items() if key != "__metadata__"]
         return min(max(int(entry["data_offsets"][1]) for entry in tensors), 2**63)
-    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError):
         return 0
 
 
@@ -90,9 +90,15 @@ def _check_zip(path: Path) -> None:
     """Raise ValueError if a zip archive is cut short or not one that PyTorch saved weights in."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name.rpartition("/")[2] for name in archive.namelist()]
+            members = archive.infolist()
     except Exception:  # a damaged archive may raise any
         raise _refusal(path, "it is a zip archive that is cut short or damaged", AGAIN) from None
+    names = [member.filename.rpartition("/")[2] for member in members]
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members) or (
+        sum(member.file_size for member in members) > path.stat().st_size
+    ):
+        what = "it is a compressed zip archive, which can stand for any number of bytes"
+        raise _refusal(path, what, "save the weights again with torch.save")
     if "constants.pkl" in names:
         what = "it is a TorchScript program"
         raise _refusal(path, what, "save the state_dict() of the model alone")

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-import yaml
 from filelock import FileLock
 
 from mss_shared import console
 from mss_shared.names import check_file_name
 from mss_shared.separation.batch.inputs import expanded
+from mss_shared.yaml_text import parse_yaml, read_text
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def read_published(package: str) -> dict[str, tuple[Published, ...]]:
     home = Path(spec.origin).parent
     for path in (home / "checkpoints.yaml", home.parents[1] / "checkpoints.yaml"):
         if path.is_file():
-            names = yaml.safe_load(path.read_text(encoding="utf-8"))
+            names = parse_yaml(read_text(path), str(path))
             return {name: tuple(_entry(e, path, name) for e in names[name]) for name in names}
     return {}
 

@@ -22,8 +22,10 @@ WRAPPERS = (  # sections that hold weights, outermost first
     *("state", "state_dict", "model_state_dict", "model", "module", "net", "network", "generator"),
     *("net_state_dict", "generator_state_dict", "params", "weights", "shadow", "shadow_params"),
 )
+LISTS = ("shadow_params", "shadow_weights", "averaged_params")  # sections that may have no names
 DEEPEST = 8  # sections within sections
 LONGEST_NAME = 300
+_MOST_REPEATED = 4  # how often tensors of a file may share the same numbers, as tied weights do
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def unwrap(content: Any, name: str = "the file") -> tuple[dict[str, Tensor], lis
     Raises:
         ValueError: if it holds no tensors by name.
     """
+    unnamed = _count_unnamed(content, set())
     content, notes = _open(content, 0)
     if not isinstance(content, dict):
         raise ValueError(
@@ -104,6 +107,11 @@ def unwrap(content: Any, name: str = "the file") -> tuple[dict[str, Tensor], lis
         notes.append(f"left out {len(other)} entries that are not tensors: {first}")
     if counters:
         notes.append(f"left out the counters {', '.join(counters)}")
+    if unnamed:
+        notes.append(
+            f"left out a moving average of {unnamed} tensors without names, which can't be told "
+            f"apart: the raw weights are used, save the averaged model's state_dict() for the other"
+        )
     return state, notes
 
 
@@ -127,6 +135,20 @@ def _open(content: Any, depth: int) -> tuple[Any, list[str]]:
     if not raw:
         return averaged, [f"unwrapped {average!r}", *notes]
     return {**raw, **{f"{average}.{key}": value for key, value in averaged.items()}}, notes
+
+
+def _count_unnamed(content: Any, seen: set[int]) -> int:
+    """How many tensors a moving average has that is a list, as torch_ema's is; 0 if there is none.
+
+    They are in the order of the model's parameters, of which a file of weights tells nothing.
+    """
+    if isinstance(content, list | tuple):
+        return len(content) if all(_tensor(value) is not None for value in content) else 0
+    if not isinstance(content, dict) or id(content) in seen:
+        return 0
+    seen.add(id(content))
+    sections = (_plain(content).get(name) for name in (*AVERAGES, *LISTS, *WRAPPERS))
+    return max((_count_unnamed(section, seen) for section in sections), default=0)
 
 
 def _find(content: dict[Any, Any], names: tuple[str, ...]) -> str | None:
@@ -179,6 +201,21 @@ def _check_dense(state: Mapping[str, Tensor], path: Path) -> None:
             raise ValueError(
                 f"{path} can't be read as plain weights, {key} is {kind}: save dense tensors"
             )
+        if _bytes(tensor) > tensor.untyped_storage().nbytes():
+            raise ValueError(
+                f"{path} can't be read as plain weights, {key} repeats fewer numbers than "
+                f"its shape {shorten(tuple(tensor.shape))} has: save contiguous tensors"
+            )
+    total, size = sum(map(_bytes, state.values())), path.stat().st_size
+    if total > _MOST_REPEATED * size + 2**20:
+        raise ValueError(
+            f"{path} can't be read as plain weights, {size} bytes stand for {total}: save each "
+            f"tensor once"
+        )
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
 
 
 def _read_safetensors(path: Path) -> tuple[Any, dict[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mss_shared.cli.data_flags import reading_from_flags
 from mss_shared.cli.loading import (
     changed_inference,
     checkpoints_from_flags,
@@ -15,6 +16,7 @@ from mss_shared.cli.loading import (
 )
 from mss_shared.cli.scoring import (
     ScoreSettings,
+    as_test_set,
     build_boards,
     choose_scores,
     open_data,
@@ -24,27 +26,32 @@ from mss_shared.cli.scoring import (
     score_and_say,
     stem_writer,
 )
+from mss_shared.cli.shard_flags import without_shards
+from mss_shared.datasets.sums import pick_stems, prepare, stem_names
 from mss_shared.datasets.tracks import check_fits
-from mss_shared.evaluation.evaluate import (
-    model_estimator,
-    with_remainder,
-)
+from mss_shared.evaluation.evaluate import Settings, Summary, model_estimator, with_remainder
 from mss_shared.evaluation.models_record import in_order, name_run
+from mss_shared.evaluation.shards import WHOLE
 from mss_shared.evaluation.track_metrics import Engine
 from mss_shared.paper import AnyPaper, Verb
 from mss_shared.recipe import load_recipe, shipped_recipes
 from mss_shared.separation.device import pick_device
 
 
-def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
-    """Score a checkpoint, or per-stem checkpoints together, on the test tracks."""
+def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> Summary:
+    """Score a checkpoint, or per-stem checkpoints together, on the test tracks.
+
+    Returns:
+        The scores of the model: protocol id -> stem -> metric -> value.
+    """
     checkpoints = in_order(checkpoints_from_flags(paper, arguments))
     options = options_from_flags(paper.options, arguments)
     recipe = checkpoints[0].recipe
     joined = paper.join_models([each.model for each in checkpoints], recipe, options)
     model = joined.to(pick_device(arguments.device))
     inference = inference_from_flags(recipe.inference, arguments)
-    dataset = open_data(arguments.data_root)
+    dataset = open_data(arguments.data_root, reading_from_flags(arguments))
+    dataset = as_test_set(dataset, arguments.split)
     estimator = model_estimator(
         paper.name, checkpoints, model, inference, options=options, batch=arguments.batch
     )
@@ -53,6 +60,9 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> No
         stated = arguments.remainder == find_remainder(paper, recipe)
         estimator = with_remainder(estimator, arguments.remainder, stated=stated)
         changes |= {} if stated else {"remainder": arguments.remainder}
+    known = [stem for each in checkpoints for stem in each.recipe.data.stems]
+    stems = pick_stems(estimator.stems, known)
+    dataset = prepare(dataset, stems, model.sample_rate, model.channels)
     for track in dataset.split("test"):
         check_fits(track, estimator.stems, model.sample_rate, model.channels)
     protocols = arguments.protocol or recipe.evaluation.protocols
@@ -60,22 +70,31 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> No
     keep = stem_writer(arguments.estimates, estimator.stems) if arguments.estimates else None
     root = arguments.scores or choose_scores(dataset, publish=arguments.publish)
     settings = ScoreSettings(
-        dataset,
-        protocols,
-        root,
-        command,
-        Engine(museval=arguments.bsseval == "museval"),
-        arguments.overwrite,
+        dataset, protocols, root, without_shards(command), _settings(arguments)
     )
+    oracles = [] if arguments.no_oracles else oracles_for(estimator)
     tables = {
         each.about["method"]: score_and_say(each, name, settings, kept)
         for each, name, kept in [
             (estimator, run, keep),
-            *((oracle, name, None) for oracle, name in oracles_for(estimator)),
+            *((oracle, name, None) for oracle, name in oracles),
         ]
     }
-    print_tables(tables)
-    build_boards(root)
+    if arguments.shard == WHOLE:
+        print_tables(tables)
+        build_boards(root)
+    return tables[paper.name]
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """What the flags say that does not change a score."""
+    return Settings(
+        Engine(museval=arguments.bsseval == "museval"),
+        arguments.overwrite,
+        arguments.jobs,
+        arguments.shard,
+        arguments.merge,
+    )
 
 
 def find_remainder(paper: AnyPaper, recipe: Any) -> str | None:
@@ -91,7 +110,7 @@ def find_remainder(paper: AnyPaper, recipe: Any) -> str | None:
         if other.reproduces == recipe.reproduces:
             with torch.device("meta"):
                 estimated.update(paper.build_model(other).stems)
-    left = [stem for stem in recipe.data.stems if stem not in estimated]
+    left = [stem for stem in stem_names(recipe.data.stems) if stem not in estimated]
     return left[0] if len(left) == 1 else None
 
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mss_shared.cli import separate_flags
+from mss_shared.cli import data_flags, separate_flags, shard_flags
+from mss_shared.cli.budget import parse_budget
+from mss_shared.cli.start_flags import add_start_flags
 from mss_shared.paper import AnyPaper, Option
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _DEVICE_HELP = "device to run on; default: auto"
-_DEV_MODE_HELP = "run one training and one validation batch, to check the whole pipeline"
+_DEV_MODE_HELP = "run one small training and validation batch, to check the whole pipeline"
 
 _SEED_HELP = "random seed; overrides the recipe"
 _SCORES_HELP = "root of the score folders"
@@ -39,21 +41,36 @@ def add_demo_flags(verb: argparse.ArgumentParser) -> None:
 
 
 def add_fit_flags(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
+    recipe = verb.add_mutually_exclusive_group(required=True)
+    recipe.add_argument(
         "--recipe",
-        required=True,
         nargs="+",
         help="name of a shipped recipe, or a YAML file; several are trained one after another",
     )
-    verb.add_argument("--data_root", required=True, help="demo, or a folder with train/ and test/")
+    recipe.add_argument(
+        "--continue",
+        dest="parent",
+        metavar="RUN",
+        help="go on from a run folder as another run, with its recipe and any changed values",
+    )
+    verb.add_argument(
+        "--data_root",
+        nargs="+",
+        action="extend",
+        help="demo, or a folder with train/ and test/; several are trained on together",
+    )
+    data_flags.add_reading_flags(verb)
     verb.add_argument(
         "--out",
         type=Path,
-        help="run folder, or the parent of several recipes' run folders; default: runs/<recipe>",
+        help="run folder, or the parent of several recipes' run folders; default: runs/<recipe>, "
+        "or RUN-continued",
     )
+    add_start_flags(verb)
     verb.add_argument("--resume", action="store_true", help="resume from OUT/last.ckpt")
     verb.add_argument("--seed", type=int, help=_SEED_HELP)
     _add_machine_flags(verb)
+    _add_cost_flags(verb)
     verb.epilog = (
         "Any value of the recipe can be overridden, for example --recipe.training.lr 1.0e-3; the "
         "run is then recorded as not verbatim."
@@ -73,6 +90,11 @@ def _add_machine_flags(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--workers", type=int, help="data-loading processes")
     verb.add_argument(
+        "--decode_flac",
+        action="store_true",
+        help="decode flac files to wav in the user's cache first, to read them faster",
+    )
+    verb.add_argument(
         "--micro_batch",
         type=int,
         help="examples per device and forward pass; gradients accumulate to the recipe's batch",
@@ -88,11 +110,87 @@ def _add_machine_flags(verb: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="K",
-        help="also keep the weights of the K best epochs",
+        help="also keep the checkpoints of the K best epochs",
+    )
+    verb.add_argument(
+        "--save_minutes",
+        type=float,
+        metavar="M",
+        help="also save within an epoch, every M minutes, for --resume",
+    )
+    verb.add_argument(
+        "--validate_first", action="store_true", help="also validate before the first step"
     )
     verb.add_argument("--dev_mode", action="store_true", help=_DEV_MODE_HELP)
     verb.add_argument(
         "--deterministic", action="store_true", help="use only deterministic operations"
+    )
+
+
+def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("row", help="a claimed row, as recipes name it in reproduces")
+    verb.add_argument("--data_root", required=True, help="demo, or a folder with train/ and test/")
+    verb.add_argument(
+        "--out", type=Path, help="parent of the run folders; default: runs/reproduce/ROW"
+    )
+    verb.add_argument("--scores", type=Path, help=f"{_SCORES_HELP}; default: as in evaluate")
+    verb.add_argument(
+        "--plan", action="store_true", help="print the recipes, steps and commands, and do nothing"
+    )
+    verb.add_argument(
+        "--budget",
+        type=shard_flags.checked(parse_budget),
+        help="a time such as 5m for all of it, or 4steps for each recipe: short runs with a batch "
+        "of one, to see that everything works",
+    )
+    verb.add_argument(
+        "--devices",
+        type=shard_flags.count,
+        metavar="N",
+        help="share N devices among the recipes, which are then trained side by side; default: one "
+        "recipe after another, each on all devices",
+    )
+    verb.add_argument(
+        "--slurm",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="train as one SLURM array job, with these parameters of submitit, for instance "
+        "timeout_min=2880 slurm_partition=gpu gpus_per_node=1",
+    )
+    verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
+    verb.add_argument("--workers", type=int, help="data-loading processes of each run")
+    verb.add_argument("--micro_batch", type=int, help="of each run, as in fit")
+    verb.add_argument(
+        "--checkpoint_activations", action="store_true", help="in each run, as in fit"
+    )
+    verb.add_argument(
+        "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
+    )
+    verb.epilog = "Run an interrupted command again to resume it; it trains what is not done."
+
+
+def _add_cost_flags(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--checkpoint_activations",
+        action="store_true",
+        help="compute activations again for gradients: the same numbers in less memory, more time",
+    )
+    verb.add_argument(
+        "--ignore_memory",
+        action="store_true",
+        help="begin even if a step seems not to fit into the memory that is free",
+    )
+    verb.add_argument(
+        "--plan",
+        action="store_true",
+        help="print what the run would cost and do not train; without --data_root for songs as "
+        "many and as long as those of MUSDB18",
+    )
+    verb.add_argument(
+        "--step_seconds",
+        type=separate_flags.within(float, 1e-6),
+        help="with --plan: duration of a step, for the hours of the run; default: measured, if a "
+        "step is small",
     )
 
 
@@ -137,6 +235,16 @@ def add_checkpoints_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help=_JSON_HELP)
 
 
+def add_recipe_flags(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "words",
+        nargs="+",
+        metavar="show NAME | diff A B",
+        help="names of shipped recipes, or YAML files",
+    )
+    verb.add_argument("--json", action="store_true", help=_JSON_HELP)
+
+
 def add_import_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     verb.add_argument("file", type=Path, help="third-party weights file")
     verb.add_argument(
@@ -159,6 +267,7 @@ def _add_config_flag(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
 
 def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     verb.add_argument("--data_root", required=True, help="demo, or a folder with test/")
+    data_flags.add_reading_flags(verb)
     verb.add_argument(
         "--scores",
         type=Path,
@@ -182,6 +291,19 @@ def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
         default="ours",
         help="BSSEval implementation; default: ours",
     )
+    verb.add_argument(
+        "--split",
+        choices=("train", "valid", "test"),
+        default="test",
+        help="which tracks; scores of others than test go under <data set>-<split>; default: test",
+    )
+    verb.add_argument(
+        "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
+    )
+    verb.add_argument(
+        "--no_oracles", action="store_true", help="score neither the mixture nor the ratio mask"
+    )
+    shard_flags.add_shard_flags(verb)
     verb.add_argument("--estimates", type=Path, help="also write the estimates to this folder")
     verb.add_argument(
         "--remainder",

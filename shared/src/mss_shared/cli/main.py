@@ -18,13 +18,18 @@ from mss_shared.cli.flags import (
     add_fit_flags,
     add_import_flags,
     add_paper_flags,
+    add_recipe_flags,
+    add_reproduce_flags,
     add_seams_flags,
     add_separate_flags,
 )
 from mss_shared.paper import AnyPaper, Verb
 from mss_shared.recipe import shipped_recipes
 
-VERBS = ("demo", "fit", "separate", "evaluate", "seams", "checkpoints", "import-weights")
+VERBS = (
+    *("demo", "fit", "reproduce", "separate", "evaluate", "seams", "checkpoints"),
+    *("import-weights", "recipe"),
+)
 
 
 def run_words(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
@@ -56,12 +61,14 @@ def _run_verb(
     overrides: list[str],
     command: str,
 ) -> None:
-    from mss_shared.cli import checkpoints, evaluate, seams, separate, train
+    from mss_shared.cli import checkpoints, evaluate, recipes, reproduce, seams, separate, train
 
     if arguments.verb == "demo":
         train.demo(paper, arguments, command)
     elif arguments.verb == "fit":
         train.fit(paper, arguments, overrides, command)
+    elif arguments.verb == "reproduce":
+        reproduce.reproduce(paper, arguments, command)
     elif arguments.verb == "separate":
         separate.separate(paper, arguments)
     elif arguments.verb == "evaluate":
@@ -72,6 +79,8 @@ def _run_verb(
         checkpoints.checkpoints(paper, arguments)
     elif arguments.verb == "import-weights":
         checkpoints.import_weights(paper, arguments)
+    elif arguments.verb == "recipe":
+        recipes.show_or_compare(paper, arguments)
     else:
         evaluate.run_paper_verb(paper, paper_verbs[arguments.verb], arguments)
 
@@ -112,6 +121,7 @@ def _parser(paper: AnyPaper) -> _Parser:
     verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
     add_demo_flags(_verb(verbs, "demo", "train, separate and score on the generated demo set"))
     add_fit_flags(_verb(verbs, "fit", "train a model from a recipe"))
+    add_reproduce_flags(_verb(verbs, "reproduce", "train and score a claimed row of a table"))
     add_separate_flags(_verb(verbs, "separate", "split audio files into stems"), paper)
     add_evaluate_flags(_verb(verbs, "evaluate", "score a checkpoint on the test tracks"), paper)
     add_seams_flags(
@@ -122,6 +132,7 @@ def _parser(paper: AnyPaper) -> _Parser:
         _verb(verbs, "import-weights", "convert third-party weights to .safetensors with a recipe"),
         paper,
     )
+    add_recipe_flags(_verb(verbs, "recipe", "show a recipe with its sources, or compare two"))
     for verb in paper.verbs:
         add_paper_flags(_verb(verbs, verb.name, verb.help), verb.options)
     return parser

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from mss_shared import console
-from mss_shared.datasets import plugins
-from mss_shared.datasets.check import check_root
+from mss_shared.datasets import plugins, tree
+from mss_shared.datasets.check import LAYOUTS, check_root
 from mss_shared.datasets.musdb18 import (
     check_streams,
     find_previews,
@@ -35,7 +35,14 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     check = verbs.add_parser(
         "check", help="check every track of a data set and list its faults", allow_abbrev=False
     )
-    check.add_argument("root", help="a folder, or a name such as demo or musdb18_7s")
+    check.add_argument("root", help="a folder, LAYOUT:FOLDER, or a name such as demo or musdb18_7s")
+    check.add_argument(
+        "--stems",
+        nargs="+",
+        default=(),
+        metavar="STEM",
+        help="what every track must have; default: the stems that most tracks have",
+    )
     check.set_defaults(run=_check)
     info = verbs.add_parser("info", help="list splits, tracks and durations", allow_abbrev=False)
     info.add_argument("root", help="a folder, or a name such as demo or demo:tiny")
@@ -52,24 +59,33 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    layout, root = _find_root(arguments.root)
     faulty = tracks = 0
-    for name, faults in check_root(_find_root(arguments.root)):
+    for name, faults in check_root(root, arguments.stems, layout):
         tracks += 1
         faulty += bool(faults)
         console.say(f"{name}: {'; '.join(faults) or 'ok'}")
+    for place, why in tree.look(root).ignored.items():
+        console.say(f"ignored {place}: {why}")
     console.say(f"{tracks} tracks, {faulty} with faults")
     return 1 if faulty else 0
 
 
-def _find_root(given: str) -> Path:
-    """The folder that is meant, without decoding what it holds; generated songs are made first."""
+def _find_root(given: str) -> tuple[str, Path]:
+    """Layout and folder, without decoding what it holds; generated songs are made first."""
     if given == PREVIEWS:
-        return find_previews()
+        return "", find_previews()
+    layout, colon, rest = given.partition(":")
+    if colon and layout in LAYOUTS:
+        root = Path(rest).expanduser()
+        if not root.is_dir():
+            raise FileNotFoundError(f"there is no folder {root}: correct what follows {layout}:")
+        return layout, root
     root = Path(given).expanduser()
     if root.is_dir():
-        return root
+        return "", root
     with console.progress("preparing songs") as progress:
-        return open_dataset(given, progress).root
+        return "", open_dataset(given, progress).root
 
 
 def _info(arguments: argparse.Namespace) -> int:

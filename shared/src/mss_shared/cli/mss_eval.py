@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mss_shared import console
+from mss_shared.cli.shard_flags import add_shard_flags, count, say_shard, without_shards
 from mss_shared.names import name_like
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mss_shared.evaluation.journal import Journal
     from mss_shared.evaluation.pairs import Pairs
     from mss_shared.evaluation.protocols import Protocol
-    from mss_shared.evaluation.track_metrics import Engine
+    from mss_shared.evaluation.track_metrics import Engine, Song
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="replace the scores of other estimates under the same method and run",
     )
-    add("--jobs", type=_count, help="tracks scored in parallel; default: one per CPU")
+    add("--jobs", type=count, help="tracks scored in parallel; default: one per CPU")
     add(
         "--fit_length",
         action="store_true",
@@ -77,22 +78,17 @@ def _parser() -> argparse.ArgumentParser:
         help="BSSEval implementation; museval is slow and prints how far ours is from it; "
         "default: ours",
     )
+    add_shard_flags(parser)
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of processes: give 1 or more")
-    return int(text)
 
 
 def _run(arguments: argparse.Namespace, command: str) -> None:
     from mss_shared.datasets import open_dataset
-    from mss_shared.evaluation.batch import score_batch
     from mss_shared.evaluation.pairs import pair_tracks
     from mss_shared.evaluation.protocols import find_protocol
     from mss_shared.evaluation.score_files import run_folder
     from mss_shared.evaluation.score_folder import check_free, digest_places
+    from mss_shared.evaluation.shards import WHOLE
     from mss_shared.evaluation.track_metrics import Engine
 
     requested = [find_protocol(name) for name in dict.fromkeys(arguments.protocol)]
@@ -112,15 +108,68 @@ def _run(arguments: argparse.Namespace, command: str) -> None:
     inputs = digest_places(dataset, arguments.estimates)
     check_free(folder, inputs, overwrite=arguments.overwrite)
     engine = Engine(museval=arguments.bsseval == "museval")
-    with console.progress("scoring") as progress:
-        batch, journal = score_batch(
-            pairs.songs, protocols, folder, jobs=arguments.jobs, engine=engine, progress=progress
-        )
+    batch, journal = _score(arguments, pairs, protocols, folder, engine)
+    names = [track.name for track in dataset.test]
+    mine = set(arguments.shard.choose(names))
+    faults = {name: fault for name, fault in faults.items() if name in mine or name not in names}
     faults |= batch.faults
     _print(batch, protocols)
-    _finish(
-        folder, dataset, pairs, protocols, batch, journal, faults, engine, method, command, inputs
-    )
+    _check_faults(faults, len(mine | set(faults)), folder)
+    if arguments.shard != WHOLE:
+        console.say(say_shard(arguments.shard, len(mine), len(names), folder))
+        return
+    _finish(folder, dataset, pairs, protocols, batch, journal, engine, method, command, inputs)
+
+
+def _score(
+    arguments: argparse.Namespace,
+    pairs: Pairs,
+    protocols: Sequence[Protocol],
+    folder: Path,
+    engine: Engine,
+) -> tuple[Batch, Journal]:
+    """Score the songs of the shard that have no scores yet."""
+    from mss_shared.evaluation.batch import score_batch
+
+    mine = set(arguments.shard.choose(pairs.tracks))
+    songs = [song for song in pairs.songs if song.name in mine]
+    if arguments.merge:
+        _check_scored(songs, protocols, folder, engine)
+    with console.progress("scoring") as progress:
+        return score_batch(
+            songs,
+            protocols,
+            folder,
+            jobs=arguments.jobs,
+            engine=engine,
+            progress=progress,
+            shard=arguments.shard,
+        )
+
+
+def _check_scored(
+    songs: Sequence[Song], protocols: Sequence[Protocol], folder: Path, engine: Engine
+) -> None:
+    """Raise ValueError if a song has no scores of these files yet."""
+    from mss_shared.evaluation.batch import find_scores
+    from mss_shared.evaluation.journal import Journal
+    from mss_shared.evaluation.shards import check_merged
+
+    journal = Journal(folder)
+    found = {song.name: find_scores(journal, song, protocols, engine) for song in songs}
+    missing = [name for name, scores in found.items() if len(scores) < len(protocols)]
+    check_merged(missing, len(songs), folder)
+
+
+def _check_faults(faults: Mapping[str, str], count: int, folder: Path) -> None:
+    """Raise ValueError if some of ``count`` tracks have no scores."""
+    for fault in faults.values():
+        print(f"mss-eval: {fault}", file=sys.stderr)
+    if faults:
+        raise ValueError(
+            f"{len(faults)} of {count} tracks have no scores: fix them and run the command again, "
+            f"the others are kept in {folder}"
+        )
 
 
 def _finish(
@@ -130,13 +179,12 @@ def _finish(
     protocols: Sequence[Protocol],
     batch: Batch,
     journal: Journal,
-    faults: dict[str, str],
     engine: Engine,
     method: str,
     command: str,
     inputs: str,
 ) -> None:
-    """Complete the score folder, or raise ValueError for the tracks without scores."""
+    """Complete the score folder."""
     from mss_shared.evaluation.run_record import (
         COST_FIELDS,
         METHOD_FIELDS,
@@ -146,14 +194,8 @@ def _finish(
     )
 
     names = [track.name for track in dataset.test]
-    if faults:
-        for fault in faults.values():
-            print(f"mss-eval: {fault}", file=sys.stderr)
-        raise ValueError(
-            f"{len(faults)} of {len(names) + len(set(faults) - set(names))} tracks have no scores: "
-            f"fix them and run the command again, the others are kept in {folder}"
-        )
     journal.keep_only(protocols, names)
+    journal.join()
     described = {
         p.label: describe_protocol(
             p,
@@ -166,7 +208,8 @@ def _finish(
     about = {"kind": "model", "method": method, **dict.fromkeys(METHOD_FIELDS)}
     cost = dict.fromkeys(COST_FIELDS)
     about_set = describe_dataset(dataset)
-    write_record(folder, about, about_set, pairs.stems, described, cost, command, inputs)
+    words = without_shards(command)
+    write_record(folder, about, about_set, pairs.stems, described, cost, words, inputs)
     console.say(f"scores: {folder}")
 
 

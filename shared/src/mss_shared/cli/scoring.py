@@ -11,18 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared import audio, console
-from mss_shared.audio import Audio
+from mss_shared.cli.shard_flags import say_shard
 from mss_shared.datasets import Dataset, Track, open_dataset
+from mss_shared.datasets.folders import AS_IT_IS
 from mss_shared.datasets.identity import is_private
+from mss_shared.datasets.tracks import Reading
+from mss_shared.evaluation.block_signals import BlockSignals
 from mss_shared.evaluation.evaluate import (
+    PLAIN,
     Estimator,
+    Settings,
     Summary,
     oracle_estimator,
 )
 from mss_shared.evaluation.evaluate import evaluate as score
 from mss_shared.evaluation.oracles import ORACLES
-from mss_shared.evaluation.protocols import mean_of_stems
-from mss_shared.evaluation.track_metrics import OURS, Engine
+from mss_shared.evaluation.protocols import mean_of_stems, sort_stems
+from mss_shared.evaluation.shards import WHOLE
 from mss_shared.names import inside
 
 PUBLISHED = Path("results/scores")  # in a checkout of the repository
@@ -37,23 +42,26 @@ class ScoreSettings:
         protocols: names.
         root: of the score folders.
         command: what the user typed.
-        engine: what computes BSSEval.
-        overwrite: replace the scores of other runs of the same names.
+        how: what does not change a score.
     """
 
     dataset: Dataset
     protocols: Sequence[str]
     root: Path
     command: str
-    engine: Engine = OURS
-    overwrite: bool = False
+    how: Settings = PLAIN
 
 
-def open_data(data_root: str) -> Dataset:
+def open_data(data_root: str, reading: Reading = AS_IT_IS) -> Dataset:
     """Open a data set, with progress for one that is generated first, and say which it is."""
     with console.progress("preparing songs") as progress:
-        dataset = open_dataset(data_root, progress)
+        dataset = open_dataset(data_root, progress, reading=reading)
     console.say(dataset.identity)
+    if dataset.unheard:
+        console.say(
+            f"sound passed over below {dataset.root}: {', '.join(dataset.unheard[:5])}"
+            f"{' and others' if len(dataset.unheard) > 5 else ''} (mss-data check says why)"
+        )
     return dataset
 
 
@@ -97,8 +105,11 @@ def run_suffix(flags: Mapping[str, Any]) -> str:
 
 
 def oracles_for(estimator: Estimator) -> list[tuple[Estimator, str]]:
-    """The oracles of an estimator's stems and their run names, scored in the same way."""
-    stems = estimator.stems
+    """The oracles of an estimator's stems and their run names, scored in the same way.
+
+    In the order of tables, so that all models of the same stems share them.
+    """
+    stems = sort_stems(estimator.stems)
     return [
         (
             replace(oracle_estimator(name, kind, oracle, stems), best_order=estimator.best_order),
@@ -108,12 +119,26 @@ def oracles_for(estimator: Estimator) -> list[tuple[Estimator, str]]:
     ]
 
 
+def as_test_set(dataset: Dataset, split: str) -> Dataset:
+    """The data set with another split as its test tracks, and a name that says so.
+
+    So no table mixes them with test tracks.
+
+    Raises:
+        ValueError: if there are no such tracks.
+    """
+    if split == "test":
+        return dataset
+    return replace(dataset, name=f"{dataset.name}-{split}", test=dataset.split(split))
+
+
 def stem_writer(folder: Path, stems: tuple[str, ...]) -> Any:
     """A function that writes a track's estimates below a folder."""
 
-    def keep(track: Track, estimates: Audio) -> None:
-        for stem, estimate in zip(stems, estimates, strict=True):
+    def keep(track: Track, estimates: BlockSignals) -> None:
+        for number, stem in enumerate(stems):
             path = inside(folder, track.name, f"{stem}.wav")
+            [estimate] = estimates.sums([[number]]).read(0, estimates.length)
             audio.write(path, estimate, track.info.sample_rate, "FLOAT")
 
     return keep
@@ -132,11 +157,15 @@ def score_and_say(
             run,
             command=settings.command,
             keep=keep,
-            engine=settings.engine,
+            settings=settings.how,
             progress=progress,
-            overwrite=settings.overwrite,
         )
-    console.say(f"scores: {folder}")
+    if settings.how.shard == WHOLE:
+        console.say(f"scores: {folder}")
+    else:
+        tracks = settings.dataset.split("test")
+        mine = len(settings.how.shard.choose(tracks))
+        console.say(say_shard(settings.how.shard, mine, len(tracks), folder))
     return summary
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mss_shared.audio.formats import SOUND_SUFFIXES
+from mss_shared.json_text import parse_json
 from mss_shared.paper import Alias, AnyPaper
 from mss_shared.separation.output.options import CONTAINERS, LOSSLESS, SUBTYPES
 from mss_shared.separation.passes import ENSEMBLES, MIRRORS, PRECISIONS
@@ -36,7 +36,8 @@ def add_input_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--list0",
         metavar="FILE",
-        help="list whose entries end with NUL, as find -print0 writes them; - for stdin",
+        help="list whose entries end with NUL, as find -print0 writes them; - for stdin; "
+        "also --list FILE -0, and --list -0 for stdin",
     )
     verb.add_argument(
         "--start", type=within(float, 0.0), default=0.0, help="skip the first START seconds"
@@ -164,7 +165,18 @@ def rewrite(words: Sequence[str], paper: AnyPaper) -> list[str]:
     """
     end = words.index("--") if "--" in words else len(words)
     named = [f"./{word}" if word.startswith("-") else word for word in words[end + 1 :]]
-    return [*named, *_files_first(_with_values(_without_aliases(words[:end], paper.aliases)))]
+    plain = _with_nul(_without_aliases(words[:end], paper.aliases))
+    return [*named, *_files_first(_with_values(plain))]
+
+
+def _with_nul(words: Sequence[str]) -> list[str]:
+    """Write ``--list -0`` and ``--list FILE -0``, as of xargs and tar, as ``--list0``."""
+    if "-0" not in words or "--list" not in words:
+        return list(words)
+    rest = [word for word in words if word != "-0"]
+    at = rest.index("--list")
+    name = rest[at + 1] if at + 1 < len(rest) else "--"
+    return [*rest[:at], "--list0", *(["-"] if name.startswith("--") else []), *rest[at + 1 :]]
 
 
 def _without_aliases(words: Sequence[str], aliases: Sequence[Alias]) -> list[str]:
@@ -264,13 +276,8 @@ def _read_sum(word: str) -> dict[str, tuple[str, ...]]:
 
 
 def _read_json(word: str) -> dict[str, tuple[str, ...]]:
-    try:
-        sums = json.loads(word)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"--aggregate {word} is not JSON ({error.msg}): quote it as one word"
-        ) from None
-    if not all(
+    sums = parse_json(word, f"--aggregate {word}", "quote it as one word")
+    if not isinstance(sums, dict) or not all(
         isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts)
         for parts in sums.values()
     ):

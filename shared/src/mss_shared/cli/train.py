@@ -6,10 +6,13 @@ import argparse
 import importlib.util
 import shutil
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
-from mss_shared import console
+from mss_shared import atomic, console
 from mss_shared.checkpoints.checkpoint import load_checkpoints
+from mss_shared.cli.data_flags import reading_from_flags
+from mss_shared.cli.plan import show_plans
 from mss_shared.cli.scoring import (
     ScoreSettings,
     build_boards,
@@ -21,11 +24,14 @@ from mss_shared.cli.scoring import (
     stem_writer,
 )
 from mss_shared.datasets import plugins
-from mss_shared.evaluation.evaluate import model_estimator
+from mss_shared.datasets.opening import join_datasets
+from mss_shared.evaluation.evaluate import Settings, model_estimator
 from mss_shared.evaluation.models_record import name_run
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation.device import pick_device
+
+_MARK = "demo.txt"  # in the folders that the demo has made and may remove
 
 
 def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
@@ -39,15 +45,15 @@ def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     dataset = open_data(arguments.data_root)
     out: Path = arguments.out
     _clear_run(out)
+    atomic.write_text(out / _MARK, f"{command}\n")
     machine = Machine(device=arguments.device, dev_mode=arguments.dev_mode)
     console.say(f"training {paper.name} from its demo recipe in {out}")
     train(paper, loaded, dataset, out, machine, seed=arguments.seed, command=command)
     [checkpoint] = load_checkpoints(paper, str(out))
     recipe = checkpoint.recipe
     root = arguments.scores or out / "scores"
-    settings = ScoreSettings(
-        dataset, recipe.evaluation.protocols, root, command, overwrite=arguments.overwrite
-    )
+    how = Settings(overwrite=arguments.overwrite)
+    settings = ScoreSettings(dataset, recipe.evaluation.protocols, root, command, how)
     tables = {}
     for options in ({}, *paper.demo_variants):
         model = paper.join_models([checkpoint.model], recipe, options).to(
@@ -72,28 +78,43 @@ def fit(
     paper: AnyPaper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
 ) -> None:
     """Train one recipe, or several one after another, each in its own run folder."""
-    check_installed(arguments.data_root)
+    if arguments.plan and arguments.parent is not None:
+        raise ValueError("--plan computes what a recipe costs: give --recipe, not --continue")
+    if arguments.dev_mode and arguments.parent is not None:
+        raise ValueError("--dev_mode trains the first step of a run: leave it out with --continue")
+    if arguments.plan:
+        return show_plans(paper, arguments, overrides)
+    if not arguments.data_root:
+        raise ValueError(
+            "fit needs songs: give --data_root, or use --plan to see what a run would cost"
+        )
+    for data_root in arguments.data_root:
+        check_installed(data_root)
     pick_device(arguments.device)
+    from mss_shared.training.begun import Start
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
+    from mss_shared.training.heir import open_parent
+    from mss_shared.training.songs import one_track
 
-    recipes = [
-        load_recipe(paper.recipe_type, find_recipe(paper.name, name), overrides)
-        for name in arguments.recipe
-    ]
-    folders = _run_folders([loaded.name for loaded in recipes], arguments.out)
-    machine = Machine(
-        arguments.device,
-        arguments.devices,
-        arguments.num_nodes,
-        arguments.workers,
-        arguments.micro_batch,
-        arguments.logger,
-        arguments.save_top_k,
-        arguments.dev_mode,
-        arguments.deterministic,
-    )
-    dataset = open_data(arguments.data_root)
+    start = Start(**{field.name: getattr(arguments, field.name) for field in fields(Start)})
+    start = replace(start, freeze=tuple(start.freeze))
+    machine = Machine(**{field.name: getattr(arguments, field.name) for field in fields(Machine)})
+    parent = None
+    if start.parent is not None:
+        parent = open_parent(paper, start.parent, start.epoch, overrides)
+        recipes, folders = [parent.loaded], [arguments.out or Path(f"{parent.folder}-continued")]
+    else:
+        recipes = [
+            load_recipe(paper.recipe_type, find_recipe(paper.name, name), overrides)
+            for name in arguments.recipe
+        ]
+        folders = _run_folders([loaded.name for loaded in recipes], arguments.out)
+    reading = reading_from_flags(arguments)
+    dataset = join_datasets([open_data(root, reading) for root in arguments.data_root])
+    if arguments.overfit is not None:
+        dataset = one_track(dataset, arguments.overfit or None)
+        recipes = [replace(loaded, verbatim=False) for loaded in recipes]
     for loaded, out in zip(recipes, folders, strict=True):
         train(
             paper,
@@ -101,8 +122,10 @@ def fit(
             dataset,
             out,
             machine,
-            seed=arguments.seed,
+            seed=parent.seed if arguments.seed is None and parent else arguments.seed,
             resume=arguments.resume,
+            start=start,
+            parent=parent,
             command=command,
         )
 
@@ -132,6 +155,8 @@ def _clear_run(out: Path) -> None:
     """Remove an earlier demo run; refuse to touch a folder that holds anything else."""
     if not out.exists():
         return
-    if any(out.iterdir()) and not (out / "recipe.digest").is_file():
-        raise ValueError(f"{out} is not empty and not a run folder: choose another --out")
+    if not out.is_dir() or (any(out.iterdir()) and not (out / _MARK).is_file()):
+        raise ValueError(
+            f"{out} is not empty and no run of demo: choose another --out, or remove it yourself"
+        )
     shutil.rmtree(out)

@@ -20,30 +20,24 @@ from mss_shared.datasets.tracks import Dataset, Sum, Track
 REST = "rest"
 
 
-def read_aligned(root: Path) -> Dataset:
-    """Open a folder of pairs.
+def read_aligned(root: Path, faults: folders.Faults | None = None) -> Dataset:
+    """Open a folder of pairs; with ``faults``, broken tracks are left out and added there.
 
     Raises:
         ValueError: if a track folder has no mixture, or not exactly one other file.
     """
-    splits = {
-        split: tuple(_read_pair(folder) for folder in folders.find_track_folders(root / split))
-        for split in folders.SPLITS
-    }
-    return folders.with_validation(
-        Dataset(
-            folders.get_dataset_name(root), root, splits["train"], splits["valid"], splits["test"]
-        )
-    )
+    dataset = folders.read(root, folders.get_dataset_name(root), faults, reader=_read_pair)
+    return folders.with_validation(dataset)
 
 
 def _read_pair(folder: Path) -> Track:
-    track = folders.read_track(folder)
-    if track.mixture is None or len(track.stems) != 1:
+    files = folders.find_stem_files(folder)
+    if "mixture" not in files or len(files) != 2:
         raise ValueError(
-            f"{folder} holds {', '.join(sorted(folders.find_stem_files(folder)))}: a pair is "
-            f"mixture.wav and one other file"
+            f"{folder} holds {', '.join(sorted(files))}: a pair is mixture.wav and one other file"
         )
+    track = folders.read_track(folder)
+    assert track.mixture is not None
     [(stem, path)] = track.stems.items()
     assert isinstance(path, Path)
     rest = Sum(((1.0, track.mixture), (-1.0, path)))

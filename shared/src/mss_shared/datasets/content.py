@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mss_shared.datasets import musdb18
 from mss_shared.datasets.identity import DEMO_NAMES
@@ -15,9 +16,11 @@ from mss_shared.datasets.tracks import Dataset, Track, files_of
 Content = dict[str, list[str]]  # track to the digests of its stems
 
 _EXCERPT = 4096  # samples
+_BLOCK = 2**18  # samples
 _AUDIBLE = 64  # samples of an excerpt that are not zero
 _EXCERPTS, _BYTES = 128, 512
-_PLACES = (0.5, 0.25, 0.75)  # of the length; the first that is not silent is taken
+# Of the length; the first that is not silent is taken.
+_PLACES = (0.5, 0.25, 0.75, *(n / 64 for n in range(1, 64) if n % 16))
 
 
 def describe_content(tracks: Iterable[Track]) -> Content:
@@ -38,13 +41,41 @@ def describe_content(tracks: Iterable[Track]) -> Content:
 
 def _digest(track: Track, stem: str) -> str | None:
     length = min(_EXCERPT, track.info.samples)
-    for place in _PLACES:
-        start = int((track.info.samples - length) * place)
+    for start in _starts(track, stem, length):
         samples = track.read_stem(stem, start, length)
         values = np.clip(np.rint(samples * 32_768.0), -32_768, 32_767).astype("<i2")
-        if np.count_nonzero(values) >= min(_AUDIBLE, values.size):
+        if _is_sound(values):
             return hashlib.sha256(values.tobytes()).hexdigest()[:16]
     return None
+
+
+def _starts(track: Track, stem: str, length: int) -> Iterator[int]:
+    """Where an excerpt may begin: at places all over the track, at last at its first sound."""
+    room = track.info.samples - length
+    yield from (int(room * place) for place in _PLACES)
+    for start in range(0, track.info.samples, _BLOCK):
+        samples = track.read_stem(stem, start, min(_BLOCK, track.info.samples - start))
+        moving = np.abs(np.diff(samples, axis=1)).max(axis=0, initial=0.0) > 0.5 / 32_768
+        if moving.any():
+            yield min(start + int(np.argmax(moving)), room)
+
+
+def _is_sound(values: NDArray[np.int16]) -> bool:
+    """Whether an excerpt is neither silence nor one value throughout, such as an offset."""
+    least = min(_AUDIBLE, values.size)
+    if np.count_nonzero(values) < least:
+        return False
+    steps = int(np.count_nonzero(np.diff(values, axis=1)))
+    return values.shape[1] < 2 or steps >= least // 2
+
+
+def find_shared(content: Content, other: Content) -> Iterator[tuple[str, str]]:
+    """The tracks of two splits that are one song: (a track of the first, one of the other)."""
+    heard = {digest: name for name, digests in other.items() for digest in digests}
+    for name, digests in content.items():
+        found = next((heard[digest] for digest in digests if digest in heard), None)
+        if found is not None:
+            yield name, found
 
 
 def digest_files(tracks: Iterable[Track]) -> str:

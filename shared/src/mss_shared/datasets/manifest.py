@@ -3,17 +3,18 @@
     root/manifest.json                 {"name": "lab_live", "validation": ["01-song", "07-song"]}
     root/{train,test}/<track>/...      as `mss_shared.datasets.folders` reads them
 
+Tracks in ``valid/`` are validation tracks as well, whether they are named or not.
 Other fields are up to whoever makes the folder. The demo songs come with a manifest.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from mss_shared.datasets import folders
 from mss_shared.datasets.tracks import Dataset
+from mss_shared.json_text import read_json_object
 from mss_shared.names import check_name, shorten
 
 MANIFEST = "manifest.json"
@@ -24,8 +25,10 @@ def has_manifest(root: Path) -> bool:
     return (root / MANIFEST).is_file()
 
 
-def read_with_manifest(root: Path, faults: dict[str, str] | None = None) -> Dataset:
-    """Open a folder that has a manifest; ``faults`` is as in `folders.read`.
+def read_with_manifest(
+    root: Path, faults: dict[str, str] | None = None, reader: folders.Reader | None = None
+) -> Dataset:
+    """Open a folder that has a manifest; ``faults`` and ``reader`` are as in `folders.read`.
 
     Raises:
         ValueError: if the manifest is not a JSON object, has no valid name or no list of
@@ -39,7 +42,7 @@ def read_with_manifest(root: Path, faults: dict[str, str] | None = None) -> Data
             f"names"
         )
     name = check_name(name, f"the field name of {path}")
-    dataset = folders.read(root, name, faults)
+    dataset = folders.read(root, name, faults, reader=reader)
     known = {track.name for track in (*dataset.train, *dataset.valid)}
     for track in validation:
         if not isinstance(track, str) or track not in known:
@@ -57,15 +60,4 @@ def read_manifest(root: Path) -> dict[str, Any]:
         ValueError: if it is not a JSON object.
     """
     path = root / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is not valid JSON ({shorten(str(error))}): fix it, or remove it"
-        ) from None
-    if not isinstance(manifest, dict):
-        raise ValueError(
-            f"{path} holds {shorten(manifest)}: it must be an object with the fields name and "
-            f"validation"
-        )
-    return manifest
+    return read_json_object(path, "give it the fields name and validation, or remove it")

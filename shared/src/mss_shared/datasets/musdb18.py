@@ -17,10 +17,12 @@ import platformdirs
 from mss_shared import audio, console
 from mss_shared.atomic import making_folder
 from mss_shared.audio.containers import StreamInfo, list_streams, read_stream
+from mss_shared.audio.formats import STEM_MP4_SUFFIX
 from mss_shared.console import Report
-from mss_shared.datasets import folders
+from mss_shared.datasets import folders, tree
 from mss_shared.datasets.tracks import Dataset
-from mss_shared.names import check_file_name
+from mss_shared.datasets.tree import Tree
+from mss_shared.names import check_file_name, shorten
 
 # The data sets of the same 150 songs: compressed, as wav, and the seven-second previews.
 NAMES = ("musdb18", "musdb18hq", "musdb18_7s")
@@ -48,9 +50,14 @@ VALIDATION = (
 
 
 def hold_out_validation(dataset: Dataset) -> Dataset:
-    """Make the 14 tracks the validation split, if all of them are among the training tracks."""
-    names = {track.name for track in (*dataset.train, *dataset.valid)}
-    return folders.hold_out(dataset, VALIDATION) if names.issuperset(VALIDATION) else dataset
+    """Make the 14 tracks the validation split, if there is none and they are training tracks.
+
+    Otherwise every tenth training track, as `folders.with_validation` does.
+    """
+    names = {track.name for track in dataset.train}
+    if not dataset.valid and names.issuperset(VALIDATION):
+        return folders.hold_out(dataset, VALIDATION)
+    return folders.with_validation(dataset)
 
 
 @cache
@@ -67,31 +74,45 @@ def official_tracks(split: str) -> Mapping[str, int | None]:
 
 def find_stem_files(root: Path) -> dict[str, list[Path]]:
     """Split to its ``.stem.mp4`` files, sorted by name; splits without any are left out."""
-    found = {split: sorted((root / split).glob("*.stem.mp4")) for split in ("train", "test")}
+    found = tree.look(root).stem_files if root.is_dir() and tree.find_splits(root) else {}
     return {split: paths for split, paths in found.items() if paths}
 
 
 def name_track(path: Path) -> str:
     """The name of a stem file's track; a ValueError if it can't be a folder's."""
-    return check_file_name(path.name.removesuffix(".stem.mp4"), f"the name of {path}")
+    name = path.name[: -len(STEM_MP4_SUFFIX)]
+    if tree.name_fault(name):
+        raise ValueError(f"the name {shorten(name)} {tree.name_fault(name)}: rename the file")
+    return check_file_name(name, f"the name of {path}")
 
 
-def decode(root: Path, progress: Report | None = None) -> Path:
+def decode(root: Path, progress: Report | None = None) -> Tree:
     """Decode every ``.stem.mp4`` below ``root`` to wav folders in the user's cache, once.
 
     A track in the cache is not decoded again: its folder appears complete or not at all.
 
+    Returns:
+        The decoded track folders of the files that are there now.
+
     Raises:
         ImportError: if PyAV is not installed.
-        ValueError: if a file has other than five streams, or can't be decoded.
+        ValueError: if a file has other than five streams, or can't be decoded, or track folders
+            lie beside the files.
     """
-    cache = get_cache(root)
-    files = [(split, path) for split, paths in find_stem_files(root).items() for path in paths]
+    found = tree.look(root)
+    folders_there = [path for paths in found.splits.values() for path in paths]
+    if folders_there:
+        raise ValueError(
+            f"{root} holds .stem.mp4 files and track folders such as {folders_there[0].name}: move "
+            f"one kind elsewhere, as only one is read"
+        )
+    decoded = Tree(ignored=found.ignored, faults=found.faults)
+    files = [(split, path) for split, paths in found.stem_files.items() for path in paths]
     for done, (split, path) in enumerate(files):
         if progress is not None:
             progress(name_track(path), done, len(files))
-        decode_track(path, cache / split)
-    return cache
+        decoded.splits[split].append(decode_track(path, get_cache(root) / split))
+    return decoded
 
 
 def get_cache(root: Path) -> Path:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from mss_shared.datasets import folders, manifest, musdb18, plugins
+from mss_shared.datasets import folders, foreign, manifest, musdb18, plugins
 from mss_shared.datasets.aligned import read_aligned
+from mss_shared.datasets.dsd100 import read_dsd100
+from mss_shared.datasets.folders import Reader
 from mss_shared.datasets.identity import identify
+from mss_shared.datasets.moisesdb import read_moisesdb
 from mss_shared.datasets.plugins import Progress
+from mss_shared.datasets.slakh2100 import read_slakh2100
 from mss_shared.datasets.sourcefolder import read_sourcefolder
 from mss_shared.datasets.trackfolder_var import read_trackfolder_var
-from mss_shared.datasets.tracks import Dataset
+from mss_shared.datasets.tracks import Dataset, Reading
+from mss_shared.names import name_like
 
 PREVIEWS = "musdb18_7s"  # a name for --data_root
 
@@ -19,13 +26,19 @@ PREVIEWS = "musdb18_7s"  # a name for --data_root
 # aligned:FOLDER.
 LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
     "aligned": read_aligned,
+    "dsd100": read_dsd100,
+    "moisesdb": read_moisesdb,
+    "slakh2100": read_slakh2100,
     "sourcefolder": read_sourcefolder,
     "trackfolder_var": read_trackfolder_var,
 }
 
 
 def open_dataset(
-    data_root: str | Path, progress: Progress | None = None, faults: dict[str, str] | None = None
+    data_root: str | Path,
+    progress: Progress | None = None,
+    faults: dict[str, str] | None = None,
+    reading: Reading = folders.AS_IT_IS,
 ) -> Dataset:
     """Open a data set; builds the demo songs or decodes MUSDB18's mp4 files first if needed.
 
@@ -35,31 +48,64 @@ def open_dataset(
         data_root: a MUSDB18-HQ folder; a MUSDB18 folder of ``.stem.mp4`` files; any folder with
             ``train/`` and ``test/`` folders of track folders; a folder of track folders, which are
             then all test tracks; ``musdb18_7s``, the seven-second previews of MUSDB18, which are
-            downloaded once; ``aligned:``, ``sourcefolder:`` or ``trackfolder_var:`` and a
-            folder in that layout; or the name of a data set that a package has registered
-            (`mss_shared.datasets.plugins`), such as ``demo`` or ``demo:tiny``.
+            downloaded once; a name of `LAYOUTS`, a colon and a folder in that layout, such as
+            ``aligned:FOLDER`` or ``moisesdb:FOLDER``; or the name of a data set that a package
+            has registered (`mss_shared.datasets.plugins`), such as ``demo`` or ``demo:tiny``.
         progress: called with (song, songs done, songs in all) while something is built.
         faults: if given, broken test tracks are left out and added here, name to sentence.
+        reading: what may be done to files that do not fit; see `converted.adapt`.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
         ImportError: if the package of the demo songs, or one that decodes, is not installed.
         ValueError: if it holds no tracks, or a plugin can't open what is asked for.
     """
-    return identify(_open(str(data_root), progress, faults))
+    dataset = _open(str(data_root), progress, faults, partial(folders.read_track, reading=reading))
+    return replace(identify(dataset), reading=reading)
 
 
-def _open(data_root: str, progress: Progress | None, faults: dict[str, str] | None) -> Dataset:
+def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
+    """The tracks of several data sets as one, in order; each keeps its own splits.
+
+    Raises:
+        ValueError: if one has nothing to train on.
+    """
+    if len(datasets) == 1:
+        return datasets[0]
+    for each in datasets:
+        if not each.train and not each.valid:
+            raise ValueError(f"{each.root} has no training tracks: leave it out of --data_root")
+    train, valid, test = (
+        tuple(track for each in datasets for track in getattr(each, split))
+        for split in ("train", "valid", "test")
+    )
+    return Dataset(
+        name_like("+".join(each.name for each in datasets), "several"),
+        datasets[0].root,
+        train,
+        valid,
+        test,
+        identity="; ".join(each.identity for each in datasets),
+        unheard=tuple(place for each in datasets for place in each.unheard),
+        reading=datasets[0].reading,
+        parts=tuple(datasets),
+    )
+
+
+def _open(
+    data_root: str, progress: Progress | None, faults: dict[str, str] | None, reader: Reader
+) -> Dataset:
     name, colon, rest = data_root.partition(":")
     if data_root == PREVIEWS:
-        return _open_folder(musdb18.find_previews(), progress, faults)
+        return _open_folder(musdb18.find_previews(), progress, faults, reader)
     if name in LAYOUTS and colon:
         plugins.find_entry(name)  # warns of a plugin under a reserved name
         return _open_layout(name, _check_folder(rest))
     opened = plugins.open_plugin(name, rest, progress)
     if isinstance(opened, Dataset):
         return opened
-    return _open_folder(_check_folder(data_root) if opened is None else opened, progress, faults)
+    root = _check_folder(data_root) if opened is None else opened
+    return _open_folder(root, progress, faults, reader)
 
 
 def _check_folder(folder: str | Path) -> Path:
@@ -72,13 +118,18 @@ def _check_folder(folder: str | Path) -> Path:
     return root
 
 
-def _open_folder(root: Path, progress: Progress | None, faults: dict[str, str] | None) -> Dataset:
+def _open_folder(
+    root: Path, progress: Progress | None, faults: dict[str, str] | None, reader: Reader
+) -> Dataset:
     if manifest.has_manifest(root):
-        return manifest.read_with_manifest(root, faults)
-    name = folders.get_dataset_name(root)
+        return manifest.read_with_manifest(root, faults, reader)
+    name, decoded = folders.get_dataset_name(root), None
     if musdb18.find_stem_files(root):
-        root = musdb18.decode(root, progress)
-    return musdb18.hold_out_validation(folders.read(root, name, faults))
+        decoded, root = musdb18.decode(root, progress), musdb18.get_cache(root)
+    else:
+        foreign.refuse(root)
+    dataset = folders.read(root, name, faults, found=decoded, reader=reader)
+    return musdb18.hold_out_validation(dataset)
 
 
 def _open_layout(layout: str, root: Path) -> Dataset:

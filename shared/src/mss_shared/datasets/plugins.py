@@ -39,6 +39,7 @@ GROUP = "mss_shared.datasets"
 # Reserved names, and the packages they belong to.
 RESERVED = {
     **dict.fromkeys(("aligned", "sourcefolder", "trackfolder_var", "musdb18_7s"), "mss-shared"),
+    **dict.fromkeys(("dsd100", "moisesdb", "slakh2100"), "mss-shared"),
     **dict.fromkeys(("check", "info"), "mss-shared"),  # the other verbs of mss-data
     "demo": "mss-demo-songs",
 }

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from mss_shared.datasets import folders
+from mss_shared.datasets import folders, tree
 from mss_shared.datasets.aligned import REST
 from mss_shared.datasets.tracks import Dataset, Sum, Track
 
@@ -28,10 +28,10 @@ def read_trackfolder_var(root: Path) -> Dataset:
         ValueError: if two stems are equally common, or files of a track differ in length, rate or
             channels.
     """
-    tracks_by_split = {
-        split: [folders.read_track(folder) for folder in folders.find_track_folders(root / split)]
-        for split in folders.SPLITS
-    }
+    found = tree.look(root)
+    for fault in found.faults.values():
+        raise ValueError(fault)
+    tracks_by_split = {split: folders.read_split(paths) for split, paths in found.splits.items()}
     counts = Counter(
         stem for tracks in tracks_by_split.values() for track in tracks for stem in track.stems
     )
@@ -47,9 +47,11 @@ def read_trackfolder_var(root: Path) -> Dataset:
         split: tuple(_pair(track, shared_stem) for track in tracks)
         for split, tracks in tracks_by_split.items()
     }
+    name = folders.get_dataset_name(root)
     return folders.with_validation(
         Dataset(
-            folders.get_dataset_name(root), root, splits["train"], splits["valid"], splits["test"]
+            *(name, root, splits["train"], splits["valid"], splits["test"]),
+            unheard=tuple(found.unheard),
         )
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,23 @@ from mss_shared import audio
 from mss_shared.audio import Audio, AudioInfo
 
 STEMS = ("vocals", "drums", "bass", "other")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Liberties in reading files that do not fit; without any, such files are refused.
+
+    Attributes:
+        silence_missing: a stem that a track lacks is silence.
+        trim: files of a track that differ in length are cut to the shortest.
+        convert_channels: mono becomes equal channels, several channels become their mean in mono.
+        resample: files of another rate are resampled while they are read.
+    """
+
+    silence_missing: bool = False
+    trim: bool = False
+    convert_channels: bool = False
+    resample: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,12 +74,18 @@ class Track:
                 f"add {stem}.wav or leave the stem out of the recipe"
             )
         samples = self.info.samples - start if samples is None else samples
-        source = self.stems[stem]
+        return self._read_source(self.stems[stem], start, samples)
+
+    def read_file(self, path: Path, start: int, samples: int) -> Audio:
+        """Read (channel, sample) float32 of one of the track's files."""
+        return audio.read(path, start, samples)
+
+    def _read_source(self, source: Path | Sum, start: int, samples: int) -> Audio:
         if isinstance(source, Path):
-            return audio.read(source, start, samples)
+            return self.read_file(source, start, samples)
         total = np.zeros((self.info.channels, samples), dtype=np.float32)
         for factor, path in source.parts:
-            total += np.float32(factor) * audio.read(path, start, samples)
+            total += np.float32(factor) * self.read_file(path, start, samples)
         return total
 
     def read_stems(
@@ -74,23 +97,27 @@ class Track:
     def read_mixture(self, start: int = 0, samples: int | None = None) -> Audio:
         """Read (channel, sample) float32 of the mixture: its file, or the sum of all stems."""
         if self.mixture is not None:
-            return audio.read(self.mixture, start, samples)
+            samples = self.info.samples - start if samples is None else samples
+            return self._read_source(self.mixture, start, samples)
         total: Audio = self.read_stems(tuple(self.stems), start, samples).sum(axis=0)
         return total
 
 
 def check_fits(track: Track, stems: Sequence[str], sample_rate: int, channels: int) -> None:
-    """Raise ValueError unless a track has these stems, and the rate and channels of a model."""
+    """Raise ValueError unless a track has sound, these stems, and a model's rate and channels."""
+    if not track.info.samples:
+        raise ValueError(f"track {track.name} is empty, it has 0 samples: remove it")
     for stem in stems:
         if stem not in track.stems:
             raise ValueError(
                 f"track {track.name} has no {stem}.wav, only {', '.join(track.stems)}: the model "
-                f"needs {', '.join(stems)}"
+                f"needs {', '.join(stems)} (--silence_missing reads what is not there as silence)"
             )
     if (track.info.sample_rate, track.info.channels) != (sample_rate, channels):
         raise ValueError(
             f"track {track.name} has {track.info.channels} channels at {track.info.sample_rate} "
-            f"Hz, the model takes {channels} at {sample_rate} Hz: convert the data set"
+            f"Hz, the model takes {channels} at {sample_rate} Hz: convert the data set, or read it "
+            f"with --convert_channels and --resample"
         )
 
 
@@ -103,6 +130,10 @@ class Dataset:
         root: the folder.
         train, valid, test: tracks of each split; valid is disjoint from train.
         identity: which data set it is, and how that was found out.
+        unheard: places below the root that hold sound files and are no tracks.
+        reading: how files that do not fit are read.
+        changes: which of these flags was needed, to the names of the tracks.
+        parts: the data sets that this one is put together from, if it is.
     """
 
     name: str
@@ -111,6 +142,10 @@ class Dataset:
     valid: tuple[Track, ...]
     test: tuple[Track, ...]
     identity: str = ""
+    unheard: tuple[str, ...] = ()
+    reading: Reading = Reading()
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    parts: tuple[Dataset, ...] = ()
 
     def split(self, name: str) -> tuple[Track, ...]:
         """The tracks of ``train``, ``valid`` or ``test``; ValueError if there are none."""
@@ -121,6 +156,13 @@ class Dataset:
                 f"track folders"
             )
         return tracks
+
+    def map_tracks(self, change: Callable[[Track], Track]) -> Dataset:
+        """The data set with every track changed."""
+        train, valid, test = (
+            tuple(map(change, tracks)) for tracks in (self.train, self.valid, self.test)
+        )
+        return replace(self, train=train, valid=valid, test=test)
 
     @cached_property
     def fingerprint(self) -> str:

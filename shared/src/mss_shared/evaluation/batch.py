@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +16,9 @@ from mss_shared.evaluation.file_signals import FileSignals
 from mss_shared.evaluation.journal import Journal
 from mss_shared.evaluation.protocols import Protocol, find_protocol
 from mss_shared.evaluation.score_files import TrackScores
+from mss_shared.evaluation.shards import WHOLE, Shard
 from mss_shared.evaluation.track_metrics import BSSEVAL_METRICS, Engine, Song
+from mss_shared.evaluation.workers import work_on
 from mss_shared.metrics.bsseval_signals import cpu_count
 
 ScoresByLabel = dict[str, TrackScores]  # by the protocol's label
@@ -47,6 +47,7 @@ def score_batch(
     jobs: int | None = None,
     engine: Engine | None = None,
     progress: Report | None = None,
+    shard: Shard = WHOLE,
 ) -> tuple[Batch, Journal]:
     """Score every song under every protocol and write each as soon as it is done.
 
@@ -57,33 +58,42 @@ def score_batch(
         jobs: processes; by default one per CPU. The files are the same to the bit for any number.
         engine: what computes BSSEval; museval is also compared with ours.
         progress: called with (track, done, all).
+        shard: which the songs are; it keeps a journal of its own.
 
     Returns:
         The scores, and the journal.
     """
     chosen = engine or Engine()
-    journal, batch = Journal(folder), Batch()
+    journal, batch = Journal(folder, shard), Batch()
     todo: list[tuple[Song, list[Protocol]]] = []
     for song in songs:
-        earlier = {p.label: journal.find(song.name, p, _inputs(song, p, chosen)) for p in protocols}
-        batch.tracks[song.name] = {k: scores for k, scores in earlier.items() if scores}
-        if missing := [p for p in protocols if not earlier[p.label]]:
+        earlier = batch.tracks[song.name] = find_scores(journal, song, protocols, chosen)
+        if missing := [p for p in protocols if p.label not in earlier]:
             todo.append((song, missing))
     done, total = len(songs) - len(todo), len(songs)
     if progress is not None:
         progress(f"{done} done before" if done else "", done, total)
     if todo:
         (folder / "run.json").unlink(missing_ok=True)  # it marks complete runs only
-    for (song, missing), result in _results(todo, jobs, chosen):
-        done += 1
-        if isinstance(result, str):
-            batch.faults[song.name] = result
-            batch.tracks.pop(song.name)
-        else:
-            _keep(batch, journal, song, missing, result, chosen)
-        if progress is not None:
-            progress(song.name, done, total)
+    with closing(_results(todo, jobs, chosen)) as results:
+        for (song, missing), result in results:
+            done += 1
+            if isinstance(result, str):
+                batch.faults[song.name] = result
+                batch.tracks.pop(song.name)
+            else:
+                _keep(batch, journal, song, missing, result, chosen)
+            if progress is not None:
+                progress(song.name, done, total)
     return batch, journal
+
+
+def find_scores(
+    journal: Journal, song: Song, protocols: Sequence[Protocol], engine: Engine
+) -> ScoresByLabel:
+    """The scores of a song that an earlier run computed from the same files."""
+    found = {p.label: journal.find(song.name, p, _inputs(song, p, engine)) for p in protocols}
+    return {label: scores for label, scores in found.items() if scores is not None}
 
 
 def _keep(
@@ -91,7 +101,7 @@ def _keep(
     journal: Journal,
     song: Song,
     protocols: Sequence[Protocol],
-    result: _Result,
+    result: Result,
     engine: Engine,
 ) -> None:
     for protocol, scores in zip(protocols, result.scores, strict=True):
@@ -113,53 +123,76 @@ def _inputs(song: Song, protocol: Protocol, engine: Engine) -> str:
 
 
 @dataclass(frozen=True)
-class _Result:
+class Work:
+    """One song to score; it can be sent to another process, as protocols can't.
+
+    Attributes:
+        song: whose signals are read from files.
+        protocols: their names.
+        best_order: whether the estimates are first put in the order that fits best.
+    """
+
+    song: Song
+    protocols: tuple[str, ...]
+    best_order: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """The scores of a song by protocol, in order; and how far museval is from ours, in dB."""
+
     scores: tuple[TrackScores, ...]
     differences: dict[str, float]
 
 
 def _results(
     todo: Sequence[tuple[Song, list[Protocol]]], jobs: int | None, engine: Engine
-) -> Iterator[tuple[tuple[Song, list[Protocol]], _Result | str]]:
+) -> Generator[tuple[tuple[Song, list[Protocol]], Result | str], None, None]:
     """Each item with its result, or with an error sentence, in order of completion."""
-    cpus = cpu_count()
-    count = max(1, min(jobs or cpus, len(todo)))
-    work = partial(_score, engine=Engine(engine.museval, max(1, cpus // count)))
-    if count == 1:
-        for song, protocols in todo:
-            yield (song, protocols), work(song, [p.name for p in protocols])
-        return
-    # Spawned, not forked: the libraries' threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
-        futures = {
-            pool.submit(work, song, [p.name for p in protocols]): (song, protocols)
-            for song, protocols in todo
-        }
-        try:
-            for future in as_completed(futures):
-                yield futures[future], _outcome(future.result)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    count = max(1, min(jobs or cpu_count(), len(todo)))
+    items = {song.name: (song, protocols) for song, protocols in todo}
+    work = [Work(song, tuple(p.name for p in protocols)) for song, protocols in todo]
+    with closing(score_works(work, engine, count)) as results:
+        for each, result in results:
+            yield items[each.song.name], result
 
 
-def _outcome(result: Callable[[], _Result | str]) -> _Result | str:
+def score_works(
+    works: Iterable[Work], engine: Engine, jobs: int
+) -> Generator[tuple[Work, Result | str], None, None]:
+    """Score songs in up to ``jobs`` processes, as they come.
+
+    Args:
+        works: one per song; taken only when a process is free.
+        engine: what computes BSSEval.
+        jobs: processes; with one, this process does the work.
+
+    Yields:
+        Each with its result, or with an error sentence, in order of completion.
+    """
+    task = partial(score_song, engine=Engine(engine.museval, max(1, cpu_count() // jobs)))
+    with closing(work_on(task, works, jobs)) as results:
+        for work, result in results:
+            yield work, _KILLED if result is None else result
+
+
+_KILLED = "its process was killed, perhaps for lack of memory: run again with fewer --jobs"
+
+
+def score_song(work: Work, engine: Engine) -> Result | str:
+    """Score one song under some protocols, or say in a sentence why that can't be done."""
+    song = work.song
     try:
-        return result()
-    except BrokenProcessPool:
-        return "its process was killed, perhaps for lack of memory: run again with fewer --jobs"
-
-
-def _score(song: Song, names: Sequence[str], engine: Engine) -> _Result | str:
-    """Score one song under some protocols; runs in a process of its own if jobs are several."""
-    try:
-        protocols = [find_protocol(name).on(song.stems) for name in names]
+        protocols = [
+            find_protocol(name).on(song.stems, best_order=work.best_order)
+            for name in work.protocols
+        ]
         scores = tuple(protocol(song, engine) for protocol in protocols)
         differences = {}
         if engine.museval:
             ours = tuple(protocol(song, Engine(workers=engine.workers)) for protocol in protocols)
             differences = _differences(scores, ours)
-        return _Result(scores, differences)
+        return Result(scores, differences)
     except (ValueError, OSError, ImportError, MemoryError) as error:
         return console.sentence(error) or "not enough memory: run again with fewer --jobs"
 

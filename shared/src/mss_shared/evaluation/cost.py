@@ -16,15 +16,21 @@ def count_gmac(model: torch.nn.Module) -> float:
     Matrix products, convolutions, attention and recurrent layers count; Fourier transforms and
     element-wise operations do not.
     """
-    from torch.utils.flop_counter import FlopCounterMode
-
     rate, channels = int(model.sample_rate), int(model.channels)  # type: ignore[arg-type]
     device = next(model.parameters()).device
     mixture = torch.zeros(1, channels, round(COST_SECONDS * rate), device=device)
-    counter = FlopCounterMode(display=False, custom_mapping=_MORE)
+    counter = flop_counter()
     with torch.no_grad(), counter:
         model(mixture)
-    return round(counter.get_total_flops() / 2e9 / COST_SECONDS, 4)
+    flops: int = counter.get_total_flops()
+    return round(flops / 2e9 / COST_SECONDS, 4)
+
+
+def flop_counter() -> Any:
+    """A context that counts the FLOPs of what runs in it, for ``get_total_flops()``."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    return FlopCounterMode(display=False, custom_mapping=_MORE)
 
 
 def _cpu_layer(frames: Any, *weights: Any, out_shape: Any = None, **_: Any) -> int:

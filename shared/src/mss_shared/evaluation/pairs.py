@@ -24,12 +24,14 @@ class Pairs:
 
     Attributes:
         stems: what the method estimates.
+        tracks: the names of all tracks, in order.
         songs: the tracks that have an estimate of every stem.
         faults: track to the reason, in one sentence, why it can't be scored.
         ignored: names of estimated stems without a reference, and of folders without a track.
     """
 
     stems: tuple[str, ...]
+    tracks: tuple[str, ...]
     songs: tuple[Song, ...]
     faults: dict[str, str]
     ignored: tuple[str, ...]
@@ -77,7 +79,8 @@ def pair_tracks(
             songs.append(_song(track, estimates[track.name], chosen, root, fit_length))
         except (ValueError, OSError) as error:
             faults[track.name] = console.sentence(error)
-    return Pairs(chosen, tuple(songs), faults, (*sorted(extra), *sorted(unmatched)))
+    names = tuple(track.name for track in tracks)
+    return Pairs(chosen, names, tuple(songs), faults, (*sorted(extra), *sorted(unmatched)))
 
 
 def _key(name: str) -> str:

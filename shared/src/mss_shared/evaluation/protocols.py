@@ -36,9 +36,9 @@ from mss_shared.evaluation.track_metrics import (
     score_bsseval,
     score_bsseval_v3,
     score_si_bss_eval,
+    score_si_sdr,
     score_sisec,
-    si_sdr_values,
-    usdr_values,
+    score_usdr,
     whole_track,
 )
 from mss_shared.metrics.logwmse import load_published
@@ -183,7 +183,7 @@ _USDR = Protocol(
     tracks="mean",
     silence="a silent stem scores 1e-7 over the energy of its estimate",
     choose=sort_stems,
-    score=whole_track(usdr_values),
+    score=score_usdr,
 )
 _CSDR = replace(
     _USDR,
@@ -200,7 +200,7 @@ _SI_SDR = replace(
     name="si_sdr",
     metrics=("SI-SDR",),
     silence="a silent stem scores 1e-8 over the energy of its estimate",
-    score=whole_track(si_sdr_values),
+    score=score_si_sdr,
 )
 _SI_BSS_EVAL = replace(
     _SI_SDR,

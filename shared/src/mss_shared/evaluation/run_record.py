@@ -70,6 +70,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Any]:
         "tracks": [track.name for track in dataset.test],
         "fingerprint": dataset.fingerprint,
         "content": describe_content(dataset.test),
+        **({"reading": dataset.changes} if dataset.changes else {}),
     }
 
 

@@ -15,8 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
+from typing import Any
 
 from mss_shared.atomic import write_text
+from mss_shared.json_text import parse_json
 from mss_shared.names import check_file_name, check_name, inside
 
 
@@ -101,16 +103,20 @@ def from_json(text: str, name: str, protocol: str = "", what: str = "") -> Track
     try:
         targets = {
             target["name"]: [
-                Frame(frame["time"], frame["duration"], dict(frame["metrics"]))
+                Frame(float(frame["time"]), float(frame["duration"]), _numbers(frame["metrics"]))
                 for frame in target["frames"]
             ]
-            for target in json.loads(text)["targets"]
+            for target in parse_json(text, name)["targets"]
         }
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise ValueError(
             f"{what or name} is not a score file in museval's format: replace it"
         ) from None
     return TrackScores(name, targets, protocol=protocol)
+
+
+def _numbers(metrics: Any) -> dict[str, float]:
+    return {str(name): float(value) for name, value in dict(metrics).items()}
 
 
 def run_folder(root: Path, dataset: str, method: str, run: str) -> Path:

@@ -12,7 +12,8 @@ from mss_shared.datasets import Dataset
 from mss_shared.evaluation.journal import Journal, is_entry
 from mss_shared.evaluation.protocols import Protocol
 from mss_shared.evaluation.score_files import TrackScores
-from mss_shared.names import shorten
+from mss_shared.evaluation.shards import WHOLE, Shard
+from mss_shared.json_text import read_json_object
 
 _BEGUN = "begun.json"  # what the scores of an unfinished run depend on
 
@@ -20,10 +21,16 @@ _BEGUN = "begun.json"  # what the scores of an unfinished run depend on
 class ScoreFolder:
     """Scores of one run, as they are written."""
 
-    def __init__(self, folder: Path, inputs: str) -> None:
-        """The folder of a run whose scores depend on ``inputs``, a digest."""
+    def __init__(self, folder: Path, inputs: str, shard: Shard = WHOLE) -> None:
+        """The folder of a run.
+
+        Args:
+            folder: of the run, or of all its shards.
+            inputs: a digest of all that its scores depend on.
+            shard: the part of the run that is scored.
+        """
         self.folder, self.inputs = folder, inputs
-        self._journal = Journal(folder)
+        self._journal = Journal(folder, shard)
         self._record: dict[str, Any] = {}
         self._found: dict[str, TrackScores] = {}
         self._is_begun = False
@@ -49,14 +56,16 @@ class ScoreFolder:
         if self._record and not known and _is_same(self._record, about, dataset):
             known = self.inputs
         is_complete = bool(self._record) and not self._is_begun
-        if (known != self.inputs or (is_complete and overwrite)) and self._holds_scores():
+        again = is_complete and overwrite
+        if (known != self.inputs or again) and self._holds_scores():
             if not overwrite:
                 raise ValueError(
                     f"{self.folder} holds scores of other weights, settings or songs: give this "
                     f"run another name with --run, or replace them with --overwrite"
                 )
             self._clear()
-        self._journal.entries = _entries(self._record, self._inputs) | self._journal.entries
+        for key, entry in _entries(self._record, self._inputs).items():
+            self._journal.entries.setdefault(key, entry)
 
     @property
     def needs_record(self) -> bool:
@@ -70,14 +79,16 @@ class ScoreFolder:
             self._found[f"{protocol.label}/{track}"] = found
         return found
 
-    def add(self, protocol: Protocol, scores: TrackScores) -> None:
-        """Write a track's scores."""
+    def add(
+        self, protocol: Protocol, scores: TrackScores, cost: Mapping[str, float] | None = None
+    ) -> None:
+        """Write a track's scores, and what its estimates took."""
         if not self._is_begun:
             # run.json marks complete runs only; what it says of other protocols is kept.
             self._begin()
             (self.folder / "run.json").unlink(missing_ok=True)
             self._is_begun = True
-        rounded = self._journal.add(protocol, scores, self._inputs(protocol.label))
+        rounded = self._journal.add(protocol, scores, self._inputs(protocol.label), cost)
         self._found[f"{protocol.label}/{scores.name}"] = rounded
 
     def _begin(self) -> None:
@@ -120,6 +131,11 @@ class ScoreFolder:
         """Track to the SHA-256 of its score file."""
         return self._journal.digests(protocol, tracks)
 
+    def costs(self, protocol: Protocol, tracks: Sequence[str]) -> list[Mapping[str, float]]:
+        """What the estimates of tracks took, as far as it is known."""
+        found = (self._journal.entries[f"{protocol.label}/{track}"] for track in tracks)
+        return [entry["cost"] for entry in found if "cost" in entry]
+
     def earlier_protocols(self) -> dict[str, Any]:
         """The protocols of a complete run of the same inputs, as its record describes them."""
         protocols = self._record.get("protocols")
@@ -127,8 +143,8 @@ class ScoreFolder:
 
     def close(self) -> None:
         """Remove what only an unfinished run needs; call once ``run.json`` is written."""
-        for name in (self._journal.path.name, _BEGUN):
-            (self.folder / name).unlink(missing_ok=True)
+        self._journal.remove()
+        (self.folder / _BEGUN).unlink(missing_ok=True)
 
     def _inputs(self, label: str) -> str:
         return hashlib.sha256(f"{self.inputs}\n{label}".encode()).hexdigest()
@@ -144,7 +160,8 @@ class ScoreFolder:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
         self.close()
-        self._journal.entries, self._record, self._is_begun = {}, {}, False
+        self._journal.clear()
+        self._record, self._is_begun = {}, False
 
 
 def digest_places(dataset: Dataset, estimates: Path) -> str:
@@ -179,18 +196,7 @@ def _read(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         return {}
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{path} is not valid JSON ({shorten(str(error))}): replace the run with --overwrite, "
-            f"or choose another --run"
-        ) from None
-    if not isinstance(record, dict):
-        raise ValueError(
-            f"{path} holds {shorten(record)}, not a record: replace the run with --overwrite"
-        )
-    return record
+    return read_json_object(path, "replace the run with --overwrite, or choose another --run")
 
 
 def _is_same(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import permutations
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from mss_shared.datasets.tracks import STEMS
@@ -19,9 +21,9 @@ from mss_shared.metrics.bsseval import METRICS, BssScores, bsseval, bsseval_with
 from mss_shared.metrics.bsseval_signals import Array, Reader, Signals, samples
 from mss_shared.metrics.l1freq import l1_freq
 from mss_shared.metrics.logwmse import log_wmse
-from mss_shared.metrics.sdr import usdr
+from mss_shared.metrics.sdr import usdr, usdr_of_blocks
 from mss_shared.metrics.sibss import BLOCK, si_bss_eval_of_blocks
-from mss_shared.metrics.sisdr import si_sdr
+from mss_shared.metrics.sisdr import si_sdr_of_blocks
 
 ACCOMPANIMENT = "accompaniment"
 BSSEVAL_METRICS = ("SDR", "SIR", "SAR", "ISR")  # museval's order in files
@@ -107,18 +109,25 @@ def _sums(signals: Signals, groups: Sequence[tuple[int, ...]]) -> Signals:
 
 def reorder_estimates(song: Song) -> Song:
     """Put a song's estimates in the order with the greatest mean SI-SDR."""
-    references, estimates = (
-        np.ascontiguousarray(samples(side, 0, song.samples), np.float64)
-        for side in (song.references, song.estimates)
-    )
+    stems = range(len(song.stems))
     scores = np.stack(  # (estimate, reference)
-        [si_sdr(references, np.broadcast_to(one, references.shape)) for one in estimates]
+        [
+            si_sdr_of_blocks(partial(_blocks, song, song.references, _sums(song.estimates, group)))
+            for group in ([(one,) for _ in stems] for one in stems)
+        ]
     )
-    stems = range(len(scores))
     best = max(
         permutations(stems), key=lambda order: sum(float(scores[order[n], n]) for n in stems)
     )
-    return replace(song, estimates=np.asarray(song.estimates)[list(best)])
+    return replace(song, estimates=_sums(song.estimates, [(n,) for n in best]))
+
+
+def _blocks(song: Song, *sides: Signals) -> Iterator[tuple[Array, Array]]:
+    """References and estimates of a whole song, block by block in float64."""
+    for start in range(0, song.samples, BLOCK):
+        span = start, min(start + BLOCK, song.samples)
+        references, estimates = (np.asarray(samples(side, *span), float) for side in sides)
+        yield references, estimates
 
 
 def score_bsseval(song: Song, targets: Sequence[str], engine: Engine = OURS) -> TrackScores:
@@ -178,17 +187,9 @@ def _from_bsseval(song: Song, targets: Sequence[str], scores: BssScores) -> Trac
 
 def score_si_bss_eval(song: Song, targets: Sequence[str], _: Engine = OURS) -> TrackScores:
     """SI-SDR, SI-SIR and SI-SAR of some stems jointly, over whole tracks, in float64."""
-    sides = song.pair(targets)
-
-    def blocks() -> Iterator[tuple[Array, Array]]:
-        for start in range(0, song.samples, BLOCK):
-            span = start, min(start + BLOCK, song.samples)
-            references, estimates = (np.asarray(samples(side, *span), float) for side in sides)
-            yield references, estimates
-
     # One BLAS thread, so that scores are the same to the bit on any number of cores.
     with threadpool_limits(limits=1, user_api="blas"):
-        scores = si_bss_eval_of_blocks(blocks)
+        scores = si_bss_eval_of_blocks(partial(_blocks, song, *song.pair(targets)))
     names = ("SI-SDR", "SI-SIR", "SI-SAR")
     frames = {
         stem: [Frame(0.0, song.seconds, dict(zip(names, map(float, values), strict=True)))]
@@ -197,8 +198,30 @@ def score_si_bss_eval(song: Song, targets: Sequence[str], _: Engine = OURS) -> T
     return TrackScores(song.name, frames)
 
 
+def score_usdr(song: Song, targets: Sequence[str], _: Engine = OURS) -> TrackScores:
+    """uSDR of whole tracks, in dB, in float64."""
+    return _whole(song, targets, "uSDR", usdr_of_blocks(_blocks(song, *song.pair(targets))))
+
+
+def score_si_sdr(song: Song, targets: Sequence[str], _: Engine = OURS) -> TrackScores:
+    """SI-SDR of whole tracks, in dB, in float64; all channels are taken as one signal."""
+    blocks = partial(_blocks, song, *song.pair(targets))
+    return _whole(song, targets, "SI-SDR", si_sdr_of_blocks(blocks))
+
+
+def _whole(
+    song: Song, targets: Sequence[str], metric: str, values: NDArray[np.floating]
+) -> TrackScores:
+    """One frame per stem."""
+    frames = {
+        stem: [Frame(0.0, song.seconds, {metric: float(value)})]
+        for stem, value in zip(targets, values, strict=True)
+    }
+    return TrackScores(song.name, frames)
+
+
 def whole_track(values: Values) -> Score:
-    """Score whole tracks: one frame per stem, computed in float64."""
+    """Score whole tracks: one frame per stem, computed in float64; one stem is held in memory."""
 
     def score(song: Song, targets: Sequence[str], _: Engine = OURS) -> TrackScores:
         frames = {
@@ -239,19 +262,9 @@ def _score_excerpt(
     return values(reference, estimate, song)
 
 
-def usdr_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:
-    """uSDR of a whole track, in dB."""
-    return {"uSDR": float(usdr(reference, estimate))}
-
-
 def csdr_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:
     """cSDR of one chunk, in dB: the ratio of uSDR."""
     return {"cSDR": float(usdr(reference, estimate))}
-
-
-def si_sdr_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:
-    """SI-SDR in dB, all channels taken as one signal."""
-    return {"SI-SDR": float(si_sdr(reference, estimate))}
 
 
 def l1_freq_values(reference: Array, estimate: Array, _: Song) -> dict[str, float]:

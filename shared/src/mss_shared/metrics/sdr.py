@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -30,10 +32,26 @@ def usdr(reference: Signal, estimate: Signal, *, eps: float = 1e-7) -> Signal:
     Source: SDR of the Music Demixing Challenges 2021 and 2023 (Mitsufuji et al. 2022, eq. 2).
     """
     check_shapes(reference, estimate)
-    xp = get_array_functions(reference)
-    energy = xp.sum(reference**2, axis=(-2, -1)) + eps
-    error = xp.sum((reference - estimate) ** 2, axis=(-2, -1)) + eps
-    ratio: Signal = 10.0 * xp.log10(energy / error)
+    return usdr_of_blocks([(reference, estimate)], eps=eps)
+
+
+def usdr_of_blocks(blocks: Iterable[tuple[Signal, Signal]], *, eps: float = 1e-7) -> Signal:
+    """`usdr` of songs that are not in memory.
+
+    Args:
+        blocks: references and estimates, each (..., channel, sample), block by block.
+        eps: as in `usdr`.
+
+    Returns:
+        As `usdr`.
+    """
+    energy: Any = 0.0
+    error: Any = 0.0
+    for reference, estimate in blocks:
+        xp = get_array_functions(reference)
+        energy = energy + xp.sum(reference**2, axis=(-2, -1))
+        error = error + xp.sum((reference - estimate) ** 2, axis=(-2, -1))
+    ratio: Signal = 10.0 * get_array_functions(energy).log10((energy + eps) / (error + eps))
     return ratio
 
 

@@ -7,10 +7,15 @@ stems the three differ in the third decimal, on silent ones widely.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
+from math import prod
+from typing import Any
 
 import numpy as np
 
 from mss_shared.metrics.arrays import Signal, check_shapes, get_array_functions
+
+Blocks = Callable[[], Iterable[tuple[Signal, Signal]]]
 
 
 def si_sdr(reference: Signal, estimate: Signal, *, eps: float = 1e-8) -> Signal:
@@ -33,16 +38,53 @@ def si_sdr(reference: Signal, estimate: Signal, *, eps: float = 1e-8) -> Signal:
     Source: Le Roux et al. 2019, eq. 5.
     """
     check_shapes(reference, estimate)
-    xp = get_array_functions(reference)
-    whole = (-2, -1)
-    reference = reference - xp.mean(reference, axis=whole, keepdims=True)
-    estimate = estimate - xp.mean(estimate, axis=whole, keepdims=True)
-    inner = xp.sum(estimate * reference, axis=whole, keepdims=True)
-    target = inner / (xp.sum(reference**2, axis=whole, keepdims=True) + eps) * reference
-    energy = xp.sum(target**2, axis=whole) + eps
-    error = xp.sum((estimate - target) ** 2, axis=whole) + eps
-    ratio: Signal = 10.0 * xp.log10(energy / error)
+    return si_sdr_of_blocks(lambda: [(reference, estimate)], eps=eps)
+
+
+def si_sdr_of_blocks(blocks: Blocks[Signal], *, eps: float = 1e-8) -> Signal:
+    """`si_sdr` of songs that are not in memory.
+
+    Args:
+        blocks: () -> references and estimates, each (..., channel, sample), block by block; called
+            three times, for the means, the products and the energies.
+        eps: as in `si_sdr`.
+
+    Returns:
+        As `si_sdr`.
+    """
+    means = _means(blocks)
+    inner: Any = 0.0
+    norm: Any = 0.0
+    for reference, estimate in _centred(blocks, means):
+        inner, norm = inner + _sum(estimate * reference), norm + _sum(reference**2)
+    scale = inner / (norm + eps)
+    energy: Any = 0.0
+    error: Any = 0.0
+    for reference, estimate in _centred(blocks, means):
+        target = scale * reference
+        energy, error = energy + _sum(target**2), error + _sum((estimate - target) ** 2)
+    xp = get_array_functions(energy)
+    ratio: Signal = 10.0 * xp.log10((energy + eps) / (error + eps))[..., 0, 0]
     return ratio
+
+
+def _means(blocks: Blocks[Any]) -> tuple[Any, Any]:
+    """(..., 1, 1) of the references, and of the estimates."""
+    totals: Any = (0.0, 0.0)
+    count = 0
+    for pair in blocks():
+        totals = tuple(total + _sum(signal) for total, signal in zip(totals, pair, strict=True))
+        count += prod(pair[0].shape[-2:])
+    return totals[0] / count, totals[1] / count
+
+
+def _centred(blocks: Blocks[Any], means: tuple[Any, Any]) -> Iterable[tuple[Any, Any]]:
+    return ((reference - means[0], estimate - means[1]) for reference, estimate in blocks())
+
+
+def _sum(signal: Any) -> Any:
+    """(..., channel, sample) -> (..., 1, 1)."""
+    return get_array_functions(signal).sum(signal, axis=(-2, -1), keepdims=True)
 
 
 def si_sdr_keeping_mean(reference: Signal, estimate: Signal) -> Signal:

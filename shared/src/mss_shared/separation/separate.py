@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mss_shared.atomic import PART
-from mss_shared.audio.formats import SPOOL, Format, sound_name
+from mss_shared.audio.formats import sound_name
 from mss_shared.audio.streams import (
     BLOCK_SAMPLES,
     Sliding,
@@ -30,22 +29,22 @@ from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import AnyChannels
 from mss_shared.separation.chunks import find_lookback
 from mss_shared.separation.mixture_consistency import Pair, make_consistent, rerun_blocks
-from mss_shared.separation.output.exact_sums import (
-    Integers,
-    fits,
-    integer_range,
-    keep_within,
-    round_jointly,
+from mss_shared.separation.output.delivering import (
+    begin_files,
+    finish,
+    publish,
+    sum_depth,
+    write_exact,
+    write_plain,
 )
 from mss_shared.separation.output.options import Delivery, Guard, Separated
 from mss_shared.separation.output.plan import FilePlan, plan_files
-from mss_shared.separation.output.stem_files import StemFiles, null_depth
+from mss_shared.separation.output.stem_files import StemFiles
 from mss_shared.separation.output.targets import check_targets
 from mss_shared.separation.overlap_add import separate_blocks
 from mss_shared.separation.separator import Separator, get_device, interchangeable
 from mss_shared.separation.writer_thread import alongside
 
-Exact = NDArray[np.float64]
 Estimates = NDArray[np.floating]
 
 # Songs longer than this are processed in pieces even if the recipe separates songs at once, with
@@ -111,45 +110,45 @@ def separate_file(
         notes = [*song.notes, *plan.notes, *_notes(song, model)]
         if not inference.chunk_seconds and song.samples > longest_seconds * song.sample_rate:
             inference = _in_pieces(inference)
-            notes.append(
-                f"longer than {longest_seconds:.0f} s: separated in pieces of "
-                f"{_PIECE_SECONDS:.0f} s, of which {_CONTEXT_SECONDS:.0f} s at either end are "
-                f"context and discarded"
-            )
+            notes.append(_piece_note(longest_seconds))
         estimates = _estimates(song, model, inference, delivery.lossless, batch, progress)
-        shape = (song.sample_rate, song.channels, song.samples)
-        prefix = PART if guard is None else guard.part_prefix
-        targets = [*plan.targets.values()]
         tags = read_tags(path).later(song.start)
-        stem_tags = [tags.of_stem(name) for name in plan.targets]
-        with StemFiles(targets, plan.first_format, *shape, prefix, stem_tags) as files:
-
-            def write_all(blocks: Iterator[Estimates]) -> None:
-                write = _write_exact if delivery.lossless else _write_plain
-                for mixture, stems in _at_song_rate(song, model, blocks, delivery.lossless):
-                    note = write(files, plan, mixture, stems)
-                    if note and note not in notes:
-                        notes.append(note)
-
-            if get_device(model).type == "cpu":  # a writer thread would slow down the model
-                write_all(estimates)
-            else:
-                alongside(estimates, write_all)
-            gain = _finish(files, plan)
+        with begin_files(song, plan, tags, guard) as files:
+            _write(files, plan, song, model, delivery, estimates, notes)
+            gain = finish(files, plan)
             files.close()
-            depth = None
-            if delivery.lossless and plan.partition:
-                parts = [files.files[index].part for index in plan.partition]
-                depth = null_depth(parts, song.blocks())
+            depth = sum_depth(files, plan, song) if delivery.lossless else None
             if guard is not None:
                 guard.begin(plan.paths)
-            if delivery.container == "mp4":
-                plan.write_mp4(files, tags)
-            else:
-                files.publish(song.channel_mask)
+            publish(files, plan, delivery, tags, song.channel_mask)
+    gain_db = 20 * math.log10(gain)
     if gain != 1.0:
-        notes.append(f"all files were scaled by {20 * math.log10(gain):.2f} dB so that none clips")
-    return Separated(plan.paths, depth, 20 * math.log10(gain), tuple(notes))
+        notes.append(f"all files were scaled by {gain_db:.2f} dB so that none clips")
+    return Separated(plan.paths, depth, gain_db, tuple(notes))
+
+
+def _write(
+    files: StemFiles,
+    plan: FilePlan,
+    song: Song,
+    model: Separator,
+    delivery: Delivery,
+    estimates: Iterator[Estimates],
+    notes: list[str],
+) -> None:
+    """Write all estimates, on a GPU while the next are made, and add to the notes."""
+    write = write_exact if delivery.lossless else write_plain
+
+    def write_all(blocks: Iterator[Estimates]) -> None:
+        for mixture, stems in _at_song_rate(song, model, blocks, delivery.lossless):
+            note = write(files, plan, mixture, stems)
+            if note and note not in notes:
+                notes.append(note)
+
+    if get_device(model).type == "cpu":  # a writer thread would slow down the model
+        write_all(estimates)
+    else:
+        alongside(estimates, write_all)
 
 
 def separate_song(
@@ -278,85 +277,6 @@ def _paired(song: Song, estimates: Iterator[Estimates]) -> Iterator[Pair]:
             done += part.shape[-1]
 
 
-def _write_plain(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exact) -> str | None:
-    """Write a block as estimated; returns a note if a value exceeds full scale."""
-    values = plan.mix(np.concatenate([stems, mixture[None]]))
-    peak = float(np.abs(values).max(initial=0.0))
-    note = None
-    if peak > 1.0 and files.form.subtype not in ("FLOAT", "DOUBLE"):
-        files.change_format(SPOOL)
-        if plan.may_float:
-            note = "a stem exceeds full scale: written as 32-bit float"
-    files.write(values)
-    return note
-
-
-def _write_exact(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exact) -> str | None:
-    """Write a block as integers that add up to the song's; returns a note if one does not fit."""
-    assert plan.grid is not None
-    integers = round_jointly(stems, mixture, plan.grid)
-    mixture_integers = plan.grid.round(mixture).astype(np.int64)
-    signals = np.concatenate([integers, mixture_integers[None]])
-    rows = plan.mix(signals)
-    note = None
-    if not fits(rows, files.form.subtype):
-        wider = [name for name in ("FLOAT", "DOUBLE") if fits(rows, name)] if plan.may_float else []
-        if wider:
-            files.change_format(Format("WAV", wider[0]))
-            bits = "32" if wider[0] == "FLOAT" else "64"
-            note = f"a stem exceeds its sample format: written as {bits}-bit float"
-        else:
-            rows, note = _move_excess(plan, signals, files.form.subtype)
-    # Dividing by a power of two is exact, so the files hold the integers themselves.
-    files.write(rows / plan.grid.scale)
-    return note
-
-
-def _move_excess(plan: FilePlan, signals: Integers, subtype: str) -> tuple[Integers, str]:
-    """Rows of integers, one per file, that a fixed format can hold, and a note.
-
-    Files of the partition pass their excess on to each other, so their sum stays the song's.
-    Aggregates of them are mixed again from the changed stems, so that they still equal the sum of
-    their parts. Any other file is clipped: no file takes its excess.
-
-    Args:
-        plan: of the files.
-        signals: (stem + 1, channel, sample) stems and mixture.
-        subtype: the format.
-    """
-    rows = plan.mix(signals)
-    members = [*plan.partition]
-    moved = keep_within(rows[members], subtype)
-    for index, row in zip(members, moved, strict=True):
-        stems = np.flatnonzero(plan.weights[index])
-        if len(stems) == 1:
-            signals[stems[0]] = row
-    rows = plan.mix(signals)
-    rows[members] = moved
-    low, high = integer_range(subtype)
-    clipped = rows.clip(low, high)
-    if (clipped == rows).all():
-        return clipped, "what exceeds full scale in a stem was moved to other stems"
-    return (
-        clipped,
-        "what exceeds full scale was moved to other stems, or cut off where none makes up for it",
-    )
-
-
-def _finish(files: StemFiles, plan: FilePlan) -> float:
-    """Convert the files to their final format; returns the gain applied to all of them."""
-    gain = 1.0
-    if plan.may_float or files.form == plan.final_format:
-        return gain
-    if files.peak > 1.0:
-        gain = (1.0 - 2.0**-15) / files.peak
-    if plan.final_format != SPOOL:
-        files.change_format(plan.final_format, gain)
-    elif gain != 1.0:
-        files.change_format(SPOOL, gain)
-    return gain
-
-
 def _in_pieces(inference: InferenceConfig) -> InferenceConfig:
     """Settings for pieces of a song too long to be separated at once."""
     return replace(
@@ -366,6 +286,13 @@ def _in_pieces(inference: InferenceConfig) -> InferenceConfig:
         context_seconds=_CONTEXT_SECONDS,
         window="flat",
         edges="none",
+    )
+
+
+def _piece_note(longest_seconds: float) -> str:
+    return (
+        f"longer than {longest_seconds:.0f} s: separated in pieces of {_PIECE_SECONDS:.0f} s, of "
+        f"which {_CONTEXT_SECONDS:.0f} s at either end are context and discarded"
     )
 
 

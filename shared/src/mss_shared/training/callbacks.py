@@ -15,8 +15,10 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from mss_shared import atomic, console
+from mss_shared.recipe_sections import LoopConfig
+from mss_shared.training.criteria import MONITOR, Criterion, has_validated
 
-VALIDATION_LOSS = "val/loss"
+BEFORE = -1  # stands for the epoch of a validation before the first step
 
 
 class SeedEpoch(Callback):
@@ -61,28 +63,45 @@ class Stoppable(Callback):
 class MetricsFile(Callback):
     """One CSV row per epoch: epoch, step, learning rate, then all logged values, sorted by name.
 
+    Epochs without a validation have none of its values; one before the first step is epoch -1.
     There are no times in it, so that the same seed on the same machine writes the same bytes.
+
+    Args:
+        path: of the file.
+        earlier: that of a run from which this one goes on.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, earlier: Path | None = None) -> None:
         self.path = path
+        self.earlier = earlier
         self.rows: list[dict[str, str]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the rows of the epochs that a resumed run has finished."""
-        if self.path.is_file():
-            rows = csv.DictReader(io.StringIO(self.path.read_text(encoding="utf-8")))
+        """Keep the rows of the epochs that a resumed run, or the one before it, has finished."""
+        path = self.path if self.path.is_file() else self.earlier
+        if path is not None:
+            rows = read_rows(path)
             self.rows = [row for row in rows if int(row["epoch"]) < trainer.current_epoch]
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the row of a validation before the first step."""
+        if trainer.sanity_checking and trainer.is_global_zero:
+            self._append(trainer, BEFORE)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Append the epoch's row and rewrite the file."""
-        if not trainer.is_global_zero:
-            return
-        row = {"epoch": str(trainer.current_epoch), "step": str(trainer.global_step)}
+        if trainer.is_global_zero:
+            self._append(trainer, trainer.current_epoch)
+
+    def _append(self, trainer: pl.Trainer, epoch: int) -> None:
+        row = {"epoch": str(epoch), "step": str(trainer.global_step)}
         row["lr"] = repr(float(trainer.optimizers[0].param_groups[0]["lr"]))
         per_step = ("_step", "_epoch")  # the same values under Lightning's own suffixes
-        names = sorted(n for n in trainer.callback_metrics if not n.endswith(per_step))
-        row |= {name: repr(float(trainer.callback_metrics[name])) for name in names}
+        metrics = dict(trainer.callback_metrics)
+        if epoch != BEFORE and not has_validated(trainer):  # Lightning keeps the last ones
+            metrics = {name: metrics[name] for name in metrics if not name.startswith("val/")}
+        names = sorted(n for n in metrics if not n.endswith(per_step))
+        row |= {name: repr(float(metrics[name])) for name in names}
         self.rows.append(row)
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
@@ -92,81 +111,193 @@ class MetricsFile(Callback):
         atomic.write_text(self.path, text.getvalue())
 
 
-class Checkpoints(Callback):
-    """Write ``last.ckpt`` after every epoch, and ``best.ckpt`` when the validation loss fell.
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a metrics file; none if there is no such file.
 
-    With ``save_top_k`` the weights of the best epochs stay beside them as ``epoch-<n>.ckpt``.
+    Raises:
+        ValueError: if it is damaged.
+    """
+    if not path.is_file():
+        return []
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        if any(row["epoch"] != str(int(row["epoch"])) or None in row for row in rows):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, csv.Error):
+        raise ValueError(f"{path} is damaged: restore it, or move it away") from None
+    return rows
+
+
+def say_missing(folder: Path, epochs: int) -> None:
+    """Say which of the epochs that a run has finished its metrics file lacks."""
+    path = folder / "metrics.csv"
+    found = {row["epoch"] for row in read_rows(path)}
+    missing = [str(epoch) for epoch in range(epochs) if str(epoch) not in found]
+    if missing:
+        said = ", ".join(missing[:5]) + (" and others" if len(missing) > 5 else "")
+        console.say(f"{path} lacks epoch {said}, which last.ckpt has finished: restore the file")
+
+
+class Checkpoints(Callback):
+    """Write ``last.ckpt`` after every epoch, and ``best.ckpt`` when an epoch is the best so far.
+
+    The ``top`` best epochs stay beside them as ``epoch-<n>.ckpt``.
 
     Lightning steps plateau schedules only after the epoch's last callback, and so after the
     checkpoint is written; a resumed run makes up for the missing step when it starts.
+
+    Args:
+        folder: of the run.
+        criterion: by which epochs are compared.
+        keep_best: whether to write ``best.ckpt``.
+        top: how many epochs stay.
     """
 
-    def __init__(self, folder: Path, keep_best: bool, save_top_k: int = 0) -> None:
+    def __init__(self, folder: Path, criterion: Criterion, keep_best: bool, top: int = 0) -> None:
         self.folder = folder
+        self.criterion = criterion
         self.keep_best = keep_best
-        self.save_top_k = save_top_k
+        self.size = top
         self.lowest = math.inf
+        self.best_epoch: int | None = None
         self.top: dict[int, float] = {}
         self.metrics: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The loss to beat and the epoch's metrics, for the checkpoint."""
-        return {"lowest": self.lowest, "metrics": self.metrics, "top": self.top}
+        """The cost to beat and the epoch's metrics, for the checkpoint."""
+        return {
+            "by": self.criterion.name,
+            "lowest": self.lowest,
+            "best_epoch": self.best_epoch,
+            "metrics": self.metrics,
+            "top": self.top,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the loss to beat and the last epoch's metrics from a checkpoint."""
-        self.lowest = state_dict["lowest"]
+        """Restore the cost to beat and the last epoch's metrics from a checkpoint."""
         self.metrics = state_dict["metrics"]
+        if state_dict.get("by", self.criterion.name) != self.criterion.name:
+            return  # of a run that this one continues in another way
+        self.lowest = state_dict["lowest"]
+        self.best_epoch = state_dict.get("best_epoch")  # runs that were begun earlier lack it
         # Converted, as files are untrusted: these numbers name files to delete.
-        self.top = {int(epoch): float(loss) for epoch, loss in state_dict["top"].items()}
+        self.top = {int(epoch): float(cost) for epoch, cost in state_dict["top"].items()}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Step the plateau schedules with the loss of the epoch before the checkpoint."""
+        """Step the plateau schedules with the metrics of the epoch before the checkpoint."""
         for config in trainer.lr_scheduler_configs if self.metrics else ():
             due = config.interval == "epoch" and trainer.current_epoch % config.frequency == 0
-            if due and isinstance(config.scheduler, ReduceLROnPlateau):
-                config.scheduler.step(self.metrics[str(config.monitor)])
+            value = self.metrics.get(str(config.monitor))  # one that is new in this run has none
+            if due and value is not None and isinstance(config.scheduler, ReduceLROnPlateau):
+                config.scheduler.step(value)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The schedules have made their step by now: a checkpoint within the epoch has it."""
+        self.metrics = {}
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the checkpoints of the epoch."""
         self.metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        loss = self.metrics[VALIDATION_LOSS]
-        if self.keep_best and loss < self.lowest:
-            self.lowest = loss
-            self._save(trainer, "best.ckpt")
-        self._keep_top(trainer, loss)
+        if has_validated(trainer):
+            self._compare(trainer.current_epoch, self.criterion.cost(self.metrics))
+            if trainer.current_epoch in self.top:
+                self._save(trainer, epoch_file(trainer.current_epoch))
+            if self.keep_best and trainer.current_epoch == self.best_epoch:
+                self._save(trainer, "best.ckpt")
         self._save(trainer, "last.ckpt")
+        if trainer.is_global_zero:  # only now: the checkpoint before this one named these files
+            for path in self.folder.glob("epoch-*.ckpt"):
+                number = path.stem.removeprefix("epoch-")
+                if number.isdecimal() and int(number) not in self.top:
+                    path.unlink()
 
-    def _keep_top(self, trainer: pl.Trainer, loss: float) -> None:
-        """Save the epoch's weights if it is among the best, and delete those that no longer are."""
-        epoch = trainer.current_epoch
-        ranked = sorted({**self.top, epoch: loss}.items(), key=lambda item: item[1])
-        kept = dict(ranked[: self.save_top_k])
-        if epoch in kept:
-            self._save(trainer, f"epoch-{epoch}.ckpt", weights_only=True)
-        for dropped in self.top.keys() - kept.keys():
-            if trainer.is_global_zero:
-                (self.folder / f"epoch-{dropped}.ckpt").unlink(missing_ok=True)
-        self.top = kept
+    def choose(self, loop: LoopConfig, last: int) -> tuple[list[str], dict[str, Any]]:
+        """The files whose weights become the model, the best first, and what the record says.
 
-    def _save(self, trainer: pl.Trainer, name: str, weights_only: bool = False) -> None:
-        trainer.save_checkpoint(self.folder / name, weights_only)
+        Args:
+            loop: the recipe's settings.
+            last: the last epoch.
+        """
+        if loop.keep == "last":
+            return ["last.ckpt"], {"keep": loop.keep, "epochs": [last]}
+        epochs = [*self.top][: loop.average_best]
+        if loop.average_best > 1:
+            return [epoch_file(epoch) for epoch in epochs], {"keep": loop.keep, "epochs": epochs}
+        # Runs that were begun earlier do not know which epoch it is.
+        best = [] if self.best_epoch is None else [self.best_epoch]
+        return ["best.ckpt"], {"keep": loop.keep, "epochs": best}
+
+    def _compare(self, epoch: int, cost: float) -> None:
+        """Note whether an epoch is the best, or one of the best."""
+        if cost < self.lowest:
+            self.lowest, self.best_epoch = cost, epoch
+        ranked = sorted({**self.top, epoch: cost}.items(), key=lambda item: item[1])
+        self.top = dict(ranked[: self.size])
+
+    def _save(self, trainer: pl.Trainer, name: str) -> None:
+        trainer.save_checkpoint(self.folder / name)
+
+
+def epoch_file(epoch: int) -> str:
+    """The name of the checkpoint of one epoch."""
+    return f"epoch-{epoch}.ckpt"
 
 
 class EarlyStop(EarlyStopping):
     """Lightning's early stopping, made to survive a resume.
 
-    By default Lightning counts an epoch only after ``Checkpoints`` has saved the count, and a
+    By default Lightning counts a validation only after ``Checkpoints`` has saved the count, and a
     resumed run does not know that it had stopped.
+
+    Args:
+        criterion: what must become better.
+        validations: stop after this many without.
     """
 
-    def __init__(self, epochs: int) -> None:
-        super().__init__(VALIDATION_LOSS, patience=epochs, check_on_train_epoch_end=False)
+    def __init__(self, criterion: Criterion, validations: int) -> None:
+        super().__init__(
+            criterion.name,
+            patience=validations,
+            mode=criterion.mode,
+            check_on_train_epoch_end=False,
+        )
+
+    @classmethod
+    def of(cls, loop: LoopConfig) -> EarlyStop:
+        """As a recipe says, which has a patience."""
+        assert loop.early_stop_epochs is not None
+        return cls(MONITOR[loop.monitor], loop.early_stop_epochs)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the counts; the patience is the recipe's."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once if the checkpoint's run had stopped."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
+
+
+class Plateau(Callback):
+    """Lets the plateau schedules of a paper look at a criterion, once per validation.
+
+    Any gain of more than the schedule's threshold counts: relative to the lowest loss, or in dB.
+    """
+
+    def __init__(self, criterion: Criterion) -> None:
+        self.criterion = criterion
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Before the state of a checkpoint is loaded."""
+        for config in trainer.lr_scheduler_configs:
+            if not isinstance(config.scheduler, ReduceLROnPlateau):
+                continue
+            config.monitor = self.criterion.name
+            config.frequency = trainer.check_val_every_n_epoch or 1
+            if self.criterion.mode == "max":
+                state = config.scheduler.state_dict()
+                state |= {"mode": "max", "threshold_mode": "abs", "best": -math.inf}
+                config.scheduler.load_state_dict(state)
 
 
 class Progress(Callback):

@@ -7,18 +7,19 @@ import math
 from typing import Any
 
 from mss_shared.recipe_sections import DataConfig, LoopConfig
+from mss_shared.training.criteria import KEEP, MONITOR, needs_sdr
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 def check_loop(loop: LoopConfig) -> None:
-    """Raise ValueError for a number out of range, or an unknown precision or ``keep``."""
-    for name in ("batch", "epochs", "early_stop_epochs"):
+    """Raise ValueError for a number out of range, or an unknown word."""
+    for name in ("batch", "epochs", "early_stop_epochs", "average_best", "validate_every_epochs"):
         value = getattr(loop, name)
         never = ", or null for never" if name == "early_stop_epochs" else ""
         if value is not None and value < 1:
             raise ValueError(f"training.{name} is {value}: give at least 1{never}")
-    for name, choices in (("precision", _PRECISIONS), ("keep", ("best", "last"))):
+    for name, choices in (("precision", _PRECISIONS), ("keep", KEEP), ("monitor", MONITOR)):
         if getattr(loop, name) not in choices:
             raise ValueError(
                 f"training.{name} is {getattr(loop, name)!r}: choose from {', '.join(choices)}"
@@ -30,6 +31,32 @@ def check_loop(loop: LoopConfig) -> None:
     if loop.ema_decay is not None and not 0.0 <= loop.ema_decay < 1.0:
         raise ValueError(
             f"training.ema_decay is {loop.ema_decay}: give 0 to below 1, or null for no average"
+        )
+    _check_selection(loop)
+
+
+def _check_selection(loop: LoopConfig) -> None:
+    """Raise ValueError if no epoch could be compared as the recipe says."""
+    if loop.validate_every_epochs > loop.epochs:
+        raise ValueError(
+            f"training.validate_every_epochs is {loop.validate_every_epochs} and epochs "
+            f"{loop.epochs}: give at most as many, so that there is a validation"
+        )
+    if loop.keep == "last" and loop.average_best > 1:
+        raise ValueError(
+            f"training.average_best is {loop.average_best} and keep last: set keep to best or "
+            f"best_sdr, or average_best to 1"
+        )
+    seconds = loop.val_sdr_seconds
+    if seconds is None and needs_sdr(loop):
+        raise ValueError(
+            f"training.keep is {loop.keep}, monitor {loop.monitor} and val_sdr_seconds null, so "
+            f"that no SDR is measured: set val_sdr_seconds to 0.0 for whole songs, or to the "
+            f"length of excerpts"
+        )
+    if seconds is not None and not 0.0 <= seconds < math.inf:
+        raise ValueError(
+            f"training.val_sdr_seconds is {seconds}: give a length, 0.0 for whole songs, or null"
         )
 
 
@@ -60,6 +87,9 @@ def check_machine(machine: Any) -> None:
         value = getattr(machine, name)
         if value is not None and value < lowest:
             raise ValueError(f"--{name} is {value}: give {lowest} or more")
+    minutes = machine.save_minutes
+    if minutes is not None and not 0.0 <= minutes < math.inf:
+        raise ValueError(f"--save_minutes is {minutes}: give 0 or more")
 
 
 def _numbers(data: DataConfig) -> list[tuple[str, float]]:

@@ -25,11 +25,13 @@ class EpochSampler(Sampler[int]):
         rank, world: of all ranks, which this is.
         epoch: the first one. Worker processes ask for indices as soon as they start, which is
             before Lightning calls ``set_epoch`` and may be before it has loaded the checkpoint.
+        drawn: how many of this rank's examples of the first epoch were drawn by an earlier run.
     """
 
-    def __init__(self, examples: int, rank: int, world: int, epoch: int) -> None:
+    def __init__(self, examples: int, rank: int, world: int, epoch: int, drawn: int) -> None:
         self.examples, self.rank, self.world = examples, rank, world
-        self.epoch = epoch
+        self.first = self.epoch = epoch
+        self.drawn = drawn
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning when an epoch starts."""
@@ -40,7 +42,8 @@ class EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         first = self.epoch * self.examples
-        return iter(range(first + self.rank, first + self.examples, self.world))
+        indices = range(first + self.rank, first + self.examples, self.world)
+        return iter(indices[self.drawn if self.epoch == self.first else 0 :])
 
 
 class Examples(pl.LightningDataModule):
@@ -58,6 +61,7 @@ class Examples(pl.LightningDataModule):
     Attributes:
         steps: optimizer steps in an epoch.
         first_epoch: that this process trains; a resumed run's is not 0.
+        first_batch: of that epoch; 0 unless a run is resumed within it.
     """
 
     def __init__(
@@ -74,11 +78,12 @@ class Examples(pl.LightningDataModule):
         self.steps = sets.per_epoch // batch
         self.batch = batch
         self.workers = workers
-        self.first_epoch = 0
+        self.first_epoch = self.first_batch = 0
 
     def train_dataloader(self) -> DataLoader[Example]:
         """This rank's share of the current epoch, in batches."""
-        sampler = EpochSampler(self.sets.per_epoch, *self._rank(), self.first_epoch)
+        drawn = self.first_batch * self._batch()
+        sampler = EpochSampler(self.sets.per_epoch, *self._rank(), self.first_epoch, drawn)
         return self._loader(self.sets.train, sampler)
 
     def val_dataloader(self) -> DataLoader[Example]:
@@ -123,13 +128,17 @@ class Examples(pl.LightningDataModule):
             _Told(dataset) if workers else dataset,
             collate_fn=_collate,
             worker_init_fn=_die_plainly,
-            batch_size=batch
-            or self.batch // (trainer.world_size * trainer.accumulate_grad_batches),
+            batch_size=batch or self._batch(),
             sampler=sampler,
             num_workers=workers,
             pin_memory=not on_cpu,
             generator=torch.Generator(),
         )
+
+    def _batch(self) -> int:
+        """Examples per device and forward pass."""
+        trainer = self._attached()
+        return self.batch // (trainer.world_size * trainer.accumulate_grad_batches)
 
     def _attached(self) -> pl.Trainer:
         assert self.trainer is not None, "asked for data outside of a fit"

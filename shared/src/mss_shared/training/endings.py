@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import lightning as pl
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+GRACE_SECONDS = 8.0  # from a SIGTERM to the end of the process
 
 
 @contextmanager
@@ -18,6 +24,7 @@ def plain_endings(trainer: pl.Trainer) -> Iterator[None]:
         KeyboardInterrupt: on Ctrl-C: Lightning exits with code 1 and ignores it thereafter.
         SystemExit: with code 143 on a SIGTERM that Lightning has noted.
         ChildProcessError: if a data-loading process, or that of another device, has ended.
+        ValueError: if the optimizer's numbers are beyond those of its weights.
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -30,10 +37,50 @@ def plain_endings(trainer: pl.Trainer) -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from None
     except RuntimeError as error:
+        if "without overflow" in str(error):
+            raise ValueError(
+                f"the optimizer's step is too large for its numbers (step {trainer.global_step}: "
+                f"{error}): lower the learning rate"
+            ) from None
         lost = _lost(str(error), trainer.world_size)
         if lost is None:
             raise
         raise ChildProcessError(f"{lost}, then continue with --resume") from None
+
+
+@contextmanager
+def ends_in_time() -> Iterator[None]:
+    """End the process with code 143 a while after a SIGTERM, also in a computation that is longer.
+
+    Python runs a signal's handler only between two of its own instructions. Another thread waits
+    for the signal, and ends the process if it is still in the block after ``GRACE_SECONDS``.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    over = threading.Event()
+    watch = threading.Thread(target=_watch, args=(reader, over), daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(before)
+        writer.close()
+        watch.join()
+        reader.close()
+
+
+def _watch(reader: socket.socket, over: threading.Event) -> None:
+    """Read the numbers of signals until the other end is closed."""
+    while numbers := reader.recv(1):
+        if numbers[0] == signal.SIGTERM and not over.wait(GRACE_SECONDS):
+            for child in multiprocessing.active_children():
+                child.kill()
+            os._exit(128 + signal.SIGTERM)
 
 
 def _lost(message: str, world: int) -> str | None:

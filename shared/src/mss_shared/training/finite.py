@@ -11,14 +11,14 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
-from mss_shared.training.callbacks import VALIDATION_LOSS
+from mss_shared.training.criteria import LOSS, SDR
 from mss_shared.training.data import Examples
 
 _ADVICE = "lower the learning rate or check the data (mss-data check)"
 
 
 class Finite(Callback):
-    """Looks at the loss of every step, at the weights after it, and at the validation loss.
+    """Looks at the loss of every step, at the weights after it, and at the validation's values.
 
     All devices stop at the same step; only the first says so.
 
@@ -55,12 +55,15 @@ class Finite(Callback):
             _stop(trainer, f"{self.wrong} at step {step}, {self._describe(trainer, step)}")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Raise ValueError after an epoch whose validation loss is not finite."""
-        loss = float(trainer.callback_metrics[VALIDATION_LOSS])
-        if not math.isfinite(loss):
-            step = trainer.global_step
-            what = f"the validation loss is {loss} after step {step}"
-            _stop(trainer, f"{what}, {self._describe(trainer, step)}")
+        """Raise ValueError after a validation whose loss or SDR is not finite."""
+        for name, what in ((LOSS.name, "loss"), (SDR.name, "SDR")):
+            value = float(trainer.callback_metrics.get(name, 0.0))
+            if math.isfinite(value):
+                continue
+            said, step = f"the validation {what} is {value}", trainer.global_step
+            if trainer.sanity_checking:
+                _stop(trainer, f"{said} before the first step")
+            _stop(trainer, f"{said} after step {step}, {self._describe(trainer, step)}")
 
     def _describe(self, trainer: pl.Trainer, step: int) -> str:
         """The tracks of a step; only the first device says them, and so draws the examples."""

@@ -51,6 +51,15 @@ class TrainingModule(pl.LightningModule):
         for name, (total, count) in self._over_devices(sums, counts).items():
             self.log(name, total / count, batch_size=1, sync_dist=True)
 
+    @property
+    def sums(self) -> _Sums:
+        """Those of the training epoch so far, on this device."""
+        return self._sums[True]
+
+    @sums.setter
+    def sums(self, sums: _Sums) -> None:
+        self._sums[True] = sums
+
     def on_validation_epoch_end(self) -> None:
         """Log the means under a Trainer without ``EpochMeans``."""
         if self._sums[False]:

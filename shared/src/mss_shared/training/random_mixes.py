@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from mss_shared import audio
@@ -41,7 +42,7 @@ class RandomMixes(TorchDataset[Example]):
         """{"mixture": (channel, sample), "stems": (stem, channel, sample)}, float32."""
         rng = np.random.default_rng([self.seed, index])
         stems = torch.from_numpy(self.draw(index, rng))
-        return {"mixture": stems.sum(dim=0), "stems": stems[self.targets]}
+        return {"mixture": stems.sum(dim=0), "stems": _pick(stems, self.targets)}
 
     def draw(self, index: int, rng: np.random.Generator) -> Audio:
         """The stems of example ``index``: (stem, channel, sample), in order of ``config.stems``.
@@ -49,6 +50,12 @@ class RandomMixes(TorchDataset[Example]):
         Papers that draw or augment stems in their own way override only this.
         """
         return draw_stems(self.tracks, self.config, rng)
+
+
+def _pick(stems: Tensor, indices: Sequence[int]) -> Tensor:
+    """Some stems; consecutive ones are not copied."""
+    first, last = indices[0], indices[-1] + 1
+    return stems[first:last] if [*indices] == [*range(first, last)] else stems[list(indices)]
 
 
 def _stem_indices(targets: Sequence[str], config: DataConfig) -> list[int]:
@@ -119,18 +126,21 @@ def draw_stems(tracks: Sequence[Track], config: DataConfig, rng: np.random.Gener
     track = draw_track(tracks, rng)
     position = rng.random()
     is_random_mix = rng.random() < config.random_mix_prob
-    stems = []
-    for stem in config.stems:
+    stems: Audio | None = None
+    for index, stem in enumerate(config.stems):
         if is_random_mix:
             track, position = draw_track(tracks, rng), rng.random()
-        excerpt = augment(draw_excerpt(track, stem, position, config, rng), config, rng)
+        drawn = draw_excerpt(track, stem, position, config, rng)
+        if stems is None:  # one array from the start: copying costs as much as reading
+            stems = np.empty((len(config.stems), *drawn.shape), np.float32)
+        excerpt = augment(drawn, config, rng, stems[index])
         for probability in config.mixup_prob:
             if rng.random() < probability:
                 other = draw_track(tracks, rng)
                 more = draw_excerpt(other, stem, rng.random(), config, rng)
-                excerpt = excerpt + augment(more, config, rng)
-        stems.append(excerpt)
-    return np.stack(stems)
+                excerpt += augment(more, config, rng)
+    assert stems is not None, "a recipe has stems"
+    return stems
 
 
 def draw_excerpt(
@@ -154,8 +164,10 @@ def draw_excerpt(
     return excerpt
 
 
-def augment(excerpt: Audio, config: DataConfig, rng: np.random.Generator) -> Audio:
-    """Draw gain, polarity, silence and channel swap of one excerpt, and apply them."""
+def augment(
+    excerpt: Audio, config: DataConfig, rng: np.random.Generator, out: Audio | None = None
+) -> Audio:
+    """Draw gain, polarity, silence and channel swap of one excerpt, apply them, write ``out``."""
     low, high = config.gain_range
     gain = rng.uniform(low, high)
     if rng.random() < config.polarity_prob:
@@ -164,7 +176,8 @@ def augment(excerpt: Audio, config: DataConfig, rng: np.random.Generator) -> Aud
         gain = 0.0
     if rng.random() < config.channel_swap_prob:
         excerpt = excerpt[::-1]
-    return (excerpt * np.float32(gain)).astype(np.float32)
+    result: Audio = np.multiply(excerpt, np.float32(gain), out=out, dtype=np.float32)
+    return result
 
 
 def draw_track(tracks: Sequence[Track], rng: np.random.Generator) -> Track:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
@@ -16,8 +16,10 @@ from torch import nn
 from mss_shared import atomic
 from mss_shared.leases import acquire, check_plain, make_lease
 from mss_shared.recipe import describe_changes, earlier_digest, recipe_digest
+from mss_shared.training.begun import FRESH, Begun, Start, read_begun
 
 LOCK = ".fit.lock"
+STEP = "step.ckpt"  # the last step within an epoch that is not yet complete
 _DIGESTS = "recipe.digest"
 
 
@@ -53,14 +55,23 @@ class RunFolder:
         recipe: the typed recipe.
         fingerprint: of the data set.
         seed: of the run.
+        start: what it starts from.
         dev_mode: whether it only checks the pipeline; no other run goes on from it.
     """
 
     def __init__(
-        self, path: Path, recipe: Any, fingerprint: str, seed: int, *, dev_mode: bool = False
+        self,
+        path: Path,
+        recipe: Any,
+        fingerprint: str,
+        seed: int,
+        *,
+        start: Start = FRESH,
+        dev_mode: bool = False,
     ) -> None:
         self.path = path
         self.recipe = recipe
+        self.start = start
         self.lines = (recipe_digest(recipe), fingerprint, str(seed), *(["dev_mode"] * dev_mode))
 
     @property
@@ -68,34 +79,43 @@ class RunFolder:
         """The checkpoint of the last epoch that was completed."""
         return self.path / "last.ckpt"
 
+    def find_latest(self) -> list[Path]:
+        """The checkpoints to resume from, the latest first: of a step, of the last epoch."""
+        last, step = (path if path.is_file() else None for path in (self.last, self.path / STEP))
+        # One that is older was left by a process that was killed while it finished an epoch.
+        epochs = 0 if last is None else finished_epochs(last)
+        found = [step] if step is not None and finished_epochs(step) >= epochs else []
+        return found + ([] if last is None else [last])
+
     def check(self, resume: bool) -> None:
         """Raise ValueError if there is a run and ``resume`` is false, or it is another one."""
         if not resume:
-            if (self.path / "metrics.csv").exists():
+            if any((self.path / name).exists() for name in ("metrics.csv", STEP)):
                 raise ValueError(
                     f"{self.path} already holds a run: continue it with --resume, or choose --out"
                 )
             return
-        file = self.path / _DIGESTS
-        differences = self._differences(file) if file.is_file() else []
+        differences = self._differences() if read_digests(self.path) else []
         if differences:
             raise ValueError(
                 f"{self.path} holds a run of another {', another '.join(differences)}: resume it "
                 f"with its own, or choose another --out"
             )
 
-    def begin(self, recipe_text: str) -> None:
+    def begin(self, recipe_text: str, begun: Begun) -> None:
         """Write which run the folder holds.
 
         Args:
             recipe_text: the recipe as YAML.
+            begun: what it has started from and hears.
         """
+        begun.write(self.path)
         atomic.write_text(self.path / _DIGESTS, "".join(f"{line}\n" for line in self.lines))
         atomic.write_text(self.path / "recipe.yaml", recipe_text)
 
-    def _differences(self, file: Path) -> list[str]:
+    def _differences(self) -> list[str]:
         """What distinguishes this run from the folder's, for people."""
-        held = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        held = read_digests(self.path)
         digest, fingerprint, seed = (held + 3 * [""])[:3]
         if held[3:4] != list(self.lines[3:4]):
             return ["kind (one is a --dev_mode run)"]
@@ -106,6 +126,10 @@ class RunFolder:
             differences.append("data set")
         if seed != self.lines[2]:
             differences.append(f"seed ({seed or 'unknown'}, not {self.lines[2]})")
+        begun = read_begun(self.path)
+        started = {} if begun is None else begun.asked
+        if started != self.start.asked():
+            differences.append(f"start ({_words(started)}, not {_words(self.start.asked())})")
         return differences
 
     def _changes(self) -> str:
@@ -116,6 +140,21 @@ class RunFolder:
         except (OSError, ValueError):
             return ""
         return f" ({changes})" if changes else ""
+
+
+def read_digests(folder: Path) -> list[str]:
+    """Which run a folder holds: digests of recipe and data, seed, kind; empty if it holds none."""
+    file = folder / _DIGESTS
+    if not file.is_file():
+        return []
+    return file.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def _words(asked: Mapping[str, Any]) -> str:
+    """What a run was asked to start from, as on the command line."""
+    flags = {"parent": "continue"}
+    words = [f"--{flags.get(name, name)} {value}" for name, value in asked.items()]
+    return " ".join(words) or "fresh weights"
 
 
 class BesideTarget(TorchCheckpointIO):
@@ -159,10 +198,24 @@ def finished_epochs(path: Path) -> int:
     return int(progress["current"]["processed"])
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Load the weights of a checkpoint: their moving average if the recipe has one.
+def load_weights(module: nn.Module, paths: Sequence[Path]) -> None:
+    """Load the weights of a checkpoint, or the mean of several.
 
-    The module itself is no source for it: Lightning puts the average there only after an epoch,
-    and a run that is resumed when it is already complete has no more epochs.
+    They are those of the moving average if the recipe has one. The module itself is no source for
+    it: Lightning puts the average there only after an epoch, and a run that is resumed when it is
+    already complete has no more epochs.
+
+    Args:
+        module: of the training.
+        paths: the best epoch first; whole numbers, such as counters of batch norm, are its own.
     """
-    module.load_state_dict(read_checkpoint(path)["state_dict"], strict=True)
+    first, *others = (read_checkpoint(path)["state_dict"] for path in paths)
+    if others:
+        sums = {
+            name: tensor.double() for name, tensor in first.items() if tensor.is_floating_point()
+        }
+        for state in others:
+            for name in sums:
+                sums[name] += state[name]
+        first = first | {name: (sums[name] / len(paths)).to(first[name].dtype) for name in sums}
+    module.load_state_dict(first, strict=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mss_shared.datasets import Dataset
-from mss_shared.datasets.content import Content, describe_content
+from mss_shared.datasets.content import Content, describe_content, find_shared
+from mss_shared.datasets.sums import prepare, stem_names
 from mss_shared.datasets.tracks import check_fits
+from mss_shared.training.start import Inherited
+
+_HEARD = ("tracks", "validation", "content", "validation_content")
 
 
 @dataclass(frozen=True)
@@ -18,10 +23,41 @@ class HeardSongs:
     valid: Content
 
 
-def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> HeardSongs:
-    """Raise ValueError unless all tracks have the stems, rate and channels, and none is a test.
+def one_track(dataset: Dataset, name: str | None) -> Dataset:
+    """A data set that trains and validates on a single track, to see whether a model can learn it.
 
-    Tracks are compared by content: some layouts only number them.
+    Args:
+        dataset: the whole.
+        name: of a training track; None for the first.
+
+    Raises:
+        ValueError: if there is no such track.
+    """
+    tracks = {track.name: track for track in reversed(dataset.split("train"))}
+    if name is not None and name not in tracks:
+        shown = ", ".join(sorted(tracks)[:5]) + (", ..." if len(tracks) > 5 else "")
+        raise ValueError(f"there is no training track {name}: choose --overfit from {shown}")
+    track = dataset.train[0] if name is None else tracks[name]
+    return replace(dataset, train=(track,), valid=(track,), parts=())
+
+
+def fit_songs(dataset: Dataset, recipe: Any, model: Any) -> tuple[Dataset, Any]:
+    """A data set and a recipe that fit each other and the model.
+
+    Files that differ are read as the flags allow with which the data set was opened.
+
+    Returns:
+        the data set with the stems of the recipe, sums among them, and the recipe with their names.
+    """
+    stems = recipe.data.stems
+    named = replace(recipe, data=replace(recipe.data, stems=stem_names(stems)))
+    return prepare(dataset, stems, model.sample_rate, model.channels), named
+
+
+def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> HeardSongs:
+    """Raise ValueError unless all tracks have sound, the stems, rate and channels, and one split.
+
+    Tracks are compared by content: some layouts only number them, and songs share titles.
 
     Returns:
         The content of the training and validation tracks.
@@ -30,33 +66,86 @@ def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> Heard
         check_fits(track, stems, model.sample_rate, model.channels)
     songs = HeardSongs(describe_content(dataset.train), describe_content(dataset.valid))
     tests = describe_content(dataset.test)
-    heard = {digest for digests in tests.values() for digest in digests}
-    for split, content in (("training", songs.train), ("validation", songs.valid)):
-        for name, digests in content.items():
-            if heard.intersection(digests):
-                raise ValueError(
-                    f"{split} track {name} is also a test track of {dataset.root}: remove one of "
-                    f"them"
-                )
+    alone = dataset.train == dataset.valid  # as with --overfit
+    place = " and ".join(str(part.root) for part in dataset.parts or (dataset,))
+    for split, content, other, others in (
+        ("training", songs.train, "test", tests),
+        ("validation", songs.valid, "test", tests),
+        ("training", songs.train, "validation", {} if alone else songs.valid),
+    ):
+        for name, same in find_shared(content, others):
+            title = "" if same == name else f", named {same} there"
+            raise ValueError(
+                f"{split} track {name} is also a {other} track of {place}{title}: remove "
+                f"one of them"
+            )
     return songs
 
 
-def describe_training(dataset: Dataset, songs: HeardSongs, steps: int, seed: int) -> dict[str, Any]:
+def describe_training(
+    dataset: Dataset, songs: HeardSongs, seed: int, inherited: Inherited | None = None
+) -> dict[str, Any]:
     """The record of its training in a weights file, by which its scores can be trusted.
 
     Args:
         dataset: training and validation tracks.
         songs: what they sound like.
-        steps: of the optimizer.
         seed: of the run.
+        inherited: from the training of the weights that it starts from, whose songs are added;
+            if those are unknown, so are all that the weights have heard.
+
+    Returns:
+        The record without the steps.
     """
-    return {
+    own: dict[str, Any] = {
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
         "tracks": [track.name for track in dataset.train],
         "validation": [track.name for track in dataset.valid],
         "content": songs.train,
         "validation_content": songs.valid,
-        "steps": steps,
         "seed": seed,
+    }
+    if dataset.parts:
+        own["roots"] = [_describe_root(part) for part in dataset.parts]
+    if dataset.changes:
+        own["reading"] = {flag: list(names) for flag, names in dataset.changes.items()}
+    if inherited is None:
+        return own
+    start = {"start": {**inherited.start, "own_tracks": own["tracks"]}}
+    earlier = inherited.training
+    if earlier == {}:  # nothing but frozen weights
+        return own | start
+    if earlier is None:
+        return own | dict.fromkeys(_HEARD) | start
+    for name in ("dataset", "fingerprint"):
+        own[name] = own[name] if earlier.get(name) == own[name] else None
+    for name in ("tracks", "validation"):
+        own[name] = _join(own[name], earlier.get(name))
+    for name in ("content", "validation_content"):
+        own[name] = _merge(own[name], earlier.get(name))
+    return own | start
+
+
+def _join(ours: Sequence[str], theirs: Sequence[str] | None) -> list[str] | None:
+    return None if theirs is None else list(dict.fromkeys([*ours, *theirs]))
+
+
+def _merge(ours: Content, theirs: Content | None) -> Content | None:
+    """Tracks of one name may be different songs."""
+    if theirs is None:
+        return None
+    return {
+        name: list(dict.fromkeys([*ours.get(name, ()), *theirs.get(name, ())]))
+        for name in dict.fromkeys([*ours, *theirs])
+    }
+
+
+def _describe_root(part: Dataset) -> dict[str, Any]:
+    """Which tracks came from one of several data roots."""
+    return {
+        "dataset": part.name,
+        "fingerprint": part.fingerprint,
+        "tracks": [track.name for track in part.train],
+        "validation": [track.name for track in part.valid],
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 class TinyMask(nn.Module):
@@ -42,10 +43,19 @@ class TinyMask(nn.Module):
         self.encode = nn.Conv1d(channels, width, kernel, padding=kernel // 2)
         self.norm = nn.BatchNorm1d(width) if batch_norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
+        self.activation_checkpointing = False
         self.mask = nn.Conv1d(width, len(self.stems) * channels, kernel, padding=kernel // 2)
 
     def forward(self, mixture: Tensor) -> Tensor:
         """(batch, channel, sample) -> (batch, stem, channel, sample)."""
         features = self.dropout(torch.tanh(self.norm(self.encode(mixture))))
+        if self.activation_checkpointing and self.training:
+            masks: Tensor = checkpoint(self.masks, features, use_reentrant=False)
+        else:
+            masks = self.masks(features)
+        return masks * mixture[:, None]
+
+    def masks(self, features: Tensor) -> Tensor:
+        """(batch, width, sample) -> (batch, stem, channel, sample)."""
         masks = rearrange(self.mask(features), "b (s c) n -> b s c n", c=self.channels)
-        return masks.sigmoid() * mixture[:, None]
+        return masks.sigmoid()

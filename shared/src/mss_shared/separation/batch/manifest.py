@@ -15,6 +15,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from mss_shared.json_text import parse_json
+
 MANIFEST = "separated.jsonl"
 
 Record = dict[str, Any]
@@ -172,8 +174,8 @@ def _is_same(one: Path | str, other: Path | str) -> bool:
 def _parse(line: bytes) -> Record | None:
     """A line of the manifest; None if it is incomplete or not a record."""
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
+        record = parse_json(line, "a line")
+    except ValueError:
         return None
     if not isinstance(record, dict) or not _has_fields(record, _RECORD):
         return None

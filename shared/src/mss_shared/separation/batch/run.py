@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared import console
+from mss_shared.audio.file_part import check_file
 from mss_shared.separation.batch.inputs import SongFile
 from mss_shared.separation.batch.locks import LOCKS, clear, holds, locked, part_prefix
 from mss_shared.separation.batch.manifest import Manifest, Record, describe_input
@@ -124,8 +125,7 @@ class _Batch:
             raise ValueError(song.refusal)
         if finished := self._finished(song):
             return finished
-        if not song.path.is_file():
-            raise FileNotFoundError(f"there is no file {song.path}: check its name")
+        check_file(song.path)
         with locked(self.out, song.name, patient=patient) as holder:
             if holder is None:
                 # Check again: another process may have finished it in the meantime.

@@ -1,0 +1,75 @@
+"""What a killed run leaves behind, and how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from mss_results.__main__ import main
+from mss_results.build import replace_files
+from mss_results.partial import partial_of, sweep
+
+# Renames the process to a dead one: ended, and waited for.
+DEAD = subprocess.Popen([sys.executable, "-c", ""])
+DEAD.wait()
+
+
+def left_by(path, process):
+    return path.with_name(partial_of(path).name.replace(f".{os.getpid()}.", f".{process}."))
+
+
+def test_only_what_a_dead_process_of_this_host_left_is_swept(tmp_path):
+    path = tmp_path / "leaderboard.csv"
+    gone = [left_by(path, DEAD.pid)]
+    kept = [
+        path,
+        partial_of(path),  # of this process, which lives
+        left_by(path, os.getppid()),
+        left_by(tmp_path / "other.csv", DEAD.pid),
+        tmp_path / f".leaderboard.csv.elsewhere.{DEAD.pid}.partial",
+        tmp_path / f"leaderboard.csv.{DEAD.pid}.partial",
+        tmp_path / ".leaderboard.csv.partial",
+    ]
+    for file in (*gone, *kept):
+        file.write_text("x")
+    folder = left_by(tmp_path / "run", DEAD.pid)
+    (folder / "inner").mkdir(parents=True)
+    sweep(path)
+    assert sorted(file for file in tmp_path.iterdir() if file != folder) == sorted(kept)
+    sweep(tmp_path / "run")
+    assert not folder.exists()
+
+
+def test_a_rebuilt_file_sweeps_what_a_killed_build_left_beside_it(tmp_path):
+    path = tmp_path / "leaderboard.csv"
+    left_by(path, DEAD.pid).write_text("half")
+    replace_files({path: b"whole"})
+    assert [file.name for file in tmp_path.iterdir()] == ["leaderboard.csv"]
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_a_signal_ends_a_build_with_its_number_and_without_a_traceback(repo, name, code):
+    program = (
+        "import os, signal, sys\n"
+        "import mss_results.__main__ as main\n"
+        f"signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+        f"main.plan = lambda paths: os.kill(os.getpid(), signal.{name})\n"
+        "sys.exit(main.main(sys.argv[1:]))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "build", "--repo", str(repo)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == code
+    assert ended.stderr == ""
+
+
+def test_the_callers_signal_handlers_stay(repo):
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["build", "--repo", str(repo)]) == 0
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -1,0 +1,131 @@
+"""Whether weights fit a model, found out before the model takes memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+
+from mss_shared.names import one_line, shorten
+
+LARGEST_SIZE = 2**20  # of any integer of a model's settings; shipped models have up to 48,000
+_PER_TENSOR = 10  # modules, parameters and buffers; shipped models have up to 2.6
+_MARGIN = 1000
+
+
+def build_filled(
+    build: Callable[[], Any], settings: Any, state: Mapping[str, Tensor], path: Path
+) -> Any:
+    """Build a model by settings from a file and load the file's weights strictly.
+
+    It is built on the meta device first, so that settings that do not belong to the weights end in
+    an error before they take memory.
+
+    Args:
+        build: builds the model.
+        settings: the dataclass of the model's settings, or a mapping.
+        state: name -> tensor.
+        path: of the file, for errors.
+
+    Returns:
+        The model in evaluation mode.
+
+    Raises:
+        ValueError: if the settings build no model, or one of other names or shapes.
+    """
+    _check_sizes(settings, path)
+    try:
+        with torch.device("meta"), _bounded(len(state)):
+            check_fit(build(), state, path)
+    except (RuntimeError, MemoryError, ArithmeticError, TypeError, LookupError) as error:
+        raise ValueError(
+            f"the model settings of {path} build no model ({one_line(str(error))}): they are "
+            f"damaged, or belong to other weights"
+        ) from None
+    return fill(build(), state, path)
+
+
+def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:
+    """Load weights strictly; a ValueError says in one sentence what does not fit."""
+    check_fit(model, state, path)
+    model.load_state_dict(state, strict=True)
+    return model.eval()
+
+
+def check_fit(model: Any, state: Mapping[str, Tensor], path: Path) -> None:
+    """Raise ValueError, in one sentence, unless names, shapes and kinds of numbers are a model's.
+
+    Args:
+        model: on any device.
+        state: name -> tensor.
+        path: of the file, for errors.
+    """
+    wanted = model.state_dict()
+    missing = [key for key in wanted if key not in state]
+    unknown = [key for key in state if key not in wanted]
+    shapes = [key for key in wanted if key in state and wanted[key].shape != state[key].shape]
+    for what, keys in (("lacks", missing), ("has the unknown key", unknown)):
+        if keys:
+            raise ValueError(
+                f"{path} {what} {keys[0]} ({len(keys)} such keys of {len(wanted)}): it belongs to "
+                f"another model or recipe"
+            )
+    if shapes:
+        ours, theirs = tuple(wanted[shapes[0]].shape), tuple(state[shapes[0]].shape)
+        raise ValueError(
+            f"{path} has {shapes[0]} of shape {theirs}, the recipe's model {ours}: it belongs to "
+            f"another recipe"
+        )
+    unreal = [key for key in wanted if state[key].is_complex() and not wanted[key].is_complex()]
+    if unreal:
+        raise ValueError(
+            f"{path} has complex numbers in {unreal[0]}, the recipe's model real ones: it belongs "
+            f"to another model"
+        )
+
+
+def _check_sizes(settings: Any, path: Path) -> None:
+    """Raise ValueError for a size that no model has, by which lists and tables would grow."""
+    level = [settings]
+    while level:
+        item = level.pop()
+        if dataclasses.is_dataclass(item):
+            item = vars(item)
+        if isinstance(item, Mapping):
+            level += item.values()
+        elif isinstance(item, list | tuple):
+            level += item
+        elif isinstance(item, int | float) and abs(item) > LARGEST_SIZE:
+            raise ValueError(
+                f"the model settings of {path} have a size of {shorten(item)}: they are damaged, "
+                f"or belong to other weights"
+            )
+
+
+@contextmanager
+def _bounded(tensors: int) -> Iterator[None]:
+    """End the building of a model that has far more parts than a file has tensors."""
+    left = _MARGIN + _PER_TENSOR * tensors
+
+    def count(module: nn.Module, name: str, part: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise RuntimeError(f"it has far more parts than the {tensors} tensors of the file")
+
+    handles = [
+        hooks.register_module_parameter_registration_hook(count),
+        hooks.register_module_buffer_registration_hook(count),
+        hooks.register_module_module_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

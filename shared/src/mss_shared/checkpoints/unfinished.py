@@ -1,0 +1,61 @@
+"""Checkpoints of runs that need not have ended: ``best.ckpt`` and ``last.ckpt`` of a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mss_shared.checkpoints.strict_loading import build_filled
+from mss_shared.interfaces import Checkpoint
+from mss_shared.names import name_like
+from mss_shared.paper import AnyPaper
+from mss_shared.recipe import is_verbatim, recipe_from_text, shipped_recipes
+from mss_shared.yaml_text import read_text
+
+
+def is_of_run(path: Path) -> bool:
+    """Whether a file is a checkpoint in the folder of a run, which may still go on."""
+    return path.suffix == ".ckpt" and (path.parent / "recipe.yaml").is_file()
+
+
+def from_run(
+    paper: AnyPaper, path: Path, content: Any, adapt: Callable[[Any], Mapping[str, Tensor]]
+) -> Checkpoint:
+    """Load a checkpoint of a run that need not have ended; ``fit`` may replace it meanwhile.
+
+    Weights and steps are from one reading of the file. Which songs the run trains on is written
+    down when it ends, so here it is unknown, and the result reproduces no claimed row.
+
+    Args:
+        paper: the package of the model.
+        path: of the file.
+        content: all that it holds.
+        adapt: model -> the weights of that content, by the model's names.
+
+    Raises:
+        ValueError: if the run's recipe can't be read, or the weights are not its model's.
+    """
+    recipe = recipe_from_text(paper.recipe_type, read_text(path.parent / "recipe.yaml"), "recipe")
+    names = [file.stem for file in shipped_recipes(paper.name) if is_verbatim(recipe, file.stem)]
+    name = names[0] if names else name_like(path.parent.resolve().name, "recipe")
+    state = adapt(paper.build_model(recipe))
+    steps = content.get("global_step") if isinstance(content, dict) else None
+    return Checkpoint(
+        model=build_filled(lambda: paper.build_model(recipe), recipe.model, state, path),
+        recipe=recipe,
+        recipe_name=name,
+        verbatim=False,  # the recipe trains to the end
+        leaf_sources=None,
+        training={"seed": _find_seed(path.parent, recipe), "steps": steps, "tracks": None},
+        notes=(f"{path}: recipe {name}, after {steps} steps of a run that need not have ended",),
+    )
+
+
+def _find_seed(folder: Path, recipe: Any) -> int:
+    """The seed of a run that need not have ended: ``fit --seed``, or the recipe's."""
+    file = folder / "recipe.digest"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return int(lines[2]) if len(lines) > 2 and lines[2].isdecimal() else int(recipe.training.seed)

@@ -1,0 +1,112 @@
+"""Whether a training step fits into memory: asked before the first one, with what to change."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from mss_shared.interfaces import ExampleSets
+from mss_shared.paper import AnyPaper
+from mss_shared.recipe import LoadedRecipe, to_yaml
+from mss_shared.training.free_memory import free_bytes
+from mss_shared.training.step_memory import estimate_step
+
+GB = 1e9
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+DEV_EXAMPLES = 2  # of a device in dev_mode; batch norm needs more than one
+
+# Bytes of a step, from the examples at a time and whether activations are recomputed.
+Estimate = Callable[[int, bool], int]
+
+
+def check_memory(
+    paper: AnyPaper, recipe: Any, sets: ExampleSets, machine: Any, trainer: Any
+) -> None:
+    """Raise ValueError unless a step fits into the memory that is free on each device.
+
+    Nothing is checked with ``machine.ignore_memory``, or where free memory is unknown.
+
+    Args:
+        paper, recipe: of the model.
+        sets: its examples.
+        machine: a ``Machine``.
+        trainer: a Trainer that has devices and knows over how many passes a batch is divided.
+    """
+    device = trainer.strategy.root_device.type
+    free = None if machine.ignore_memory else free_bytes(device)
+    if free is None:
+        return
+    # Processes on one CPU share its memory.
+    free //= max(1, trainer.num_devices) if device == "cpu" else 1
+    batch, passes = recipe.training.batch, trainer.accumulate_grad_batches
+    examples = batch // (trainer.world_size * passes)
+
+    def estimate(examples: int, checkpointing: bool) -> int:
+        settings = {"device": device, "checkpointing": checkpointing}
+        accumulates = examples * trainer.world_size < batch
+        found = estimate_step(paper, recipe, sets, examples, **settings, accumulates=accumulates)
+        return found.total
+
+    need = estimate(examples, machine.checkpoint_activations)
+    if need <= free:
+        return
+    divisible = not any(isinstance(part, NORMS) for part in paper.build_model(recipe).modules())
+    ways = list(_ways(estimate, examples, free, machine.checkpoint_activations, divisible))
+    seconds = recipe.data.chunk_seconds
+    raise ValueError(
+        f"a step of {examples} examples of {seconds:.3g} s needs about {need / GB:.1f} GB and "
+        f"{free / GB:.1f} GB are free: {_advice(ways, divisible)}, or try it with --ignore_memory"
+    )
+
+
+def _ways(
+    estimate: Estimate, examples: int, free: int, checkpointing: bool, divisible: bool
+) -> Iterator[str]:
+    """Flags that make a step fit, with what it then needs; the cheapest in time first."""
+    for again in (checkpointing,) if checkpointing else (False, True):
+        flag = "--checkpoint_activations" if again and not checkpointing else ""
+        if flag and (need := estimate(examples, again)) <= free:
+            yield f"{flag} (about {need / GB:.1f} GB)"
+        if not divisible or examples == 1:
+            continue
+        fewer = [n for n in range(examples - 1, 0, -1) if examples % n == 0]
+        least, first = estimate(1, again), fewer[0]
+        slope = (estimate(first, again) - least) / max(1, first - 1)
+        fitting = [n for n in fewer if least + slope * (n - 1) <= free]
+        if fitting:
+            need = round(least + slope * (fitting[0] - 1))
+            flags = f"{flag} --micro_batch {fitting[0]}".strip()
+            yield f"{flags} (about {need / GB:.1f} GB)"
+
+
+def _advice(ways: list[str], divisible: bool) -> str:
+    if ways:
+        return f"use {' or '.join(ways)}"
+    whole = "" if divisible else "batch norm needs the whole batch at once, so "
+    return (
+        f"{whole}use a device with more, or a variant with a smaller --recipe.training.batch or "
+        f"shorter --recipe.data.chunk_seconds"
+    )
+
+
+def shrink_batch(loaded: LoadedRecipe[Any], each: int, devices: int) -> LoadedRecipe[Any]:
+    """The recipe for ``dev_mode``, no longer verbatim, with a small batch.
+
+    Args:
+        loaded: a recipe.
+        each: the most examples of a device.
+        devices: over which the batch is divided.
+    """
+    recipe, examples = loaded.recipe, each * devices
+    if recipe.training.batch > examples:
+        training = replace(recipe.training, batch=examples)
+        # An epoch must remain a whole number of batches; 0 stands for all that there are.
+        count = recipe.data.examples_per_epoch and examples
+        data = replace(recipe.data, examples_per_epoch=count)
+        recipe = dataclasses.replace(recipe, training=training, data=data)
+    text = loaded.text if recipe is loaded.recipe else to_yaml(recipe)
+    return replace(loaded, recipe=recipe, text=text, verbatim=False)

@@ -1,0 +1,106 @@
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_paper.paper import PAPER
+from tiny_songs import RATE, STEMS, demo_recipe
+
+from mss_shared.datasets import Dataset, open_dataset
+from mss_shared.interfaces import ExampleSets
+from mss_shared.testing import make_dataset
+from mss_shared.training import enough_memory
+from mss_shared.training.fit import Machine, fit
+from mss_shared.training.imagined import imagined_songs
+from mss_shared.training.random_mixes import default_examples
+from mss_shared.training.step_memory import PROCESS_BYTES, estimate_step
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    root = make_dataset(tmp_path_factory.mktemp("songs"), STEMS, (RATE, 2), seconds=1.0)
+    return open_dataset(root)
+
+
+def examples(recipe: Any) -> ExampleSets:
+    songs = imagined_songs(recipe.data.stems, RATE, 2)
+    return default_examples(songs, recipe.data, STEMS, 0)
+
+
+def test_weights_gradients_and_adams_two_averages_are_the_state() -> None:
+    recipe = demo_recipe().recipe
+    weights = sum(p.numel() * 4 for p in PAPER.build_model(recipe).parameters())
+    scalars = 4 * 4  # Adam counts the steps of each of four tensors
+    found = estimate_step(PAPER, recipe, examples(recipe), 4)
+    assert found.state == pytest.approx(4 * weights + scalars, abs=64)
+    averaged = dataclasses.replace(
+        recipe, training=dataclasses.replace(recipe.training, ema_decay=0.9)
+    )
+    assert estimate_step(PAPER, averaged, examples(recipe), 4).peak == found.peak + weights
+
+
+def test_memory_grows_with_the_examples() -> None:
+    recipe = demo_recipe().recipe
+    one, two, four = (estimate_step(PAPER, recipe, examples(recipe), n).peak for n in (1, 2, 4))
+    assert four - two == pytest.approx(2 * (two - one), rel=0.01)
+
+
+def test_an_estimate_draws_no_random_numbers() -> None:
+    recipe = demo_recipe().recipe
+    sets = examples(recipe)
+    torch.manual_seed(3)
+    wanted = torch.rand(3)
+    torch.manual_seed(3)
+    estimate_step(PAPER, recipe, sets, 2)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+def refused(dataset: Dataset, out: Path, **settings: Any) -> str:
+    machine = Machine(device="cpu", ignore_memory=False, **settings)
+    with pytest.raises(ValueError) as caught:
+        fit(PAPER, demo_recipe(model={"width": 64}), dataset, out, machine)
+    assert not out.exists()
+    return str(caught.value)
+
+
+def test_a_step_that_does_not_fit_is_refused_with_what_would(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = demo_recipe(model={"width": 64}).recipe
+    two = estimate_step(PAPER, recipe, examples(recipe), 2, accumulates=True).total
+    monkeypatch.setattr(enough_memory, "free_bytes", lambda device: two + 1_000)
+    text = refused(dataset, tmp_path / "run")
+    assert text.startswith("a step of 4 examples of 0.25 s needs about 0.5 GB and 0.5 GB are free:")
+    assert "--micro_batch 2 (about 0.5 GB)" in text and text.endswith("with --ignore_memory")
+    machine = Machine(device="cpu", ignore_memory=False, micro_batch=2)
+    fit(PAPER, demo_recipe(model={"width": 64}), dataset, tmp_path / "half", machine)
+
+
+def test_where_nothing_helps_a_variant_is_advised(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(enough_memory, "free_bytes", lambda device: PROCESS_BYTES)
+    assert "smaller --recipe.training.batch" in refused(dataset, tmp_path / "run")
+
+
+def test_unknown_free_memory_stops_nobody_and_the_flag_ignores_it(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(enough_memory, "free_bytes", lambda device: None)
+    fit(PAPER, demo_recipe(), dataset, tmp_path / "a", Machine(device="cpu", ignore_memory=False))
+    monkeypatch.setattr(enough_memory, "free_bytes", lambda device: 1)
+    fit(PAPER, demo_recipe(), dataset, tmp_path / "b", Machine(device="cpu", ignore_memory=True))
+
+
+def test_checkpointed_activations_change_no_byte_of_a_run(dataset: Dataset, tmp_path: Path) -> None:
+    for name, wanted in (("plain", False), ("again", True)):
+        machine = Machine(device="cpu", checkpoint_activations=wanted)
+        fit(PAPER, demo_recipe(), dataset, tmp_path / name, machine)
+    for name in ("metrics.csv", "recipe.yaml"):
+        assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_dev_mode_has_a_small_batch(dataset: Dataset, tmp_path: Path) -> None:
+    fit(PAPER, demo_recipe(), dataset, tmp_path, Machine(device="cpu", dev_mode=True))
+    assert "batch: 2\n" in (tmp_path / "recipe.yaml").read_text(encoding="utf-8")
