@@ -18,7 +18,6 @@ STEPS = (
     ("moises_light", "paper_large_vocals", 1, "--recipe.data.chunk_seconds=2.0"),
     ("lasaft", "paper_gpocm_lasaft", 2, ""),
     ("bs_roformer", "demo", 4, ""),
-    ("bs_roformer", "paper_bs_l6_vocals", 1, "--recipe.data.chunk_seconds=0.5"),
     ("tflocoformer_mss", "demo", 4, ""),
 )
 

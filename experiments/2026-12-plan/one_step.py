@@ -58,7 +58,7 @@ def main() -> None:
     sets = paper.choose_examples(sets, songs, recipe, model, 0)
     module = paper.build_training(model, recipe)
     wanted = arguments.checkpoint_activations
-    model.activation_checkpointing = wanted
+    model.activation_checkpointing = model.activation_checkpointing or wanted
     train(module, default_collate([sets.train[0]] * arguments.examples), steps=2)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     torch.set_grad_enabled(True)

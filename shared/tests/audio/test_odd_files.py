@@ -429,3 +429,16 @@ def test_a_flac_has_the_channel_mask_of_its_comment(
     path.write_bytes(content[:42] + head + block + content[42:])
     assert audio.info(path).channel_mask == mask
     np.testing.assert_allclose(audio.read(path), tones(), atol=1e-4)
+
+
+def test_a_file_for_streaming_that_lacks_fragments_of_its_index_is_refused(tmp_path: Path) -> None:
+    path, sound = tmp_path / "a.m4a", noise(0, samples=4 * RATE)
+    flags = "dash+global_sidx+frag_keyframe+empty_moov"
+    options = {"movflags": flags, "frag_duration": "500000"}
+    write_av(path, [sound], "aac", "fltp", container="mp4", options=options)
+    assert audio.info(path).samples >= 4 * RATE
+    content = path.read_bytes()
+    assert content.count(b"sidx") == 1 and content.count(b"moof") > 3
+    path.write_bytes(content[: content.rindex(b"moof") - 4])
+    with pytest.raises(ValueError, match=r"holds \d+ of the \d+ bytes its header promises"):
+        audio.info(path)

@@ -8,6 +8,7 @@ import pytest
 from tiny_songs import noise, write_track
 
 from mss_shared import audio
+from mss_shared.cli.mss_data import main
 from mss_shared.datasets import open_dataset
 from mss_shared.datasets.check import check_root
 from mss_shared.datasets.tracks import Sum
@@ -122,6 +123,17 @@ def test_a_data_json_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "provider" / "0000-1" / "data.json").write_text(text)
     with pytest.raises((ValueError, FileNotFoundError), match=r"0000-1|vocals|nothing is written"):
         open_dataset(f"moisesdb:{tmp_path}")
+
+
+def test_check_passes_over_nothing_that_a_layout_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["mss-data", "check", f"slakh2100:{slakh(tmp_path)}"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    out = capsys.readouterr().out
+    assert end.value.code == 0 and out.endswith("3 tracks, 0 with faults\n")
+    assert "ignored" not in out
 
 
 def test_their_tracks_are_checked(tmp_path: Path) -> None:

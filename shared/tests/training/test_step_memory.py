@@ -10,7 +10,7 @@ from tiny_songs import RATE, STEMS, demo_recipe
 from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.interfaces import ExampleSets
 from mss_shared.testing import make_dataset
-from mss_shared.training import enough_memory
+from mss_shared.training import enough_memory, step_memory
 from mss_shared.training.fit import Machine, fit
 from mss_shared.training.imagined import imagined_songs
 from mss_shared.training.random_mixes import default_examples
@@ -44,6 +44,15 @@ def test_memory_grows_with_the_examples() -> None:
     recipe = demo_recipe().recipe
     one, two, four = (estimate_step(PAPER, recipe, examples(recipe), n).peak for n in (1, 2, 4))
     assert four - two == pytest.approx(2 * (two - one), rel=0.01)
+
+
+def test_a_long_step_is_computed_for_shorter_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = demo_recipe().recipe
+    whole = estimate_step(PAPER, recipe, examples(recipe), 4)
+    monkeypatch.setattr(step_memory, "_OPERATIONS", 3)
+    shorter = estimate_step(PAPER, recipe, examples(recipe), 4)
+    assert shorter.examples == 1 and whole.examples == 4
+    assert shorter.peak == pytest.approx(whole.peak, rel=0.05)
 
 
 def test_an_estimate_draws_no_random_numbers() -> None:

@@ -113,7 +113,7 @@ def _avi(file: BinaryIO, size: int) -> Header:
 
 
 def _mov(file: BinaryIO, size: int) -> Header:
-    offset = 0
+    offset = indexed = 0
     while offset + 8 <= size:
         file.seek(offset)
         length, kind = struct.unpack(">I4s", file.read(8))
@@ -122,7 +122,19 @@ def _mov(file: BinaryIO, size: int) -> Header:
         if length < 8 or not kind.decode("latin-1").isalnum():  # 0: to the end of the file
             break
         offset += length
-    return Header("MOV", offset, size)
+        if kind == b"sidx":
+            indexed = max(indexed, offset + _indexed_bytes(file))
+    return Header("MOV", max(offset, indexed), size)
+
+
+def _indexed_bytes(file: BinaryIO) -> int:
+    """How far after its index the last fragment ends, as in files made for streaming."""
+    [version] = struct.unpack(">B11x", file.read(12))
+    form = ">8xQ2xH" if version else ">4xI2xH"
+    first, count = struct.unpack(form, file.read(struct.calcsize(form)))
+    sizes = struct.unpack(">" + count * "I8x", file.read(12 * count))
+    ends: int = first + sum(size & 0x7FFFFFFF for size in sizes)
+    return ends
 
 
 def _matroska(file: BinaryIO, size: int) -> Header:

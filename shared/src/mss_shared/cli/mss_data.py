@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mss_shared import console
 from mss_shared.datasets import plugins, tree
-from mss_shared.datasets.check import LAYOUTS, check_root
+from mss_shared.datasets.check import ADAPTERS, LAYOUTS, check_root
 from mss_shared.datasets.musdb18 import (
     check_streams,
     find_previews,
@@ -65,8 +65,9 @@ def _check(arguments: argparse.Namespace) -> int:
         tracks += 1
         faulty += bool(faults)
         console.say(f"{name}: {'; '.join(faults) or 'ok'}")
-    for place, why in tree.look(root).ignored.items():
-        console.say(f"ignored {place}: {why}")
+    if layout not in ADAPTERS:
+        for place, why in tree.look(root).ignored.items():
+            console.say(f"ignored {place}: {why}")
     console.say(f"{tracks} tracks, {faulty} with faults")
     return 1 if faulty else 0
 

@@ -156,8 +156,11 @@ def _score(
     typed = shlex.join([paper.command, "evaluate", *words])
     summary = evaluate.evaluate(paper, parser.parse_args(words), typed)
     console.say(f"\n{row}: {', '.join(fit.name for fit in fits)}")
-    for line in compare(read_claims(PUBLISHED.parent / "papers.csv", row), summary, dataset.name):
+    claims = read_claims(PUBLISHED.parent / "papers.csv", row)
+    for line in compare(claims, summary, dataset.name):
         console.say(line)
+    if not claims:
+        console.say("claims are in results/papers.csv: run this in a checkout of the repository")
 
 
 def _print_plan(

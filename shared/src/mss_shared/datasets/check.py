@@ -64,7 +64,7 @@ LAYOUTS = {
     "slakh2100": Rules(any_stems=True, sums=False, silence=False),
 }
 # Layouts that are opened a track at a time.
-_ADAPTERS = {"dsd100": dsd100, "moisesdb": moisesdb, "slakh2100": slakh2100}
+ADAPTERS = {"dsd100": dsd100, "moisesdb": moisesdb, "slakh2100": slakh2100}
 
 
 @dataclass
@@ -100,7 +100,7 @@ def check_root(
         ValueError: if there is no track folder or stem file at all, or the folder has another
             layout.
     """
-    if layout in _ADAPTERS:
+    if layout in ADAPTERS:
         yield from _check_songs(_list_adapted(root, layout), LAYOUTS[layout], tuple(stems))
         return
     found = tree.look(root)
@@ -154,11 +154,11 @@ def _list_songs(root: Path, found: tree.Tree) -> dict[str, _Song]:
 def _list_adapted(root: Path, layout: str) -> dict[str, _Song]:
     """The tracks of a layout with a module of its own, and their files."""
     songs: dict[str, _Song] = {}
-    for split, paths in _ADAPTERS[layout].find(root).items():
+    for split, paths in ADAPTERS[layout].find(root).items():
         for path in paths:
             name = path.relative_to(root).as_posix()
             try:
-                songs[name] = _Song(split, _name_files(_ADAPTERS[layout].read_track(path)))
+                songs[name] = _Song(split, _name_files(ADAPTERS[layout].read_track(path)))
             except _READING as error:
                 songs[name] = _Song(split, {}, [console.sentence(error)])
     if not songs:

@@ -62,11 +62,9 @@ def _starts(track: Track, stem: str, length: int) -> Iterator[int]:
 
 def _is_sound(values: NDArray[np.int16]) -> bool:
     """Whether an excerpt is neither silence nor one value throughout, such as an offset."""
-    least = min(_AUDIBLE, values.size)
-    if np.count_nonzero(values) < least:
+    if np.count_nonzero(values) < min(_AUDIBLE, values.size):
         return False
-    steps = int(np.count_nonzero(np.diff(values, axis=1)))
-    return values.shape[1] < 2 or steps >= least // 2
+    return values.shape[1] < 2 or bool(np.diff(values, axis=1).any())
 
 
 def find_shared(content: Content, other: Content) -> Iterator[tuple[str, str]]:

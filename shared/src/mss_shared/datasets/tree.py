@@ -148,7 +148,7 @@ def _look_into(tree: Tree, split: str, folder: Path, root: Path, but: Collection
             continue
         if is_hidden(path.name):
             tree.ignored[place] = "hidden"
-        elif is_stem_mp4(path):
+        elif is_stem_mp4(path) and path.is_file():
             tree.stem_files[split].append(path)
         elif path.is_symlink() and not path.exists():
             tree.faults[place] = f"{path} is a link to nothing: restore its target, or remove it"

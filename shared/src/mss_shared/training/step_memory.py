@@ -30,7 +30,7 @@ from mss_shared.paper import AnyPaper
 
 PROCESS_BYTES = 500_000_000  # of torch's libraries and buffers, or of a GPU's context
 _HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-_OPERATIONS = 40_000  # of a step; where there are more, shorter steps are computed
+_OPERATIONS = 30_000  # of a forward pass; where there are more, shorter ones are computed
 
 
 @dataclass(frozen=True)
@@ -162,20 +162,32 @@ def _simulate(
     accumulates: bool,
     forward: AbstractContextManager[Any],
 ) -> StepMemory:
-    """One step of a ``TrainingModule`` on fake tensors; _TooLong after ``most`` operations."""
+    """One step of a ``TrainingModule`` on fake tensors.
+
+    Raises:
+        _TooLong: after ``most`` operations of the forward pass.
+    """
     fake = FakeTensorMode(allow_non_fake_inputs=True)
-    living = _Living(most)
+    living = _Living()
     with fake:
         ghost = _without_data(module)
+    for part in ghost.modules():
+        part.register_forward_pre_hook(living.check)
     with fake, living, _FusedAttention() if fused else nullcontext():
         for tensor in chain(ghost.parameters(), ghost.buffers()):
             living.count(tensor)
         optimizers = _optimizers(ghost)
         _first_step(ghost, optimizers, keep_gradients=accumulates)
         batch = tree_map(torch.empty_like, batch)
-        autocast = nullcontext() if half is None else torch.autocast("cpu", dtype=half)
+        autocast = (
+            nullcontext()
+            if half is None
+            else torch.autocast("cpu", dtype=half, cache_enabled=False)
+        )
+        living.most = living.operations + most
         with autocast, forward:
             loss = ghost.training_step(batch, 0)
+        living.most = sys.maxsize  # an exception in the backward pass would end the process
         loss.backward()
         examples = len(batch["mixture"])
         del loss, batch
@@ -218,23 +230,22 @@ def _first_step(
 
 
 class _TooLong(Exception):
-    """A step has more than ``_OPERATIONS``."""
+    """A forward pass has more than ``_OPERATIONS``."""
 
 
 class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the storages that are alive.
 
-    Args:
-        most: operations, after which it raises _TooLong.
-
     Attributes:
+        operations: so far.
+        most: of them; the next layer raises _TooLong.
         now: bytes.
         peak: the most that they were.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.most = most
+        self.most = sys.maxsize
         self.now = self.peak = self.operations = 0
         self.known: set[int] = set()
 
@@ -249,6 +260,11 @@ class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak = max(self.peak, self.now)
         weakref.finalize(storage, self._free, key, size)
 
+    def check(self, *_: Any) -> None:
+        """Called by layers, as an exception within an operation would end the process."""
+        if self.operations > self.most:
+            raise _TooLong
+
     def _free(self, key: int, size: int) -> None:
         self.known.discard(key)
         self.now -= size
@@ -260,8 +276,6 @@ class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func is torch.ops.aten._local_scalar_dense.default:
             return 1.0
         self.operations += 1
-        if self.operations > self.most:
-            raise _TooLong
         output = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(output):
             if isinstance(leaf, Tensor):
