@@ -58,4 +58,4 @@ def test_second_hand_values_are_counted_as_such() -> None:
 
 def test_every_value_of_a_recipe_is_counted() -> None:
     text = find_recipe("tiny_paper", "demo").read_text(encoding="utf-8")
-    assert count_sources(text) == {"paper": 2, "code": 1, "second-hand": 0, "ours": 35}
+    assert count_sources(text) == {"paper": 2, "code": 1, "second-hand": 0, "ours": 39}

@@ -32,6 +32,7 @@ from mss_shared.separation.batch.manifest import MANIFEST, digest
 from mss_shared.separation.batch.run import run_batch
 from mss_shared.separation.output.options import Guard, Separated
 from mss_shared.training.callbacks import Checkpoints
+from mss_shared.training.criteria import KEEP
 
 OUTSIDE = ("ci.yaml", "ci.wav", "ci.json", "ci.pth", "ci.ckpt", "ci", "test/ci.json")
 HOSTILE = (
@@ -367,7 +368,7 @@ def test_the_manifest_of_a_generated_set_names_no_place(
 
 
 def test_a_checkpoint_to_resume_from_names_epochs_by_numbers(fence: Fence) -> None:
-    keeper = Checkpoints(fence.work, keep_best=True, save_top_k=1)
+    keeper = Checkpoints(fence.work, KEEP["best"], keep_best=True, top=1)
     for text in map(fence.hostile, HOSTILE):
         state = {"lowest": 0.0, "metrics": {}, "top": {text: 1.0}}
         with pytest.raises(ValueError, match="invalid literal"):

@@ -45,7 +45,7 @@ def test_the_best_epochs_are_kept_and_no_others(root: Path, tmp_path: Path) -> N
     assert {path.name for path in (tmp_path / "run").glob("epoch-*.ckpt")} == best
     for name in best:
         kept = torch.load(tmp_path / "run" / name, weights_only=True)
-        assert "state_dict" in kept and "optimizer_states" not in kept
+        assert "state_dict" in kept and "optimizer_states" in kept  # a run may go on from it
 
 
 def test_a_missing_wandb_is_named(

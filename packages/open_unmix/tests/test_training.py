@@ -16,6 +16,7 @@ from mss_shared.datasets.folders import read_track
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation.channels import to_model
 from mss_shared.training.callbacks import EarlyStop
+from mss_shared.training.criteria import MONITOR
 from mss_shared.training.random_mixes import RandomMixes, augment, default_examples
 from open_unmix.examples import WholeTracks
 from open_unmix.model import OpenUnmix
@@ -116,7 +117,7 @@ def test_optimizer_and_schedule_are_those_of_the_script() -> None:
 
 def test_early_stopping_is_the_authors(golden_json: Any) -> None:
     trace = golden_json("utils")["early_stopping"]
-    stop = EarlyStop(trace["patience"])
+    stop = EarlyStop(MONITOR["loss"], trace["patience"])
     assert len(trace["trace"]) == 9
     for epoch in trace["trace"]:
         stopped, _ = stop._evaluate_stopping_criteria(torch.tensor(epoch["metric"]))

@@ -9,6 +9,7 @@ import torch
 
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.training.callbacks import EarlyStop
+from mss_shared.training.criteria import MONITOR
 from open_unmix.model import OpenUnmix
 from open_unmix.recipe import Recipe, TrainingConfig
 from open_unmix.separator import Separator
@@ -32,9 +33,9 @@ def replay(config: TrainingConfig, losses: list[float]) -> tuple[list[int], int 
     network = OpenUnmix(nb_bins=9, nb_channels=2, hidden_size=2, nb_layers=1)
     model = Separator({"vocals": network}, n_fft=16, n_hop=4, sample_rate=8000)
     [optimizer], [schedule] = Training(model, config).configure_optimizers()
-    assert schedule["monitor"] == EarlyStop(1).monitor == "val/loss"
+    assert schedule["monitor"] == EarlyStop(MONITOR["loss"], 1).monitor == "val/loss"
     assert config.early_stop_epochs is not None
-    stop = EarlyStop(config.early_stop_epochs)
+    stop = EarlyStop.of(config)
     fell, rate = [], config.lr
     for epoch, loss in enumerate(losses, 1):
         stopped, _ = stop._evaluate_stopping_criteria(torch.tensor(loss))

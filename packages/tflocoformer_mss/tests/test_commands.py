@@ -30,7 +30,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         found.append({"loaded": loaded, "out": out, "machine": machine, **more})
 
     monkeypatch.setattr("mss_shared.training.fit.fit", fit)
-    monkeypatch.setattr("mss_shared.cli.train.open_data", lambda root: root)
+    monkeypatch.setattr("mss_shared.cli.train.open_data", lambda root, reading: root)
     return found
 
 
@@ -62,6 +62,7 @@ def test_train_is_fit_with_other_words(
         save_top_k=4,
         dev_mode=True,
         deterministic=True,
+        ignore_memory=False,
     )
     assert made["command"].startswith("tflocoformer-mss fit --recipe musdb18")
 

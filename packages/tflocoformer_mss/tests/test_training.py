@@ -343,7 +343,7 @@ def test_a_music_recipe_takes_its_clipped_step_in_half_precision(
     found = replace(
         narrow(loaded.recipe, sample_rate=44_100),
         data=replace(loaded.recipe.data, chunk_seconds=0.05, examples_per_epoch=1),
-        training=replace(loop, batch=1, epochs=1, clip_norm=1e-3),
+        training=replace(loop, batch=1, epochs=1, validate_every_epochs=1, clip_norm=1e-3),
     )
     changed = replace(loaded, recipe=found, text=to_yaml(found), verbatim=False)
     fit(PAPER, changed, songs, tmp_path / "run", Machine(device="cpu"))

@@ -46,17 +46,18 @@ def test_the_sheet_has_sizes_sources_values_and_the_largest_difference(package: 
     measure(package)
     write_sizes(package, count_all(PAPER))
     text = conformance_sheet(PAPER, package)
-    [recipe] = [read_values(path) for path in shipped_recipes("tiny_paper")]
+    [path] = [path for path in shipped_recipes("tiny_paper") if path.stem == "demo"]
+    recipe = read_values(path)
     parameters = sum(p.numel() for p in PAPER.build_model(load()).parameters())
     assert f"| `demo` | {parameters:,} | 0.001 M | {parameters / 10 - 100:+.1f} % |" in text
     assert "| theirs | 2 | 1.0e-02 | `two` |" in text
     assert "squared error" in text
     rows = re.findall(r"^\| `(\S+)` \| .* \| (?:paper|code|second-hand|ours) \|", text, re.M)
-    assert rows == [*recipe.values]
+    assert {*rows} == {*recipe.values}
 
 
 def load() -> Any:
-    [path] = shipped_recipes("tiny_paper")
+    [path] = [path for path in shipped_recipes("tiny_paper") if path.stem == "demo"]
     return load_recipe(PAPER.recipe_type, path).recipe
 
 
