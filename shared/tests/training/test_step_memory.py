@@ -1,4 +1,5 @@
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 import torch
 from tiny_paper.paper import PAPER
 from tiny_songs import RATE, STEMS, demo_recipe
+from torch.utils.checkpoint import checkpoint
 
 from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.interfaces import ExampleSets
@@ -113,3 +115,31 @@ def test_checkpointed_activations_change_no_byte_of_a_run(dataset: Dataset, tmp_
 def test_dev_mode_has_a_small_batch(dataset: Dataset, tmp_path: Path) -> None:
     fit(PAPER, demo_recipe(), dataset, tmp_path, Machine(device="cpu", dev_mode=True))
     assert "batch: 2\n" in (tmp_path / "recipe.yaml").read_text(encoding="utf-8")
+
+
+class Attentive(torch.nn.Module):
+    """Attention with dropout, computed again in half precision, as big models have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.width = torch.nn.Parameter(torch.ones(1))
+
+    def training_step(self, batch: dict[str, torch.Tensor], _: int) -> torch.Tensor:
+        def block(x: torch.Tensor) -> torch.Tensor:
+            x = x * self.width
+            return torch.nn.functional.scaled_dot_product_attention(x, x, x, dropout_p=0.1)
+
+        return checkpoint(block, batch["mixture"], use_reentrant=False).float().sum()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters())
+
+
+def test_attention_is_fused_where_it_is_computed_again() -> None:
+    batch = {"mixture": torch.zeros(2, 2, 8, 4)}
+    plain = torch.nn.functional.scaled_dot_product_attention
+    found = step_memory._simulate(
+        Attentive(), batch, 1000, torch.bfloat16, True, False, nullcontext()
+    )
+    assert found.examples == 2
+    assert torch.nn.functional.scaled_dot_product_attention is plain

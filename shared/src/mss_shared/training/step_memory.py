@@ -11,7 +11,8 @@ import copy
 import sys
 import time
 import weakref
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from types import SimpleNamespace
@@ -20,7 +21,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import default_collate
@@ -299,4 +299,3 @@ def _fused_attention() -> Iterator[None]:
         yield
     finally:
         setattr(nn.functional, plain.__name__, plain)
-
