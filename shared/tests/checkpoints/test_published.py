@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import pytest
 import torch
+from safetensors.torch import save
 from tiny_paper.paper import PAPER
 from tiny_songs import demo_recipe
 
@@ -80,8 +81,8 @@ def test_files_whose_addresses_end_alike_are_kept_apart(monkeypatch: pytest.Monk
 def test_another_digest_is_refused_and_nothing_is_kept(
     digits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    downloads(monkeypatch, b"other bytes")
-    with pytest.raises(ValueError, match="has 11 bytes with SHA-256"):
+    downloads(monkeypatch, b"other..")
+    with pytest.raises(ValueError, match="has 7 bytes with SHA-256 .* it was removed, try again"):
         fetch(entry(digits=digits))
     assert list(cache_path(entry()).parent.iterdir()) == []
 
@@ -89,12 +90,13 @@ def test_another_digest_is_refused_and_nothing_is_kept(
 def test_without_a_published_digest_the_size_is_checked_and_that_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    downloads(monkeypatch, b"weights")
-    assert fetch(entry(sha256=None)).read_bytes() == b"weights"
+    weights = save({"a": torch.ones(1)})
+    downloads(monkeypatch, weights)
+    assert fetch(entry(weights, sha256=None)).read_bytes() == weights
     assert "only its size was checked" in capsys.readouterr().out
     cache_path(entry()).unlink()
-    with pytest.raises(ValueError, match="has 7 bytes .* should have 0.0 MB with any: delete it"):
-        fetch(entry(sha256=None, bytes=8))
+    with pytest.raises(ValueError, match=r"has \d+ bytes .* should have 0.0 MB with any: it was"):
+        fetch(entry(sha256=None, bytes=len(weights) + 1))
     assert fetch(entry(sha256=None, bytes=None)).is_file()
     assert "neither size nor digest of vocals.pth is published" in capsys.readouterr().out
 
@@ -124,6 +126,27 @@ def test_without_pooch_the_sentence_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(FileNotFoundError, match=r"mss-shared\[download\]"):
         fetch(entry(bytes=None))
+
+
+@pytest.mark.parametrize("size", [9, None])
+def test_a_page_in_the_place_of_unchecked_weights_is_refused(
+    size: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloads(monkeypatch, b"<html>no.")
+    with pytest.raises(ValueError, match="^https://example.org.*web page"):
+        fetch(entry(sha256=None, bytes=size))
+    assert list(cache_path(entry()).parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [7, None])
+def test_a_server_that_does_not_end_is_stopped_at_the_known_size(
+    size: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "MOST_BYTES", 7)
+    downloads(monkeypatch, b"weights and more")
+    with pytest.raises(FileNotFoundError, match="sends more than the 7 bytes"):
+        fetch(entry(bytes=size))
+    assert cache_path(entry()).with_name(".part-vocals.pth").stat().st_size <= 7
 
 
 class Server(BaseHTTPRequestHandler):
@@ -203,7 +226,7 @@ def test_going_on_from_another_file_is_found_by_its_digest(served: Published) ->
     part = cache_path(served).with_name(".part-vocals.pth")
     part.parent.mkdir(parents=True)
     part.write_bytes(b"something else")
-    with pytest.raises(ValueError, match="delete it and download it again"):
+    with pytest.raises(ValueError, match="it was removed, try again"):
         fetch(served)
     assert not part.exists()
     assert fetch(served).read_bytes() == Server.content

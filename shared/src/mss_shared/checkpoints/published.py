@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from dataclasses import dataclass, fields
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,12 @@ import platformdirs
 from filelock import FileLock
 
 from mss_shared import console
+from mss_shared.checkpoints.file_kinds import find_kind
 from mss_shared.names import check_file_name
 from mss_shared.separation.batch.inputs import expanded
 from mss_shared.yaml_text import parse_yaml, read_text
+
+MOST_BYTES = 10 * 10**9  # of a file whose size is not known; weights have up to 1 GB
 
 
 @dataclass(frozen=True)
@@ -141,10 +145,12 @@ def _complete(entry: Published, part: Path) -> None:
     if entry.bytes is None or done < entry.bytes:
         _download(entry, part, done)
     try:
-        check(part, entry)
-    except ValueError:
+        check(part, entry, f"{entry.url}, which was downloaded,", "it was removed, try again")
+        if entry.sha256 is None:
+            find_kind(part)
+    except ValueError as error:
         part.unlink()  # resuming would not fix it
-        raise
+        raise ValueError(str(error).replace(str(part), entry.url)) from None
 
 
 def cache_path(entry: Published) -> Path:
@@ -159,18 +165,39 @@ def matches(path: Path, entry: Published) -> bool:
     return _digest(path).startswith(entry.sha256)
 
 
-def check(path: Path, entry: Published) -> None:
-    """Raise ValueError unless the file has the published digest, or the size if there is none."""
+def check(path: Path, entry: Published, what: str = "", remedy: str = "") -> None:
+    """Raise ValueError unless the file has the published digest, or the size if there is none.
+
+    Args:
+        path: the file.
+        entry: what is published of it.
+        what: names the file in the error; by default its path.
+        remedy: what to do, in the error; by default to delete it.
+    """
     if entry.sha256 is None and entry.bytes is None:
         console.say(f"neither size nor digest of {entry.file_name} is published: not checked")
     elif not matches(path, entry):
         raise ValueError(
-            f"{path} has {path.stat().st_size} bytes with SHA-256 {_digest(path)[:16]}, "
-            f"{entry.url} should have {entry.size} with {(entry.sha256 or 'any')[:16]}: delete "
-            f"it and download it again"
+            f"{what or path} has {path.stat().st_size} bytes with SHA-256 {_digest(path)[:16]}, "
+            f"{entry.url} should have {entry.size} with {(entry.sha256 or 'any')[:16]}: "
+            f"{remedy or 'delete it and download it again'}"
         )
     elif entry.sha256 is None:
         console.say(f"no digest of {entry.file_name} is published: only its size was checked")
+
+
+class _Capped(FileIO):
+    """A file that takes no byte after its ``most``-th."""
+
+    def __init__(self, path: Path, mode: str, most: int) -> None:
+        super().__init__(path, mode)
+        self.most = most
+
+    def write(self, data: Any) -> int:
+        """Write all of a block, or nothing of one that is too much."""
+        if self.tell() + len(data) > self.most:
+            raise ValueError(f"the server sends more than the {self.most} bytes that are expected")
+        return super().write(data)
 
 
 def _digest(path: Path) -> str:
@@ -200,7 +227,7 @@ def _download(entry: Published, part: Path, done: int) -> None:
 
     headers = {"Range": f"bytes={done}-", "Accept-Encoding": "identity"} if done else {}
     try:
-        with part.open("r+b" if done else "wb") as file:
+        with _Capped(part, "r+" if done else "w", entry.bytes or MOST_BYTES) as file:
             file.seek(done)
             download = HTTPDownloader(progressbar=False, headers=headers, hooks={"response": begin})
             download(entry.url, file, None)
