@@ -29,9 +29,7 @@ from mss_shared.names import check_file_name
 from mss_shared.separation.batch.inputs import expanded
 from mss_shared.yaml_text import parse_yaml, read_text
 
-MOST_BYTES = (
-    10 * 10**9
-)  # of a file whose size is not known; those that are listed have up to 1.4 GB
+MOST_BYTES = 10 * 10**9  # of a file whose size is not known; those that are have up to 1.4 GB
 
 
 @dataclass(frozen=True)
