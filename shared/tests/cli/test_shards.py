@@ -178,7 +178,7 @@ def test_oracles_are_computed_once_for_all_models_of_the_same_stems(
 
 
 SLOW = """
-import sys, threading
+import signal, sys, threading
 from pathlib import Path
 import mss_shared.evaluation.track_metrics as metrics
 from mss_shared.evaluation import protocols
@@ -190,6 +190,8 @@ def slow(*_):
 
 protocols.PROTOCOLS["usdr"] = protocols.replace(protocols.PROTOCOLS["usdr"], score=slow)
 if __name__ == "__main__":
+    # As in the foreground: in the background, shells ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if which == "mss-eval":
         from mss_shared.cli.mss_eval import main
         main(sys.argv[1:])

@@ -67,7 +67,7 @@ def slow(seconds: int) -> int:
 
 SCRIPT = textwrap.dedent(
     """
-    import os, sys, threading
+    import os, signal, sys, threading
     from mss_shared import console
     from mss_shared.evaluation.workers import work_on
 
@@ -78,6 +78,8 @@ SCRIPT = textwrap.dedent(
         threading.Event().wait(600)
 
     if __name__ == "__main__":
+        # As in the foreground: in the background, shells ignore SIGINT.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with console.one_sentence_errors("scorer"):
             for _ in work_on(task, [1, 2], 2):
                 pass
