@@ -128,8 +128,8 @@ def test_a_silent_stem_is_a_fault_and_the_sum_is_checked_all_the_same(root: Path
     assert total.startswith("stems do not sum to the mixture: largest difference 0.")
 
 
-@pytest.mark.parametrize(("steps", "sound"), [(1, True), (2, True), (3, False), (-3, False)])
-def test_two_steps_of_16_bits_are_rounding_and_three_are_a_fault(
+@pytest.mark.parametrize(("steps", "sound"), [(1, True), (4, True), (5, False), (-5, False)])
+def test_a_step_of_16_bits_per_stem_is_rounding_and_more_is_a_fault(
     root: Path, steps: int, sound: bool
 ) -> None:
     path = root / "train/b/mixture.wav"

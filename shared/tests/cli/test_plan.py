@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from tiny_paper.paper import PAPER
+from tiny_songs import write_set
 
 from mss_shared.cli import run
 from mss_shared.cli.plan import Plan
@@ -75,6 +76,13 @@ def test_values_that_no_run_could_have_are_refused(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert message in failure(capsys, *PLAN, *words)
+
+
+def test_a_folder_without_training_tracks_is_refused_by_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    songs = write_set(tmp_path / "songs", {"test/a": 1})
+    assert "has no train tracks: --data_root" in failure(capsys, *PLAN, "--data_root", str(songs))
 
 
 def test_fit_without_songs_and_without_a_plan_says_what_is_missing(

@@ -133,7 +133,8 @@ def test_a_plan_prints_every_recipe_and_does_nothing(
         "plan of row_drums:",
         "plan of row_vocals:",
     ]
-    assert "then they are scored as one model" in said[-1] and "all recipes" in said[-2]
+    assert "then they are scored as one model" in said[-1] and "all recipes" in said[-3]
+    assert said[-2].endswith("for songs as many and as long as those of MUSDB18")
     assert not list(here.iterdir())
 
 

@@ -158,3 +158,5 @@ def test_several_roots_are_one_set_with_a_list_of_each(tmp_path: Path) -> None:
     assert join_datasets([one]) is one
     with pytest.raises(ValueError, match="two has no training tracks: leave it out"):
         join_datasets([one, replace(two, train=(), valid=())])
+    with pytest.raises(ValueError, match="names .*one twice: give each folder once"):
+        join_datasets([one, two, open_dataset(tmp_path / "two" / ".." / "one")])

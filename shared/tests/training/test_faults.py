@@ -11,6 +11,7 @@ import tempfile
 import threading
 import types
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -384,6 +385,26 @@ def test_a_computation_that_outlasts_a_signal_is_ended(monkeypatch: pytest.Monke
         assert signal.set_wakeup_fd(-1) == -1
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_that_is_lost_in_a_step_ends_the_run_before_the_next(
+    songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, steps = Training.training_step, []
+
+    def deaf(self: Training, batch: Any, n: int) -> Any:
+        steps.append(n)
+        with suppress(SystemExit):  # as Python does where it deletes an object
+            if len(steps) == 2:
+                signal.raise_signal(signal.SIGTERM)
+        return plain(self, batch, n)
+
+    monkeypatch.setattr(Training, "training_step", deaf)
+    words = ["fit", "--recipe", "demo", "--data_root", str(songs), "--device", "cpu"]
+    with pytest.raises(SystemExit) as ended:
+        run(PAPER, [*words, "--out", str(tmp_path / "o"), "--workers", "0"])
+    assert ended.value.code == 143 and len(steps) == 2
+    assert not (tmp_path / "o" / LOCK).exists()
 
 
 def test_a_block_that_ends_after_a_signal_goes_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:

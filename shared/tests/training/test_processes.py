@@ -163,3 +163,14 @@ def test_two_devices_killed_within_an_epoch_end_as_if_they_had_not(
     killed.communicate(timeout=120)
     finish(start(songs, out, *words, "--resume"))
     assert content(out) == content(together / "whole")
+
+
+def test_the_process_of_another_device_ends_when_the_first_is_killed_at_the_start(
+    songs: Path, together: Path, tmp_path: Path
+) -> None:
+    killed = start(songs, tmp_path / "out", "--recipe", str(together / "whole.yaml"))
+    assert killed.stderr is not None
+    while "GLOBAL_RANK: 0" not in killed.stderr.readline():  # the other still imports torch
+        assert killed.poll() is None
+    killed.kill()
+    killed.communicate(timeout=60)  # also waits for the other's process

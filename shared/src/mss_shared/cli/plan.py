@@ -171,6 +171,8 @@ def _songs_and_examples(
     else:
         reading = reading_from_flags(arguments)
         songs = join_datasets([open_data(root, reading) for root in arguments.data_root])
+        for split in ("train", "valid"):
+            songs.split(split)  # says so if there are none
     songs, drawn = fit_songs(songs, recipe, model)
     seed = recipe.training.seed
     sets = default_examples(songs, drawn.data, model.stems, seed)

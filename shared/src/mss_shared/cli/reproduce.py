@@ -185,6 +185,7 @@ def _print_plan(
         console.say(describe(plan))
     pace = "at the pace that these plans assume"
     console.say(f"\nall recipes, one after another on one device: {duration(hours)} {pace}")
+    console.say("what is heard is counted for songs as many and as long as those of MUSDB18")
     together = "as one model" if len(group_fits(fits)) == 1 else "one by one"
     console.say(f"then they are scored {together}, and compared with results/papers.csv")
 

@@ -68,10 +68,14 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
     """The tracks of several data sets as one, in order; each keeps its own splits.
 
     Raises:
-        ValueError: if one has nothing to train on.
+        ValueError: if one has nothing to train on, or is there twice.
     """
     if len(datasets) == 1:
         return datasets[0]
+    roots = [each.root.resolve() for each in datasets]
+    for number, each in enumerate(datasets):
+        if roots[number] in roots[:number]:
+            raise ValueError(f"--data_root names {each.root} twice: give each folder once")
     for each in datasets:
         if not each.train and not each.valid:
             raise ValueError(f"{each.root} has no training tracks: leave it out of --data_root")

@@ -37,7 +37,8 @@ class Stoppable(Callback):
     """Lets a signal end the run at once, in the middle of a step.
 
     Lightning waits for the end of the step, exits with code 0, and on several devices may wait for
-    processes that it has just ended.
+    processes that it has just ended. A signal is lost if it comes while Python deletes an object,
+    as torch's data loader after an epoch: it acts again before the next step.
 
     Args:
         handler: what SIGTERM did before the run.
@@ -45,6 +46,7 @@ class Stoppable(Callback):
 
     def __init__(self, handler: Any) -> None:
         self.handler = handler
+        self.came: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Replace Lightning's handler of SIGTERM, which it restores after the run."""
@@ -52,12 +54,20 @@ class Stoppable(Callback):
             return
 
         def stop(number: int, frame: Any) -> None:
+            self.came = number
             launcher = trainer.strategy.launcher
             if launcher is not None:  # of the other devices' processes
                 launcher.kill(number)
             self.handler(number, frame)
 
         signal.signal(signal.SIGTERM, stop)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """End the run if a signal did not."""
+        if self.came is not None:
+            self.handler(self.came, None)
 
 
 class MetricsFile(Callback):

@@ -7,13 +7,40 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import lightning as pl
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 GRACE_SECONDS = 8.0  # from a SIGTERM to the end of the process
+_FIRST = "MSS_FIRST_PROCESS"  # its id, in the environment of those that it starts
+
+
+def end_together(trainer: pl.Trainer) -> None:
+    """Let processes that Lightning starts for other devices end when the first one is killed.
+
+    Otherwise they wait for it, up to half an hour while a run begins. If something else starts the
+    processes, as torchrun does, that ends them.
+    """
+    if trainer.local_rank == 0:
+        os.environ[_FIRST] = str(os.getpid())
+    elif _FIRST in os.environ and os.name == "posix":
+        _follow(int(os.environ[_FIRST]))
+
+
+@cache
+def _follow(first: int) -> None:
+    """End this process soon after its parent has; it may have ended already."""
+
+    def watch() -> None:
+        while os.getppid() == first:
+            time.sleep(1.0)
+        _end(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager
@@ -78,9 +105,14 @@ def _watch(reader: socket.socket, over: threading.Event) -> None:
     """Read the numbers of signals until the other end is closed."""
     while numbers := reader.recv(1):
         if numbers[0] == signal.SIGTERM and not over.wait(GRACE_SECONDS):
-            for child in multiprocessing.active_children():
-                child.kill()
-            os._exit(128 + signal.SIGTERM)
+            _end(128 + signal.SIGTERM)
+
+
+def _end(code: int) -> None:
+    """End this process at once, and those that load its data."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    os._exit(code)
 
 
 def _lost(message: str, world: int) -> str | None:

@@ -43,7 +43,7 @@ from mss_shared.training.callbacks import (
 from mss_shared.training.checks import check_data, check_loop, check_machine
 from mss_shared.training.criteria import KEEP, MONITOR
 from mss_shared.training.data import Examples
-from mss_shared.training.endings import ends_in_time, plain_endings
+from mss_shared.training.endings import end_together, ends_in_time, plain_endings
 from mss_shared.training.enough_memory import DEV_EXAMPLES, check_memory, shrink_batch
 from mss_shared.training.finite import Finite
 from mss_shared.training.heard import Listener
@@ -161,6 +161,7 @@ def fit(
         callbacks.append(Heir(parent, out, checkpoints))
     steps = StepCheckpoints(out, machine.save_minutes)
     trainer = _trainer(out, loop, machine, model, [*callbacks, checkpoints, steps])
+    end_together(trainer)
     check_memory(paper, drawn, examples.sets, machine, trainer)
     folder = RunFolder(
         out, recipe, dataset.fingerprint, seed, start=start, dev_mode=machine.dev_mode
