@@ -43,6 +43,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """``tiny-paper fit``."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS / "tiny"), *sys.path])}
+    environment["MSS_FIRST_PROCESS"] = "1"  # left from a run around this one
     command = [sys.executable, *launcher, "tiny_paper", "fit", "--data_root", str(songs)]
     places = ["--out", str(out), "--device", "cpu", "--devices", "2"]
     pipe = subprocess.PIPE

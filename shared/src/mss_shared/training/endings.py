@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 
 import lightning as pl
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 GRACE_SECONDS = 8.0  # from a SIGTERM to the end of the process
@@ -25,6 +26,9 @@ def end_together(trainer: pl.Trainer) -> None:
     Otherwise they wait for it, up to half an hour while a run begins. If something else starts the
     processes, as torchrun does, that ends them.
     """
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    if not isinstance(environment, LightningEnvironment):
+        return  # torchrun's or SLURM's; the variable may be left from a run around this one
     if trainer.local_rank == 0:
         os.environ[_FIRST] = str(os.getpid())
     elif _FIRST in os.environ and os.name == "posix":
