@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 
 import lightning as pl
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 GRACE_SECONDS = 8.0  # from a SIGTERM to the end of the process
