@@ -20,6 +20,19 @@ def checkpoints_from_flags(paper: AnyPaper, arguments: argparse.Namespace) -> li
     Raises:
         FileNotFoundError, ValueError: if one can't be loaded.
     """
+    checkpoints = open_checkpoints(paper, arguments)
+    for checkpoint in checkpoints:
+        for note in checkpoint.notes:
+            console.say(note)
+    return checkpoints
+
+
+def open_checkpoints(paper: AnyPaper, arguments: argparse.Namespace) -> list[Checkpoint]:
+    """Load all checkpoints of ``--checkpoint``.
+
+    Raises:
+        FileNotFoundError, ValueError: if one can't be loaded.
+    """
     config = getattr(arguments, "config_path", None)
     checkpoints: list[Checkpoint] = []
     for source in arguments.checkpoint:
@@ -27,9 +40,6 @@ def checkpoints_from_flags(paper: AnyPaper, arguments: argparse.Namespace) -> li
             checkpoints.append(paper.open_configured(source, config))
         else:
             checkpoints += _load(paper, source, arguments.recipe or ())
-    for checkpoint in checkpoints:
-        for note in checkpoint.notes:
-            console.say(note)
     return checkpoints
 
 

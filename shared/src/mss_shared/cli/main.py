@@ -42,7 +42,7 @@ def run_words(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
     with console.one_sentence_errors(paper.command):
         if words[:1] == ["separate"]:
             words = ["separate", *separate_flags.rewrite(words[1:], paper)]
-        arguments, rest = _parser(paper).parse_known_args(words)
+        arguments, rest = command_parser(paper).parse_known_args(words)
         overrides = _overrides(paper, arguments, rest)
         _run_verb(paper, paper_verbs, arguments, overrides, command)
 
@@ -88,7 +88,7 @@ def _run_verb(
 def _overrides(paper: AnyPaper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
     """The ``--recipe.*`` words of ``fit``, each as ``--key=value``; anything else is an error."""
     overrides = []
-    refuse = _Parser(prog=f"{paper.command} {arguments.verb}").error
+    refuse = Parser(prog=f"{paper.command} {arguments.verb}").error
     words = iter(rest)
     for word in words:
         if arguments.verb != "fit" or not word.startswith("--recipe."):
@@ -102,7 +102,7 @@ def _overrides(paper: AnyPaper, arguments: argparse.Namespace, rest: list[str]) 
     return overrides
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """argparse that reports an error in one sentence, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
@@ -111,14 +111,15 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def _parser(paper: AnyPaper) -> _Parser:
-    parser = _Parser(
+def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
+    """The parser of a paper's command line; ``kind`` says what becomes of errors."""
+    parser = kind(
         prog=paper.command,
         allow_abbrev=False,
         description=f"Train {paper.name}, separate songs with it, and score the results.",
         epilog=f"Recipes: {', '.join(path.stem for path in shipped_recipes(paper.name))}.",
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
+    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=kind)
     add_demo_flags(_verb(verbs, "demo", "train, separate and score on the generated demo set"))
     add_fit_flags(_verb(verbs, "fit", "train a model from a recipe"))
     add_reproduce_flags(_verb(verbs, "reproduce", "train and score a claimed row of a table"))
@@ -139,7 +140,7 @@ def _parser(paper: AnyPaper) -> _Parser:
 
 
 def _verb(
-    verbs: argparse._SubParsersAction[_Parser], name: str, summary: str
+    verbs: argparse._SubParsersAction[Parser], name: str, summary: str
 ) -> argparse.ArgumentParser:
     description = f"{summary[0].upper()}{summary[1:]}."
     return verbs.add_parser(name, help=summary, description=description, allow_abbrev=False)
