@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from mss_shared import console
 from mss_shared.cli import separate_flags
+from mss_shared.cli.card_flags import add_card_flags
 from mss_shared.cli.flags import (
     add_checkpoints_flags,
     add_demo_flags,
@@ -28,7 +29,7 @@ from mss_shared.recipe import shipped_recipes
 
 VERBS = (
     *("demo", "fit", "reproduce", "separate", "evaluate", "seams", "checkpoints"),
-    *("import-weights", "recipe"),
+    *("import-weights", "recipe", "card"),
 )
 
 
@@ -61,7 +62,16 @@ def _run_verb(
     overrides: list[str],
     command: str,
 ) -> None:
-    from mss_shared.cli import checkpoints, evaluate, recipes, reproduce, seams, separate, train
+    from mss_shared.cli import (
+        card,
+        checkpoints,
+        evaluate,
+        recipes,
+        reproduce,
+        seams,
+        separate,
+        train,
+    )
 
     if arguments.verb == "demo":
         train.demo(paper, arguments, command)
@@ -81,6 +91,8 @@ def _run_verb(
         checkpoints.import_weights(paper, arguments)
     elif arguments.verb == "recipe":
         recipes.show_or_compare(paper, arguments)
+    elif arguments.verb == "card":
+        card.card(paper, arguments)
     else:
         evaluate.run_paper_verb(paper, paper_verbs[arguments.verb], arguments)
 
@@ -134,6 +146,7 @@ def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
         paper,
     )
     add_recipe_flags(_verb(verbs, "recipe", "show a recipe with its sources, or compare two"))
+    add_card_flags(_verb(verbs, "card", "write weights, settings and scores for a model hub"))
     for verb in paper.verbs:
         add_paper_flags(_verb(verbs, verb.name, verb.help), verb.options)
     return parser
