@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mss_shared.audio.arrays import read_array
 from mss_shared.checkpoints.assemble import Loaded, with_passes
 from mss_shared.cli import separate as verb
 from mss_shared.cli.loading import inference_from_flags
 from mss_shared.console import Report
-from mss_shared.front.arrays import like, read_array
 from mss_shared.front.results import SeparatedSong
 from mss_shared.front.words import PathLike, flag_words, input_words, parse, python_errors
 from mss_shared.paper import AnyPaper
@@ -158,7 +159,9 @@ class LoadedSeparator(Generic[RecipeType]):
                 except OutOfMemory as error:
                     inference = verb.halve_chunks(inference, seconds, error)
         named = zip(self._names(lossless), stems, strict=True)
-        return {stem: like(values, song) for stem, values in named}
+        if isinstance(song, Tensor):
+            return {stem: torch.from_numpy(values).to(song.device) for stem, values in named}
+        return dict(named)
 
     def stream(
         self,
