@@ -47,7 +47,8 @@ def read_numbers(sound: Any, what: str) -> NDArray[np.floating]:
     if values.dtype.name in _FULL_SCALE:
         # float32 holds 16 bits exactly.
         kind = np.float32 if values.dtype == np.int16 else np.float64
-        return np.divide(values, _FULL_SCALE[values.dtype.name], dtype=kind)
+        scaled: NDArray[np.floating] = np.divide(values, _FULL_SCALE[values.dtype.name], dtype=kind)
+        return scaled
     if not np.issubdtype(values.dtype, np.floating):
         raise ValueError(
             f"{what} has dtype {values.dtype}: pass floats with full scale 1.0, or int16 or int32"

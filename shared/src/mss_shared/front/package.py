@@ -93,6 +93,8 @@ class Front(Generic[RecipeType, ModelType]):
             own = (*self.paper.options, *self.paper.separate_options)
             values = options_from_flags(own, arguments)
             loaded = assemble(self.paper, opened, values, read_passes(arguments).ensemble)
+            if len(opened) == 1 and not values:  # joining may have built it anew
+                loaded.model.recipe = opened[0].recipe
             notes = tuple(note for checkpoint in opened for note in checkpoint.notes)
             return LoadedSeparator(self.paper, loaded, words, notes)
 
