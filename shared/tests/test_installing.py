@@ -60,7 +60,7 @@ def closure(*wanted: str) -> set[str]:
 
 def test_the_closure_follows_extras_and_others_metadata() -> None:
     assert {"mss-shared", "mss-demo-songs", "mss-results", *PAPERS} <= set(PROJECTS)
-    assert len(PAPERS) == 5
+    assert len(PAPERS) >= 5
     assert closure("numpy") == {"numpy"}
     assert {"soundfile", "cffi", "pycparser"} <= closure("soundfile")  # of a dependency's own
     trained = closure("mss-open-unmix[train]")
