@@ -1,4 +1,4 @@
-"""Estimates that need no training: the mixture itself, the ideal ratio mask, the ideal Wiener filter.
+"""Estimates without training: the mixture itself, the ideal ratio mask, the ideal Wiener filter.
 
 They put every score into perspective: a method that does not beat the mixture has learnt nothing,
 one that beats the ratio mask does more than mask magnitudes and keep the mixture's phase, and one
@@ -116,7 +116,10 @@ def _spatial_covariances(
         products = products + np.einsum("jcft,jdft->jfcd", spectra, spectra.conj())
         powers = powers + np.mean(np.abs(spectra) ** 2, axis=1).sum(axis=-1)
     totals = np.asarray(powers)[..., None, None]
-    return np.divide(products, totals, out=np.zeros_like(products), where=totals > 0)
+    covariances: NDArray[np.complex128] = np.divide(
+        products, totals, out=np.zeros_like(products), where=totals > 0
+    )
+    return covariances
 
 
 ORACLES = {
