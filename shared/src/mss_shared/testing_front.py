@@ -21,18 +21,23 @@ NAMES = ("checkpoints", "evaluate", "fit", "load", "load_recipe", "recipes")
 
 
 def check_front(
-    paper: AnyPaper, folder: Path, networks: Sequence[tuple[type[Any], Mapping[str, Any]]]
+    paper: AnyPaper,
+    folder: Path,
+    networks: Sequence[tuple[type[Any], Mapping[str, Any]]],
+    card: Path,
 ) -> None:
     """Assert what a package promises to Python users, on small data generated in ``folder``.
 
     Its names are there and load no torch; an array is separated as the command separates its file,
     to the bit; a model goes into a folder of the hub's layout and comes back, from a recipe and
-    from a constructor; a short fit and its scores are those of the commands.
+    from a constructor; a short fit and its scores are those of the commands; the snippet of the
+    model card runs.
 
     Args:
         paper: the package.
         folder: an empty one.
         networks: classes with ``from_pretrained``, and arguments of a small one.
+        card: the package's README.md, whose snippet begins with ``from <package> import load``.
     """
     _check_names(paper)
     package: Any = import_module(paper.name)
@@ -42,6 +47,7 @@ def check_front(
     again = type(separator.model).from_pretrained(weights)
     _check_equal(separator.model, again)
     _check_separation(paper, package, weights, folder)
+    _check_card(paper, card, weights, folder / "song.wav")
     for kind, arguments in networks:
         torch.manual_seed(0)
         built = kind(**arguments)
@@ -84,6 +90,18 @@ def _check_separation(paper: AnyPaper, package: Any, weights: Path, folder: Path
         assert np.array_equal(values, audio.read(folder / "command" / f"{stem}.wav"))
     [done] = separator.separate_files(folder / "song.wav", folder / "files", lossless=True)
     assert done.sum_is_exact and all(path.is_file() for path in done.paths.values())
+
+
+def _check_card(paper: AnyPaper, card: Path, weights: Path, song: Path) -> None:
+    blocks = card.read_text(encoding="utf-8").split("```python\n")[1:]
+    codes = [block.partition("```")[0] for block in blocks]
+    [code] = [code for code in codes if code.startswith(f"from {paper.name} import load\n")]
+    for shown, there in (("runs/mine", weights), ("song.flac", song)):
+        assert f'"{shown}"' in code, shown
+        code = code.replace(f'"{shown}"', repr(str(there)))
+    found: dict[str, Any] = {}
+    exec(compile(code, str(card), "exec"), found)
+    assert {*found["stems"]} == {*found["separator"].stems}
 
 
 def _check_training(paper: AnyPaper, package: Any, folder: Path) -> None:

@@ -301,7 +301,9 @@ def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
         "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
     )
     verb.add_argument(
-        "--no_oracles", action="store_true", help="score neither the mixture nor the ratio mask"
+        "--no_oracles",
+        action="store_true",
+        help="score neither the mixture, the ratio mask nor the Wiener filter",
     )
     shard_flags.add_shard_flags(verb)
     verb.add_argument("--estimates", type=Path, help="also write the estimates to this folder")
