@@ -17,6 +17,7 @@ _FORMS = (
     "| [`{0}`](packages/{0}/README.md) |",
 )
 _ROW = " to be written | model, training, recipes, demo |"  # after the last form
+_ANY = "{...}"  # a group in a form
 _GROUP = re.compile(r"\{([\w, ]+)\}")
 
 Place = tuple[str, str]  # section of the file, form of the line
@@ -51,7 +52,8 @@ def missing_lines(repo: Path, name: str, other: str) -> list[str]:
     for file in FILES:
         text = (repo / file).read_text(encoding="utf-8")
         for section, form in places(text, other).keys() - places(text, name).keys():
-            found.append(f"{file}, {section or 'top'}: {form.replace('{0}', name)}")
+            line = form.replace(_ANY, f"{{..., {name}}}").replace("{0}", name).strip()
+            found.append(f"{file}, {section or 'top'}: {line}")
     return sorted(found)
 
 
@@ -74,10 +76,10 @@ def places(text: str, paper: str) -> dict[Place, int]:
     found: dict[Place, int] = {}
     section = ""
     for at, line in enumerate(text.splitlines()):
-        if line.startswith("["):
-            section = _GROUP.sub("{0}", line)
+        if line.startswith("[") and line.endswith("]"):
+            section = _GROUP.sub(_ANY, line)
         if any(paper in _members(group) for group in _GROUP.finditer(line)):
-            found[section, _GROUP.sub("{0}", line)] = at
+            found[section, _GROUP.sub(_ANY, line)] = at
         head = "|".join(line.split("|")[:2]) + "|" if line.startswith("|") else line
         for form in _FORMS:
             if head == form.format(paper):
