@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mss_shared.names import shorten
 
-LONGEST = 30  # so that the template's lines keep to 100 characters
+LONGEST = 26  # so that the template's lines keep to 100 characters
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _PYTHONS = re.compile(r"(py|pypy|cpython|python|jython|graalpy)\d*")  # tox takes these for versions
 
