@@ -67,6 +67,6 @@ def test_the_commands_of_the_page_make_a_paper_that_passes_and_is_ranked(tmp_pat
         text = (tmp_path / file).read_text(encoding="utf-8").replace(f", {NAME}}}", "}")
         kept = "".join(line for line in text.splitlines(True) if NAME not in line)
         assert kept == (ROOT / file).read_text(encoding="utf-8"), file
-    with (tmp_path / "results/leaderboard.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "boards/leaderboard.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["dataset"] == "demo_tiny"]
     assert NAME in {row["method"] for row in rows}

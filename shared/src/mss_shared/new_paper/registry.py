@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-FILES = ("tox.ini", ".importlinter", ".ci/papers.txt", "README.md")
+PAPERS = ".ci/papers.txt"
+FILES = ("tox.ini", ".importlinter", PAPERS, "README.md")
 _FORMS = (
     "    {0}",
     "    {0}: PAPER = {0}",
@@ -29,11 +30,12 @@ def listed_papers(repo: Path) -> list[str]:
     Raises:
         ValueError: if there is none.
     """
-    listed = re.findall(
-        r"^-e \./packages/(\w+)$", (repo / FILES[2]).read_text("utf-8"), re.MULTILINE
-    )
+    path = repo / PAPERS
+    lines = path.read_text(encoding="utf-8").splitlines()
+    start = _FORMS[2].format("")
+    listed = [line.removeprefix(start) for line in lines if line.startswith(start)]
     if not listed:
-        raise ValueError(f"{repo / FILES[2]} lists no paper: a line is -e ./packages/NAME")
+        raise ValueError(f"{path} lists no paper: a line is {start}NAME")
     return listed
 
 
