@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,12 @@ LEFT_OUT = re.compile(r"\.safetensors$|^results/(scores|site|tables)/|^experimen
 NAME = "toy_unet"
 
 
-def commands() -> list[str]:
-    """The page's commands, one for each step of a line; pip's need a network."""
+def blocks() -> list[list[str]]:
+    """The lines of the page's blocks of commands, without pip's, which need a network."""
     text = (ROOT / PAGE).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
-    return [line for line in lines if not line.startswith("pip install ")]
+    found = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = [block.splitlines() for block in found]
+    return [[line for line in block if not line.startswith("pip install ")] for block in lines]
 
 
 def copy_repository(folder: Path) -> None:
@@ -45,7 +47,7 @@ def run(command: str, folder: Path) -> str:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, sources)),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+        "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True
@@ -57,9 +59,14 @@ def run(command: str, folder: Path) -> str:
 def test_the_commands_of_the_page_make_a_paper_that_passes_and_is_ranked(tmp_path: Path) -> None:
     copy_repository(tmp_path)
     run("git init -q . && git add .", tmp_path)
-    found = commands()
-    assert len(found) == 11 and found[0] == f"python -m mss_shared.new_paper {NAME}"
-    for command in found:
+    begin, install, checks, path, frozen = blocks()
+    assert begin == [f"python -m mss_shared.new_paper {NAME}"]
+    assert (len(install), len(checks), len(path), len(frozen)) == (1, 5, 3, 1)
+    for command in begin + install:
+        run(command, tmp_path)
+    with ThreadPoolExecutor(2) as pool:  # the checks change nothing: two at a time
+        assert len(list(pool.map(run, checks, repeat(tmp_path)))) == 5
+    for command in path + frozen:
         run(command, tmp_path)
     for other in listed_papers(ROOT):
         assert missing_lines(tmp_path, NAME, other) == []
@@ -68,5 +75,7 @@ def test_the_commands_of_the_page_make_a_paper_that_passes_and_is_ranked(tmp_pat
         kept = "".join(line for line in text.splitlines(True) if NAME not in line)
         assert kept == (ROOT / file).read_text(encoding="utf-8"), file
     with (tmp_path / "boards/leaderboard.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["dataset"] == "demo_tiny"]
-    assert NAME in {row["method"] for row in rows}
+        ranked = [row["method"] for row in csv.DictReader(file) if row["dataset"] == "demo_tiny"]
+    assert {NAME, "mixture", "irm"} <= {*ranked}
+    changed = run("git diff --name-only && git ls-files -o --exclude-standard", tmp_path)
+    assert {*changed.splitlines()} == {*FILES}
