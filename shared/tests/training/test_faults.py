@@ -112,7 +112,7 @@ def test_wandb_without_a_login_is_one_sentence(
     def init(**_: Any) -> None:
         raise UsageError("No API key configured. Use `wandb login` to log in.")
 
-    monkeypatch.setattr("mss_shared.training.fit.find_logger", lambda *_: FakeLogger(init))
+    monkeypatch.setattr("mss_shared.training.trainer.find_logger", lambda *_: FakeLogger(init))
     monkeypatch.setitem(sys.modules, "wandb", types.ModuleType("wandb"))
     said = (
         "wandb does not start .*No API key configured.*: log in with wandb login, or use --logger"

@@ -18,7 +18,8 @@ from mss_shared.recipe import LoadedRecipe
 from mss_shared.testing import check_package, make_dataset
 from mss_shared.training import fit as engine
 from mss_shared.training.callbacks import Checkpoints
-from mss_shared.training.fit import Machine, accumulation, fit
+from mss_shared.training.fit import Machine, fit
+from mss_shared.training.trainer import accumulation
 
 CPU = Machine(device="cpu")
 

@@ -53,9 +53,11 @@ def start(
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    """What a run that ends well has printed."""
+    """What a run that ends well has printed: by its first process alone, and only lines of ours."""
     out, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
+    assert out.count(" is shown as ") == 1 and out.count("needs a GPU") <= 1
+    assert "nitializing distributed" not in out + error and "backend=gloo" not in out + error
     return out
 
 

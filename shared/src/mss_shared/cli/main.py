@@ -107,7 +107,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence and exit with code 2."""
-        print(f"{self.prog}: error: {message}: see {self.prog} --help", file=sys.stderr)
+        console.say_error(self.prog, f"{message}: see {self.prog} --help")
         raise SystemExit(2)
 
 

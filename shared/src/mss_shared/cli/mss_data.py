@@ -18,6 +18,7 @@ from mss_shared.datasets.musdb18 import (
 )
 from mss_shared.datasets.opening import PREVIEWS, open_dataset
 from mss_shared.datasets.plugins import Builder
+from mss_shared.names import printable
 
 
 def main() -> None:
@@ -64,10 +65,10 @@ def _check(arguments: argparse.Namespace) -> int:
     for name, faults in check_root(root, arguments.stems, layout):
         tracks += 1
         faulty += bool(faults)
-        console.say(f"{name}: {'; '.join(faults) or 'ok'}")
+        console.say(f"{printable(name)}: {printable('; '.join(faults)) or 'ok'}")
     if layout not in ADAPTERS:
         for place, why in tree.look(root).ignored.items():
-            console.say(f"ignored {place}: {why}")
+            console.say(f"ignored {printable(place)}: {why}")
     console.say(f"{tracks} tracks, {faulty} with faults")
     return 1 if faulty else 0
 
@@ -97,17 +98,17 @@ def _info(arguments: argparse.Namespace) -> int:
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(arguments.root, progress)
     console.say(f"{dataset.name}  {dataset.root}")
-    console.say(dataset.identity)
+    console.say(printable(dataset.identity))
     console.say(f"fingerprint {dataset.fingerprint}")
     for split in ("train", "valid", "test"):
         tracks = getattr(dataset, split)
         seconds = sum(track.info.seconds for track in tracks)
         console.say(f"{split}: {len(tracks)} tracks, {seconds / 60:.1f} minutes")
         for track in tracks:
+            name, stems = printable(track.name), printable(" ".join(track.stems))
             rate, channels = track.info.sample_rate, track.info.channels
             console.say(
-                f"  {track.name}  {track.info.seconds:.1f} s  {rate} Hz  {channels} channels  "
-                f"{' '.join(track.stems)}"
+                f"  {name}  {track.info.seconds:.1f} s  {rate} Hz  {channels} channels  {stems}"
             )
     return 0
 
@@ -121,7 +122,7 @@ def _list_stem_files(root: Path) -> None:
         console.say(f"{split}: {len(paths)} tracks, {seconds / 60:.1f} minutes")
         for name, stream in streams.items():
             console.say(
-                f"  {name}  {stream.seconds:.1f} s  {stream.sample_rate} Hz  "
+                f"  {printable(name)}  {stream.seconds:.1f} s  {stream.sample_rate} Hz  "
                 f"{stream.channels} channels"
             )
 

@@ -107,8 +107,8 @@ def make_plan(paper: AnyPaper, loaded: LoadedRecipe[Any], arguments: argparse.Na
         ValueError: if the recipe has an illegal value, or micro-batches do not add up to a batch.
     """
     from mss_shared.evaluation.cost import flop_counter
-    from mss_shared.training.fit import Machine, accumulation, devices_of, on_cpu
     from mss_shared.training.step_memory import build, estimate_step
+    from mss_shared.training.trainer import Machine, accumulation, devices_of, on_cpu
 
     recipe, loop = loaded.recipe, loaded.recipe.training
     again = arguments.checkpoint_activations
