@@ -52,9 +52,14 @@ def say(text: str, file: TextIO | None = None) -> None:
         print("\n".join(map(printable, text.split("\n"))), file=file, flush=True)
 
 
-def warn(program: str, text: str) -> None:
+def warn(text: str) -> None:
     """Print one line on stderr that is no error: the work goes on."""
-    say(f"{program}: warning: {printable(text)}", sys.stderr)
+    say(f"warning: {printable(text)}", sys.stderr)
+
+
+def count(number: int, word: str) -> str:
+    """``1 device``, ``2 devices``."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 @contextmanager

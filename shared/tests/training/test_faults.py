@@ -184,6 +184,7 @@ def test_a_damaged_checkpoint_is_named(
 ) -> None:
     loaded = demo_recipe(training={"epochs": 1})
     train(dataset, tmp_path, loaded)
+    (tmp_path / "run.json").unlink()
     last = tmp_path / "last.ckpt"
     last.write_bytes(last.read_bytes()[:3000] if content is None else content)
     with pytest.raises(ValueError, match=r"last.ckpt is damaged or no checkpoint .*: restore it"):
@@ -427,10 +428,12 @@ def test_a_lost_metrics_file_is_said(
     expected = train(dataset, tmp_path, demo_recipe())
     assert train(dataset, tmp_path, demo_recipe(), resume=True) == expected
     assert "lacks" not in capsys.readouterr().out
-    (tmp_path / "metrics.csv").unlink()
+    for name in ("metrics.csv", "run.json"):
+        (tmp_path / name).unlink()
     assert train(dataset, tmp_path, demo_recipe(), resume=True) == expected
     said = "metrics.csv lacks epoch 0, 1, 2, 3, which last.ckpt has finished: restore the file"
     assert said in capsys.readouterr().out
+    (tmp_path / "run.json").unlink()
     (tmp_path / "metrics.csv").write_bytes(b"\x00\xff,epoch\nx,y,z\n")
     with pytest.raises(ValueError, match=r"metrics.csv is damaged: restore it, or move it away"):
         train(dataset, tmp_path, demo_recipe(), resume=True)

@@ -236,7 +236,7 @@ def test_a_run_of_wrong_data_leaves_no_folder(tmp_path: Path) -> None:
 def test_a_micro_batch_below_one_is_refused(micro: int) -> None:
     import torch
 
-    with pytest.raises(ValueError, match=f"can't be made of 1 devices x {micro} examples"):
+    with pytest.raises(ValueError, match=f"can't be made of 1 device with {micro} examples? at"):
         accumulation(4, micro, 1, torch.nn.Linear(1, 1))
 
 

@@ -35,7 +35,7 @@ from mss_shared.training.callbacks import (
     Stopwatch,
     say_missing,
 )
-from mss_shared.training.checks import check_data, check_loop, check_machine
+from mss_shared.training.checks import check_data, check_loop, check_machine, check_seed
 from mss_shared.training.criteria import KEEP, MONITOR
 from mss_shared.training.data import Examples
 from mss_shared.training.endings import end_together, ends_in_time, plain_endings
@@ -101,6 +101,7 @@ def fit(
         check_machine(machine)
         check_loop(loaded.recipe.training)
         seed = loaded.recipe.training.seed if seed is None else seed
+        check_seed(seed)
         job = _prepare(paper, loaded, dataset, machine, seed)
         run = _set_up(job, out, parent)
         fingerprint, dev_mode = job.dataset.fingerprint, machine.dev_mode

@@ -166,8 +166,9 @@ def accumulation(
     micro = max(1, batch // world) if micro_batch is None else micro_batch
     if micro < 1 or batch % (micro * world):
         raise ValueError(
-            f"a batch of {batch} can't be made of {world} devices x {micro} examples: choose "
-            f"--micro_batch so that devices times examples divides {batch}"
+            f"a batch of {batch} can't be made of {console.count(world, 'device')} with "
+            f"{console.count(micro, 'example')} at a time: choose --micro_batch so that devices "
+            f"times examples divides {batch}"
         )
     norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     together = micro * world if synchronised else micro
