@@ -53,24 +53,19 @@ def reproduce(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> N
     overrides = _overrides(paper, arguments, recipes, out, file)
     fits = plan_fits(paper, recipes, out, overrides)
     todo = [fit for fit in fits if not fit.is_done(dataset)]
-    console.say(
-        f"{row}: {len(fits) - len(todo)} of {console.count(len(fits), 'run')} in {out} done"
-    )
+    runs = console.count(len(fits), "run")
+    console.say(f"{row}: {len(fits) - len(todo)} of {runs} done, in {out}")
     commands = [_command(paper, arguments, fit, overrides) for fit in todo]
     if todo and arguments.slurm is not None:
         _submit(commands, out / "slurm", _settings(arguments.slurm))
         return
-    if todo and has_slurm():
-        for name, job in find_queued(out / "slurm", [each.name for each in commands]).items():
-            raise ValueError(
-                f"{name} is job {job}, which has not ended: wait for it, or scancel it to train "
-                f"here"
-            )
+    if has_slurm():
+        _refuse_queued(commands, out / "slurm")
     failed = run_fits(commands, arguments.devices) if commands else {}
     if failed:
         said = ", ".join(f"{name} with exit code {code}" for name, code in failed.items())
         raise ValueError(
-            f"{len(failed)} of {console.count(len(fits), 'run')} failed ({said}): see what they said above or in "
+            f"{len(failed)} of {runs} failed ({said}): see what they said above or in "
             f"{out}/*.log, and run this command again; the others are kept"
         )
     for group in group_fits(fits):
@@ -89,6 +84,14 @@ def _submit(commands: Sequence[Command], folder: Path, settings: dict[str, str])
         remember_jobs(folder, dict(zip(names, jobs, strict=True)))
         console.say(f"submitted {', '.join(jobs)}")
     console.say("run this command again once they have ended")
+
+
+def _refuse_queued(commands: Sequence[Command], folder: Path) -> None:
+    """Raise ValueError if one of these fits is a job of SLURM that has not ended."""
+    for name, job in find_queued(folder, [command.name for command in commands]).items():
+        raise ValueError(
+            f"{name} is job {job}, which has not ended: wait for it, or scancel it to train here"
+        )
 
 
 def _overrides(
