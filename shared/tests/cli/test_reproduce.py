@@ -294,14 +294,15 @@ def test_runs_end_when_the_reproduction_around_them_is_killed(songs: Path, here:
     line = words(songs)
     line[line.index("2steps")] = "100000steps"
     first = subprocess.Popen([sys.executable, "-m", "tiny_paper", *line])
-    lock = here / "runs" / "reproduce" / "row" / "row_drums" / ".fit.lock"
-    wait_until(lambda: lock.exists() or first.poll() is not None)
-    owner = make_lease(lock).owner
-    assert owner is not None
-    child = owner.pid
-    assert child != first.pid and is_alive(child)
-    first.kill()
-    first.wait()
+    lease = make_lease(here / "runs" / "reproduce" / "row" / "row_drums" / ".fit.lock")
+    try:
+        wait_until(lambda: lease.owner is not None or first.poll() is not None)
+        assert lease.owner is not None
+        child = lease.owner.pid
+        assert child != first.pid and is_alive(child)
+    finally:
+        first.kill()
+        first.wait()
     wait_until(lambda: not is_alive(child))
 
 
