@@ -344,12 +344,7 @@ def _instantiate(
 
 
 def list_numbers(section: Any, prefix: str = "") -> list[tuple[str, float]]:
-    """The dotted names and the values of all numbers of a recipe or a section, those of lists too.
-
-    Args:
-        section: a dataclass.
-        prefix: of the names, with its dot.
-    """
+    """The dotted names, which begin with ``prefix``, and values of all numbers in a dataclass."""
     found: list[tuple[str, float]] = []
     for field in dataclasses.fields(section):
         value, name = getattr(section, field.name), f"{prefix}{field.name}"
@@ -386,8 +381,10 @@ def _describe_mismatch(key: str, message: str) -> str:
     names = re.findall(r"<class '(\w+)'>", kinds.group()) if kinds else []
     if value is None or not names or not all(name in _KINDS for name in names):
         return f"{key}: {message}"
-    given = "null" if value.group(1) == "None" else value.group(1)
-    return f"{key} is {given}: give {' or '.join(_KINDS[name] for name in names)}"
+    given = {"None": "null"}.get(value.group(1), value.group(1))
+    part = re.match(r"NestedArg\(key='([\w.]+)'", given)
+    what = f"has no {part.group(1)}" if part else f"is {given}"
+    return f"{key} {what}: give {' or '.join(_KINDS[name] for name in names)}"
 
 
 def _plain(value: Any) -> Any:

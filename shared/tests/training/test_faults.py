@@ -79,6 +79,11 @@ def test_a_machine_that_can_not_be_is_refused(
     ("section", "changes", "said"),
     [
         ("training", {"clip_norm": -1.0}, "clip_norm is -1.0: give more than 0, or null"),
+        ("training", {"lr": float("nan")}, "training.lr is nan: give a number, 0 or more"),
+        ("training", {"lr": float("inf")}, "training.lr is inf: give a number, 0 or more"),
+        ("training", {"lr": -1.0}, "training.lr is -1.0: give a number, 0 or more"),
+        ("training", {"plateau_patience": -1}, "plateau_patience is -1: give a number, 0 or more"),
+        ("training", {"seed": 2**32}, "the seed is 4294967296: give 0 to 4294967295"),
         ("training", {"clip_norm": float("nan")}, "clip_norm is nan: give more than 0"),
         ("training", {"early_stop_epochs": 0}, "early_stop_epochs is 0: .* or null for never"),
         ("training", {"ema_decay": 1.0}, "ema_decay is 1.0: give 0 to below 1"),
