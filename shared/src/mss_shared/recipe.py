@@ -299,7 +299,7 @@ def _missing_keys(config_type: Any, values: Any, path: Path, prefix: str) -> lis
             advice = f"choose from {', '.join(fields)}"
             if _new_name(key) in fields:
                 advice = f"it is now called {_new_name(key)}"
-            raise ValueError(f"{path} has the unknown key {prefix}{key}: {advice}")
+            raise ValueError(f"{path} has the unknown key {one_line(f'{prefix}{key}')}: {advice}")
     hints = get_type_hints(config_type)
     missing = [f"{prefix}{name}" for name in fields if name not in values]
     for name in values:

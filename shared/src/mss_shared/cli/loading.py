@@ -21,6 +21,19 @@ def checkpoints_from_flags(paper: AnyPaper, arguments: argparse.Namespace) -> li
     Raises:
         FileNotFoundError, ValueError: if none is named, or one can't be loaded.
     """
+    checkpoints = open_checkpoints(paper, arguments)
+    for checkpoint in checkpoints:
+        for note in checkpoint.notes:
+            console.say(note)
+    return checkpoints
+
+
+def open_checkpoints(paper: AnyPaper, arguments: argparse.Namespace) -> list[Checkpoint]:
+    """Load all checkpoints of ``--checkpoint``.
+
+    Raises:
+        FileNotFoundError, ValueError: if none is named, or one can't be loaded.
+    """
     if arguments.checkpoint is None:
         raise ValueError(_no_weights(paper))
     config = getattr(arguments, "config_path", None)
@@ -30,9 +43,6 @@ def checkpoints_from_flags(paper: AnyPaper, arguments: argparse.Namespace) -> li
             checkpoints.append(paper.open_configured(source, config))
         else:
             checkpoints += _load_or_point_to_demo(paper, source, arguments.recipe or ())
-    for checkpoint in checkpoints:
-        for note in checkpoint.notes:
-            console.say(note)
     return checkpoints
 
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from mss_shared import console
 from mss_shared.cli import separate_flags
+from mss_shared.cli.card_flags import add_card_flags
 from mss_shared.cli.flags import (
     add_checkpoints_flags,
     add_demo_flags,
@@ -31,7 +32,7 @@ from mss_shared.recipe import shipped_recipes
 
 VERBS = (
     *("demo", "fit", "reproduce", "separate", "evaluate", "seams", "checkpoints"),
-    *("import-weights", "recipe", "doctor"),
+    *("import-weights", "recipe", "card", "doctor"),
 )
 
 
@@ -45,7 +46,7 @@ def run_words(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
     with console.one_sentence_errors(paper.command):
         if words[:1] == ["separate"]:
             words = ["separate", *separate_flags.rewrite(words[1:], paper)]
-        parser = _parser(paper)
+        parser = command_parser(paper)
         arguments, rest = parser.parse_known_args(words)
         overrides = _overrides(parser.verbs[arguments.verb], arguments, rest)
         _run_verb(paper, paper_verbs, arguments, overrides, command)
@@ -66,6 +67,7 @@ def _run_verb(
     command: str,
 ) -> None:
     from mss_shared.cli import (
+        card,
         checkpoints,
         doctor,
         evaluate,
@@ -96,11 +98,13 @@ def _run_verb(
         recipes.show_or_compare(paper, arguments)
     elif arguments.verb == "doctor":
         doctor.show(paper, arguments)
+    elif arguments.verb == "card":
+        card.card(paper, arguments)
     else:
         evaluate.run_paper_verb(paper, paper_verbs[arguments.verb], arguments)
 
 
-def _overrides(verb: _Parser, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
+def _overrides(verb: Parser, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
     """The ``--recipe.*`` words of ``fit``, each as ``--key=value``; anything else is an error."""
     overrides = []
     words = iter(rest)
@@ -116,14 +120,14 @@ def _overrides(verb: _Parser, arguments: argparse.Namespace, rest: list[str]) ->
     return overrides
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """argparse that reports an error in one sentence, without the usage text.
 
     Attributes:
         verbs: the parsers of a command's verbs, by name.
     """
 
-    verbs: Mapping[str, _Parser] = MappingProxyType({})
+    verbs: Mapping[str, Parser] = MappingProxyType({})
 
     def nearest(self, word: str) -> str:
         """The flag that an unknown word may mean, as the rest of a sentence; empty if none."""
@@ -139,14 +143,15 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def _parser(paper: AnyPaper) -> _Parser:
-    parser = _Parser(
+def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
+    """The parser of a paper's command line; ``kind`` says what becomes of errors."""
+    parser = kind(
         prog=paper.command,
         allow_abbrev=False,
         description=f"Train {paper.name}, separate songs with it, and score the results.",
         epilog=f"Recipes: {', '.join(path.stem for path in shipped_recipes(paper.name))}.",
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
+    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=kind)
     add_demo_flags(_verb(verbs, "demo", "train, separate and score on the generated demo set"))
     add_fit_flags(_verb(verbs, "fit", "train a model from a recipe"))
     add_reproduce_flags(_verb(verbs, "reproduce", "train and score a claimed row of a table"))
@@ -161,6 +166,7 @@ def _parser(paper: AnyPaper) -> _Parser:
         paper,
     )
     add_recipe_flags(_verb(verbs, "recipe", "show a recipe with its sources, or compare two"))
+    add_card_flags(_verb(verbs, "card", "write weights, settings and scores for a model hub"))
     add_doctor_flags(_verb(verbs, "doctor", "say what is installed, missing, free and reachable"))
     for verb in paper.verbs:
         add_paper_flags(_verb(verbs, verb.name, verb.help), verb.options)
@@ -169,7 +175,7 @@ def _parser(paper: AnyPaper) -> _Parser:
 
 
 def _verb(
-    verbs: argparse._SubParsersAction[_Parser], name: str, summary: str
+    verbs: argparse._SubParsersAction[Parser], name: str, summary: str
 ) -> argparse.ArgumentParser:
     description = f"{summary[0].upper()}{summary[1:]}."
     return verbs.add_parser(name, help=summary, description=description, allow_abbrev=False)

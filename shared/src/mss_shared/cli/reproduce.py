@@ -179,7 +179,7 @@ def _score(
     parser = argparse.ArgumentParser(allow_abbrev=False)
     add_evaluate_flags(parser, paper)
     typed = shlex.join([paper.command, "evaluate", *words])
-    summary = evaluate.evaluate(paper, parser.parse_args(words), typed)
+    summary = evaluate.evaluate(paper, parser.parse_args(words), typed).summary
     console.say(f"\n{row}: {', '.join(fit.name for fit in fits)}")
     claims = read_claims(PUBLISHED.parent / "papers.csv", row)
     for line in compare(claims, summary, dataset.name):
