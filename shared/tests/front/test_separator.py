@@ -14,6 +14,8 @@ from mss_shared.checkpoints.checkpoint import save_model
 from mss_shared.cli import run
 from mss_shared.front import Front, LoadedSeparator
 from mss_shared.recipe import to_yaml
+from mss_shared.recipe_sections import InferenceConfig
+from mss_shared.separation import separate
 
 FRONT = Front(PAPER)
 
@@ -249,3 +251,23 @@ def test_options_are_checked_before_anything_is_written(
     with pytest.raises(ValueError, match=sentence):
         separator.separate_files(song, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_song_too_long_for_one_pass_is_cut_unless_that_is_asked_for(
+    song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "whole.yaml").write_text(demo_recipe(inference={"chunk_seconds": 0.0}).text)
+    separator = FRONT.load(None, recipe=tmp_path / "whole.yaml", device="cpu")
+    cut: list[float] = []
+    in_pieces = separate._in_pieces
+
+    def counted(inference: InferenceConfig) -> InferenceConfig:
+        cut.append(inference.chunk_seconds)
+        return in_pieces(inference)
+
+    monkeypatch.setattr(separate, "_in_pieces", counted)
+    monkeypatch.setattr("mss_shared.front.separator.LONGEST_SECONDS", 1.0)
+    separator.separate(song)
+    assert cut == [0.0]
+    separator.separate(song, chunk_seconds=0)
+    assert cut == [0.0]

@@ -245,6 +245,11 @@ def add_recipe_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help=_JSON_HELP)
 
 
+def add_doctor_flags(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--offline", action="store_true", help="do not ask hosts for an answer")
+    verb.add_argument("--json", action="store_true", help=_JSON_HELP)
+
+
 def add_import_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     verb.add_argument("file", type=Path, help="third-party weights file")
     verb.add_argument(
@@ -345,12 +350,11 @@ def _add_model_flags(
 
     Args:
         verb, paper: whose flags.
-        default: for ``--checkpoint``; None if it is required.
+        default: for ``--checkpoint``; None if there is none, so that loading refuses.
         recipes: the words after ``--recipe``: 1, or ``+``, after which no inputs may follow.
     """
     verb.add_argument(
         *paper.checkpoint_flags,
-        required=default is None,
         default=None if default is None else [default],
         nargs="+",
         help="run folder, weights file, or name of a published checkpoint; several for per-stem "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn
 
 from mss_shared import console
@@ -15,6 +17,7 @@ from mss_shared.cli.card_flags import add_card_flags
 from mss_shared.cli.flags import (
     add_checkpoints_flags,
     add_demo_flags,
+    add_doctor_flags,
     add_evaluate_flags,
     add_fit_flags,
     add_import_flags,
@@ -29,7 +32,7 @@ from mss_shared.recipe import shipped_recipes
 
 VERBS = (
     *("demo", "fit", "reproduce", "separate", "evaluate", "seams", "checkpoints"),
-    *("import-weights", "recipe", "card"),
+    *("import-weights", "recipe", "card", "doctor"),
 )
 
 
@@ -43,8 +46,9 @@ def run_words(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
     with console.one_sentence_errors(paper.command):
         if words[:1] == ["separate"]:
             words = ["separate", *separate_flags.rewrite(words[1:], paper)]
-        arguments, rest = command_parser(paper).parse_known_args(words)
-        overrides = _overrides(paper, arguments, rest)
+        parser = command_parser(paper)
+        arguments, rest = parser.parse_known_args(words)
+        overrides = _overrides(parser.verbs[arguments.verb], arguments, rest)
         _run_verb(paper, paper_verbs, arguments, overrides, command)
 
 
@@ -65,6 +69,7 @@ def _run_verb(
     from mss_shared.cli import (
         card,
         checkpoints,
+        doctor,
         evaluate,
         recipes,
         reproduce,
@@ -91,35 +96,50 @@ def _run_verb(
         checkpoints.import_weights(paper, arguments)
     elif arguments.verb == "recipe":
         recipes.show_or_compare(paper, arguments)
+    elif arguments.verb == "doctor":
+        doctor.show(paper, arguments)
     elif arguments.verb == "card":
         card.card(paper, arguments)
     else:
         evaluate.run_paper_verb(paper, paper_verbs[arguments.verb], arguments)
 
 
-def _overrides(paper: AnyPaper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
+def _overrides(verb: Parser, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
     """The ``--recipe.*`` words of ``fit``, each as ``--key=value``; anything else is an error."""
     overrides = []
-    refuse = Parser(prog=f"{paper.command} {arguments.verb}").error
     words = iter(rest)
     for word in words:
         if arguments.verb != "fit" or not word.startswith("--recipe."):
-            refuse(f"unrecognized argument: {word}")
+            verb.error(f"unrecognized argument: {word}{verb.nearest(word)}")
         if "=" not in word:
             value = next(words, None)
             if value is None:
-                refuse(f"{word} needs a value")
+                verb.error(f"{word} needs a value")
             word = f"{word}={value}"
         overrides.append(word)
     return overrides
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that reports an error in one sentence, without the usage text."""
+    """argparse that reports an error in one sentence, without the usage text.
+
+    Attributes:
+        verbs: the parsers of a command's verbs, by name.
+    """
+
+    verbs: Mapping[str, Parser] = MappingProxyType({})
+
+    def nearest(self, word: str) -> str:
+        """The flag that an unknown word may mean, as the rest of a sentence; empty if none."""
+        flag = word.partition("=")[0]
+        if not flag.startswith("-"):
+            return ""
+        found = difflib.get_close_matches(flag, self._option_string_actions, n=1)
+        return f", did you mean {found[0]}?" if found else ""
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence and exit with code 2."""
-        print(f"{self.prog}: error: {message}: see {self.prog} --help", file=sys.stderr)
+        console.say_error(self.prog, f"{message}: see {self.prog} --help")
         raise SystemExit(2)
 
 
@@ -147,8 +167,10 @@ def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
     )
     add_recipe_flags(_verb(verbs, "recipe", "show a recipe with its sources, or compare two"))
     add_card_flags(_verb(verbs, "card", "write weights, settings and scores for a model hub"))
+    add_doctor_flags(_verb(verbs, "doctor", "say what is installed, missing, free and reachable"))
     for verb in paper.verbs:
         add_paper_flags(_verb(verbs, verb.name, verb.help), verb.options)
+    parser.verbs = verbs.choices
     return parser
 
 

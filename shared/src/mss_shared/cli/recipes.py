@@ -46,7 +46,7 @@ def show_or_compare(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     recipes = [read_values(paper, name) for name in names]
     rows = _shown(recipes[0]) if action == "show" else compare(recipes[0], recipes[1])
     if arguments.json:
-        console.say(json.dumps(rows, indent=1, ensure_ascii=False))
+        console.say(json.dumps(rows, indent=1))
     elif not rows:
         console.say(f"{names[0]} and {names[1]} have the same values")
     else:

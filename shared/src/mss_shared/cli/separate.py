@@ -7,7 +7,6 @@ import contextlib
 import json
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -18,6 +17,7 @@ from mss_shared import audio, console
 from mss_shared.checkpoints.assemble import Loaded, assemble, with_passes
 from mss_shared.cli import loading
 from mss_shared.cli.separate_flags import check_sums, read_sums
+from mss_shared.names import printable
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs
@@ -255,7 +255,7 @@ def _report(record: Record, arguments: argparse.Namespace, results: TextIO) -> N
     if arguments.json:
         print(json.dumps(record), file=results, flush=True)  # ASCII, which every locale writes
         return
-    console.say(f"{record['song']}: {_describe(record, arguments.out)}")
+    console.say(f"{printable(record['song'])}: {_describe(record, arguments.out)}")
     if record["state"] == "done":
         for note in record["notes"]:
             console.say(f"  {note}")
@@ -285,7 +285,7 @@ def _end(paper: AnyPaper, records: list[Record]) -> None:
     try:
         check_records(records)
     except RuntimeError as error:
-        print(f"{paper.command}: error: {error}", file=sys.stderr)
+        console.say_error(paper.command, str(error))
         raise SystemExit(1) from None
 
 
