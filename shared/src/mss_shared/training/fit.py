@@ -51,6 +51,7 @@ from mss_shared.training.heir import Heir, Parent
 from mss_shared.training.module import EpochMeans
 from mss_shared.training.outcome import write_outcome
 from mss_shared.training.random_mixes import default_examples
+from mss_shared.training.restoring import CheckedRestore, restoring
 from mss_shared.training.run_folder import (
     BesideTarget,
     RunFolder,
@@ -160,7 +161,8 @@ def fit(
     if parent is not None:
         callbacks.append(Heir(parent, out, checkpoints))
     steps = StepCheckpoints(out, machine.save_minutes)
-    trainer = _trainer(out, loop, machine, model, [*callbacks, checkpoints, steps])
+    callbacks += [checkpoints, steps, CheckedRestore()]
+    trainer = _trainer(out, loop, machine, model, callbacks)
     end_together(trainer)
     check_memory(paper, drawn, examples.sets, machine, trainer)
     folder = RunFolder(
@@ -226,7 +228,7 @@ def _examples(
 
 def _run(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | None) -> None:
     """Run the training loop, from the start or from a checkpoint."""
-    with ends_in_time(), plain_endings(trainer), warnings.catch_warnings():
+    with restoring(checkpoint), ends_in_time(), plain_endings(trainer), warnings.catch_warnings():
         # Lightning 2.6 calls a function that torch 2.13 deprecates; users can do nothing about it.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
         # Ours skips the examples of the epoch that were drawn.
