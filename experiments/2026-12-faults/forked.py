@@ -11,9 +11,10 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 SECONDS, GIGABYTES = 10.0, 2.0
-_PATIENCE = 30.0  # then the process is killed
+_PATIENCE = 60.0  # then a process is killed
 _MOST_BYTES = 24 * 2**30  # of address space: what asks for terabytes fails at once
 
 
@@ -25,14 +26,14 @@ class Ending:
         code: as a shell would say, 128 and more for signals.
         said: the last line that it printed.
         printed: all that it printed.
-        seconds: until then.
+        processor_seconds: until then; the clock would tell how busy the machine is.
         gigabytes: more than its parent had.
     """
 
     code: int
     said: str
     printed: str
-    seconds: float
+    processor_seconds: float
     gigabytes: float
 
     def fault(self, *allowed: int) -> str:
@@ -41,25 +42,32 @@ class Ending:
             return f"a traceback: {self.said}"
         if self.code not in (2, *allowed):
             return f"exit code {self.code}: {self.said}"
-        if self.seconds > SECONDS or self.gigabytes > GIGABYTES:
-            return f"{self.seconds:.0f} s and {self.gigabytes:.1f} GB: {self.said}"
+        if self.processor_seconds > SECONDS or self.gigabytes > GIGABYTES:
+            return f"{self.processor_seconds:.0f} s and {self.gigabytes:.1f} GB: {self.said}"
         return ""
 
 
-def run_forked(work: Callable[[], object], log: Path, *, file_bytes: int | None = None) -> Ending:
+def run_forked(
+    work: Callable[[], object],
+    log: Path,
+    *,
+    file_bytes: int | None = None,
+    kill_after: float = _PATIENCE,
+) -> Ending:
     """Run a function in a forked process, which imports nothing again.
 
     Args:
         work: may end in SystemExit, as commands do.
         log: gets what it prints.
         file_bytes: the size that no file may exceed, as on a full disk.
+        kill_after: end it by SIGKILL after so many seconds.
     """
     began, before = time.monotonic(), _memory()
     sys.stdout.flush()
     process = os.fork()
     if process == 0:
         _become(work, log, file_bytes)
-    status, used = _wait(process, began)
+    status, used = _wait(process, began + kill_after)
     lines = log.read_text(encoding="utf-8", errors="replace")
     said = next((line for line in reversed(lines.splitlines()) if line.strip()), "")
     code = os.waitstatus_to_exitcode(status)
@@ -67,12 +75,12 @@ def run_forked(work: Callable[[], object], log: Path, *, file_bytes: int | None 
         128 - code if code < 0 else code,
         said[-300:],
         lines,
-        time.monotonic() - began,
-        max(0.0, used - before),
+        used.ru_utime + used.ru_stime,
+        max(0.0, used.ru_maxrss / 2**20 - before),
     )
 
 
-def _become(work: Callable[[], object], log: Path, file_bytes: int | None) -> None:
+def _become(work: Callable[[], object], log: Path, file_bytes: int | None) -> NoReturn:
     """Never returns."""
     code = 70
     try:
@@ -96,15 +104,15 @@ def _become(work: Callable[[], object], log: Path, file_bytes: int | None) -> No
         os._exit(code)
 
 
-def _wait(process: int, began: float) -> tuple[int, float]:
-    """The status of a process that has ended, and its largest memory in GB."""
+def _wait(process: int, end: float) -> tuple[int, resource.struct_rusage]:
+    """The status of a process that has ended, killed at ``end``, and what it used."""
     while True:
         ended, status, usage = os.wait4(process, os.WNOHANG)
         if ended:
-            return status, usage.ru_maxrss / 2**20
-        if time.monotonic() - began > _PATIENCE:
+            return status, usage
+        if time.monotonic() > end:
             os.kill(process, signal.SIGKILL)
-        time.sleep(0.005)
+        time.sleep(0.002)
 
 
 def _memory() -> float:
