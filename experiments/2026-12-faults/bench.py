@@ -53,7 +53,7 @@ class Bench:
             out = root / f"expected-{name}"
             ending = self.do(command(out))
             assert ending.code == 0, ending.printed
-            self.expected[name], self.seconds[name] = content(out), ending.processor_seconds
+            self.expected[name], self.seconds[name] = content(out), ending.seconds
 
     def commands(self) -> dict[str, Callable[[Path], list[str]]]:
         """By name: output folder -> the words of a command that can be done again."""

@@ -26,13 +26,15 @@ class Ending:
         code: as a shell would say, 128 and more for signals.
         said: the last line that it printed.
         printed: all that it printed.
-        processor_seconds: until then; the clock would tell how busy the machine is.
+        seconds: until then, by the clock.
+        processor_seconds: which do not tell how busy the machine is.
         gigabytes: more than its parent had.
     """
 
     code: int
     said: str
     printed: str
+    seconds: float
     processor_seconds: float
     gigabytes: float
 
@@ -75,6 +77,7 @@ def run_forked(
         128 - code if code < 0 else code,
         said[-300:],
         lines,
+        time.monotonic() - began,
         used.ru_utime + used.ru_stime,
         max(0.0, used.ru_maxrss / 2**20 - before),
     )
