@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mss_shared import console
+from mss_shared import console, processes
 
 
 @pytest.mark.parametrize(
@@ -174,6 +174,61 @@ with console.one_sentence_errors("tool"), console.work_before_output():
 def test_our_own_mistakes_keep_their_traceback() -> None:
     with pytest.raises(AssertionError), console.one_sentence_errors("tool"):
         raise AssertionError
+
+
+ESCAPE = "a\x1b[31m\u202eb"
+
+
+def test_lines_warnings_errors_and_progress_command_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console.say(f"{ESCAPE}\nnext")
+    console.warn(f"{ESCAPE}\nnext")
+    with console.progress("work") as report:
+        report(f"{ESCAPE}\n", 1, 1)
+    with pytest.raises(SystemExit), console.one_sentence_errors("tool"):
+        raise FileNotFoundError(errno.ENOENT, "no file", ESCAPE)
+    out, err = capsys.readouterr()
+    shown = r"a\x1b[31m\u202eb"
+    assert out == f"{shown}\nnext\n"
+    lines = err.splitlines()
+    assert lines[0] == rf"warning: {shown}\nnext" and lines[1].startswith(rf"work: 1/1 {shown}\n (")
+    assert lines[2] == f"tool: error: no file ({shown}): check the path and its permissions"
+
+
+def test_a_silent_process_says_its_errors_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), console.one_sentence_errors("tool"), console.silent():
+        console.say("line")
+        console.warn("warning")
+        with console.progress("work") as report, console.silent(False):
+            report("song", 1, 1)
+            console.say("line")
+        raise ValueError("fault")
+    assert capsys.readouterr() == ("", "tool: error: fault\n")
+    console.say("again")
+    assert capsys.readouterr().out == "again\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "first"),
+    [
+        ({}, True),
+        ({"RANK": "0", "LOCAL_RANK": "0", "SLURM_PROCID": "1"}, True),
+        ({"RANK": "8", "LOCAL_RANK": "0"}, False),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"NODE_RANK": "1", "LOCAL_RANK": "0"}, False),
+        ({"SLURM_PROCID": "1", "SLURM_LOCALID": "0"}, False),
+        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, False),
+    ],
+)
+def test_one_process_of_all_is_the_first(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], first: bool
+) -> None:
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert processes.is_first() is first
 
 
 def test_without_a_terminal_progress_is_a_line_every_ten_seconds_and_at_the_end(

@@ -21,7 +21,15 @@ PAPERS = sorted(
 )
 TRAINING = {"lightning", "pytorch-lightning", "torchmetrics", "tensorboard", "grpcio", "protobuf"}
 SONGS = {"midirenderer", "pretty-midi", "mido", "espeakng-loader", "pyworld-prebuilt"}
-ASKED_FOR = {"pooch", "musdb", "museval", "log-wmse-audio-quality", "norbert", "onnx"}
+ASKED_FOR = {
+    "pooch",
+    "huggingface-hub",
+    "musdb",
+    "museval",
+    "log-wmse-audio-quality",
+    "norbert",
+    "onnx",
+}
 MODELS = {"torch", "safetensors", "soxr", "av", "jsonargparse", "pyyaml", "einops"}
 
 

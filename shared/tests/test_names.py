@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import pytest
 import yaml
@@ -23,7 +24,7 @@ from mss_shared.cli.mss_eval import main as mss_eval
 from mss_shared.datasets import open_dataset
 from mss_shared.evaluation.score_files import run_folder, track_file
 from mss_shared.interfaces import Checkpoint
-from mss_shared.names import inside, is_file_name, is_name, name_like
+from mss_shared.names import inside, is_file_name, is_name, name_like, printable
 from mss_shared.recipe import recipe_digest, recipe_from_text, to_yaml
 from mss_shared.separation.batch import locks
 from mss_shared.separation.batch.inputs import SongFile
@@ -402,3 +403,21 @@ def test_a_recipe_in_weights_is_the_one_of_its_file() -> None:
     loaded = demo_recipe()
     read = recipe_from_text(PAPER.recipe_type, to_yaml(loaded.recipe), "demo")
     assert recipe_digest(read) == loaded.digest
+
+
+@given(st.text() | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"])))
+def test_what_is_printable_commands_nothing_and_letters_stay(text: str) -> None:
+    shown = printable(text)
+    plain = shown.replace("\u200c", "").replace("\u200d", "")
+    assert not {category(mark) for mark in plain} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert printable(shown) == shown
+    if text.isprintable():
+        assert shown == text
+
+
+def test_escapes_say_which_character_it_is() -> None:
+    assert printable("a\x1b[31m\nb\u202ec\udcff\x9b\u2028") == (
+        r"a\x1b[31m\nb\u202ec\udcff\x9b\u2028"
+    )
+    for text in ("Béla", "日本\u3000語", "می\u200cخواهم", "👩\u200d🎤", "a\\x1b"):
+        assert printable(text) == text

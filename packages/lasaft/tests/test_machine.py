@@ -9,7 +9,7 @@ import torch
 from lasaft.paper import PAPER
 from mss_shared.cli import run
 from mss_shared.testing import make_dataset
-from mss_shared.training.fit import accumulation
+from mss_shared.training.trainer import accumulation
 
 STEMS = ("vocals", "drums", "bass", "other")
 SMALL = [

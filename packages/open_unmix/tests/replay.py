@@ -1,11 +1,15 @@
 """The frozen outputs of small networks and separators, and ours, for the conformance sheet."""
 
+import json
 from collections.abc import Iterator
 
 import torch
 from conftest import Golden
+from test_training import STEPS, prepared
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
+from mss_shared.conformance.facts import replay_step
 from open_unmix.model import OpenUnmix
 from open_unmix.separator import Separator
 
@@ -30,3 +34,12 @@ def replays() -> Iterator[tuple[str, str, Tensor, Tensor]]:
         with torch.no_grad():
             ours = separator.eval()(found["input"])
         yield f"separator_{name}", "openunmix 1.3.0, separator", ours, found["output"]
+    for name in STEPS:
+        found = Golden(name)
+        network = prepared(found).model.target_models["vocals"]
+        norms = {
+            k: v for k, v in json.loads(found.about["grad_norms"]).items() if k != "input_mean"
+        }
+        loss = mse_loss(network(found["input"]), found["target"])
+        step = replay_step(network, loss, float(found.about["loss_value"]), norms)
+        yield name, "openunmix 1.3.0, training step", *step

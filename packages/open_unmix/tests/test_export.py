@@ -13,19 +13,19 @@ from torch.testing import assert_close
 
 from mss_shared.checkpoints.checkpoint import load_checkpoints
 from mss_shared.recipe import find_recipe, load_recipe, to_yaml
-from open_unmix.checkpoints import (
-    FILTER_KEYS,
-    SEPARATOR_KEYS,
-    _read_separator,
-    _read_target,
-    open_folder,
-)
 from open_unmix.export import export, write_separator, write_target
 from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx
 from open_unmix.paper import PAPER
 from open_unmix.recipe import Recipe
 from open_unmix.separator import Separator
+from open_unmix.weights import (
+    FILTER_KEYS,
+    SEPARATOR_KEYS,
+    _read_separator,
+    _read_target,
+    open_folder,
+)
 
 RECIPE = load_recipe(Recipe, find_recipe("open_unmix", "demo")).recipe
 FILTERED = replace(

@@ -17,10 +17,10 @@ from mss_shared.checkpoints.published import cache_path, read_published
 from mss_shared.cli import run
 from mss_shared.recipe import find_recipe, load_recipe
 from tflocoformer_mss import TFLocoformerMSS, TFLocoformerSeparator, TussModel, configs
-from tflocoformer_mss.checkpoints import join
 from tflocoformer_mss.model import WaveformModel, build
 from tflocoformer_mss.paper import PAPER
 from tflocoformer_mss.recipe import Recipe
+from tflocoformer_mss.weights import join
 
 # Of the release: bytes of each file, whose keys are prefixed.
 SPEECH = {

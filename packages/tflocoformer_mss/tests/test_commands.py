@@ -102,7 +102,7 @@ def test_train_takes_the_configuration_and_the_gpu_as_the_fork_does(
         ("--config elsewhere/musdb18.yaml", "there is no recipe file elsewhere/musdb18.yaml"),
         ("--config musdb18.yaml", "there is no recipe file musdb18.yaml: check --recipe"),
         ("--config configs/mine.yaml", "there is no recipe file configs/mine.yaml"),
-        ("--recipe musdb18 --batch_size four", "training.batch: "),
+        ("--recipe musdb18 --batch_size four", "training.batch is four: give a whole number"),
         ("--recipe musdb18 --config", "argument --recipe: expected at least one argument"),
         ("--recipe musdb18 --prefetch 3", "unrecognized argument: --prefetch"),
         ("--config {fork}", "fork.yaml has dataset.random_chunks False, here it is True: the"),

@@ -336,7 +336,7 @@ def test_a_music_recipe_takes_its_clipped_step_in_half_precision(
     path: Path, songs: Any, norms: list[float], tmp_path: Path, monkeypatch: Any
 ) -> None:
     """With the precision, clipping and optimizer that a GPU gets, and a bound that acts."""
-    monkeypatch.setattr("mss_shared.training.fit._precision", lambda wanted, _: wanted)
+    monkeypatch.setattr("mss_shared.training.trainer._precision", lambda wanted, _: wanted)
     loaded = load_recipe(Recipe, path)
     loop = loaded.recipe.training
     assert (loop.precision, loop.clip_norm) == ("bf16-mixed", 5.0)

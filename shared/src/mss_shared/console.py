@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from io import BufferedWriter, RawIOBase, TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
@@ -24,18 +25,51 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mss_shared.names import printable
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 PLAIN_SECONDS = 10.0  # between two progress lines where there is no terminal
 
+_silent = ContextVar("silent", default=False)
+
 # Called to report progress: with what is being done, how many are done, and of how many.
 Report = Callable[[str, int, int], None]
 
 
-def say(text: str) -> None:
-    """Print one line and flush it, so that it appears at once in a file or a pipe too."""
-    print(text, flush=True)
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print a text and flush it, so that it appears at once in a file or a pipe too.
+
+    What could command the terminal is escaped; line ends are kept, so that a name in which there
+    could be one goes through ``printable`` first.
+
+    Args:
+        text: one line or several.
+        file: where to; stdout by default.
+    """
+    if not _silent.get():
+        print("\n".join(map(printable, text.split("\n"))), file=file, flush=True)
+
+
+def warn(text: str) -> None:
+    """Print one line on stderr that is no error: the work goes on."""
+    say(f"warning: {printable(text)}", sys.stderr)
+
+
+def count(number: int, word: str) -> str:
+    """``1 device``, ``2 devices``."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+@contextmanager
+def silent(wanted: bool = True) -> Iterator[None]:
+    """Print no lines and no progress in the block if ``wanted``; errors are still printed."""
+    token = _silent.set(wanted or _silent.get())
+    try:
+        yield
+    finally:
+        _silent.reset(token)
 
 
 def ask(question: str) -> bool | None:
@@ -61,6 +95,9 @@ def json_alone(wanted: bool) -> Iterator[TextIO]:
 def progress(title: str) -> Iterator[Report]:
     """Yield a function of (what, done, total) that shows a bar, or lines if not on a terminal."""
     console = Console(stderr=True)
+    if _silent.get():
+        yield lambda what, done, total: None
+        return
     if not console.is_terminal:
         yield _plain_report(title)
         return
@@ -74,7 +111,11 @@ def progress(title: str) -> Iterator[Report]:
     )
     with Progress(*columns, console=console) as bars:
         task = bars.add_task(title, total=None, what="")
-        yield lambda what, done, total: bars.update(task, total=total, completed=done, what=what)
+
+        def update(what: str, done: int, total: int) -> None:
+            bars.update(task, total=total, completed=done, what=printable(what))
+
+        yield update
 
 
 def _plain_report(title: str) -> Report:
@@ -85,8 +126,8 @@ def _plain_report(title: str) -> Report:
         now = time.monotonic()
         if now - last >= PLAIN_SECONDS or done == total:
             last = now
-            print(f"{title}: {done}/{total} {what} ({now - began:.0f} s)", file=sys.stderr)
-            sys.stderr.flush()
+            line = f"{title}: {done}/{total} {printable(what)} ({now - began:.0f} s)"
+            say(line, sys.stderr)
 
     return report
 
@@ -137,8 +178,13 @@ def one_sentence_errors(program: str) -> Iterator[None]:
             print(f"{program}: interrupted", file=sys.stderr)
             raise SystemExit(130) from None
         except (ValueError, OSError, ImportError) as error:
-            print(f"{program}: error: {sentence(error)}", file=sys.stderr)
+            say_error(program, sentence(error))
             raise SystemExit(2) from None
+
+
+def say_error(program: str, text: str) -> None:
+    """Print one line on stderr for what went wrong, also in a process that is silent."""
+    print(f"{program}: error: {printable(text)}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -235,10 +281,14 @@ def _open_missing() -> None:
 
 
 def sentence(error: BaseException) -> str:
-    """The message of an error on one line; those of the system with what to do."""
+    """The message of an error on one printable line; those of the system with what to do."""
+    return printable(" ".join(_message(error).split()))
+
+
+def _message(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         path = error.filename or "the output folder"
         return f"no space left on the disk of {path}: free some, or choose another folder"
     if isinstance(error, OSError) and error.errno is not None:
         return f"{error.strerror} ({error.filename}): check the path and its permissions"
-    return " ".join(str(error).split())
+    return str(error)

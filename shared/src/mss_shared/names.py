@@ -14,6 +14,7 @@ from pathlib import Path
 # The same rule as in mss_results: table files are named for data set, method, run and protocol.
 _LONGEST = 128
 _LONGEST_FILE_NAME = 240  # bytes; file systems take 255, and endings such as .json follow
+_JOINERS = "\u200c\u200d"  # of letters and of symbols
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]*")
 
 
@@ -90,6 +91,26 @@ def inside(folder: Path, *parts: str) -> Path:
             f"{shorten('/'.join(parts))} does not lie below {folder}: nothing is written there"
         )
     return path
+
+
+def printable(text: str) -> str:
+    r"""A name or a message as a terminal may show it: what would command it is escaped, as \x1b.
+
+    These are control characters, line ends among them, marks that turn the direction of writing or
+    are invisible, and bytes of a name that is not UTF-8. Letters of all scripts stay, and so do the
+    joiners between them.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escape(mark) if _commands(mark) else mark for mark in text)
+
+
+def _commands(mark: str) -> bool:
+    return unicodedata.category(mark) in ("Cc", "Cf", "Cs", "Zl", "Zp") and mark not in _JOINERS
+
+
+def _escape(mark: str) -> str:
+    return mark.encode("ascii", "backslashreplace").decode() if mark > "\x7f" else repr(mark)[1:-1]
 
 
 def shorten(value: object) -> str:

@@ -167,14 +167,17 @@ class Paper(ABC, Generic[RecipeType, ModelType]):
 
     @final
     def build_model(self, recipe: RecipeType) -> ModelType:
-        """Call ``make_model``, and mark the model if its stems are interchangeable.
+        """Call ``make_model``, and mark the model with its recipe, for ``save_pretrained``.
+
+        A model whose stems are interchangeable is marked as such.
 
         Raises:
             ValueError: as ``make_model``.
         """
         model = self.make_model(recipe)
+        marked: Any = model
+        marked.recipe = recipe
         if self.is_interchangeable(recipe):
-            marked: Any = model
             marked.interchangeable = True
         return model
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.util
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -298,7 +299,7 @@ def _missing_keys(config_type: Any, values: Any, path: Path, prefix: str) -> lis
             advice = f"choose from {', '.join(fields)}"
             if _new_name(key) in fields:
                 advice = f"it is now called {_new_name(key)}"
-            raise ValueError(f"{path} has the unknown key {prefix}{key}: {advice}")
+            raise ValueError(f"{path} has the unknown key {one_line(f'{prefix}{key}')}: {advice}")
     hints = get_type_hints(config_type)
     missing = [f"{prefix}{name}" for name in fields if name not in values]
     for name in values:
@@ -333,17 +334,57 @@ def _instantiate(
             parsed = parser.parse_args([f"--recipe={text}", *overrides])
         else:
             parsed = parser.parse_object({"recipe": values})
-        return cast(RecipeType, parser.instantiate(parsed).recipe)
+        recipe = cast(RecipeType, parser.instantiate(parsed).recipe)
     except ValueError as error:
         raise ValueError(f"recipe {name}: {one_line(_shorten(str(error)))}") from None
+    for leaf, value in list_numbers(recipe):
+        if not math.isfinite(value):
+            raise ValueError(f"recipe {name}: {leaf} is {value}: give a finite number")
+    return recipe
+
+
+def list_numbers(section: Any, prefix: str = "") -> list[tuple[str, float]]:
+    """The dotted names, which begin with ``prefix``, and values of all numbers in a dataclass."""
+    found: list[tuple[str, float]] = []
+    for field in dataclasses.fields(section):
+        value, name = getattr(section, field.name), f"{prefix}{field.name}"
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if dataclasses.is_dataclass(item):
+                found += list_numbers(item, f"{name}.")
+            elif isinstance(item, int | float) and not isinstance(item, bool):
+                found.append((name, item))
+    return found
 
 
 def _shorten(message: str) -> str:
     """Reduce jsonargparse's nested message to the key and what is wrong with it."""
     match = re.search(r'Parser key "recipe\.([\w.]+)":\s*(.*)$', message)
     if match:
-        return f"{match.group(1)}: {match.group(2)}"
+        return _describe_mismatch(match.group(1), match.group(2))
     return message.replace("recipe.", "", 1) if message.startswith("recipe.") else message
+
+
+_KINDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+    "str": "a text",
+    "tuple": "a list",
+    "NoneType": "null",
+}
+
+
+def _describe_mismatch(key: str, message: str) -> str:
+    """What a value is, and what it should be, in place of the names of Python's types."""
+    value = re.search(r"(?:Got value|Given value): (.*)$", message)
+    kinds = re.search(r"Subtypes: \[(.*?)\] |^Expected a (<class '\w+'>)", message)
+    names = re.findall(r"<class '(\w+)'>", kinds.group()) if kinds else []
+    if value is None or not names or not all(name in _KINDS for name in names):
+        return f"{key}: {message}"
+    given = {"None": "null"}.get(value.group(1), value.group(1))
+    part = re.match(r"NestedArg\(key='([\w.]+)'", given)
+    what = f"has no {part.group(1)}" if part else f"is {given}"
+    return f"{key} {what}: give {' or '.join(_KINDS[name] for name in names)}"
 
 
 def _plain(value: Any) -> Any:

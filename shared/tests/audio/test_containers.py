@@ -236,7 +236,7 @@ def test_mp3_stems_have_the_songs_length_and_sound(tmp_path: Path) -> None:
 
 def test_files_without_sound_or_that_are_no_films_are_refused(tmp_path: Path) -> None:
     (tmp_path / "song.m4a").write_bytes(b"nothing of the kind" * 100)
-    with pytest.raises(ValueError, match=r"song\.m4a is not a readable sound file \(.*\): use wav"):
+    with pytest.raises(ValueError, match=r"song\.m4a is not a readable sound file \(.*\): it is"):
         separate_file(Halves(), tmp_path / "song.m4a", tmp_path / "out", CHUNKS, Delivery())
     with av.open(str(tmp_path / "mute.mp4"), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)

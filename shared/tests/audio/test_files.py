@@ -151,7 +151,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.wav", "a.raw", "a.mp3"])
 def test_a_file_without_sound_is_refused_by_name(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=f"{name} is not a readable sound file .*: use wav"):
+    said = f"{name} is not a readable sound file .*: "
+    said += "use wav, flac" if name.endswith("raw") else "it is damaged or no sound, restore or rep"
+    if not content:
+        said = f"{name} is empty, it has 0 bytes: restore or remove it"
+    with pytest.raises(ValueError, match=said):
         audio.read(tmp_path / name)
 
 

@@ -52,7 +52,7 @@ def test_the_demo_leaves_model_stems_scores_and_prints_the_table(
     out = tmp_path / "demo"
     run(PAPER, ["demo", "--data_root", str(songs), "--out", str(out)])
     printed = capsys.readouterr().out
-    for method in ("tiny_paper", "mixture", "irm"):
+    for method in ("tiny_paper", "mixture", "irm", "mwf"):
         assert printed.count(f"\n{method} ") == 3
     assert "SDR in dB, bsseval_v4.vocals+drums@1" in printed and "SI-SDR in dB, si_sdr@1" in printed
     assert (out / "model.safetensors").is_file()

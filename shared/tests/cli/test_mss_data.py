@@ -262,6 +262,38 @@ def test_copies_are_told_within_and_between_splits(root: Path) -> None:
     assert not found["train/a"] and not found["train/b"]
 
 
+def test_songs_that_two_roots_share_are_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = root.parent / "other"
+    shutil.copytree(root / "train" / "a", other / "train" / "a")
+    shutil.copytree(root / "test" / "x", other / "train" / "y")
+    sound_track(other / "train" / "new", seed=7)
+    code, out, _ = run(monkeypatch, capsys, "check", str(root), str(other))
+    assert code == 1 and out.splitlines() == [
+        f"{root}:",
+        "train/a: ok",
+        "train/b: ok",
+        "test/x: ok",
+        f"{other}:",
+        f"train/a: sounds like {root}/train/a: they are one song",
+        "train/new: ok",
+        f"train/y: sounds like {root}/test/x: they are one song",
+        "6 tracks, 2 with faults",
+    ]
+
+
+def test_an_empty_or_broken_file_is_called_that(root: Path) -> None:
+    path = root / "train" / "b" / "bass.wav"
+    for content, said in (
+        (b"", f"{path} is empty, it has 0 bytes: restore or remove it"),
+        (b"RIFF\0\0\0", "it is damaged or no sound, restore or replace it"),
+    ):
+        path.write_bytes(content)
+        [fault] = faults(root)
+        assert fault.startswith(str(path)) and fault.endswith(said) and "use wav" not in fault
+
+
 def test_odd_entries_are_faults_of_their_tracks_and_the_others_go_on(root: Path) -> None:
     for place in ("link", "pipe", "folder", "name"):
         sound_track(root / "train" / place, seed=len(place) * 50)
@@ -304,7 +336,7 @@ def test_files_are_checked_in_blocks(root: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(audio, "read", whole)
     monkeypatch.setattr("mss_shared.datasets.check._BLOCK", 9)
-    monkeypatch.setattr("mss_shared.datasets.check._copies", lambda *_: [])
+    monkeypatch.setattr("mss_shared.datasets.check._Checked.add", lambda *_: [])
     assert faults(root) == []
 
 

@@ -25,6 +25,7 @@ from mss_shared.cli.budget import Budget, parse_budget
 from mss_shared.cli.reproduce_fits import Command, run_fits, submit_fits
 from mss_shared.cli.reproduce_plan import find_row, group_fits, plan_fits, short_run
 from mss_shared.evaluation.claims import Claim, compare, read_claims
+from mss_shared.leases import make_lease
 from mss_shared.testing import make_dataset
 
 STEMS = ("vocals", "drums")
@@ -84,7 +85,7 @@ def test_a_row_is_trained_scored_together_and_compared(
 
     monkeypatch.setattr(verb, "run_fits", never)
     run(PAPER, words(songs))
-    assert "2 of 2 runs in runs/reproduce/row are done" in capsys.readouterr().out
+    assert "2 of 2 runs done, in runs/reproduce/row" in capsys.readouterr().out
     assert "holds a reproduction with another budget" in refused(
         capsys, *words(songs)[:-2], "--budget", "3steps"
     )
@@ -242,6 +243,73 @@ def test_slurm_gets_one_array_of_all_runs(tmp_path: Path, monkeypatch: pytest.Mo
     assert executor.parameters == {"timeout_min": 30, "slurm_partition": "gpu"}
     with pytest.raises(ValueError, match=r"SLURM takes no jobs \(unknown argument\(s\)\): run"):
         submit_fits(commands, tmp_path, {"unknown": "1"})
+
+
+SQUEUE = "#!/bin/sh\n[ -e refuse ] && echo 'slurm is down.' >&2 && exit 1\ncat queue\n"
+
+
+@pytest.fixture
+def slurm(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A submitit that runs nothing, and a squeue that prints the file ``queue``."""
+    monkeypatch.setitem(sys.modules, "submitit", SimpleNamespace(AutoExecutor=Executor))
+    monkeypatch.setattr(reproduce_fits, "check_slurm", lambda: None)
+    monkeypatch.setattr(verb, "check_slurm", lambda: None)
+    monkeypatch.setattr(Command, "__call__", lambda _: 0)
+    program = here / "bin" / "squeue"
+    program.parent.mkdir()
+    program.write_text(SQUEUE)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(program.parent), os.environ["PATH"]]))
+    return here
+
+
+def test_jobs_that_have_not_ended_are_not_submitted_again(
+    songs: Path, slurm: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = words(songs, "--slurm")
+    run(PAPER, line)
+    assert "submitted 7_0, 7_1\nrun this command again once" in capsys.readouterr().out
+    made = len(Executor.made)
+    (slurm / "queue").write_text("5_0\n7_0\n7_1\n")
+    run(PAPER, line)
+    said = capsys.readouterr().out
+    assert len(Executor.made) == made and "submitted 7" not in said
+    for name, job in {"row_drums": "7_0", "row_vocals": "7_1"}.items():
+        assert f"{name} is job {job}, which has not ended: it is not submitted again" in said
+    said = refused(capsys, *words(songs))
+    assert "row_drums is job 7_0, which has not ended: wait for it, or scancel it" in said
+    (slurm / "refuse").touch()
+    assert "squeue can't say whether the jobs 7_0, 7_1 have ended (slurm is down)" in refused(
+        capsys, *line
+    )
+    (slurm / "refuse").unlink()
+    (slurm / "queue").write_text("7_1\n")
+    run(PAPER, line)  # the first one has ended without a model
+    assert len(Executor.made) == made + 1 and Executor.made[-1].codes == [0]
+    jobs = json.loads((slurm / "runs/reproduce/row/slurm/jobs.json").read_text())
+    assert jobs == {"row_drums": "7_0", "row_vocals": "7_1"}
+
+
+def test_runs_end_when_the_reproduction_around_them_is_killed(songs: Path, here: Path) -> None:
+    line = words(songs)
+    line[line.index("2steps")] = "100000steps"
+    first = subprocess.Popen([sys.executable, "-m", "tiny_paper", *line])
+    lease = make_lease(here / "runs" / "reproduce" / "row" / "row_drums" / ".fit.lock")
+    try:
+        wait_until(lambda: lease.owner is not None or first.poll() is not None)
+        assert lease.owner is not None
+        child = lease.owner.pid
+        assert child != first.pid and is_alive(child)
+    finally:
+        first.kill()
+        first.wait()
+    wait_until(lambda: not is_alive(child))
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process has not ended; an ended one may wait for a parent to notice."""
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True)
+    return listed.stdout.strip()[:1] not in (b"", b"Z")
 
 
 def test_slurm_without_submitit_is_one_sentence(

@@ -167,7 +167,7 @@ def test_oracles_are_computed_once_for_all_models_of_the_same_stems(
     evaluate(songs, trained, tmp_path, "--no_oracles")
     assert [path.name for path in tmp_path.glob("*/*")] == ["tiny_paper"]
     evaluate(songs, trained, tmp_path)
-    assert {path.name for path in tmp_path.glob("*/*")} == {"tiny_paper", "mixture", "irm"}
+    assert {path.name for path in tmp_path.glob("*/*")} == {"tiny_paper", "mixture", "irm", "mwf"}
 
     def never(*_: Any) -> Any:
         raise AssertionError("computed again")

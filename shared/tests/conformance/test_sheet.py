@@ -9,7 +9,7 @@ import torch
 from tiny_paper.paper import PAPER
 
 from mss_shared.conformance.__main__ import main, write_sheets
-from mss_shared.conformance.facts import measure, read_differences, write_sizes
+from mss_shared.conformance.facts import measure, read_differences, replay_step, write_sizes
 from mss_shared.conformance.families import Sheet, Stated, differing, families, read_values
 from mss_shared.conformance.sheet import _names, conformance_sheet, table
 from mss_shared.conformance.sizes import count_all, count_sizes
@@ -54,6 +54,27 @@ def test_the_sheet_has_sizes_sources_values_and_the_largest_difference(package: 
     assert "squared error" in text
     rows = re.findall(r"^\| `(\S+)` \| .* \| (?:paper|code|second-hand|ours) \|", text, re.M)
     assert {*rows} == {*recipe.values}
+
+
+def test_a_training_step_is_compared_by_its_loss_and_gradients_without_those_of_rounding() -> None:
+    model = torch.nn.Linear(1, 1)
+    torch.nn.init.ones_(model.weight)
+    torch.nn.init.zeros_(model.bias)
+    loss = model(torch.full((1, 1), 3.0)).sum()  # 3; its gradients are 3 and 1
+    ours, frozen = replay_step(model, loss, 4.0, {"weight": 6.0, "bias": 1e-9})
+    assert (ours.tolist(), frozen.tolist()) == ([0.75, 0.5], [1.0, 1.0])
+
+
+def test_the_sheet_says_what_is_compared_of_training_steps(package: Path) -> None:
+    write_sizes(package, count_all(PAPER))
+    measure(package)
+    assert "Of training steps" not in conformance_sheet(PAPER, package)
+    replay = REPLAY.replace('"two", "theirs"', '"two", "theirs, training step"')
+    (package / "tests" / "replay.py").write_text(replay)
+    measure(package)
+    text = conformance_sheet(PAPER, package)
+    assert "| theirs, training step | 1 | 1.0e-02 | `two` |" in text
+    assert "Of training steps: the loss and the norms of gradients" in text
 
 
 def load() -> Any:

@@ -14,7 +14,14 @@ from tiny_songs import STEMS, make_track, noise, write_set
 
 from mss_shared import audio
 from mss_shared.datasets import Dataset, open_dataset
-from mss_shared.datasets.content import describe_content, find_shared, uses_extra_data
+from mss_shared.datasets.content import (
+    describe_content,
+    digest_track,
+    find_copies,
+    find_shared,
+    uses_extra_data,
+)
+from mss_shared.datasets.folders import read_split
 
 
 def digests(folder: Path) -> set[str]:
@@ -157,3 +164,12 @@ def test_a_copy_is_found_wherever_its_only_sound_is(
     tracks = [make_track(folder / name, {"vocals": signal}) for name in ("a", "b")]
     one, two = ({track.name: describe_content([track])[track.name]} for track in tracks)
     assert one["a"] and [*find_shared(one, two)] == [("a", "b")]
+
+
+def test_copies_of_a_split_are_tracks_of_which_all_stems_agree(tmp_path: Path) -> None:
+    write_set(tmp_path, {"train/a": 1, "train/b": 2, "train/c": 3})
+    shutil.copytree(tmp_path / "train" / "a", tmp_path / "train" / "d")
+    shutil.copy(tmp_path / "train/a/vocals.wav", tmp_path / "train/c/vocals.wav")
+    digests = [digest_track(track) for track in read_split(sorted((tmp_path / "train").iterdir()))]
+    assert find_copies(digests) == [(3, 0)]
+    assert find_copies([frozenset(), frozenset()]) == []

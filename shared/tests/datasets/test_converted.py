@@ -11,10 +11,11 @@ from tiny_songs import noise, tone, write_set, write_track
 
 from mss_shared import audio
 from mss_shared.datasets import open_dataset
+from mss_shared.datasets.check import check_root
 from mss_shared.datasets.converted import adapt
 from mss_shared.datasets.opening import join_datasets
 from mss_shared.datasets.sums import parse_stem, pick_stems, prepare, with_sums
-from mss_shared.datasets.tracks import Reading
+from mss_shared.datasets.tracks import Reading, check_fits
 
 ALL = Reading(silence_missing=True, trim=True, convert_channels=True, resample=True)
 STEMS = ("vocals", "drums")
@@ -50,6 +51,41 @@ def test_a_missing_stem_is_silence_if_asked(tmp_path: Path) -> None:
     assert not dataset.train[1].read_stem("drums", 3, 20).any()
     with pytest.raises(ValueError, match="no track of .* has drum, only drums, vocals: correct"):
         adapt(open_dataset(tmp_path, reading=reading), ("vocals", "drum"), RATE, 2)
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ("Drums.WAV", r"Drums.WAV is there: rename it to drums.WAV"),
+        ("DRUMS.flac", r"DRUMS.flac is there: rename it to drums.flac"),
+        ("drums .wav", r"drums .wav is there: rename it to drums.wav"),
+        ("drums.mp3", r"drums.mp3 is there, but only wav and flac are read: convert it"),
+        ("Drums.M4A", r"Drums.M4A is there, but only wav and flac are read: convert it"),
+    ],
+)
+def test_a_stem_that_is_there_in_another_form_is_told_and_never_silence(
+    tmp_path: Path, there: str, said: str
+) -> None:
+    write_set(tmp_path, {"train/a": 1, "train/b": 2, "valid/v": 3})
+    (tmp_path / "train/b/drums.wav").rename(tmp_path / "train/b" / there)
+    if there.endswith("flac"):
+        (tmp_path / "train/b" / there).unlink()
+        audio.write(tmp_path / "train/b" / there, noise(2, samples=64), RATE)
+    opened = open_dataset(tmp_path)
+    with pytest.raises(ValueError, match=rf"track b has no drums.wav, only .*: {said}$"):
+        check_fits(opened.train[1], STEMS, RATE, 2)
+    with pytest.raises(ValueError, match=rf"no stem 'drums', only .*: {said} or leave"):
+        opened.train[1].read_stem("drums")
+    with pytest.raises(ValueError, match=rf"track b has no drums.wav: {said}$"):
+        adapt(open_dataset(tmp_path, reading=Reading(silence_missing=True)), STEMS, RATE, 2)
+    assert dict(check_root(tmp_path))["train/b"][0].startswith("no drums.wav (")
+
+
+def test_a_stem_that_is_not_there_at_all_gets_the_flags_name(tmp_path: Path) -> None:
+    write_set(tmp_path, {"train/a": 1, "train/b": 2, "valid/v": 3})
+    (tmp_path / "train/b/drums.wav").rename(tmp_path / "train/b/drumset.wav")
+    with pytest.raises(ValueError, match="no drums.wav, only .*--silence_missing"):
+        check_fits(open_dataset(tmp_path).train[1], STEMS, RATE, 2)
 
 
 def test_mono_becomes_equal_channels_and_stereo_its_mean(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Which folders are tracks: suffixes, hidden folders, names of splits, and what is passed over."""
 
+import json
 import os
 from pathlib import Path
 
@@ -138,6 +139,15 @@ def test_what_is_passed_over_is_listed(root: Path) -> None:
         "extra": "neither train, valid nor test",
     }
     assert open_dataset(root).unheard == ("train/a/takes", "train/loose.wav", "extra")
+
+
+def test_what_the_manifest_lists_beside_the_songs_is_no_surprise(root: Path) -> None:
+    write_track(root / "edge" / "odd", {"vocals": noise(9)})
+    write_track(root / "extra" / "own", {"vocals": noise(8)})
+    manifest = {"name": "own", "validation": [], "sha256": {"edge/odd/vocals.wav": "0"}}
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    assert open_dataset(root).unheard == ("extra",)
+    assert "edge" in tree.look(root).ignored
 
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])

@@ -79,6 +79,11 @@ def test_a_machine_that_can_not_be_is_refused(
     ("section", "changes", "said"),
     [
         ("training", {"clip_norm": -1.0}, "clip_norm is -1.0: give more than 0, or null"),
+        ("training", {"lr": float("nan")}, "training.lr is nan: give a number, 0 or more"),
+        ("training", {"lr": float("inf")}, "training.lr is inf: give a number, 0 or more"),
+        ("training", {"lr": -1.0}, "training.lr is -1.0: give a number, 0 or more"),
+        ("training", {"plateau_patience": -1}, "plateau_patience is -1: give a number, 0 or more"),
+        ("training", {"seed": 2**32}, "the seed is 4294967296: give 0 to 4294967295"),
         ("training", {"clip_norm": float("nan")}, "clip_norm is nan: give more than 0"),
         ("training", {"early_stop_epochs": 0}, "early_stop_epochs is 0: .* or null for never"),
         ("training", {"ema_decay": 1.0}, "ema_decay is 1.0: give 0 to below 1"),
@@ -112,7 +117,7 @@ def test_wandb_without_a_login_is_one_sentence(
     def init(**_: Any) -> None:
         raise UsageError("No API key configured. Use `wandb login` to log in.")
 
-    monkeypatch.setattr("mss_shared.training.fit.find_logger", lambda *_: FakeLogger(init))
+    monkeypatch.setattr("mss_shared.training.trainer.find_logger", lambda *_: FakeLogger(init))
     monkeypatch.setitem(sys.modules, "wandb", types.ModuleType("wandb"))
     said = (
         "wandb does not start .*No API key configured.*: log in with wandb login, or use --logger"
@@ -184,6 +189,7 @@ def test_a_damaged_checkpoint_is_named(
 ) -> None:
     loaded = demo_recipe(training={"epochs": 1})
     train(dataset, tmp_path, loaded)
+    (tmp_path / "run.json").unlink()
     last = tmp_path / "last.ckpt"
     last.write_bytes(last.read_bytes()[:3000] if content is None else content)
     with pytest.raises(ValueError, match=r"last.ckpt is damaged or no checkpoint .*: restore it"):
@@ -427,10 +433,12 @@ def test_a_lost_metrics_file_is_said(
     expected = train(dataset, tmp_path, demo_recipe())
     assert train(dataset, tmp_path, demo_recipe(), resume=True) == expected
     assert "lacks" not in capsys.readouterr().out
-    (tmp_path / "metrics.csv").unlink()
+    for name in ("metrics.csv", "run.json"):
+        (tmp_path / name).unlink()
     assert train(dataset, tmp_path, demo_recipe(), resume=True) == expected
     said = "metrics.csv lacks epoch 0, 1, 2, 3, which last.ckpt has finished: restore the file"
     assert said in capsys.readouterr().out
+    (tmp_path / "run.json").unlink()
     (tmp_path / "metrics.csv").write_bytes(b"\x00\xff,epoch\nx,y,z\n")
     with pytest.raises(ValueError, match=r"metrics.csv is damaged: restore it, or move it away"):
         train(dataset, tmp_path, demo_recipe(), resume=True)

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from mss_shared.recipe import LoadedRecipe
 from mss_shared.testing import check_package, make_dataset
 from mss_shared.training import fit as engine
 from mss_shared.training.callbacks import Checkpoints
-from mss_shared.training.fit import Machine, accumulation, fit
+from mss_shared.training.fit import Machine, fit
+from mss_shared.training.trainer import accumulation
 
 CPU = Machine(device="cpu")
 
@@ -155,7 +157,7 @@ def test_batch_norm_refuses_a_split_batch() -> None:
 
 @pytest.mark.parametrize("micro, world", [(3, 1), (4, 2), (8, 1), (1, 3)])
 def test_parts_that_do_not_make_the_batch_are_refused(micro: int, world: int) -> None:
-    with pytest.raises(ValueError, match=f"batch of 4 can't be made of {world} devices x {micro}"):
+    with pytest.raises(ValueError, match=f"batch of 4 can't be made of {world} device"):
         accumulation(4, micro, world, torch.nn.Linear(1, 1))
 
 
@@ -332,3 +334,21 @@ def test_a_stem_of_a_recipe_may_be_a_sum(tmp_path: Path) -> None:
     loaded = demo_recipe(data={"stems": ("vocals", "drums = kick + snare")})
     train(open_dataset(tmp_path / "songs"), tmp_path / "out", loaded)
     assert "drums = kick + snare" in (tmp_path / "out" / "recipe.yaml").read_text()
+
+
+def test_songs_of_two_roots_that_sound_alike_are_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = make_dataset(tmp_path / "one", STEMS, (RATE, 2), seconds=0.5)
+    (two := tmp_path / "two" / "train").mkdir(parents=True)
+    shutil.copytree(one / "train" / "train-1", two / "train-1")
+    shutil.copytree(one / "train" / "train-2", two / "renamed")
+    write_track(two / "a", {s: noise(n, 2, RATE // 2) for n, s in enumerate(STEMS)})  # validates
+    common = ("--recipe", "demo", "--device", "cpu", "--dev_mode", "--out", str(tmp_path / "out"))
+    run_words(monkeypatch, "fit", *common, "--data_root", str(one), str(two.parent))
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert "2 of 4 training tracks are songs that are there already, by their sound" in line
+    for copy, song in {"renamed": "train-2", "train-1": "train-1"}.items():
+        assert f"{copy} of {two.parent} is {song} of {one}" in line
+    run_words(monkeypatch, "fit", *common[:-1], f"{tmp_path}/alone", "--data_root", str(one))
+    assert "warning" not in capsys.readouterr().err

@@ -16,9 +16,12 @@ from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.recipe import LoadedRecipe, earlier_digest, recipe_digest
 from mss_shared.testing import make_dataset
 from mss_shared.training import fit as engine
+from mss_shared.training.begun import Start
 from mss_shared.training.callbacks import Checkpoints, MetricsFile
-from mss_shared.training.fit import Machine, accumulation, fit
+from mss_shared.training.fit import Machine, fit
+from mss_shared.training.heir import open_parent
 from mss_shared.training.run_folder import RunFolder
+from mss_shared.training.trainer import accumulation
 
 CPU = Machine(device="cpu")
 FILES = ("recipe.digest", "recipe.yaml", "begun.json", "metrics.csv", "last.ckpt")  # of a run
@@ -62,7 +65,48 @@ def test_resuming_a_run_that_was_complete_changes_nothing(
     complete = train(dataset, tmp_path, loaded)
     epochs = len(complete[0].splitlines()) - 1
     assert epochs < 9 and complete[2] == 2 * epochs
+    (tmp_path / "run.json").unlink()  # as if killed before its last line
     assert train(dataset, tmp_path, loaded, resume=True) == complete
+
+
+def test_a_run_that_is_complete_says_so_and_keeps_every_byte(
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = demo_recipe()
+    train(dataset, tmp_path / "run", loaded)
+    before = tree(tmp_path / "run")
+    capsys.readouterr()
+    train(dataset, tmp_path / "run", loaded, resume=True)
+    assert tree(tmp_path / "run") == before and len(before) > len(FILES)
+    said = f"the run in {tmp_path / 'run'} is complete: there is nothing to train\n"
+    assert capsys.readouterr().out == said
+
+
+def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Content and time of every file."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def test_the_seconds_of_all_legs_add_up_but_not_those_of_a_parent(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, loaded = tmp_path / "run", demo_recipe(training={"epochs": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.Stopwatch, "state_dict", lambda _: {"seconds": 5_000.0})
+        interrupt_at(patch, engine.SeedEpoch, "on_train_epoch_start", 1)
+        with pytest.raises(KeyboardInterrupt):
+            train(dataset, run, loaded)
+    train(dataset, run, loaded, resume=True)
+    assert 5_000.0 < seconds(run) < 9_000.0
+    parent = open_parent(PAPER, str(run), None, ["--recipe.training.epochs=3"])
+    start = Start(parent=str(run))
+    fit(PAPER, parent.loaded, dataset, tmp_path / "more", CPU, start=start, parent=parent)
+    assert 0.0 < seconds(tmp_path / "more") < 4_000.0
+
+
+def seconds(run: Path) -> float:
+    return float(json.loads((run / "run.json").read_text(encoding="utf-8"))["seconds"])
 
 
 def interrupt_at(
@@ -192,7 +236,7 @@ def test_a_run_of_wrong_data_leaves_no_folder(tmp_path: Path) -> None:
 def test_a_micro_batch_below_one_is_refused(micro: int) -> None:
     import torch
 
-    with pytest.raises(ValueError, match=f"can't be made of 1 devices x {micro} examples"):
+    with pytest.raises(ValueError, match=f"can't be made of 1 device with {micro} examples? at"):
         accumulation(4, micro, 1, torch.nn.Linear(1, 1))
 
 

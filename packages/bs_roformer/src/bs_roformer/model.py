@@ -32,6 +32,7 @@ from bs_roformer.hyper_connections import make_branched_blocks, run_branched_blo
 from bs_roformer.linear_attention import LinearAttention
 from bs_roformer.mel_bands import mel_bands
 from bs_roformer.pope import PolarEmbedding
+from bs_roformer.pretrained import Pretrained
 from bs_roformer.rope import RotaryEmbedding
 from bs_roformer.transformer import Attention, Block, RMSNorm, Transformer
 
@@ -138,7 +139,7 @@ def make_window(function: WindowFunction, samples: int, like: Tensor) -> Tensor:
     return function(samples, device=like.device).to(exact)
 
 
-class Roformer(nn.Module):
+class Roformer(Pretrained, nn.Module):
     """What both models share: STFT, band split, blocks, masks, inverse STFT and loss (papers'
     figure).
 

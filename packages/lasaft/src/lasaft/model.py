@@ -18,6 +18,7 @@ from lasaft.blocks import Modulation, activation
 from lasaft.build_blocks import build_block, build_encoder_block, build_resampling
 from lasaft.conditioning import ConditionGenerator
 from lasaft.config import ModelConfig, check_config
+from lasaft.pretrained import Pretrained
 from lasaft.recompute import Recomputing
 from lasaft.shared_passes import estimate_stems
 
@@ -187,7 +188,7 @@ class Window(nn.Module):
         self.window = nn.Parameter(torch.hann_window(n_fft), requires_grad=False)
 
 
-class Separator(nn.Module):
+class Separator(Pretrained, nn.Module):
     """From audio to stems: STFT, network and inverse STFT in windows over songs of any length, as
     ``separate_track`` of the authors' code.
 

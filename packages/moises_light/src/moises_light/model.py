@@ -23,6 +23,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
 from moises_light.config import ACT_NAMES, ModelConfig, TransformerParams
+from moises_light.pretrained import Pretrained
 from moises_light.recompute import Recomputing
 
 NORMS = {
@@ -341,7 +342,7 @@ class Bottleneck(Recomputing):
         return lay_out(rearrange(self.final_norm(x), "b f t c -> b c f t"))
 
 
-class MoisesLight(Recomputing):
+class MoisesLight(Pretrained, Recomputing):
     """The band-split U-Net with its STFT: waveform in, one waveform per stem out.
 
     Args:

@@ -13,11 +13,11 @@ from mss_shared import console
 from mss_shared.atomic import replacing, write_text
 from mss_shared.checkpoints import load_checkpoints
 from mss_shared.paper import AnyPaper
-from open_unmix.checkpoints import FILTER_KEYS
 from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx
 from open_unmix.recipe import ModelConfig
 from open_unmix.separator import Separator
+from open_unmix.weights import FILTER_KEYS
 
 
 def export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:

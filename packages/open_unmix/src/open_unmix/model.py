@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from open_unmix.pretrained import Pretrained
 from open_unmix.recompute import Recomputing
 
 LSTM_DROPOUT = 0.4  # between LSTM layers; fixed in the authors' code
@@ -197,7 +198,7 @@ class ComplexNorm(nn.Module):
         return magnitude.mean(dim=1, keepdim=True) if self.mono else magnitude
 
 
-class OpenUnmix(Recomputing):
+class OpenUnmix(Pretrained, Recomputing):
     """The network of one target: magnitude spectrogram of the mixture in, that of the target out.
 
     Input scaling, a linear layer, a three-layer bidirectional LSTM with a skip connection around

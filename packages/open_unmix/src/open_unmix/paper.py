@@ -105,14 +105,14 @@ class OpenUnmixPaper(Paper[Recipe, "Separator"]):
         self, state: Mapping[str, Tensor], model: Separator, file_name: str
     ) -> tuple[dict[str, Tensor], list[str]]:
         """The authors' weights of one network under the separator's keys."""
-        from open_unmix.checkpoints import adapt
+        from open_unmix.weights import adapt
 
         return adapt(state, model, file_name)
 
     @override
     def open_folder(self, folder: Path, recipe_name: str | None) -> list[Checkpoint]:
         """The networks of a folder in the authors' layout."""
-        from open_unmix.checkpoints import open_folder
+        from open_unmix.weights import open_folder
 
         return open_folder(folder, recipe_name)
 

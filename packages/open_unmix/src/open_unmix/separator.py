@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from open_unmix.model import ISTFT, STFT, ComplexNorm, OpenUnmix
+from open_unmix.pretrained import Pretrained
 from open_unmix.wiener import EPS, NORBERT_EPS, Piece, Wiener, filter_window
 
 PIPELINES = ("1.0.0", "1.3.0")
@@ -23,7 +24,7 @@ PIECE_FRAMES = 64  # frames per run: a float32 plane of 2049 bins then fits in a
 KEEP_FRAMES = 1024  # longer windows are not kept in memory but computed again per iteration
 
 
-class Separator(nn.Module):
+class Separator(Pretrained, nn.Module):
     """Separator: STFT, one network per target, multichannel Wiener filter, inverse STFT.
 
     Args:

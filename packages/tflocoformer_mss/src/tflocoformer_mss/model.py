@@ -27,10 +27,11 @@ from tflocoformer_mss.config import (
     check_choice,
     merge_arguments,
 )
+from tflocoformer_mss.pretrained import Pretrained
 from tflocoformer_mss.unified import BSLocoformerStack, TussModel
 
 
-class TFLocoformerSeparator(nn.Module):
+class TFLocoformerSeparator(Pretrained, nn.Module):
     """TF-Locoformer: encoder, stack of TF blocks, decoder, from complex to complex spectrograms.
 
     Complex spectral mapping: the decoder estimates the real and imaginary part of each stem,
@@ -98,7 +99,7 @@ class TFLocoformerSeparator(nn.Module):
             )
 
 
-class BSLocoformerSeparator(nn.Module):
+class BSLocoformerSeparator(Pretrained, nn.Module):
     """BS-Locoformer of the stand-alone code (form A): the TF blocks on bands instead of bins.
 
     Args:
@@ -281,7 +282,7 @@ class TFLocoformerMSS(TFLocoformerSeparator):
         return by_stem
 
 
-class WaveformModel(nn.Module):
+class WaveformModel(Pretrained, nn.Module):
     """Waveform in, stems out: STFT, any of the separators, inverse STFT. What recipes build.
 
     State-dict keys are `separator.*`, as in the published files.

@@ -79,7 +79,7 @@ class TFLocoformerPaper(Paper[Recipe, "WaveformModel"]):
         self, models: Sequence[WaveformModel], recipe: Recipe, flags: Mapping[str, Any]
     ) -> Any:
         """The models side by side; a single prompted one is asked for stems."""
-        from tflocoformer_mss.checkpoints import join
+        from tflocoformer_mss.weights import join
 
         return join(models, recipe, flags)
 
@@ -88,7 +88,7 @@ class TFLocoformerPaper(Paper[Recipe, "WaveformModel"]):
         self, state: Mapping[str, Tensor], model: WaveformModel, file_name: str
     ) -> tuple[dict[str, Tensor], list[str]]:
         """The authors' weights under the model's keys."""
-        from tflocoformer_mss.checkpoints import adapt
+        from tflocoformer_mss.weights import adapt
 
         return adapt(state, model, file_name)
 

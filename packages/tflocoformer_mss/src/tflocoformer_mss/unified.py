@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from tflocoformer_mss.bands import BandSplit
 from tflocoformer_mss.blocks import build_blocks, run_blocks
 from tflocoformer_mss.config import band_sizes, stack_block_config
+from tflocoformer_mss.pretrained import Pretrained
 
 
-class BSLocoformerStack(nn.Module):
+class BSLocoformerStack(Pretrained, nn.Module):
     """BS-Locoformer (form B) with two stacks of blocks, the conventional model of the TUSS paper.
 
     Mono; estimates complex masks.
@@ -61,7 +62,7 @@ class BSLocoformerStack(nn.Module):
         return masks * spec.unsqueeze(1)
 
 
-class TussModel(nn.Module):
+class TussModel(Pretrained, nn.Module):
     """TUSS: one network that separates whichever stems its learnable prompts ask for.
 
     Prompts and a start-of-sequence (SOS) token precede the frames of the mixture. After the

@@ -56,7 +56,7 @@ class DemoSettings:
 SIZES: dict[str, DemoSettings] = {
     "tiny": DemoSettings(train=4, test=2, seconds=8.0, seed=1, vocals=True),
     "small": DemoSettings(train=18, test=6, seconds=12.0, seed=1, vocals=True),
-    "full": DemoSettings(train=18, test=6, seconds=25.0, seed=1, vocals=True),
+    "full": DemoSettings(train=18, test=24, seconds=25.0, seed=1, vocals=True),
 }
 
 

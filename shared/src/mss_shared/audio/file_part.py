@@ -24,9 +24,11 @@ def check_file(path: Path) -> None:
 
     Raises:
         FileNotFoundError: if there is nothing, or a link to nothing.
-        ValueError: if it is a folder, a pipe or a device.
+        ValueError: if it is a folder, a pipe or a device, or empty.
     """
     if path.is_file():
+        if not path.stat().st_size:
+            raise ValueError(f"{path} is empty, it has 0 bytes: restore or remove it")
         return
     if path.is_symlink() and not path.exists():
         raise FileNotFoundError(

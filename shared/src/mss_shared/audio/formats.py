@@ -52,6 +52,13 @@ class Format:
         return _SUFFIXES[self.container]
 
 
+def advise(path: Path) -> str:
+    """What to do about a file that can't be read: that of a known format is damaged."""
+    if path.suffix.lower() in SOUND_SUFFIXES:
+        return "it is damaged or no sound, restore or replace it"
+    return "use wav, flac, ogg, aiff, mp3 or m4a"
+
+
 def sound_name(path: Path) -> str:
     """The name of a sound file without its suffix, if that is one: Vol. 1 stays Vol. 1."""
     name = path.name

@@ -25,6 +25,7 @@ from mss_shared.audio.channel_layout import Order, arranged
 from mss_shared.audio.container_headers import read_header
 from mss_shared.audio.decoded_sound import FORMATS, DecodedSound, frames_of
 from mss_shared.audio.file_part import FilePart, SharedFile
+from mss_shared.audio.formats import advise
 from mss_shared.audio.mp3_decoder import decode_mp3
 from mss_shared.audio.sndfile_reader import SequentialFile, SndfileReader
 
@@ -116,8 +117,7 @@ def _decode(av: Any, path: Path, start: int, end: int | None, track: int | None)
             container = stack.enter_context(open_container(av, part))
         except (av.FFmpegError, ValueError) as error:
             raise ValueError(
-                f"{path} is not a readable sound file ({_reason(error)}): use wav, flac, ogg, "
-                f"aiff, mp3 or m4a"
+                f"{path} is not a readable sound file ({_reason(error)}): {advise(path)}"
             ) from None
         stream, notes = _choose_stream(path, container.streams.audio, track)
         if stream.codec_context is None:

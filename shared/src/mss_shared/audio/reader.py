@@ -18,6 +18,7 @@ from mss_shared.audio import mp3_header
 from mss_shared.audio.channel_layout import arranged_flac, arranged_vorbis
 from mss_shared.audio.container_headers import read_header
 from mss_shared.audio.file_part import FilePart, check_file, native_name
+from mss_shared.audio.formats import advise
 from mss_shared.audio.header import Header, RawSound, open_raw
 from mss_shared.audio.ogg_pages import Link, read_links
 from mss_shared.audio.sndfile_reader import (
@@ -50,8 +51,8 @@ def open_sound(path: Path) -> Iterator[Reader]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is a folder, a pipe or no sound file, is cut short, or changes its rate or
-            channels.
+        ValueError: if it is a folder, a pipe, empty or no sound file, is cut short, or changes its
+            rate or channels.
         ImportError: if it takes PyAV, which is not installed.
         OSError: if a temporary file can't be written.
     """
@@ -178,7 +179,7 @@ def _open_refused(path: Path, stack: ExitStack, error: Exception) -> Reader:
     except ImportError:
         reason = str(getattr(error, "error_string", error)).rstrip(".")
         raise ValueError(
-            f"{path} is not a readable sound file ({reason}): use wav, flac, ogg, aiff or mp3, or "
+            f"{path} is not a readable sound file ({reason}): {advise(path)}, or "
             f'pip install "mss-shared[separate]" for what PyAV reads'
         ) from None
 

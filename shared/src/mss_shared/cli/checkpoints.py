@@ -48,7 +48,7 @@ def checkpoints(paper: AnyPaper, arguments: argparse.Namespace) -> None:
                 console.say(str(fetch(entry, agreed=arguments.yes)))
     elif arguments.json:
         described = [_describe(name, e) for name, entries in chosen.items() for e in entries]
-        console.say(json.dumps(described, indent=1, ensure_ascii=False))
+        console.say(json.dumps(described, indent=1))
     else:
         _print(chosen)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,6 +33,7 @@ from mss_shared.datasets.sums import pick_stems, prepare, stem_names
 from mss_shared.datasets.tracks import check_fits
 from mss_shared.evaluation.evaluate import Settings, Summary, model_estimator, with_remainder
 from mss_shared.evaluation.models_record import in_order, name_run
+from mss_shared.evaluation.score_files import run_folder
 from mss_shared.evaluation.shards import WHOLE
 from mss_shared.evaluation.track_metrics import Engine
 from mss_shared.paper import AnyPaper, Verb
@@ -38,12 +41,21 @@ from mss_shared.recipe import load_recipe, shipped_recipes
 from mss_shared.separation.device import pick_device
 
 
-def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> Summary:
-    """Score a checkpoint, or per-stem checkpoints together, on the test tracks.
+@dataclass(frozen=True)
+class Scored:
+    """The scores of a model.
 
-    Returns:
-        The scores of the model: protocol id -> stem -> metric -> value.
+    Attributes:
+        folder: where they are.
+        summary: protocol id -> stem -> metric -> value, over the test tracks.
     """
+
+    folder: Path
+    summary: Summary
+
+
+def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> Scored:
+    """Score a checkpoint, or per-stem checkpoints together, on the test tracks."""
     checkpoints = in_order(checkpoints_from_flags(paper, arguments))
     options = options_from_flags(paper.options, arguments)
     recipe = checkpoints[0].recipe
@@ -83,7 +95,7 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> Su
     if arguments.shard == WHOLE:
         print_tables(tables)
         build_boards(root)
-    return tables[paper.name]
+    return Scored(run_folder(root, dataset.name, paper.name, run), tables[paper.name])
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

@@ -250,6 +250,11 @@ def add_recipe_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help=_JSON_HELP)
 
 
+def add_doctor_flags(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--offline", action="store_true", help="do not ask hosts for an answer")
+    verb.add_argument("--json", action="store_true", help=_JSON_HELP)
+
+
 def add_import_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     verb.add_argument("file", type=Path, help="third-party weights file")
     verb.add_argument(
@@ -306,7 +311,9 @@ def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
         "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
     )
     verb.add_argument(
-        "--no_oracles", action="store_true", help="score neither the mixture nor the ratio mask"
+        "--no_oracles",
+        action="store_true",
+        help="score neither the mixture, the ratio mask nor the Wiener filter",
     )
     shard_flags.add_shard_flags(verb)
     verb.add_argument("--estimates", type=Path, help="also write the estimates to this folder")
@@ -348,12 +355,11 @@ def _add_model_flags(
 
     Args:
         verb, paper: whose flags.
-        default: for ``--checkpoint``; None if it is required.
+        default: for ``--checkpoint``; None if there is none, so that loading refuses.
         recipes: the words after ``--recipe``: 1, or ``+``, after which no inputs may follow.
     """
     verb.add_argument(
         *paper.checkpoint_flags,
-        required=default is None,
         default=None if default is None else [default],
         nargs="+",
         help="run folder, weights file, or name of a published checkpoint; several for per-stem "

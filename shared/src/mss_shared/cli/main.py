@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn
 
 from mss_shared import console
 from mss_shared.cli import separate_flags
+from mss_shared.cli.card_flags import add_card_flags
 from mss_shared.cli.flags import (
     add_checkpoints_flags,
     add_demo_flags,
+    add_doctor_flags,
     add_evaluate_flags,
     add_fit_flags,
     add_import_flags,
@@ -28,7 +32,7 @@ from mss_shared.recipe import shipped_recipes
 
 VERBS = (
     *("demo", "fit", "reproduce", "separate", "evaluate", "seams", "checkpoints"),
-    *("import-weights", "recipe"),
+    *("import-weights", "recipe", "card", "doctor"),
 )
 
 
@@ -42,8 +46,9 @@ def run_words(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
     with console.one_sentence_errors(paper.command):
         if words[:1] == ["separate"]:
             words = ["separate", *separate_flags.rewrite(words[1:], paper)]
-        arguments, rest = _parser(paper).parse_known_args(words)
-        overrides = _overrides(paper, arguments, rest)
+        parser = command_parser(paper)
+        arguments, rest = parser.parse_known_args(words)
+        overrides = _overrides(parser.verbs[arguments.verb], arguments, rest)
         _run_verb(paper, paper_verbs, arguments, overrides, command)
 
 
@@ -61,7 +66,17 @@ def _run_verb(
     overrides: list[str],
     command: str,
 ) -> None:
-    from mss_shared.cli import checkpoints, evaluate, recipes, reproduce, seams, separate, train
+    from mss_shared.cli import (
+        card,
+        checkpoints,
+        doctor,
+        evaluate,
+        recipes,
+        reproduce,
+        seams,
+        separate,
+        train,
+    )
 
     if arguments.verb == "demo":
         train.demo(paper, arguments, command)
@@ -81,44 +96,62 @@ def _run_verb(
         checkpoints.import_weights(paper, arguments)
     elif arguments.verb == "recipe":
         recipes.show_or_compare(paper, arguments)
+    elif arguments.verb == "doctor":
+        doctor.show(paper, arguments)
+    elif arguments.verb == "card":
+        card.card(paper, arguments)
     else:
         evaluate.run_paper_verb(paper, paper_verbs[arguments.verb], arguments)
 
 
-def _overrides(paper: AnyPaper, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
+def _overrides(verb: Parser, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
     """The ``--recipe.*`` words of ``fit``, each as ``--key=value``; anything else is an error."""
     overrides = []
-    refuse = _Parser(prog=f"{paper.command} {arguments.verb}").error
     words = iter(rest)
     for word in words:
         if arguments.verb != "fit" or not word.startswith("--recipe."):
-            refuse(f"unrecognized argument: {word}")
+            verb.error(f"unrecognized argument: {word}{verb.nearest(word)}")
         if "=" not in word:
             value = next(words, None)
             if value is None:
-                refuse(f"{word} needs a value")
+                verb.error(f"{word} needs a value")
             word = f"{word}={value}"
         overrides.append(word)
     return overrides
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse that reports an error in one sentence, without the usage text."""
+class Parser(argparse.ArgumentParser):
+    """argparse that reports an error in one sentence, without the usage text.
+
+    Attributes:
+        verbs: the parsers of a command's verbs, by name.
+    """
+
+    verbs: Mapping[str, Parser] = MappingProxyType({})
+
+    def nearest(self, word: str) -> str:
+        """The flag that an unknown word may mean, as the rest of a sentence; empty if none."""
+        flag = word.partition("=")[0]
+        if not flag.startswith("-"):
+            return ""
+        found = difflib.get_close_matches(flag, self._option_string_actions, n=1)
+        return f", did you mean {found[0]}?" if found else ""
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence and exit with code 2."""
-        print(f"{self.prog}: error: {message}: see {self.prog} --help", file=sys.stderr)
+        console.say_error(self.prog, f"{message}: see {self.prog} --help")
         raise SystemExit(2)
 
 
-def _parser(paper: AnyPaper) -> _Parser:
-    parser = _Parser(
+def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
+    """The parser of a paper's command line; ``kind`` says what becomes of errors."""
+    parser = kind(
         prog=paper.command,
         allow_abbrev=False,
         description=f"Train {paper.name}, separate songs with it, and score the results.",
         epilog=f"Recipes: {', '.join(path.stem for path in shipped_recipes(paper.name))}.",
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
+    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=kind)
     add_demo_flags(_verb(verbs, "demo", "train, separate and score on the generated demo set"))
     add_fit_flags(_verb(verbs, "fit", "train a model from a recipe"))
     add_reproduce_flags(_verb(verbs, "reproduce", "train and score a claimed row of a table"))
@@ -133,13 +166,16 @@ def _parser(paper: AnyPaper) -> _Parser:
         paper,
     )
     add_recipe_flags(_verb(verbs, "recipe", "show a recipe with its sources, or compare two"))
+    add_card_flags(_verb(verbs, "card", "write weights, settings and scores for a model hub"))
+    add_doctor_flags(_verb(verbs, "doctor", "say what is installed, missing, free and reachable"))
     for verb in paper.verbs:
         add_paper_flags(_verb(verbs, verb.name, verb.help), verb.options)
+    parser.verbs = verbs.choices
     return parser
 
 
 def _verb(
-    verbs: argparse._SubParsersAction[_Parser], name: str, summary: str
+    verbs: argparse._SubParsersAction[Parser], name: str, summary: str
 ) -> argparse.ArgumentParser:
     description = f"{summary[0].upper()}{summary[1:]}."
     return verbs.add_parser(name, help=summary, description=description, allow_abbrev=False)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 from mss_shared import console
 from mss_shared.datasets import plugins, tree
-from mss_shared.datasets.check import ADAPTERS, LAYOUTS, check_root
+from mss_shared.datasets.check import ADAPTERS, LAYOUTS, Heard, check_root
 from mss_shared.datasets.musdb18 import (
     check_streams,
     find_previews,
@@ -18,6 +19,7 @@ from mss_shared.datasets.musdb18 import (
 )
 from mss_shared.datasets.opening import PREVIEWS, open_dataset
 from mss_shared.datasets.plugins import Builder
+from mss_shared.names import printable
 
 
 def main() -> None:
@@ -35,7 +37,13 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     check = verbs.add_parser(
         "check", help="check every track of a data set and list its faults", allow_abbrev=False
     )
-    check.add_argument("root", help="a folder, LAYOUT:FOLDER, or a name such as demo or musdb18_7s")
+    check.add_argument(
+        "roots",
+        nargs="+",
+        metavar="root",
+        help="a folder, LAYOUT:FOLDER, or a name such as demo or musdb18_7s; several are checked "
+        "for songs that they share, too",
+    )
     check.add_argument(
         "--stems",
         nargs="+",
@@ -59,17 +67,23 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    layout, root = _find_root(arguments.root)
     faulty = tracks = 0
-    for name, faults in check_root(root, arguments.stems, layout):
-        tracks += 1
-        faulty += bool(faults)
-        console.say(f"{name}: {'; '.join(faults) or 'ok'}")
-    if layout not in ADAPTERS:
-        for place, why in tree.look(root).ignored.items():
-            console.say(f"ignored {place}: {why}")
+    heard = Heard()
+    for layout, root in [_find_root(given) for given in arguments.roots]:
+        if len(arguments.roots) > 1:
+            console.say(f"{printable(str(root))}:")
+        for name, faults in check_root(root, arguments.stems, layout, heard):
+            tracks += 1
+            faulty += bool(faults)
+            console.say(f"{printable(name)}: {printable('; '.join(faults)) or 'ok'}")
+        for place, why in _list_ignored(layout, root):
+            console.say(f"ignored {printable(place)}: {why}")
     console.say(f"{tracks} tracks, {faulty} with faults")
     return 1 if faulty else 0
+
+
+def _list_ignored(layout: str, root: Path) -> Iterable[tuple[str, str]]:
+    return () if layout in ADAPTERS else tree.look(root).ignored.items()
 
 
 def _find_root(given: str) -> tuple[str, Path]:
@@ -97,17 +111,17 @@ def _info(arguments: argparse.Namespace) -> int:
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(arguments.root, progress)
     console.say(f"{dataset.name}  {dataset.root}")
-    console.say(dataset.identity)
+    console.say(printable(dataset.identity))
     console.say(f"fingerprint {dataset.fingerprint}")
     for split in ("train", "valid", "test"):
         tracks = getattr(dataset, split)
         seconds = sum(track.info.seconds for track in tracks)
         console.say(f"{split}: {len(tracks)} tracks, {seconds / 60:.1f} minutes")
         for track in tracks:
+            name, stems = printable(track.name), printable(" ".join(track.stems))
             rate, channels = track.info.sample_rate, track.info.channels
             console.say(
-                f"  {track.name}  {track.info.seconds:.1f} s  {rate} Hz  {channels} channels  "
-                f"{' '.join(track.stems)}"
+                f"  {name}  {track.info.seconds:.1f} s  {rate} Hz  {channels} channels  {stems}"
             )
     return 0
 
@@ -121,7 +135,7 @@ def _list_stem_files(root: Path) -> None:
         console.say(f"{split}: {len(paths)} tracks, {seconds / 60:.1f} minutes")
         for name, stream in streams.items():
             console.say(
-                f"  {name}  {stream.seconds:.1f} s  {stream.sample_rate} Hz  "
+                f"  {printable(name)}  {stream.seconds:.1f} s  {stream.sample_rate} Hz  "
                 f"{stream.channels} channels"
             )
 

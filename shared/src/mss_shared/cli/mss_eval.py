@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from mss_shared import console
 from mss_shared.cli.shard_flags import add_shard_flags, count, say_shard, without_shards
-from mss_shared.names import name_like
+from mss_shared.names import name_like, printable
 
 if TYPE_CHECKING:
     from mss_shared.datasets import Dataset
@@ -95,13 +95,13 @@ def _run(arguments: argparse.Namespace, command: str) -> None:
     faults: dict[str, str] = {}
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(arguments.references, progress, faults)
-    console.say(dataset.identity)
+    console.say(printable(dataset.identity))
     pairs = pair_tracks(
         dataset, arguments.estimates, arguments.stems, fit_length=arguments.fit_length
     )
     faults |= pairs.faults
     for name in pairs.ignored:
-        console.say(f"no reference for {name}: ignored")
+        console.say(f"no reference for {printable(name)}: ignored")
     protocols = [protocol.on(pairs.stems) for protocol in requested]
     method = arguments.method or _name(arguments.estimates)
     folder = run_folder(arguments.out, dataset.name, method, _name(Path(arguments.run)))
@@ -164,7 +164,7 @@ def _check_scored(
 def _check_faults(faults: Mapping[str, str], count: int, folder: Path) -> None:
     """Raise ValueError if some of ``count`` tracks have no scores."""
     for fault in faults.values():
-        print(f"mss-eval: {fault}", file=sys.stderr)
+        console.say(f"mss-eval: {printable(fault)}", sys.stderr)
     if faults:
         raise ValueError(
             f"{len(faults)} of {count} tracks have no scores: fix them and run the command again, "
@@ -239,10 +239,10 @@ def _print(batch: Batch, protocols: Sequence[Protocol]) -> None:
         if known:
             lines["mean"] = known
         for stem, numbers in lines.items():
-            console.say(f"{stem:16}" + "".join(f"{value:11.3f}" for value in numbers))
+            console.say(f"{printable(stem):16}" + "".join(f"{value:11.3f}" for value in numbers))
         for track in tracks:
             for stem, note in track.notes.items():
-                console.say(f"{track.name}: {stem} has no score: {note}")
+                console.say(f"{printable(track.name)}: {printable(stem)} has no score: {note}")
     if batch.differences:
         parts = (f"{metric} {value:.1e}" for metric, value in sorted(batch.differences.items()))
         console.say(f"\nlargest difference between museval and ours, dB: {', '.join(parts)}")

@@ -73,8 +73,9 @@ class Plan:
         """What is absurd about the run, with what to change."""
         found = []
         if self.hours > ABSURD_HOURS:
+            devices = console.count(self.devices, "device")
             found.append(
-                f"{self.hours / 24:.0f} days on {_count(self.devices, 'device')}: more --devices, "
+                f"{self.hours / 24:.0f} days on {devices}: more --devices, "
                 f"fewer --recipe.training.epochs or a smaller model"
             )
         if self.bytes > BIG_GPU_GB * GB:
@@ -107,8 +108,8 @@ def make_plan(paper: AnyPaper, loaded: LoadedRecipe[Any], arguments: argparse.Na
         ValueError: if the recipe has an illegal value, or micro-batches do not add up to a batch.
     """
     from mss_shared.evaluation.cost import flop_counter
-    from mss_shared.training.fit import Machine, accumulation, devices_of, on_cpu
     from mss_shared.training.step_memory import build, estimate_step
+    from mss_shared.training.trainer import Machine, accumulation, devices_of, on_cpu
 
     recipe, loop = loaded.recipe, loaded.recipe.training
     again = arguments.checkpoint_activations
@@ -204,7 +205,7 @@ def describe(plan: Plan) -> str:
         f"  operations   {plan.gmac:.1f} GMAC per second of audio, forward",
         f"  batch        {plan.batch} x {plan.seconds:.3g} s, {plan.examples} at a time{each}",
         f"  memory       {plan.bytes / GB:.1f} GB per device, computed; {again}",
-        f"  steps        {plan.steps:,}{early}, {plan.epochs} epochs",
+        f"  steps        {plan.steps:,}{early}, {console.count(plan.epochs, 'epoch')}",
         f"  heard        {plan.steps * plan.batch:,} examples, {plan.passes:.1f} times the "
         f"training songs",
         f"  compute      {plan.exaflop:.3g} EFLOP",
@@ -218,7 +219,3 @@ def duration(hours: float) -> str:
     if hours < 1:
         return f"{hours * 60:.2g} minutes"
     return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -12,7 +12,7 @@ from typing import Any
 from mss_shared import console
 from mss_shared.leaf_sources import LEAF_SOURCES, leaf_comments
 from mss_shared.paper import AnyPaper
-from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe
 
 _USAGE = "use recipe show NAME or recipe diff A B"
 
@@ -44,9 +44,9 @@ def show_or_compare(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     if {"show": 1, "diff": 2}.get(action) != len(names):
         raise ValueError(f"recipe {' '.join(arguments.words)} is not a command: {_USAGE}")
     recipes = [read_values(paper, name) for name in names]
-    rows = _shown(recipes[0]) if action == "show" else _compared(recipes[0], recipes[1])
+    rows = _shown(recipes[0]) if action == "show" else compare(recipes[0], recipes[1])
     if arguments.json:
-        console.say(json.dumps(rows, indent=1, ensure_ascii=False))
+        console.say(json.dumps(rows, indent=1))
     elif not rows:
         console.say(f"{names[0]} and {names[1]} have the same values")
     else:
@@ -64,7 +64,11 @@ def read_values(paper: AnyPaper, name: str) -> list[Value]:
     Raises:
         FileNotFoundError, ValueError: if there is no such recipe, or it is not valid.
     """
-    loaded = load_recipe(paper.recipe_type, find_recipe(paper.name, name))
+    return list_values(load_recipe(paper.recipe_type, find_recipe(paper.name, name)))
+
+
+def list_values(loaded: LoadedRecipe[Any]) -> list[Value]:
+    """Every value of a recipe, in its order."""
     comments = leaf_comments(loaded.text)
     values = []
     for leaf, value in _leaves(dataclasses.asdict(loaded.recipe), ""):
@@ -93,7 +97,7 @@ def _shown(values: Sequence[Value]) -> list[dict[str, str]]:
     return [{"value": value.name, value.source: value.text, "note": value.note} for value in values]
 
 
-def _compared(first: Sequence[Value], second: Sequence[Value]) -> list[dict[str, str]]:
+def compare(first: Sequence[Value], second: Sequence[Value]) -> list[dict[str, str]]:
     """The names whose values differ, with both and their sources."""
     ours, theirs = ({value.name: value for value in recipe} for recipe in (first, second))
     rows = []

@@ -15,6 +15,7 @@ from mss_shared.cli.budget import Budget
 from mss_shared.cli.flags import add_evaluate_flags, add_fit_flags
 from mss_shared.cli.plan import Plan, describe, duration, make_plan
 from mss_shared.cli.reproduce_fits import Command, check_slurm, fit_words, run_fits, submit_fits
+from mss_shared.cli.reproduce_jobs import find_queued, has_slurm, remember_jobs
 from mss_shared.cli.reproduce_plan import (
     Fit,
     find_row,
@@ -52,21 +53,45 @@ def reproduce(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> N
     overrides = _overrides(paper, arguments, recipes, out, file)
     fits = plan_fits(paper, recipes, out, overrides)
     todo = [fit for fit in fits if not fit.is_done(dataset)]
-    console.say(f"{row}: {len(fits) - len(todo)} of {len(fits)} runs in {out} are done")
+    runs = console.count(len(fits), "run")
+    console.say(f"{row}: {len(fits) - len(todo)} of {runs} done, in {out}")
     commands = [_command(paper, arguments, fit, overrides) for fit in todo]
     if todo and arguments.slurm is not None:
-        jobs = submit_fits(commands, out / "slurm", _settings(arguments.slurm))
-        console.say(f"submitted {', '.join(jobs)}: run this command again once they have ended")
+        _submit(commands, out / "slurm", _settings(arguments.slurm))
         return
+    if has_slurm():
+        _refuse_queued(commands, out / "slurm")
     failed = run_fits(commands, arguments.devices) if commands else {}
     if failed:
         said = ", ".join(f"{name} with exit code {code}" for name, code in failed.items())
         raise ValueError(
-            f"{len(failed)} of {len(fits)} runs failed ({said}): see what they said above or in "
+            f"{len(failed)} of {runs} failed ({said}): see what they said above or in "
             f"{out}/*.log, and run this command again; the others are kept"
         )
     for group in group_fits(fits):
         _score(paper, arguments, row, group, dataset, command)
+
+
+def _submit(commands: Sequence[Command], folder: Path, settings: dict[str, str]) -> None:
+    """Submit the fits whose jobs have ended, or that have none."""
+    queued = find_queued(folder, [command.name for command in commands])
+    for name, job in queued.items():
+        console.say(f"{name} is job {job}, which has not ended: it is not submitted again")
+    rest = [command for command in commands if command.name not in queued]
+    if rest:
+        jobs = submit_fits(rest, folder, settings)
+        names = [command.name for command in rest]
+        remember_jobs(folder, dict(zip(names, jobs, strict=True)))
+        console.say(f"submitted {', '.join(jobs)}")
+    console.say("run this command again once they have ended")
+
+
+def _refuse_queued(commands: Sequence[Command], folder: Path) -> None:
+    """Raise ValueError if one of these fits is a job of SLURM that has not ended."""
+    for name, job in find_queued(folder, [command.name for command in commands]).items():
+        raise ValueError(
+            f"{name} is job {job}, which has not ended: wait for it, or scancel it to train here"
+        )
 
 
 def _overrides(
@@ -81,8 +106,8 @@ def _overrides(
         assert budget.seconds is not None
         steps = _affordable(paper, arguments, recipes, out, budget.seconds)
         remember_steps(file, steps)
-    each = "1 step" if steps == 1 else f"{steps} steps"
-    console.say(f"budget: {each} of one example for each of {len(recipes)} recipes")
+    each, of = console.count(steps, "step"), console.count(len(recipes), "recipe")
+    console.say(f"budget: {each} of one example for each of {of}")
     return short_run(steps)
 
 
@@ -154,7 +179,7 @@ def _score(
     parser = argparse.ArgumentParser(allow_abbrev=False)
     add_evaluate_flags(parser, paper)
     typed = shlex.join([paper.command, "evaluate", *words])
-    summary = evaluate.evaluate(paper, parser.parse_args(words), typed)
+    summary = evaluate.evaluate(paper, parser.parse_args(words), typed).summary
     console.say(f"\n{row}: {', '.join(fit.name for fit in fits)}")
     claims = read_claims(PUBLISHED.parent / "papers.csv", row)
     for line in compare(claims, summary, dataset.name):
@@ -169,7 +194,7 @@ def _print_plan(
     budget: Budget | None = arguments.budget
     overrides = short_run(budget.steps) if budget is not None and budget.steps else ()
     fits = plan_fits(paper, recipes, out, overrides)
-    console.say(f"{row}: {len(fits)} recipes")
+    console.say(f"{row}: {console.count(len(fits), 'recipe')}")
     width = max(len(fit.name) for fit in fits)
     console.say(f"{'recipe':{width}}  {'batch':>5} {'steps':>9} {'examples':>10}  stems")
     for fit in fits:

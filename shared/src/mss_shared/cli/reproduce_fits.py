@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared import console
+from mss_shared.processes import lead
 
 
 @dataclass(frozen=True)
@@ -113,13 +114,13 @@ def _start(
     words: Sequence[str], environment: dict[str, str], output: Any
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        words, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
+        words, env={**os.environ, **lead(), **environment}, stdout=output, stderr=subprocess.STDOUT
     )
 
 
 def _run(words: Sequence[str]) -> int:
     """Run one fit with our output; it ends with us."""
-    process = subprocess.Popen(words)
+    process = subprocess.Popen(words, env={**os.environ, **lead()})
     try:
         return process.wait()
     finally:

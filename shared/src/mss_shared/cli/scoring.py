@@ -28,7 +28,7 @@ from mss_shared.evaluation.evaluate import evaluate as score
 from mss_shared.evaluation.oracles import ORACLES
 from mss_shared.evaluation.protocols import mean_of_stems, sort_stems
 from mss_shared.evaluation.shards import WHOLE
-from mss_shared.names import inside
+from mss_shared.names import inside, printable
 
 PUBLISHED = Path("results/scores")  # in a checkout of the repository
 
@@ -56,10 +56,10 @@ def open_data(data_root: str, reading: Reading = AS_IT_IS) -> Dataset:
     """Open a data set, with progress for one that is generated first, and say which it is."""
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(data_root, progress, reading=reading)
-    console.say(dataset.identity)
+    console.say(printable(dataset.identity))
     if dataset.unheard:
         console.say(
-            f"sound passed over below {dataset.root}: {', '.join(dataset.unheard[:5])}"
+            f"sound passed over below {dataset.root}: {printable(', '.join(dataset.unheard[:5]))}"
             f"{' and others' if len(dataset.unheard) > 5 else ''} (mss-data check says why)"
         )
     return dataset

@@ -7,9 +7,8 @@ import contextlib
 import json
 import math
 import os
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,6 +17,7 @@ from mss_shared import audio, console
 from mss_shared.checkpoints.assemble import Loaded, assemble, with_passes
 from mss_shared.cli import loading
 from mss_shared.cli.separate_flags import check_sums, read_sums
+from mss_shared.names import printable
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.batch.inputs import SongFile, expanded, find_songs
@@ -33,8 +33,33 @@ LEAST_SECONDS = 1.0  # of a chunk, when memory is too small for longer ones
 FORMAT = 2  # of the settings in a manifest: raised when equal settings write different files
 
 
+Load = Callable[[dict[str, Any], Passes], Loaded]  # from the paper's own flags, and the passes
+
+
 def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
     """Split songs into stems; one bad file does not stop the others."""
+
+    def load(flags: dict[str, Any], passes: Passes) -> Loaded:
+        checkpoints = loading.checkpoints_from_flags(paper, arguments)
+        return assemble(paper, checkpoints, flags, passes.ensemble)
+
+    _end(paper, separate_songs(paper, arguments, load))
+
+
+def separate_songs(paper: AnyPaper, arguments: argparse.Namespace, load: Load) -> list[Record]:
+    """Split songs into stems and print what was done; one bad file does not stop the others.
+
+    Args:
+        paper: the package.
+        arguments: the flags of ``separate``.
+        load: gives the model, once the flags and the songs are known to be valid.
+
+    Returns:
+        The record of each song, as of ``run_batch``.
+
+    Raises:
+        FileNotFoundError, ValueError: if flags, songs or weights are invalid.
+    """
     arguments.out = expanded(arguments.out)
     with _output(arguments) as results:
         inputs = _read_inputs(arguments)
@@ -44,9 +69,7 @@ def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
         if not any(song.path.exists() for song in songs):  # before weights are downloaded
             raise FileNotFoundError(f"there is no file {songs[0].path}: check the path")
         flags = loading.options_from_flags((*paper.options, *paper.separate_options), arguments)
-        loaded = assemble(
-            paper, loading.checkpoints_from_flags(paper, arguments), flags, passes.ensemble
-        )
+        loaded = load(flags, passes)
         check_sums(delivery.aggregates, delivery.written(loaded.model.stems), delivery.stems)
         device = pick_device(arguments.device)
         run = Run(
@@ -61,7 +84,7 @@ def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
             count=len(songs),
         )
         with deterministic(device):
-            records = run_batch(
+            return run_batch(
                 songs,
                 arguments.out,
                 {**describe(paper, loaded, flags, passes), **run.describe()},
@@ -69,7 +92,6 @@ def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
                 overwrite=arguments.overwrite,
                 report=lambda record: _report(record, arguments, results),
             )
-    _end(paper, records)
 
 
 class Run:
@@ -133,7 +155,7 @@ class Run:
                     )
                 return replace(done, notes=(*notes, *done.notes))
             except OutOfMemory as error:
-                self.inference = _halve(self.inference, seconds, error)
+                self.inference = halve_chunks(self.inference, seconds, error)
                 notes.append(
                     f"out of memory: chunks of {self.inference.chunk_seconds:.2f} s instead"
                 )
@@ -233,7 +255,7 @@ def _report(record: Record, arguments: argparse.Namespace, results: TextIO) -> N
     if arguments.json:
         print(json.dumps(record), file=results, flush=True)  # ASCII, which every locale writes
         return
-    console.say(f"{record['song']}: {_describe(record, arguments.out)}")
+    console.say(f"{printable(record['song'])}: {_describe(record, arguments.out)}")
     if record["state"] == "done":
         for note in record["notes"]:
             console.say(f"  {note}")
@@ -260,6 +282,15 @@ def _end(paper: AnyPaper, records: list[Record]) -> None:
 
     Songs left to another process count as failed if that process may be dead.
     """
+    try:
+        check_records(records)
+    except RuntimeError as error:
+        console.say_error(paper.command, str(error))
+        raise SystemExit(1) from None
+
+
+def check_records(records: Sequence[Record]) -> None:
+    """Raise ValueError if songs failed by the user's mistakes alone, else RuntimeError."""
     failed = [record for record in records if "error" in record]
     if not failed:
         return
@@ -268,8 +299,7 @@ def _end(paper: AnyPaper, records: list[Record]) -> None:
         message = f"{len(failed)} of {len(records)} songs failed: {message}"
     if all(record["cause"] == "user" for record in failed):
         raise ValueError(message)
-    print(f"{paper.command}: error: {message}", file=sys.stderr)
-    raise SystemExit(1)
+    raise RuntimeError(message)
 
 
 def _seconds(path: Path, part_seconds: tuple[float, float | None]) -> float | None:
@@ -281,7 +311,7 @@ def _seconds(path: Path, part_seconds: tuple[float, float | None]) -> float | No
     return max(0.0, left if part_seconds[1] is None else min(left, part_seconds[1]))
 
 
-def _halve(
+def halve_chunks(
     inference: InferenceConfig, seconds: float | None, error: OutOfMemory
 ) -> InferenceConfig:
     """Chunks of half the length; raises the error if they would be too short to be useful."""

@@ -28,6 +28,7 @@ from mss_shared.datasets.opening import join_datasets
 from mss_shared.evaluation.evaluate import Settings, model_estimator
 from mss_shared.evaluation.models_record import name_run
 from mss_shared.paper import AnyPaper
+from mss_shared.processes import follow_leader, is_first
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation.device import pick_device
 
@@ -77,7 +78,11 @@ def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
 def fit(
     paper: AnyPaper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
 ) -> None:
-    """Train one recipe, or several one after another, each in its own run folder."""
+    """Train one recipe, or several one after another, each in its own run folder.
+
+    Of the processes for several devices, the first one speaks.
+    """
+    follow_leader()
     if arguments.plan and arguments.parent is not None:
         raise ValueError("--plan computes what a recipe costs: give --recipe, not --continue")
     if arguments.dev_mode and arguments.parent is not None:
@@ -91,6 +96,13 @@ def fit(
     for data_root in arguments.data_root:
         check_installed(data_root)
     pick_device(arguments.device)
+    with console.silent(not is_first()):
+        _fit(paper, arguments, overrides, command)
+
+
+def _fit(
+    paper: AnyPaper, arguments: argparse.Namespace, overrides: Sequence[str], command: str
+) -> None:
     from mss_shared.training.begun import Start
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train

@@ -14,10 +14,16 @@ from typing import Any, NamedTuple
 
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
 
 from mss_shared import atomic
 from mss_shared.conformance.sizes import Size
+
+# What the name of a reference ends with whose fixtures are training steps.
+STEP = "training step"
+
+# Norms of gradients below this are rounding, as those of a bias before batch norm.
+_VANISHING = 1e-5
 
 
 class Replay(NamedTuple):
@@ -142,6 +148,31 @@ def replays(package: Path) -> Iterator[Replay]:
                 del sys.modules[name]
     for fixture, reference, ours, frozen in module.replays():
         yield Replay(fixture, reference, ours, frozen)
+
+
+def replay_step(
+    model: nn.Module, loss: Tensor, frozen_loss: float, norms: Mapping[str, float]
+) -> tuple[Tensor, Tensor]:
+    """Compare a training step: `ours` and `frozen` of a `Replay`.
+
+    Args:
+        model: whose loss it is.
+        loss: ours, a scalar with gradients.
+        frozen_loss: theirs.
+        norms: theirs of the gradients, by parameter.
+
+    Returns:
+        Our loss and norms, each as a share of theirs, and ones.
+    """
+    loss.backward()  # type: ignore[no-untyped-call]
+    shares = [loss.item() / frozen_loss]
+    for name, norm in norms.items():
+        gradient = model.get_parameter(name).grad
+        assert gradient is not None, name
+        if norm > _VANISHING:
+            shares.append(gradient.norm().item() / norm)
+    ours = torch.tensor(shares, dtype=torch.float64)
+    return ours, torch.ones_like(ours)
 
 
 def measure(package: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared.conformance.facts import (
+    STEP,
     Difference,
     Facts,
     read_differences,
@@ -140,10 +141,12 @@ def _verified(differences: Sequence[Difference]) -> str:
         worst = max(own, key=lambda each: each.share)
         rows.append((reference, str(len(own)), f"{worst.share:.1e}", f"`{worst.fixture}`"))
     head = ("outputs of", "fixtures", "largest difference, share of the peak", "in")
+    steps = "Of training steps: the loss and the norms of gradients, each as a share of itself.\n"
     return table(head, rows) + (
         "\nSmall networks with frozen weights; outputs of our code for the same inputs, on one "
         "thread, in the\nprecision of the fixture. What each holds: "
         "[tests/golden/README.md](tests/golden/README.md).\n"
+        + (steps if any(each.reference.endswith(STEP) for each in differences) else "")
     )
 
 

@@ -25,7 +25,7 @@ from mss_shared.datasets import (
     sourcefolder,
     tree,
 )
-from mss_shared.datasets.content import Content, describe_content, find_shared
+from mss_shared.datasets.content import Digests, digest_track
 from mss_shared.datasets.tracks import STEMS, Track, files_of
 
 # Mixtures are sums that were rounded again, or cut to integers: a 16-bit step per stem is fine.
@@ -84,8 +84,15 @@ class _Song:
                 self.faults.append(console.sentence(error))
 
 
+@dataclass
+class Heard:
+    """The songs that were checked so far: (root, track, split, digests)."""
+
+    songs: list[tuple[Path, str, str, Digests]] = field(default_factory=list)
+
+
 def check_root(
-    root: Path, stems: Sequence[str] = (), layout: str = ""
+    root: Path, stems: Sequence[str] = (), layout: str = "", heard: Heard | None = None
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield (split/track, faults) for every track; a flawless track has no faults.
 
@@ -95,13 +102,16 @@ def check_root(
         root: the folder.
         stems: what every track must have; by default the stems that most tracks have.
         layout: one of `LAYOUTS`, by default track folders or ``.stem.mp4`` files.
+        heard: of other roots that are checked with this one; its songs are added.
 
     Raises:
         ValueError: if there is no track folder or stem file at all, or the folder has another
             layout.
     """
+    checked = _Checked(root, Heard() if heard is None else heard)
     if layout in ADAPTERS:
-        yield from _check_songs(_list_adapted(root, layout), LAYOUTS[layout], tuple(stems))
+        songs = _list_adapted(root, layout)
+        yield from _check_songs(songs, LAYOUTS[layout], tuple(stems), checked)
         return
     found = tree.look(root)
     stem_files = {} if layout else musdb18.find_stem_files(root)
@@ -111,18 +121,45 @@ def check_root(
     if stem_files:
         for path in (path for paths in found.splits.values() for path in paths):
             yield path.relative_to(root).as_posix(), ["not read beside .stem.mp4 files: move it"]
-        yield from _check_stem_files(root, stem_files)
+        yield from _check_stem_files(root, stem_files, checked)
         return
     songs = _list_files(root) if layout == "sourcefolder" else _list_songs(root, found)
     if not songs and not found.faults:
         raise ValueError(
             f"no track folders under {root}: pass the folder that holds train/ and test/"
         )
-    yield from _check_songs(songs, LAYOUTS[layout], tuple(stems))
+    yield from _check_songs(songs, LAYOUTS[layout], tuple(stems), checked)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """The root that is checked, and what was heard before."""
+
+    root: Path
+    heard: Heard
+
+    def add(self, name: str, song: _Song) -> list[str]:
+        """Earlier tracks that are this song; it is added to those heard.
+
+        Within a split, a song is a copy only if all of its stems are those of the other.
+        """
+        stems = {stem: path for stem, path in song.files.items() if stem != MIXTURE}
+        shortest = min(song.infos.values(), key=lambda info: info.samples)
+        try:
+            digests = digest_track(Track(name, stems, None, shortest))
+        except _READING:
+            return []  # said by the scan
+        copies = [
+            f"sounds like {other if root == self.root else root / other}: they are one song"
+            for root, other, split, known in self.heard.songs
+            if (split != song.split and digests & known) or (digests and digests == known)
+        ]
+        self.heard.songs.append((self.root, name, song.split, digests))
+        return copies
 
 
 def _check_stem_files(
-    root: Path, stem_files: Mapping[str, Sequence[Path]]
+    root: Path, stem_files: Mapping[str, Sequence[Path]], checked: _Checked
 ) -> Iterator[tuple[str, list[str]]]:
     """Each file's faults. Its mixture is encoded by itself: stems sum to it only roughly."""
     songs: dict[str, _Song] = {}
@@ -135,7 +172,7 @@ def _check_stem_files(
                 songs[name] = _Song(split, {}, [console.sentence(error)])
             else:
                 songs[name] = _Song(split, folders.find_stem_files(folder))
-    yield from _check_songs(songs, Rules(sums=False), STEMS)
+    yield from _check_songs(songs, Rules(sums=False), STEMS, checked)
 
 
 def _list_songs(root: Path, found: tree.Tree) -> dict[str, _Song]:
@@ -186,13 +223,12 @@ def _list_files(root: Path) -> dict[str, _Song]:
 
 
 def _check_songs(
-    songs: Mapping[str, _Song], rules: Rules, stems: tuple[str, ...]
+    songs: Mapping[str, _Song], rules: Rules, stems: tuple[str, ...], checked: _Checked
 ) -> Iterator[tuple[str, list[str]]]:
     for song in songs.values():
         song.read_headers()
     expected = stems or (() if rules.any_stems else _usual_stems(songs))
     formats = Counter(_format(song) for song in songs.values() if song.infos)
-    heard: dict[str, tuple[str, Content]] = {}
     for name, song in songs.items():
         headers = (_header_faults(song.infos) if rules.lengths else []) or _format_fault(
             song, formats
@@ -200,7 +236,7 @@ def _check_songs(
         faults = song.faults + _missing(song, expected, rules) + headers
         faults += _scan(song.infos, song.files, expected, rules, sums=not faults)
         if not song.faults and song.infos:
-            faults += _copies(name, song, heard)
+            faults += checked.add(name, song)
         yield name, faults
 
 
@@ -217,7 +253,9 @@ def _missing(song: _Song, expected: Sequence[str], rules: Rules) -> list[str]:
         return [f"holds {', '.join(sorted(song.files))}: a pair is mixture.wav and one other file"]
     if not rules.pairs and set(song.files) == {MIXTURE}:
         return ["holds a mixture but no stems"]
-    return [f"no {stem}.wav" for stem in dict.fromkeys(expected) if stem not in song.files]
+    lacking = [stem for stem in dict.fromkeys(expected) if stem not in song.files]
+    found = {stem: tree.explain_missing(stem, song.files.values()) for stem in lacking}
+    return [f"no {stem}.wav{f' ({found[stem]})' if found[stem] else ''}" for stem in lacking]
 
 
 def _format(song: _Song) -> tuple[int, int]:
@@ -293,24 +331,3 @@ def _error(signals: Mapping[str, Exact], group: set[str]) -> float:
     """The largest difference between the sum of some stems and the mixture."""
     total = np.sum([signals[stem] for stem in sorted(group)], axis=0)
     return float(np.abs(total - signals[MIXTURE]).max(initial=0.0))
-
-
-def _copies(name: str, song: _Song, heard: dict[str, tuple[str, Content]]) -> list[str]:
-    """Earlier tracks that are this song; it is added to those heard.
-
-    Within a split, a song is a copy only if all of its stems are those of the other.
-    """
-    stems = {stem: path for stem, path in song.files.items() if stem != MIXTURE}
-    shortest = min(song.infos.values(), key=lambda info: info.samples)
-    try:
-        content = describe_content([Track(name, stems, None, shortest)])
-    except _READING:
-        return []  # said by the scan
-    copies = [
-        f"sounds like {other}: they are one song"
-        for other, (split, known) in heard.items()
-        if (split != song.split and any(find_shared(content, known)))
-        or (content[name] and content[name] == known[other])
-    ]
-    heard[name] = song.split, content
-    return copies

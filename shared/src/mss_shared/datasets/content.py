@@ -14,6 +14,7 @@ from mss_shared.datasets.identity import DEMO_NAMES
 from mss_shared.datasets.tracks import Dataset, Track, files_of
 
 Content = dict[str, list[str]]  # track to the digests of its stems
+Digests = frozenset[str]  # of one track's stems
 
 _EXCERPT = 4096  # samples
 _BLOCK = 2**18  # samples
@@ -32,11 +33,30 @@ def describe_content(tracks: Iterable[Track]) -> Content:
     Raises:
         ValueError: if a file can't be read.
     """
+    return join_content((track.name, digest_track(track)) for track in tracks)
+
+
+def digest_track(track: Track) -> Digests:
+    """A digest per stem of one track, as in `describe_content`."""
+    return frozenset(d for stem in track.stems if (d := _digest(track, stem)) is not None)
+
+
+def join_content(tracks: Iterable[tuple[str, Digests]]) -> Content:
+    """The content of tracks from the name and the digests of each."""
     content: Content = {}
-    for track in tracks:
-        digests = {digest for stem in track.stems if (digest := _digest(track, stem)) is not None}
-        content[track.name] = sorted(digests.union(content.get(track.name, ())))
+    for name, digests in tracks:
+        content[name] = sorted(digests.union(content.get(name, ())))
     return content
+
+
+def find_copies(tracks: Sequence[Digests]) -> list[tuple[int, int]]:
+    """The tracks of one split that are an earlier one again: (its number, that of the earlier one).
+
+    All of its stems are those of the other: songs that share a stem alone are two songs.
+    """
+    first: dict[Digests, int] = {}
+    earlier = [first.setdefault(digests, number) for number, digests in enumerate(tracks)]
+    return [(n, m) for n, m in enumerate(earlier) if m < n and tracks[n]]
 
 
 def _digest(track: Track, stem: str) -> str | None:

@@ -146,11 +146,14 @@ def adapt(dataset: Dataset, stems: Sequence[str], sample_rate: int, channels: in
         the data set with ``changes``: flag to the tracks that took it.
 
     Raises:
-        ValueError: if no track at all has one of the stems.
+        ValueError: if no track at all has one of the stems, or the file of a missing one is there
+            in another form.
     """
     if dataset.reading == Reading():
         return dataset
     everything = (*dataset.train, *dataset.valid, *dataset.test)
+    if dataset.reading.silence_missing:
+        _check_missing(everything, stems)
     for stem in stems:
         if everything and not any(stem in track.stems for track in everything):
             known = sorted({name for track in everything for name in track.stems})
@@ -162,6 +165,15 @@ def adapt(dataset: Dataset, stems: Sequence[str], sample_rate: int, channels: in
         lambda track: _adapt(track, stems, sample_rate, channels, dataset.reading)
     )
     return replace(adapted, changes=_list_changes(adapted))
+
+
+def _check_missing(tracks: Iterable[Track], stems: Sequence[str]) -> None:
+    """Raise ValueError if the file of a stem that would be silence is there in another form."""
+    for track in tracks:
+        for stem in stems:
+            found = None if stem in track.stems else track.explain_missing(stem)
+            if found is not None:
+                raise ValueError(f"track {track.name} has no {stem}.wav: {found}")
 
 
 def _adapt(

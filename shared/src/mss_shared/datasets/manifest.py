@@ -4,11 +4,14 @@
     root/{train,test}/<track>/...      as `mss_shared.datasets.folders` reads them
 
 Tracks in ``valid/`` are validation tracks as well, whether they are named or not.
-Other fields are up to whoever makes the folder. The demo songs come with a manifest.
+Other fields are up to whoever makes the folder, but the files that ``sha256`` lists are known to
+belong there, whether they are songs or not. The demo songs come with a manifest, which lists a song
+in ``edge/`` that is none of theirs.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,12 @@ def read_with_manifest(
         )
     name = check_name(name, f"the field name of {path}")
     dataset = folders.read(root, name, faults, reader=reader)
+    listed = manifest.get("sha256")
+    if isinstance(listed, dict):  # by whoever made the folder: what it names is no surprise
+        unheard = tuple(
+            p for p in dataset.unheard if not any(f.startswith(f"{p}/") for f in listed)
+        )
+        dataset = replace(dataset, unheard=unheard)
     known = {track.name for track in (*dataset.train, *dataset.valid)}
     for track in validation:
         if not isinstance(track, str) or track not in known:

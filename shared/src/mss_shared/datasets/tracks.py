@@ -12,6 +12,7 @@ import numpy as np
 
 from mss_shared import audio
 from mss_shared.audio import Audio, AudioInfo
+from mss_shared.datasets.tree import explain_missing
 
 STEMS = ("vocals", "drums", "bass", "other")
 
@@ -69,12 +70,18 @@ class Track:
     def read_stem(self, stem: str, start: int = 0, samples: int | None = None) -> Audio:
         """Read (channel, sample) float32 of one stem by seeking."""
         if stem not in self.stems:
+            advice = self.explain_missing(stem) or f"add {stem}.wav"
             raise ValueError(
                 f"track {self.name} has no stem {stem!r}, only {', '.join(self.stems)}: "
-                f"add {stem}.wav or leave the stem out of the recipe"
+                f"{advice} or leave the stem out of the recipe"
             )
         samples = self.info.samples - start if samples is None else samples
         return self._read_source(self.stems[stem], start, samples)
+
+    def explain_missing(self, stem: str) -> str | None:
+        """What the folder holds in place of a stem's file, and what to do; None for nothing."""
+        sources = [*self.stems.values(), *([] if self.mixture is None else [self.mixture])]
+        return explain_missing(stem, (path for source in sources for path in files_of(source)))
 
     def read_file(self, path: Path, start: int, samples: int) -> Audio:
         """Read (channel, sample) float32 of one of the track's files."""
@@ -109,9 +116,12 @@ def check_fits(track: Track, stems: Sequence[str], sample_rate: int, channels: i
         raise ValueError(f"track {track.name} is empty, it has 0 samples: remove it")
     for stem in stems:
         if stem not in track.stems:
+            advice = track.explain_missing(stem) or (
+                f"the model needs {', '.join(stems)} (--silence_missing reads what is not there as "
+                f"silence)"
+            )
             raise ValueError(
-                f"track {track.name} has no {stem}.wav, only {', '.join(track.stems)}: the model "
-                f"needs {', '.join(stems)} (--silence_missing reads what is not there as silence)"
+                f"track {track.name} has no {stem}.wav, only {', '.join(track.stems)}: {advice}"
             )
     if (track.info.sample_rate, track.info.channels) != (sample_rate, channels):
         raise ValueError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,6 +77,31 @@ def find_stem_files(folder: Path) -> dict[str, Path]:
     for path in sorted(filter(is_stem_file, folder.iterdir()), key=_preference):
         files.setdefault(path.stem, path)
     return files
+
+
+def explain_missing(stem: str, files: Iterable[Path]) -> str | None:
+    """What lies where the file of a stem that a track lacks would be, and what to do; None for all.
+
+    Stems have the names of their files, in their spelling: nothing guesses that Bass is bass. What
+    guesses would find is said instead.
+
+    Args:
+        stem: that is missing.
+        files: the track's.
+    """
+    wanted = _spelt_alike(stem)
+    for folder in dict.fromkeys(path.parent for path in files):
+        for path in sorted(folder.iterdir()):
+            if not is_sound(path) or _spelt_alike(path.stem) != wanted:
+                continue
+            if is_stem_file(path):
+                return f"{path.name} is there: rename it to {stem}{path.suffix}"
+            return f"{path.name} is there, but only wav and flac are read: convert it"
+    return None
+
+
+def _spelt_alike(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
 def _preference(path: Path) -> tuple[int, bool, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mss_shared import audio, console
 from mss_shared.audio import AudioInfo
-from mss_shared.datasets import Dataset, Track, folders
+from mss_shared.datasets import Dataset, Track, folders, tree
 from mss_shared.datasets.tracks import Sum
 from mss_shared.evaluation.file_signals import FileSignals
 from mss_shared.evaluation.protocols import sort_stems
@@ -111,9 +111,10 @@ def _song(track: Track, files: Files, stems: Sequence[str], root: Path, fit_leng
         )
     for stem in stems:
         if stem not in files:
+            advice = tree.explain_missing(stem, files.values()) or f"add {stem}.wav"
             raise ValueError(
-                f"track {track.name} has no estimate of {stem} in {root}: add {stem}.wav or leave "
-                f"it out with --stems"
+                f"track {track.name} has no estimate of {stem} in {root}: {advice} or leave it out "
+                f"with --stems"
             )
         _check_header(track, stem, audio.info(files[stem]), fit_length)
     size = track.info.channels, track.info.samples

@@ -158,6 +158,7 @@ def separate_song(
     *,
     sample_rate: int | None = None,
     lossless: str | None = None,
+    longest_seconds: float = math.inf,
     batch: int = 1,
     progress: Report | None = None,
 ) -> NDArray[np.float32]:
@@ -166,7 +167,7 @@ def separate_song(
     Args:
         song: a sound file, or (channel, sample) float audio with full scale 1.0. soundfile reads
             (sample, channel): pass its transpose.
-        model, inference, batch, progress: as in ``separate_file``.
+        model, inference, longest_seconds, batch, progress: as in ``separate_file``.
         sample_rate: of an array; the model's if None.
         lossless: None, ``mask`` or ``rerun``, as in ``Delivery``; the stems then add up to the
             song up to float32 rounding, and a single stem is followed by the residual.
@@ -183,6 +184,7 @@ def separate_song(
         inference,
         sample_rate=sample_rate,
         lossless=lossless,
+        longest_seconds=longest_seconds,
         batch=batch,
         progress=progress,
     )
@@ -196,6 +198,7 @@ def iterate_song(
     *,
     sample_rate: int | None = None,
     lossless: str | None = None,
+    longest_seconds: float = math.inf,
     batch: int = 1,
     progress: Report | None = None,
 ) -> Iterator[NDArray[np.float32]]:
@@ -207,6 +210,8 @@ def iterate_song(
         if isinstance(song, (str, Path))
         else nullcontext(song_from_array(song, rate))
     ) as opened:
+        if not inference.chunk_seconds and opened.samples > longest_seconds * opened.sample_rate:
+            inference = _in_pieces(inference)
         estimates = _estimates(opened, model, inference, lossless, batch, progress)
         for _, stems in _at_song_rate(opened, model, estimates, lossless):
             yield stems.astype(np.float32)

@@ -7,6 +7,7 @@ import io
 import math
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,40 @@ class EarlyStop(EarlyStopping):
         """Stop at once if the checkpoint's run had stopped."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
+
+
+class Stopwatch(Callback):
+    """The seconds of a run: from here to its end, and those before the checkpoint it resumes from.
+
+    What a process did after its last checkpoint, and was lost with it, does not count. A run that
+    goes on from another one has its own seconds alone.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.began = time.monotonic()
+        self.earlier = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Up to now."""
+        return self.earlier + time.monotonic() - self.began
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seconds, for the checkpoint."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Those of the checkpoint; one from before they were kept has none."""
+        self.earlier = float(state_dict["seconds"])
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget them if they are those of another run."""
+        if Path(str(trainer.ckpt_path)).parent != self.folder:
+            self.earlier = 0.0
 
 
 class Plateau(Callback):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
+from mss_shared.recipe import list_numbers
 from mss_shared.recipe_sections import DataConfig, LoopConfig
 from mss_shared.training.criteria import KEEP, MONITOR, needs_sdr
 
@@ -33,6 +33,15 @@ def check_loop(loop: LoopConfig) -> None:
             f"training.ema_decay is {loop.ema_decay}: give 0 to below 1, or null for no average"
         )
     _check_selection(loop)
+    for name, number in list_numbers(loop, "training."):
+        if not 0.0 <= number < math.inf:
+            raise ValueError(f"{name} is {number}: give a number, 0 or more")
+
+
+def check_seed(seed: int) -> None:
+    """Raise ValueError for a seed that no generator takes."""
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"the seed is {seed}: give 0 to {2**32 - 1}")
 
 
 def _check_selection(loop: LoopConfig) -> None:
@@ -62,11 +71,11 @@ def _check_selection(loop: LoopConfig) -> None:
 
 def check_data(data: DataConfig, sample_rate: int) -> None:
     """Raise ValueError for lengths, probabilities and ranges that no example can have."""
-    for name, value in _numbers(data):
+    for name, value in list_numbers(data, "data."):
         if not math.isfinite(value):
-            raise ValueError(f"data.{name} is {value}: give a number")
+            raise ValueError(f"{name} is {value}: give a number")
         if name.endswith("_prob") and not 0.0 <= value <= 1.0:
-            raise ValueError(f"data.{name} is {value}: give a probability from 0 to 1")
+            raise ValueError(f"{name} is {value}: give a probability from 0 to 1")
     if not round(data.chunk_seconds * sample_rate) > 0:
         raise ValueError(
             f"data.chunk_seconds is {data.chunk_seconds}: give at least one sample of "
@@ -90,14 +99,3 @@ def check_machine(machine: Any) -> None:
     minutes = machine.save_minutes
     if minutes is not None and not 0.0 <= minutes < math.inf:
         raise ValueError(f"--save_minutes is {minutes}: give 0 or more")
-
-
-def _numbers(data: DataConfig) -> list[tuple[str, float]]:
-    """The names and values of all numbers in the fields that all papers have."""
-    found = []
-    for field in dataclasses.fields(DataConfig):
-        value = getattr(data, field.name)
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, int | float):
-                found.append((field.name, float(item)))
-    return found

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import lightning as pl
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from mss_shared import processes
 
 GRACE_SECONDS = 8.0  # from a SIGTERM to the end of the process
 _FIRST = "MSS_FIRST_PROCESS"  # its id, in the environment of those that it starts
@@ -32,19 +31,7 @@ def end_together(trainer: pl.Trainer) -> None:
     if trainer.local_rank == 0:
         os.environ[_FIRST] = str(os.getpid())
     elif _FIRST in os.environ and os.name == "posix":
-        _follow(int(os.environ[_FIRST]))
-
-
-@cache
-def _follow(first: int) -> None:
-    """End this process soon after its parent has; it may have ended already."""
-
-    def watch() -> None:
-        while os.getppid() == first:
-            time.sleep(1.0)
-        _end(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+        processes.follow(int(os.environ[_FIRST]))
 
 
 @contextmanager
@@ -109,14 +96,7 @@ def _watch(reader: socket.socket, over: threading.Event) -> None:
     """Read the numbers of signals until the other end is closed."""
     while numbers := reader.recv(1):
         if numbers[0] == signal.SIGTERM and not over.wait(GRACE_SECONDS):
-            _end(128 + signal.SIGTERM)
-
-
-def _end(code: int) -> None:
-    """End this process at once, and those that load its data."""
-    for child in multiprocessing.active_children():
-        child.kill()
-    os._exit(code)
+            processes.end_now(128 + signal.SIGTERM)
 
 
 def _lost(message: str, world: int) -> str | None:

@@ -23,7 +23,17 @@ def write_outcome(
     seconds: float,
     command: str,
 ) -> None:
-    """Write the weights and the record of the run."""
+    """Write the weights and the record of the run.
+
+    Args:
+        out: the run folder.
+        paper, loaded, model: what was trained.
+        training: the record of its songs and steps.
+        selection: of the epochs whose weights the model has.
+        seconds: that the run took, all legs of one that was resumed together; the work after a
+            leg's last checkpoint, which was lost, is not among them.
+        command: what the user typed.
+    """
     origin = provenance.describe_origin(command, f"mss-{paper.name.replace('_', '-')}")
     header = {
         "paper": paper.name,

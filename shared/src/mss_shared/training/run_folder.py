@@ -111,6 +111,11 @@ class RunFolder:
                 f"with its own, or choose another --out"
             )
 
+    def is_complete(self) -> bool:
+        """Whether the run has left its weights and its record, after `check`."""
+        left = all((self.path / name).is_file() for name in ("model.safetensors", "run.json"))
+        return left and bool(read_digests(self.path))
+
     def begin(self, recipe_text: str, begun: Begun) -> None:
         """Write which run the folder holds.
 

@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mss_shared import console
 from mss_shared.datasets import Dataset
-from mss_shared.datasets.content import Content, describe_content, find_shared
+from mss_shared.datasets.content import (
+    Content,
+    Digests,
+    describe_content,
+    digest_track,
+    find_copies,
+    find_shared,
+    join_content,
+)
 from mss_shared.datasets.sums import prepare, stem_names
 from mss_shared.datasets.tracks import check_fits
 from mss_shared.training.start import Inherited
@@ -57,14 +66,19 @@ def fit_songs(dataset: Dataset, recipe: Any, model: Any) -> tuple[Dataset, Any]:
 def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> HeardSongs:
     """Raise ValueError unless all tracks have sound, the stems, rate and channels, and one split.
 
-    Tracks are compared by content: some layouts only number them, and songs share titles.
+    Tracks are compared by content: some layouts only number them, and songs share titles. Training
+    tracks that are copies of one another are listed on stderr.
 
     Returns:
         The content of the training and validation tracks.
     """
     for track in (*dataset.split("train"), *dataset.split("valid")):
         check_fits(track, stems, model.sample_rate, model.channels)
-    songs = HeardSongs(describe_content(dataset.train), describe_content(dataset.valid))
+    train = [digest_track(track) for track in dataset.train]
+    names = [track.name for track in dataset.train]
+    songs = HeardSongs(
+        join_content(zip(names, train, strict=True)), describe_content(dataset.valid)
+    )
     tests = describe_content(dataset.test)
     alone = dataset.train == dataset.valid  # as with --overfit
     place = " and ".join(str(part.root) for part in dataset.parts or (dataset,))
@@ -79,7 +93,27 @@ def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> Heard
                 f"{split} track {name} is also a {other} track of {place}{title}: remove "
                 f"one of them"
             )
+    _warn_of_copies(dataset, train)
     return songs
+
+
+def _warn_of_copies(dataset: Dataset, digests: Sequence[Digests]) -> None:
+    """Say which training tracks are one song: the run is as good as any, but hears it more often.
+
+    Such a song is no leak, and may be wanted; a song on both sides of a split never is.
+    """
+    copies = find_copies(digests)
+    if not copies:
+        return
+    parts = dataset.parts or (dataset,)
+    places = [f"{track.name} of {part.root}" for part in parts for track in part.train]
+    listed = ", ".join(f"{places[copy]} is {places[first]}" for copy, first in copies[:3])
+    more = f" and {len(copies) - 3} others" if len(copies) > 3 else ""
+    console.warn(
+        f"{len(copies)} of {len(digests)} training tracks are songs that are there already, by "
+        f"their sound ({listed}{more}): they are heard more often, leave them out if you do not "
+        f"want that"
+    )
 
 
 def describe_training(

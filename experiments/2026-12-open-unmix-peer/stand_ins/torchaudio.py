@@ -1,0 +1,1 @@
+"""Stands in for torchaudio, which openunmix imports and this experiment calls nowhere."""
