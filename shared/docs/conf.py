@@ -53,13 +53,10 @@ python_maximum_signature_line_length = 80
 
 def write_pages(app: Sphinx) -> None:
     """Write the pages that are made from the code; a page that is unchanged keeps its time."""
-    pages = {
-        **{
-            f"commands/{name}": command_page(name, entry)
-            for name, entry in find_commands(ROOT).items()
-        },
-        **{f"modules/{name}": module_page(name) for name in find_modules(ROOT)},
-    }
+    modules = find_modules(ROOT)
+    pages = {f"modules/{name}": module_page(name, modules) for name in modules}
+    for name, entry in find_commands(ROOT).items():
+        pages[f"commands/{name}"] = command_page(name, entry)
     made = HERE / "made"
     for old in made.glob("*/*.md"):
         if str(old.relative_to(made).with_suffix("")) not in pages:

@@ -20,8 +20,8 @@ def l1_freq(reference: Signal, estimate: Signal) -> Signal:
     """Closeness of magnitudes, from 0 to 100; higher is better. Differentiable.
 
     100 / (1 + 10 * m), where m is the mean of ``||E| - |R||`` over channels, bins and frames of
-    STFTs with n_fft 2048, hop 1024, a rectangular window and reflect padding, whatever the sample rate.
-    Unlike the ratios it depends on level: at equal SDR, louder stems score lower.
+    STFTs with n_fft 2048, hop 1024, a rectangular window and reflect padding, whatever the sample
+    rate. Unlike the ratios it depends on level: at equal SDR, louder stems score lower.
 
     Args:
         reference: (..., channel, sample) true stem, full scale 1.0.
