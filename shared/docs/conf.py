@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -90,7 +91,19 @@ class LinksToFolders(SphinxPostTransform):
                 node.replace_self(node.children)
 
 
+class Dashes(SphinxPostTransform):
+    """The dash between a parameter and its description; other text has no such dashes."""
+
+    default_priority = 500
+
+    def run(self, **_: object) -> None:
+        for node in list(self.document.findall(nodes.Text)):
+            if node.astext() == " -- ":
+                node.parent.replace(node, nodes.Text(" – "))
+
+
 def setup(app: Sphinx) -> None:
     app.add_post_transform(LinksToFolders)
+    app.add_post_transform(Dashes)
     app.connect("builder-inited", write_pages)
     app.connect("build-finished", write_front_page)

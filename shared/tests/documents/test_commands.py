@@ -73,7 +73,7 @@ def test_a_data_set_of_ones_own_is_checked_heard_and_scored(
     make_dataset(tmp_path / "mine", STEMS, seconds=2.0)
     for folder in (tmp_path / "mine" / "test").iterdir():
         for stem in STEMS:
-            samples, rate = audio.read(folder / f"{stem}.wav")
-            audio.write(tmp_path / "my_stems" / folder.name / f"{stem}.wav", 0.9 * samples, rate)
+            estimate = 0.9 * audio.read(folder / f"{stem}.wav")
+            audio.write(tmp_path / "my_stems" / folder.name / f"{stem}.wav", estimate, 44_100)
     assert run_page("add_your_data", monkeypatch) == 6
     assert (tmp_path / "boards/site/index.html").is_file()
