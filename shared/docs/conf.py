@@ -28,7 +28,7 @@ include_patterns = [
     *("*.md", "shared/docs/**", "**/README.md", "packages/*/CONFORMANCE.md", "results/tables/*"),
 ]
 exclude_patterns = [
-    *("build", "runs", "experiments/runs", "**/.*", "**/src", "**/tests/made"),
+    *("build", "runs", "experiments/runs", ".*", "**/.*", "**/src", "**/tests/made"),
 ]
 
 html_theme = "furo"
@@ -102,8 +102,9 @@ class Dashes(SphinxPostTransform):
                 node.parent.replace(node, nodes.Text(" – "))
 
 
-def setup(app: Sphinx) -> None:
+def setup(app: Sphinx) -> dict[str, bool]:
     app.add_post_transform(LinksToFolders)
     app.add_post_transform(Dashes)
     app.connect("builder-inited", write_pages)
     app.connect("build-finished", write_front_page)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
