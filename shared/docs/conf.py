@@ -19,6 +19,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 
 from command_pages import command_page, find_commands  # noqa: E402
+from docstring_entries import one_name_each  # noqa: E402
 from module_pages import find_modules, module_page  # noqa: E402
 
 project = "Music source separation papers, reproduced"
@@ -49,6 +50,7 @@ autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_custom_sections = ["Source"]
+add_module_names = False
 python_maximum_signature_line_length = 80
 
 
@@ -67,6 +69,13 @@ def write_pages(app: Sphinx) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+
+
+def split_docstring(
+    app: Sphinx, kind: str, name: str, of: object, _: object, lines: list[str]
+) -> None:
+    """Give each name of an entry ``first, second: text`` its own entry."""
+    lines[:] = one_name_each(lines)
 
 
 def write_front_page(app: Sphinx, error: Exception | None) -> None:
@@ -106,5 +115,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_post_transform(LinksToFolders)
     app.add_post_transform(Dashes)
     app.connect("builder-inited", write_pages)
+    app.connect("autodoc-process-docstring", split_docstring, priority=400)  # before napoleon
     app.connect("build-finished", write_front_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -44,6 +44,8 @@ def _has_public_names(path: Path) -> bool:
 def module_page(name: str, ours: Collection[str]) -> str:
     """The page of a module: its docstring, then each public name, as directives in Markdown.
 
+    The first directive names the module of those after it.
+
     Args:
         name: of the module.
         ours: all public modules; what comes from other packages is not described.
@@ -51,27 +53,28 @@ def module_page(name: str, ours: Collection[str]) -> str:
     module = import_module(name)
     lines = [f"# {name}", "", "```{eval-rst}", f".. automodule:: {name}", "   :no-members:", ""]
     for public in module.__all__:
-        lines += _directive(f"{name}.{public}", getattr(module, public), ours)
+        lines += _directive(public, getattr(module, public), ours)
     return "\n".join([*lines, "```", ""])
 
 
-def _directive(path: str, value: object, ours: Collection[str]) -> list[str]:
+def _directive(name: str, value: object, ours: Collection[str]) -> list[str]:
     """What shows a public name; a value that has no docstring of its own is named with its type."""
     if inspect.ismethod(value):
-        return _bound(path, value)
+        return _bound(name, value)
     known = str(getattr(value, "__module__", "")).partition(".")[0] in ours
     if known and inspect.isclass(value):
-        return [f".. autoclass:: {path}", "   :members:", "   :show-inheritance:", ""]
+        bases = [] if value.__bases__ == (object,) else ["   :show-inheritance:"]
+        return [f".. autoclass:: {name}", "   :members:", *bases, ""]
     if known and inspect.isfunction(value):
-        return [f".. autofunction:: {path}", ""]
-    return [f".. py:data:: {path}", f"   :type: {type(value).__name__}", ""]
+        return [f".. autofunction:: {name}", ""]
+    return [f".. py:data:: {name}", f"   :type: {type(value).__name__}", ""]
 
 
-def _bound(path: str, method: MethodType) -> list[str]:
+def _bound(name: str, method: MethodType) -> list[str]:
     """A method of one object, as a package's ``load``: its text stands at the class."""
     parameters = inspect.signature(method).parameters.values()
     bare = [each.replace(annotation=inspect.Parameter.empty) for each in parameters]
     owner = f"{type(method.__self__).__module__.rpartition('.')[0]}.{method.__qualname__}"
     first = (inspect.getdoc(method) or "").partition("\n")[0]
-    signature = f".. py:function:: {path}{inspect.Signature(bare)}"
+    signature = f".. py:function:: {name}{inspect.Signature(bare)}"
     return [signature, "", f"   {first} See :py:meth:`{owner}`.", ""]

@@ -12,6 +12,7 @@ for needed in ("bs_roformer", "mss_results", "mss_demo_songs"):
     pytest.importorskip(needed, reason="a package of the repository")
 
 from command_pages import command_page, find_commands, find_parser, find_verbs  # noqa: E402
+from docstring_entries import one_name_each  # noqa: E402
 from module_pages import find_modules, module_page  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
@@ -56,9 +57,9 @@ def test_the_flags_of_a_plugin_are_on_the_page() -> None:
 def test_a_modules_page_has_its_public_names(module: str) -> None:
     page = module_page(module, MODULES)
     names = importlib.import_module(module).__all__
-    assert len(names) > 0
+    assert len(names) > 0 and f"automodule:: {module}\n" in page
     for name in names:
-        assert re.search(rf"^\.\. [\w:]+:: {module}\.{name}(\(|$)", page, re.MULTILINE), name
+        assert re.search(rf"^\.\. [\w:]+:: {name}(\(|$)", page, re.MULTILINE), name
 
 
 def test_the_packages_and_the_rooms_with_public_names_are_among_the_modules() -> None:
@@ -73,3 +74,23 @@ def test_every_page_of_the_folder_is_in_the_index() -> None:
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     pages = {path.stem for path in DOCS.glob("*.md")} - {"index"}
     assert len(pages) >= 6 and pages <= {*index.split()}
+
+
+def test_an_entry_of_two_names_is_an_entry_of_each() -> None:
+    lines = """Title, one: text.
+
+    Args:
+        first, second: of both
+            and more.
+        third: alone.
+
+    Returns:
+        (a, b): stays
+    """.splitlines()
+    split = one_name_each(lines)
+    assert split == [
+        *lines[:3],
+        *("        first: of both", "            and more."),
+        *("        second: of both", "            and more."),
+        *lines[5:],
+    ]
