@@ -325,12 +325,26 @@ def test_the_terminal_shows_the_numbers_of_the_table(repo):
     assert line.split()[:9] == "ours demo measured seed0 no 2.00 3.00 4.00 5.00".split()
 
 
+def test_a_board_has_a_picture_where_rows_are_compared(repo, folders, papers):
+    paths = Paths((folders.root,), papers, repo / "results", ())
+
+    def pictures() -> dict[str, str]:
+        files = {file: text.decode() for file, text in plan(paths).items() if file.suffix == ".svg"}
+        return {file.stem: text for file, text in files.items() if file.parent.name == "tables"}
+
+    assert pictures() == {}
+    folders.write({"a": four_stems(2.0), "b": four_stems(4.0)}, run="another")
+    (board, text) = next(iter(pictures().items()))
+    assert board == "demo_small--bsseval_v4@1" and "average SDR in dB" in text
+    assert text.startswith("<svg") and text.endswith("</svg>\n") and "ours another" in text
+
+
 def test_shuffled_files_and_lines_give_the_same_bytes(repo, folders, papers, monkeypatch):
     for seed in range(5):
         folders.write({"b": four_stems(seed), "a": four_stems(1.0)}, run=f"run{seed}")
     paths = Paths((folders.root,), papers, repo / "results", (repo / "README.md",))
     expected = plan(paths)
-    assert len(expected) == 2 + 2 * 3 + 1 + 1 + 2 + 8
+    assert len(expected) == 2 + 2 * 3 + 1 + 1 + 1 + 2 + 8
     shuffler = random.Random(1)
     header, *lines = PAPERS.splitlines(keepends=True)
     real = Path.iterdir

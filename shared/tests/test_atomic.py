@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from tiny_paper.paper import PAPER
 from tiny_songs import demo_recipe, noise
 
 from mss_shared import audio
-from mss_shared.atomic import making_folder, replace_all, replacing, write_text
+from mss_shared.atomic import PART, making_folder, replace_all, replacing, write_text
 from mss_shared.checkpoints.checkpoint import save_model
 
 
@@ -136,3 +138,45 @@ def test_a_disk_that_is_full_at_last_is_an_error_one_that_cannot_sync_is_none(
     else:
         write_text(tmp_path / "a", "a")
         assert (tmp_path / "a").read_text() == "a"
+
+
+def dead_process() -> int:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid
+
+
+def test_what_dead_processes_left_is_removed_before_the_first_writing_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    with replacing(tmp_path / "first" / "a.ckpt") as part:
+        living = part.name
+    dead = living.replace(f".{os.getpid()}-", f".{dead_process()}-")
+    machine = living.removeprefix(PART)[:8]
+    own = "".join(reversed(machine))
+    others = [living, dead.replace(machine, own), f"{dead}~", dead[1:], ".part-0123456789ab.wav"]
+    folder = tmp_path / "second"
+    folder.mkdir()
+    for name in (dead, *others):
+        (folder / name).write_text("x")
+    (folder / dead.removesuffix(".ckpt")).mkdir()
+    (folder / dead.removesuffix(".ckpt") / "a.txt").write_text("x")
+    target = folder / dead.replace(".ckpt", ".wav")
+    target.symlink_to(tmp_path / "first" / "a.ckpt")
+    write_text(folder / "b.txt", "b")
+    assert {each.name for each in folder.iterdir()} == {*others, "b.txt"}
+    assert (tmp_path / "first" / "a.ckpt").is_file()
+
+
+def test_a_killed_process_leaves_what_the_next_one_removes(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, sys\n"
+        "from mss_shared.atomic import PART, making_folder, replacing\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "with replacing(path / 'a.txt'), making_folder(path / 'b'):\n"
+        "    os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(tmp_path)]).returncode == 9
+    assert len([*tmp_path.glob(".part-*")]) == 2
+    write_text(tmp_path / "a.txt", "a")
+    assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]

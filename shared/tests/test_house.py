@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from mss_shared.datasets.tracks import STEMS
 from mss_shared.evaluation.protocols import find_protocol
+from mss_shared.new_paper.registry import listed_papers, missing_lines, places
 
 ROOT = Path(__file__).parents[2]
 TOP = {
@@ -46,18 +47,16 @@ def test_the_top_level_holds_the_prescribed_entries_alone() -> None:
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_a_paper_is_registered_wherever_papers_are_listed(paper: str) -> None:
-    tox = ini("tox.ini")
-    assert f"testenv:{paper}" in tox
-    assert f"testenv:test-{paper}" in tox or any(
-        paper in section for section in tox if "{" in section
-    )
-    contracts = ini(".importlinter")
-    assert paper in contracts["importlinter"]["root_packages"].split()
-    assert paper in contracts["importlinter:contract:papers"]["forbidden_modules"].split()
-    assert f"{paper}.model" in contracts["importlinter:contract:models"]["source_modules"].split()
+    others = [other for other in PAPERS if other != paper]
+    assert others
+    for other in others:
+        assert missing_lines(ROOT, paper, other) == []
+    assert sorted(listed_papers(ROOT)) == PAPERS
+    assert len(places((ROOT / "tox.ini").read_text(encoding="utf-8"), paper)) == 4
+    assert len(places((ROOT / ".importlinter").read_text(encoding="utf-8"), paper)) == 4
     claimed = {row["recipe"].split("/")[0] for row in claims()}
     assert paper in claimed or not any(reproduced(path) for path in recipes(paper))
-    assert f"packages/{paper}/README.md" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert places((ROOT / "README.md").read_text(encoding="utf-8"), paper)
 
 
 @pytest.mark.parametrize("paper", PAPERS)
@@ -75,12 +74,12 @@ def test_a_model_card_says_where_the_data_are_and_which_python(paper: str) -> No
     assert "Python 3.11 or newer is needed" in card and "CONFORMANCE.md" in card
 
 
-@pytest.mark.parametrize("paper", PAPERS)
-def test_a_papers_environment_has_what_its_flags_name(paper: str) -> None:
+def test_a_papers_environment_has_what_its_flags_name() -> None:
     """museval for --bsseval museval, PyAV for .stem.mp4 files, musdb for its previews."""
-    needs = ini("tox.ini")[f"testenv:{paper}"]["deps"]
+    [papers] = [name for name in ini("tox.ini").sections() if name.startswith("testenv:{")]
+    needs = ini("tox.ini")[papers]["deps"]
     [shared] = re.findall(r"-e \./shared\[(.*)\]", needs)
-    assert {"train", "data", "eval"} <= {*shared.split(",")}
+    assert {"train", "data", "eval", "download"} <= {*shared.split(",")}
 
 
 def test_what_the_readmes_commands_create_is_ignored_by_git() -> None:
@@ -157,7 +156,7 @@ def test_pages_name_only_environments_that_exist(page: str, least: int) -> None:
     named = [name for line in lines for name in line.split(",")]
     assert len(named) >= least
     known = {name.removeprefix("testenv:") for name in ini("tox.ini").sections()}
-    assert {*named} <= known | {f"test-{paper}" for paper in PAPERS}
+    assert {*named} <= known | {*PAPERS} | {f"test-{paper}" for paper in PAPERS}
 
 
 def test_modules_stay_short_and_say_what_they_know() -> None:

@@ -1,24 +1,20 @@
-"""What `pip install` brings: the closure of each distribution and extra of ours, by the metadata.
+"""What `pip install` brings, by the metadata: all that a distribution or extra of ours needs."""
 
-Ours are read from the pyproject.toml files of the repository, others as they are installed here.
-"""
-
+import sys
 import tomllib
-from collections.abc import Iterator, Sequence
-from importlib import metadata
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-PROJECTS: dict[str, dict[str, Any]] = {
-    project["name"]: project
-    for path in sorted(ROOT.glob("*/pyproject.toml")) + sorted(ROOT.glob("*/*/pyproject.toml"))
-    for project in [tomllib.loads(path.read_text(encoding="utf-8"))["project"]]
-}
+sys.path.insert(0, str(ROOT / ".ci"))
+from closure import PROJECTS, closure  # noqa: E402
+from licences import installs, licence  # noqa: E402
+
 PAPERS = sorted(
     tomllib.loads(path.read_text(encoding="utf-8"))["project"]["name"]
     for path in ROOT.glob("packages/*/pyproject.toml")
@@ -37,38 +33,9 @@ ASKED_FOR = {
 MODELS = {"torch", "safetensors", "soxr", "av", "jsonargparse", "pyyaml", "einops"}
 
 
-def requirements(name: str, extras: frozenset[str]) -> Iterator[Requirement]:
-    """What a distribution asks for in this environment, with some of its extras."""
-    if name in PROJECTS:
-        project = PROJECTS[name]
-        lines = list(project["dependencies"])
-        for extra in extras:
-            lines += project["optional-dependencies"][extra]
-    else:
-        lines = metadata.requires(name) or []
-    for line in lines:
-        wanted = Requirement(line)
-        marker = wanted.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-            yield wanted
-
-
-def closure(*wanted: str) -> set[str]:
-    """Canonical names of all that `pip install WANTED ...` brings."""
-    todo = [Requirement(line) for line in wanted]
-    seen: set[tuple[str, frozenset[str]]] = set()
-    while todo:
-        each = todo.pop()
-        key = (str(canonicalize_name(each.name)), frozenset(each.extras))
-        if key not in seen:
-            seen.add(key)
-            todo += requirements(*key)
-    return {name for name, _ in seen}
-
-
 def test_the_closure_follows_extras_and_others_metadata() -> None:
     assert {"mss-shared", "mss-demo-songs", "mss-results", *PAPERS} <= set(PROJECTS)
-    assert len(PAPERS) == 5
+    assert len(PAPERS) >= 5
     assert closure("numpy") == {"numpy"}
     assert {"soundfile", "cffi", "pycparser"} <= closure("soundfile")  # of a dependency's own
     trained = closure("mss-open-unmix[train]")
@@ -122,3 +89,35 @@ def test_every_package_that_is_pinned_once_is_pinned_alike() -> None:
         # What GPU builds of torch bring besides is pinned by torch itself.
         if not name.startswith(("nvidia-", "triton", "cuda-", "setuptools")):
             assert name in pinned, name
+
+
+def versions(name: str) -> dict[str, str]:
+    """Canonical name -> version of a file of exact versions."""
+    lines = (ROOT / "shared" / name).read_text(encoding="utf-8").splitlines()
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(package): version for package, version in pins}
+
+
+def test_every_lower_bound_is_one_that_is_tried() -> None:
+    """`tox -e oldest` installs exactly these, except for torch, of which the file says why."""
+    oldest = versions("oldest.txt")
+    for project in PROJECTS.values():
+        extras = project.get("optional-dependencies", {}).values()
+        for line in [*project["dependencies"], *(line for extra in extras for line in extra)]:
+            wanted = Requirement(line)
+            name = canonicalize_name(wanted.name)
+            bounds = [each.version for each in wanted.specifier if each.operator == ">="]
+            if bounds and name != "torch":
+                assert Version(oldest[name]) == Version(bounds[0]), line
+
+
+def test_builds_are_pinned_as_everything_else() -> None:
+    pinned = versions("constraints.txt")
+    for path in (*ROOT.glob("*/pyproject.toml"), *ROOT.glob("*/*/pyproject.toml")):
+        [wanted] = tomllib.loads(path.read_text(encoding="utf-8"))["build-system"]["requires"]
+        assert wanted == f"hatchling=={pinned['hatchling']}", path
+
+
+def test_every_install_has_licences() -> None:
+    assert {"mss-shared", "mss-shared[train]", "mss-open-unmix[norbert]"} <= set(installs())
+    assert {licence("numpy"), licence("torch")} != {"not stated"}

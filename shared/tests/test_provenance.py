@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,7 +59,8 @@ def test_a_record_says_what_was_done_and_what_made_it(tmp_path: Path) -> None:
     origin = provenance.describe_origin("tiny fit", "museval")
     provenance.write_record(tmp_path, {"kind": "training", **origin})
     record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
-    assert [*record] == ["schema", "kind", "commit", "versions", "command", "machine"]
+    assert [*record] == ["schema", "kind", "commit", "versions", "command", "machine", "threads"]
+    assert record["threads"] == torch.get_num_threads()
     assert (record["schema"], record["kind"], record["command"]) == (1, "training", "tiny fit")
     assert {"python", "torch", "mss-shared"} <= set(record["versions"])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from mss_results.board import Board, build_boards
 from mss_results.cache import Cache
 from mss_results.claims import read_claims
+from mss_results.diagram import diagram
 from mss_results.latex import latex
 from mss_results.markdown import page
 from mss_results.partial import partial_of, sweep
@@ -63,12 +64,19 @@ def plan(paths: Paths) -> dict[Path, bytes]:
         texts[paths.out / "tables" / f"{board.name}.csv"] = wide_csv(board)
         texts[paths.out / "tables" / f"{board.name}.md"] = page(board)
         texts[paths.out / "tables" / f"{board.name}.tex"] = latex(board)
+        texts |= _picture(board, paths.out / "tables" / f"{board.name}.svg")
     known = read_sources(paths.papers.with_name("sources.csv")) if paths.papers else ()
     texts |= site(boards, SitePaths(paths.out / "site", paths.audio, known))
     by_name = {board.name: board for board in boards}
     for readme in paths.readmes:
         texts[readme] = splice(_read(readme), readme, by_name)
     return {file: text.encode("utf-8") for file, text in texts.items()}
+
+
+def _picture(board: Board, file: Path) -> dict[Path, str]:
+    """The main column of a board's first metric as a picture, if rows of it are compared."""
+    key = board.lead(board.metrics[0])
+    return {file: diagram(board, key)} if board.columns.get(key) else {}
 
 
 def stale(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:

@@ -14,6 +14,9 @@ _LINE, _LETTER, _AXIS, _BAR = 22, 7.7, 340, 16  # pixels: a row, a letter, the a
 _TOP, _BOTTOM, _GAP = 44, 76, 14
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
+#: For a file shown on its own, or as an image, by a reader in the dark.
+_DARK = "<style>@media (prefers-color-scheme: dark) { :root { color: #ddd } }</style>"
+
 
 def diagram(board: Board, key: Key) -> str:
     """SVG text of the largest pool of rows in a column, the best on top.
@@ -55,6 +58,7 @@ def _framed(
         f'width="{width:.0f}" height="{height}" role="img" font-family="sans-serif" '
         f'font-size="13" fill="currentColor" stroke="currentColor">',
         f"<title>{escape(title)}</title>",
+        _DARK,
         _text(_GAP, 20, title, 'font-weight="bold"'),
         *parts,
     ]

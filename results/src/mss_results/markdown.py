@@ -28,7 +28,7 @@ def markdown(board: Board, method: str | None = None, metric: str | None = None)
         for each in (metric,) if metric else board.metrics:
             scored = [row for row in part if has_metric(row, each)]
             if scored:
-                blocks.append(f"{title}{each} {unit(board)}, higher is better:")
+                blocks.append(escape(f"{title}{each} {unit(board)}, higher is better:"))
                 blocks.append(_pipes(grid(board, scored, each, sources)))
     below = [f"- {escape(line)}" for line in sentences(board, rows, metric)]
     blocks += ["\n".join(below)] if below else []
@@ -40,7 +40,7 @@ def markdown(board: Board, method: str | None = None, metric: str | None = None)
 
 def page(board: Board) -> str:
     """The Markdown file of a board."""
-    return f"# {board.dataset}, {board.protocol}\n\n{markdown(board)}"
+    return f"# {escape(board.dataset)}, {escape(board.protocol)}\n\n{markdown(board)}"
 
 
 def terminal(board: Board, keys: Sequence[Key] = (), against: str | None = None) -> str:

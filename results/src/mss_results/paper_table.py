@@ -1,12 +1,11 @@
 """mss-results table: chosen rows and columns of a board, for an article."""
 
 import argparse
-import csv
-import io
 import sys
 from collections.abc import Iterable, Sequence
 
 from mss_results.board import Board, Row
+from mss_results.csv_text import csv_text
 from mss_results.latex import (
     TWO_COLUMNS,
     Table,
@@ -137,7 +136,7 @@ def as_latex(table: Table) -> str:
 
 def as_markdown(table: Table) -> str:
     best = best_values(table.rows, table.columns, table.metric) if table.bold else {}
-    lines = [["method", *table.columns]]
+    lines = [["method", *map(escape, table.columns)]]
     for row in table.rows:
         cells = [escape(_named(row, table))]
         for stem in table.columns:
@@ -151,16 +150,14 @@ def as_markdown(table: Table) -> str:
 
 def as_csv(table: Table) -> str:
     """Three decimals, as in the other CSV files."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
     facts = ["method", "run", "kind", "extra_data", "contaminated", "verbatim"]
-    writer.writerow([*facts, *table.columns])
+    lines = [[*facts, *table.columns]]
     for row in table.rows:
         cells = [row.cells.get((stem, table.metric)) for stem in table.columns]
         values = ["" if cell is None else fixed(cell.value, 3) for cell in cells]
         known = [row.extra_data, contaminated(row), yes_no(row.verbatim)]
-        writer.writerow([row.method, row.run, row.kind, *known, *values])
-    return text.getvalue()
+        lines.append([row.method, row.run, row.kind, *known, *values])
+    return csv_text(lines)
 
 
 def _named(row: Row, table: Table) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mss_results.csv_text import name_of
+
 _AVERAGED = ("vocals", "drums", "bass", "other")
 _PLACE = ("track", "target", "frames")  # the other columns of a table hold values
 _ROUNDING = 0.0005 + 1e-9  # the leaderboard has three decimals
@@ -36,7 +38,7 @@ def recheck(leaderboard: Path, scores: Sequence[Path], cells: int, seed: int) ->
         raise ValueError(f"--cells is {cells}: give 0 or more")
     with leaderboard.open(encoding="utf-8", newline="") as file:
         lines = [
-            (number, line)
+            (number, {k: name_of(v) for k, v in line.items() if isinstance(v, str)})
             for number, line in enumerate(csv.DictReader(file), start=2)
             if line["kind"] != "claimed"
         ]
@@ -126,7 +128,8 @@ def _each_track(folder: Path, files: Mapping[str, str]) -> Iterator[dict[str, li
         by_track: dict[str, dict[str, list[Any]]] = {}
         for line in csv.DictReader(io.StringIO(content.decode(), newline="")):
             values = {name: float(cell) for name, cell in line.items() if name not in _PLACE}
-            by_track.setdefault(line["track"], {})[line["target"]] = [{"metrics": values}]
+            target = by_track.setdefault(name_of(line["track"]), {})
+            target[name_of(line["target"])] = [{"metrics": values}]
         yield from by_track.values()
 
 

@@ -1,10 +1,9 @@
 """runs.csv: what made each run, one line per run."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 from mss_results.board import Board, Row
+from mss_results.csv_text import csv_text
 from mss_results.read import Run
 from mss_results.tables import contaminated, whole, yes_no
 
@@ -25,12 +24,8 @@ def runs_csv(boards: Sequence[Board]) -> str:
                 if part.made_by is not None:
                     rows[part.made_by.id] = part, part.made_by
                     protocols.setdefault(part.made_by.id, []).append(board.protocol)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(RUNS_COLUMNS)
-    for id in sorted(rows):
-        writer.writerow(_line(*rows[id], protocols[id]))
-    return text.getvalue()
+    lines = [_line(*rows[id], protocols[id]) for id in sorted(rows)]
+    return csv_text([RUNS_COLUMNS, *lines])
 
 
 def _line(row: Row, run: Run, protocols: Sequence[str]) -> list[str]:

@@ -1,12 +1,11 @@
 """Boards as CSV: one long leaderboard, and one wide table per board."""
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 
 from mss_results.aggregate import Cell
 from mss_results.board import Board, Row
+from mss_results.csv_text import csv_text
 
 LEADERBOARD_COLUMNS = (
     "dataset",
@@ -85,7 +84,7 @@ def leaderboard_csv(boards: Sequence[Board]) -> str:
         by_name = sorted(board.rows, key=lambda row: (row.method, row.recipe, row.kind, row.run))
         for row in by_name:
             lines += _long_lines(board, row)
-    return _csv([LEADERBOARD_COLUMNS, *lines])
+    return csv_text([LEADERBOARD_COLUMNS, *lines])
 
 
 def _long_lines(board: Board, row: Row) -> Iterable[tuple[str, ...]]:
@@ -143,7 +142,7 @@ def wide_csv(board: Board) -> str:
         *(column for key in keys for column in _values(board.rows, key)),
         *_facts(board.rows),
     ]
-    return _csv(zip(*columns, strict=True))
+    return csv_text(zip(*columns, strict=True))
 
 
 def _names(rows: Sequence[Row]) -> list[list[str]]:
@@ -206,9 +205,3 @@ def difference(row: Row, key: tuple[str, str]) -> float | None:
 def run_cell(row: Row) -> str:
     """The run's name; "not run" for claimed rows of our recipes without a score."""
     return "not run" if row.not_run else row.run
-
-
-def _csv(lines: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mss_results.csv_text import csv_text, name_of
 from mss_results.fields import MAX_NUMBER
 from mss_results.track_file import Protocol, TrackScores, check_stem
 
@@ -119,7 +120,7 @@ def _line(row: Sequence[str], where: str, metrics: Sequence[str]) -> Line:
         _value(text, f"{where}, column {metric}")
         for text, metric in zip(values, metrics, strict=True)
     ]
-    return Line(track, target, int(frames), tuple(numbers))
+    return Line(name_of(track), name_of(target), int(frames), tuple(numbers))
 
 
 def _value(text: str, where: str) -> float:
@@ -132,10 +133,8 @@ def _value(text: str, where: str) -> float:
 
 def table_bytes(lines: Sequence[Line], metrics: Sequence[str]) -> bytes:
     """The file of these lines, sorted by track; values have four decimals."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_NAMES, *metrics])
+    rows: list[list[object]] = [[*_NAMES, *metrics]]
     for line in sorted(lines, key=lambda line: line.track):
         values = ["NaN" if np.isnan(each) else f"{each:.{DECIMALS}f}" for each in line.values]
-        writer.writerow([line.track, line.target, line.frames, *values])
-    return text.getvalue().encode()
+        rows.append([line.track, line.target, line.frames, *values])
+    return csv_text(rows).encode()

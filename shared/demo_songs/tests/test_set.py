@@ -1,6 +1,7 @@
 """The built demo set: exact, reproducible, resumable, and a fair separation task."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from scipy.signal import istft, stft
 from mss_demo_songs import SIZES, DemoSettings, build, demo_root, pool, read_manifest
 from mss_demo_songs.settings import plan_songs
 from mss_demo_songs.song import file_digests, write_song
+from mss_demo_songs.workplace import new_workplace
 
 STEMS = ("vocals", "drums", "bass", "other")
 TINY = SIZES["tiny"]
@@ -208,6 +210,38 @@ def test_a_shortened_file_is_noticed(tiny, tmp_path, broken_workers):
     short.write_bytes(short.read_bytes()[:-400])
     with pytest.raises(RuntimeError, match=short.parent.name):
         demo_root(TINY, cache=tmp_path, jobs=1)
+
+
+def test_a_damaged_file_is_made_again(tiny, tmp_path):
+    root = tmp_path / tiny.name
+    shutil.copytree(tiny, root)
+    damaged = next((root / "test").iterdir()) / "drums.wav"
+    content = bytearray(damaged.read_bytes())
+    content[-401] ^= 1
+    damaged.write_bytes(content)
+    heard = []
+    demo_root(TINY, cache=tmp_path, jobs=1, progress=lambda *told: heard.append(told))
+    assert [name for name, _, _ in heard] == [damaged.parent.name]
+    assert file_digests(damaged.parent) == file_digests(tiny / "test" / damaged.parent.name)
+    assert read_manifest(root) == read_manifest(tiny)
+
+
+def test_only_what_dead_processes_left_is_removed(tmp_path, broken_workers):
+    root = tmp_path / "tiny"
+    root.mkdir()
+    ours = new_workplace(root).name
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = ours.replace(f".{os.getpid()}-", f".{ended.pid}-")
+    machine = ours.removeprefix(".building-").partition(".")[0]
+    others = [dead.replace(machine, f"other{machine}"), f"{dead}.x", ".building-mine", "train"]
+    for name in (dead, *others):
+        (root / name).mkdir(exist_ok=True)
+        (root / name / "x").touch()
+    with pytest.raises(RuntimeError):
+        demo_root(TINY, cache=tmp_path, jobs=1)
+    left = {path.name for path in root.iterdir()}
+    assert left == {ours, *others, "test", "edge"}
 
 
 def test_two_builders_of_the_same_set_leave_it_whole(tmp_path):

@@ -1,19 +1,28 @@
-"""Atomic writing: a file is written beside its final path, brought to the disk, then renamed."""
+"""Atomic writing: a file is written beside its final path, brought to the disk, then renamed.
+
+The name of an unfinished file tells which process writes it. Before a process first writes into a
+folder, it removes there what processes of this machine left that are dead, and nothing else.
+"""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
 import secrets
 import shutil
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 PART = ".part-"  # how the names of unfinished files begin
+_OWNED = re.compile(re.escape(PART) + r"([0-9a-f]{8})\.([1-9][0-9]{0,9})-[0-9a-f]{12}(\.\w+)?")
 
 
-def make_part(path: Path, *, suffix: str | None = None, prefix: str = PART) -> Path:
+def make_part(path: Path, *, suffix: str | None = None, prefix: str | None = None) -> Path:
     """Create an empty file with a new name beside a path, and its folder if necessary.
 
     Its mode is that of any new file, as the user's umask says.
@@ -21,12 +30,13 @@ def make_part(path: Path, *, suffix: str | None = None, prefix: str = PART) -> P
     Args:
         path: the final path.
         suffix: how its name ends; by default as the path does.
-        prefix: how its name begins.
+        prefix: how its name begins; by default so that it is removed once this process is dead,
+            and with one of the caller's own it is the caller who removes it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     ending = path.suffix if suffix is None else suffix
     while True:
-        part = path.with_name(f"{prefix}{secrets.token_hex(6)}{ending}")
+        part = path.with_name(f"{_begin(path, prefix)}{secrets.token_hex(6)}{ending}")
         try:
             os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         except FileExistsError:
@@ -35,7 +45,9 @@ def make_part(path: Path, *, suffix: str | None = None, prefix: str = PART) -> P
 
 
 @contextmanager
-def replacing(path: Path, *, suffix: str | None = None, prefix: str = PART) -> Iterator[Path]:
+def replacing(
+    path: Path, *, suffix: str | None = None, prefix: str | None = None
+) -> Iterator[Path]:
     """Yield a temporary file, which replaces ``path`` when the block ends.
 
     If the block raises, the path stays as it was and nothing is left beside it. A path that is a
@@ -64,7 +76,7 @@ def replacing(path: Path, *, suffix: str | None = None, prefix: str = PART) -> I
         part.unlink(missing_ok=True)
 
 
-def replace_all(moves: Sequence[tuple[Path, Path]], *, prefix: str = PART) -> None:
+def replace_all(moves: Sequence[tuple[Path, Path]], *, prefix: str | None = None) -> None:
     """Rename files: all of them, or none.
 
     What has the new names is kept beside them until the last file is renamed. If the process is
@@ -72,7 +84,7 @@ def replace_all(moves: Sequence[tuple[Path, Path]], *, prefix: str = PART) -> No
 
     Args:
         moves: present and final path of each file.
-        prefix: of the names under which older files are kept.
+        prefix: of the names under which older files are kept, as in ``make_part``.
 
     Raises:
         OSError: if one can't be renamed; all final paths are then as before.
@@ -114,13 +126,13 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _keep(path: Path, prefix: str) -> Path | None:
+def _keep(path: Path, prefix: str | None) -> Path | None:
     """Give a file a second name beside it, or only that where a disk has no links; None if none."""
     if not os.path.lexists(path):
         return None
     if path.is_dir() and not path.is_symlink():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    old = path.with_name(f"{prefix}{secrets.token_hex(6)}{path.suffix}")
+    old = path.with_name(f"{_begin(path, prefix)}{secrets.token_hex(6)}{path.suffix}")
     try:
         os.link(path, old, follow_symlinks=False)
     except (OSError, NotImplementedError):
@@ -138,7 +150,7 @@ def making_folder(path: Path) -> Iterator[Path]:
         OSError: if the folder can't be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{PART}{secrets.token_hex(6)}")
+    part = path.with_name(f"{_begin(path, None)}{secrets.token_hex(6)}")
     part.mkdir()
     try:
         yield part
@@ -159,3 +171,57 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def sweep(folder: Path) -> None:
+    """Remove the unfinished files and folders that dead processes of this machine left."""
+    try:
+        left = [each for each in folder.iterdir() if each.name.startswith(PART)]
+    except OSError:
+        return  # whoever writes there says why that fails
+    for each in left:
+        owner = _OWNED.fullmatch(each.name)
+        if owner is None or owner[1] != _machine() or _is_alive(int(owner[2])):
+            continue
+        with suppress(OSError):
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each, ignore_errors=True)
+            else:
+                each.unlink()
+
+
+def _begin(path: Path, prefix: str | None) -> str:
+    """How the name of an unfinished file beside a path begins."""
+    if prefix is not None:
+        return prefix
+    _sweep_once(path.parent.absolute(), os.getpid())
+    return f"{PART}{_machine()}.{os.getpid()}-"
+
+
+@cache
+def _sweep_once(folder: Path, process: int) -> None:
+    sweep(folder)
+
+
+@cache
+def _machine() -> str:
+    """Eight digits that differ for machines and for containers, whose process ids mean others."""
+    words = [socket.gethostname()]
+    with suppress(OSError):
+        words.append(Path("/etc/machine-id").read_text(encoding="utf-8", errors="replace"))
+    with suppress(OSError):
+        words.append(os.readlink("/proc/self/ns/pid"))
+    return hashlib.sha256(os.fsencode("\n".join(words))).hexdigest()[:8]
+
+
+def _is_alive(process: int) -> bool:
+    """Whether there is such a process, or may be: where that can't be asked, all are alive."""
+    if os.name == "nt":  # where signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's
+        return True
+    return True

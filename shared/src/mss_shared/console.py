@@ -72,6 +72,14 @@ def silent(wanted: bool = True) -> Iterator[None]:
         _silent.reset(token)
 
 
+def ask(question: str) -> bool | None:
+    """Whether a person at the terminal answers a question with yes; None if nobody is there."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 @contextmanager
 def json_alone(wanted: bool) -> Iterator[TextIO]:
     """Yield stdout for JSON; if ``wanted``, everything else is printed to stderr meanwhile."""

@@ -69,6 +69,7 @@ def describe_origin(command: str, *packages: str) -> dict[str, Any]:
         "versions": versions(*packages),
         "command": without_absolute_paths(command),
         "machine": machine(),
+        "threads": threads(),
     }
 
 
@@ -109,6 +110,12 @@ def versions(*more: str) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return installed
+
+
+def threads() -> int | None:
+    """How many threads PyTorch computes with, on which its rounding depends; None without it."""
+    torch = sys.modules.get("torch")
+    return None if torch is None else int(torch.get_num_threads())
 
 
 def machine() -> str:

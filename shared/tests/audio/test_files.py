@@ -286,3 +286,10 @@ def test_a_pipe_is_refused_as_what_it_is(tmp_path: Path) -> None:
         ValueError, match=r"a\.wav is a pipe or device, not a sound file: save the sound"
     ):
         audio.read(tmp_path / "a.wav")
+
+
+def test_the_same_sound_is_the_same_bytes_whenever_it_is_written(tmp_path: Path) -> None:
+    audio.write(tmp_path / "a.wav", noise(0, samples=100), 8_000, "FLOAT")
+    content = (tmp_path / "a.wav").read_bytes()
+    place = content.index(b"PEAK") + 12
+    assert content[place : place + 4] == bytes(4)

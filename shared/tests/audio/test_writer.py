@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tiny_songs import RATE, noise
 
 from mss_shared import audio
+from mss_shared.audio import writer
 from mss_shared.audio.formats import MP3, PCM_BITS, SPOOL, Format, encode_pcm
 from mss_shared.audio.tags import Tags
 from mss_shared.audio.writer import SoundWriter, read_back
@@ -103,6 +104,17 @@ def test_a_format_that_lacks_the_channels_is_refused_and_leaves_nothing(tmp_path
     with pytest.raises(ValueError, match="mp3 can't hold 5 channels at 8000 Hz .*: write wav"):
         SoundWriter(tmp_path / "a.mp3", MP3, RATE, 5, 10)
     assert not names(tmp_path)
+
+
+def test_a_file_that_cannot_be_opened_is_no_fault_of_its_channels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "native_name", lambda part: str(tmp_path / "gone" / part.name))
+    with pytest.raises(
+        OSError, match=r"a.wav can't be opened for writing \(.*\): check the folder"
+    ):
+        SoundWriter(tmp_path / "a.wav", PCM[0], RATE, 2, SAMPLES)
+    assert names(tmp_path) == []
 
 
 def test_the_loudspeakers_are_in_the_header(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -97,7 +98,7 @@ def test_without_a_published_digest_the_size_is_checked_and_that_is_said(
     cache_path(entry()).unlink()
     with pytest.raises(ValueError, match=r"has \d+ bytes .* should have 0.0 MB with any: it was"):
         fetch(entry(sha256=None, bytes=len(weights) + 1))
-    assert fetch(entry(sha256=None, bytes=None)).is_file()
+    assert fetch(entry(sha256=None, bytes=None), agreed=True).is_file()
     assert "neither size nor digest of vocals.pth is published" in capsys.readouterr().out
 
 
@@ -134,8 +135,34 @@ def test_a_page_in_the_place_of_unchecked_weights_is_refused(
 ) -> None:
     downloads(monkeypatch, b"<html>no.")
     with pytest.raises(ValueError, match="^https://example.org.*web page"):
-        fetch(entry(sha256=None, bytes=size))
+        fetch(entry(sha256=None, bytes=size), agreed=True)
     assert list(cache_path(entry()).parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_fetched"),
+    [("y\n", True), ("Yes\n", True), ("\n", False), ("no\n", False), ("", False), (None, False)],
+)
+def test_a_person_is_asked_before_a_download_that_nothing_can_check(
+    answer: str | None, is_fetched: bool, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    asked = downloads(monkeypatch, save({"a": torch.ones(1)}))
+    for name, stream in (
+        ("stdin", StringIO("y\n" if answer is None else answer)),
+        ("stderr", sys.stderr),
+    ):
+        monkeypatch.setattr(stream, "isatty", lambda: answer is not None, raising=False)
+        monkeypatch.setattr(sys, name, stream)
+    unchecked = entry(sha256=None, bytes=None)
+    if is_fetched:
+        assert fetch(unchecked).is_file() and len(asked) == 1
+        assert "neither size nor digest" in capsys.readouterr().err
+        assert fetch(unchecked).is_file() and len(asked) == 1
+        return
+    reason = "there is no terminal" if answer is None else "it was not agreed to"
+    with pytest.raises(PermissionError, match=f"{reason}.*checkpoints fetch NAME --yes, or put it"):
+        fetch(unchecked)
+    assert not asked and not cache_path(unchecked).parent.exists()
 
 
 @pytest.mark.parametrize("size", [7, None])
@@ -145,7 +172,7 @@ def test_a_server_that_does_not_end_is_stopped_at_the_known_size(
     monkeypatch.setattr(published, "MOST_BYTES", 7)
     downloads(monkeypatch, b"weights and more")
     with pytest.raises(FileNotFoundError, match="sends more than the 7 bytes"):
-        fetch(entry(bytes=size))
+        fetch(entry(bytes=size), agreed=True)
     assert cache_path(entry()).with_name(".part-vocals.pth").stat().st_size <= 7
 
 

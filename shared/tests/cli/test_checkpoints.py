@@ -56,7 +56,10 @@ def test_the_list_says_what_each_is_and_whether_it_is_here(published: Any, capsy
     assert "one\n  one stem: 3.0 MB, not cached\n" in out
     assert "    licence: MIT; SHA-256 abababababababab; recipe: demo\n" in out
     assert "two\n  two.pth: size unknown, cached\n" in out
-    assert "licence: unknown; no digest known; recipe: none" in out and "https://x.org/three" in out
+    assert (
+        "unknown; nothing known to check it by; recipe: none" in out
+        and "https://x.org/three" in out
+    )
     assert "    YAML for --config_path: https://x.org/two.yaml\n" in out
     run(PAPER, ["checkpoints", "one"])
     assert capsys.readouterr().out.startswith("one\n  one stem")
@@ -67,8 +70,15 @@ def test_the_list_says_what_each_is_and_whether_it_is_here(published: Any, capsy
 
 
 def test_all_files_of_a_name_are_fetched(published: Any, monkeypatch: Any, capsys: Any) -> None:
-    monkeypatch.setattr(checkpoints, "fetch", lambda entry: Path("/cache") / entry.file_name)
-    run(PAPER, ["checkpoints", "fetch", "two"])
+    agreed = []
+
+    def fetch(entry: Published, agreed_to: bool) -> Path:
+        agreed.append(agreed_to)
+        return Path("/cache") / entry.file_name
+
+    monkeypatch.setattr(checkpoints, "fetch", lambda entry, agreed: fetch(entry, agreed))
+    run(PAPER, ["checkpoints", "fetch", "two", "--yes"])
+    assert agreed == [True, True]
     assert capsys.readouterr().out == "/cache/two.pth\n/cache/three.pth\n"
     assert "fetch has no name: choose from one, two" in refused(capsys, "checkpoints", "fetch")
     assert "no published weights 'six': choose from one, two" in refused(

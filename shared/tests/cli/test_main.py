@@ -439,4 +439,4 @@ def test_help_of_every_verb_needs_no_torch() -> None:
         [sys.executable, "-c", HELP], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("usage: tiny-paper") == 10
+    assert done.stdout.count("usage: tiny-paper") == 12

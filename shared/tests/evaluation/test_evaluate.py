@@ -40,7 +40,7 @@ CHOSEN = {p.label: p for p in (find_protocol(name).on(STEMS) for name in ALL)}
 FIELDS = {
     *("schema", "kind", "method", "run", "dataset", "recipe", "recipe_digest", "verbatim"),
     *("leaf_sources", "reproduces", "training", "stems", "protocols", "weights", "cost", "seed"),
-    *("commit", "versions", "command", "machine", "models", "settings", "inputs"),
+    *("commit", "versions", "command", "machine", "threads", "models", "settings", "inputs"),
 }
 ABOUT = {
     *("id", "metrics", "unit", "targets", "window", "frames", "tracks", "silence"),

@@ -252,7 +252,8 @@ def test_the_record_says_what_made_the_weights(dataset: Dataset, tmp_path: Path)
         "seed": 5,
     }
     origin = load_checkpoint(PAPER, str(tmp_path)).origin
-    assert origin == {name: record[name] for name in ("commit", "versions", "command", "machine")}
+    names = ("commit", "versions", "command", "machine", "threads")
+    assert origin == {name: record[name] for name in names}
     assert record["verbatim"] is True and record["command"] == "tiny fit"
     assert record["leaf_sources"]["paper"] == 2
     assert (tmp_path / "recipe.yaml").read_text() == demo_recipe().text

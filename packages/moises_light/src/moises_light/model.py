@@ -4,8 +4,7 @@ The paper was published without code, and only its abstract was read first-hand,
 numbers are cited. Docstrings use the paper's terms and name the source of each block: the paper, a
 network it builds on (DTTNet, BS-RoFormer, SCNet), or a choice of the package moises-light.
 
-Two incompatible implementations of the paper are in use, named here after releases of that package:
-"0.1.0" and "0.1.5". `ARCHITECTURES` in config.py lists the differences.
+Its releases "0.1.0" and "0.1.5" are incompatible: `ARCHITECTURES` in config.py says how they vary.
 
 In shape comments c is the number of feature maps of a stage, f the bins of one band and t frames.
 Bands are stacked along the channel axis, band-major (channel = band * channels_per_band + channel),

@@ -20,10 +20,13 @@ function describeChoice() {
   return [`${board.name}, ${metric}`, order, ...filters].join("; ");
 }
 
+// A spreadsheet takes what begins with = + - or @ for a formula, unless it is a number.
+const plain = (cell) => (/^'*[=+\-@\t\r]/.test(cell) && isNaN(cell) ? `'${cell}` : cell);
+
 function asCsv(rows) {
   const { head, lines } = shownCells(rows);
-  const quoted = (cell) => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
-  return [head, ...lines].map((line) => `${line.map(quoted).join(",")}\n`).join("");
+  const quoted = (cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
+  return [head, ...lines].map((line) => `${line.map(plain).map(quoted).join(",")}\n`).join("");
 }
 
 const TEX = {

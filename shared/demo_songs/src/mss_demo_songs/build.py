@@ -6,13 +6,12 @@ build the same set at the same time make the same bytes, and the first rename wi
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import importlib.util
 import json
 import os
 import shutil
-import time
-import uuid
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +29,7 @@ from mss_demo_songs.settings import (
     short_name,
     validation_names,
 )
+from mss_demo_songs.workplace import new_workplace, sweep
 
 MANIFEST = "manifest.json"
 FILES = ("mixture", "vocals", "drums", "bass", "other")
@@ -37,7 +37,6 @@ SPLITS = ("train", "test", "edge")
 #: Module to distribution.
 PACKAGES = {"midirenderer": "midirenderer", "pretty_midi": "pretty_midi", "mido": "mido"}
 VOCAL_PACKAGES = {"espeakng_loader": "espeakng-loader", "pyworld": "pyworld-prebuilt"}
-WORKPLACE_PREFIX, STALE_SECONDS = ".building-", 24 * 3_600
 
 Progress = Callable[[str, int, int], None]
 
@@ -51,8 +50,9 @@ def demo_root(
 ) -> Path:
     """The folder of a demo set, which is built first if it does not exist.
 
-    A set whose manifest matches is returned at once. An interrupted build keeps its finished
-    songs. Workers are separate programs, so a calling script needs no `if __name__` guard.
+    A set whose manifest matches, with the SHA-256 of every file, is returned at once. Songs that
+    are missing or damaged are made again; an interrupted build keeps its finished songs. Workers
+    are separate programs, so a calling script needs no `if __name__` guard.
 
     Args:
         settings: what to build, one of SIZES or your own.
@@ -145,26 +145,52 @@ def _is_whole(folder: Path, plan: SongPlan) -> bool:
     return all(path.is_file() and path.stat().st_size > _wav_bytes(plan) for path in paths)
 
 
-def _is_complete(root: Path, settings: DemoSettings, plans: list[SongPlan]) -> bool:
-    """Whether the manifest matches the settings and this generator, and no file is missing."""
+def _is_undamaged(folder: Path, digests: dict[str, Any]) -> bool:
+    """Whether every wav file of a whole song has its digest of the manifest."""
+    for name in FILES:
+        with (folder / f"{name}.wav").open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != digests.get(f"{folder.parent.name}/{folder.name}/{name}.wav"):
+            return False
+    return True
+
+
+def _read_digests(root: Path, settings: DemoSettings) -> dict[str, Any] | None:
+    """The manifest's digests, None unless it is of these settings and this generator."""
     try:
         manifest = read_manifest(root)
     except (FileNotFoundError, ValueError):
-        return False
-    matches = manifest.get("generator_version") == GENERATOR_VERSION and manifest.get(
-        "settings"
-    ) == asdict(settings)
-    return matches and all(_is_whole(root / plan.split / plan.name, plan) for plan in plans)
+        return None
+    made = (manifest.get("generator_version"), manifest.get("settings"))
+    digests = manifest.get("sha256")
+    matches = made == (GENERATOR_VERSION, asdict(settings)) and isinstance(digests, dict)
+    return digests if matches else None
 
 
-def _is_current(folder: Path, plan: SongPlan, versions: dict[str, str]) -> bool:
-    """Whether a folder is a finished song of this plan, generator and package versions."""
+def _is_complete(root: Path, settings: DemoSettings, plans: list[SongPlan]) -> bool:
+    """Whether there is the manifest of the settings and this generator, and all that it lists."""
+    digests = _read_digests(root, settings)
+    folders = {root / plan.split / plan.name: plan for plan in plans}
+    return digests is not None and all(
+        _is_whole(folder, plan) and _is_undamaged(folder, digests)
+        for folder, plan in folders.items()
+    )
+
+
+def _is_current(
+    folder: Path, plan: SongPlan, versions: dict[str, str], digests: dict[str, Any] | None
+) -> bool:
+    """Whether a folder is a finished song of this plan, generator and package versions.
+
+    Its files must have the digests of the manifest, if there is one.
+    """
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     made = (meta.get("plan"), meta.get("generator_version"), meta.get("package_versions"))
-    return made == (asdict(plan), GENERATOR_VERSION, versions) and _is_whole(folder, plan)
+    is_made = made == (asdict(plan), GENERATOR_VERSION, versions) and _is_whole(folder, plan)
+    return is_made and (digests is None or _is_undamaged(folder, digests))
 
 
 def _build(
@@ -180,11 +206,11 @@ def _build(
     versions = _versions(settings)
     for split in SPLITS:
         (root / split).mkdir(parents=True, exist_ok=True)
-    _sweep(root)
-    workplace = root / f"{WORKPLACE_PREFIX}{uuid.uuid4().hex}"
-    workplace.mkdir()
+    sweep(root)
+    workplace = new_workplace(root)
     try:
-        todo = _remaining(root, plans, versions, workplace)
+        digests = _read_digests(root, settings)
+        todo = _remaining(root, plans, versions, digests, workplace)
         done = len(plans) - len(todo)
         for plan in make_songs(todo, workplace, versions, jobs):
             _move_in(workplace / plan.split / plan.name, root / plan.split / plan.name)
@@ -196,21 +222,18 @@ def _build(
         shutil.rmtree(workplace, ignore_errors=True)
 
 
-def _sweep(root: Path) -> None:
-    """Remove what builds left behind that were killed at least a day ago."""
-    for left in root.glob(f"{WORKPLACE_PREFIX}*"):
-        if time.time() - left.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
-
-
 def _remaining(
-    root: Path, plans: list[SongPlan], versions: dict[str, str], workplace: Path
+    root: Path,
+    plans: list[SongPlan],
+    versions: dict[str, str],
+    digests: dict[str, Any] | None,
+    workplace: Path,
 ) -> list[SongPlan]:
     """The songs still to make; folders that are no longer current are moved out of the way."""
     current = {
         root / plan.split / plan.name
         for plan in plans
-        if _is_current(root / plan.split / plan.name, plan, versions)
+        if _is_current(root / plan.split / plan.name, plan, versions, digests)
     }
     for split in SPLITS:
         for folder in sorted((root / split).iterdir()):

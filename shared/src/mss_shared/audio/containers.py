@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from mss_shared.atomic import PART, replacing
+from mss_shared.atomic import replacing
 from mss_shared.audio.file_part import FilePart, native_name
 from mss_shared.audio.pyav_reader import import_av, open_container, open_decoded
 from mss_shared.audio.sound import Audio
@@ -22,7 +22,7 @@ _BITS_PER_SECOND = 256_000
 
 
 def write_streams(
-    target: Path, parts: Mapping[str, Path], *, prefix: str = PART, tags: Tags | None = None
+    target: Path, parts: Mapping[str, Path], *, prefix: str | None = None, tags: Tags | None = None
 ) -> None:
     """Write an mp4 with one AAC stream per sound file; it appears complete or not at all.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mss_shared.atomic import replacing
 from mss_shared.audio.file_part import native_name
 from mss_shared.audio.formats import PCM_BITS, encode_pcm
+from mss_shared.audio.peak_chunk import remove_time
 from mss_shared.audio.reader import open_sound
 from mss_shared.audio.sound import Audio, AudioInfo, Exact, check_finite
 
@@ -80,6 +81,7 @@ def write(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16") -
     try:
         with replacing(path) as part:
             soundfile.write(native_name(part), values.T, sample_rate, subtype=subtype)
+            remove_time(part)
     except soundfile.LibsndfileError as error:
         raise OSError(
             f"{path} can't be written ({error.error_string}): is the disk full?"

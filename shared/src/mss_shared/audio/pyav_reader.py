@@ -164,7 +164,7 @@ def _choose_stream(path: Path, streams: Any, track: int | None) -> tuple[Any, tu
         raise ValueError(f"{path} has no audio stream: give a file with sound")
     if track is not None:
         return streams[track], ()
-    defaults = [n for n, stream in enumerate(streams) if stream.disposition & 1]
+    defaults = [n for n, stream in enumerate(streams) if stream.disposition.value & 1]
     index = defaults[0] if defaults else 0
     stream = streams[index]
     if len(streams) == 1:

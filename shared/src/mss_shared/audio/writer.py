@@ -7,7 +7,7 @@ from pathlib import Path
 
 import soundfile
 
-from mss_shared.atomic import PART, make_part
+from mss_shared.atomic import make_part
 from mss_shared.audio.channel_layout import set_mask
 from mss_shared.audio.file_part import native_name
 from mss_shared.audio.formats import Format, encode
@@ -18,6 +18,7 @@ from mss_shared.audio.tags import Tags, add_id3, add_time_reference, set_texts
 
 # RIFF has 32-bit sizes; larger files use RF64, the same format with 64-bit sizes.
 _RIFF_BYTES = 2**32 - 2**20
+_SYSTEM_ERROR = 2  # libsndfile's code of a file that can't be opened
 _SAMPLE_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 
 
@@ -39,7 +40,7 @@ class SoundWriter:
         rate: int,
         channels: int,
         samples: int,
-        prefix: str = PART,
+        prefix: str | None = None,
         tags: Tags | None = None,
     ) -> None:
         """Create the file.
@@ -50,7 +51,7 @@ class SoundWriter:
             rate: sample rate in Hz.
             channels: the channel count.
             samples: how many will be written, per channel.
-            prefix: of the temporary name.
+            prefix: of the temporary name, as in ``make_part``.
             tags: of the sound.
 
         Raises:
@@ -149,6 +150,11 @@ class SoundWriter:
             file = soundfile.SoundFile(name, "w", *shape, subtype, format=container, **options)
         except soundfile.LibsndfileError as error:
             self.part.unlink(missing_ok=True)
+            if error.code == _SYSTEM_ERROR:
+                raise OSError(
+                    f"{self.target} can't be opened for writing ({error.error_string}): check the "
+                    f"folder and its permissions"
+                ) from None
             raise ValueError(
                 f"{container.lower()} can't hold {self.channels} channels at {self.rate} Hz "
                 f"({error.error_string.rstrip('.')}): write wav"

@@ -311,9 +311,12 @@ def _describes_origin(origin: Any) -> bool:
     """Whether the fields of ``provenance.describe_origin`` have its types."""
     if not isinstance(origin, dict) or not isinstance(origin.get("versions"), dict):
         return False
-    texts = [*(origin.get(name) for name in ("command", "commit", "machine"))]
-    return all(text is None or isinstance(text, str) for text in texts) and all(
-        isinstance(version, str) for version in origin["versions"].values()
+    texts = [origin.get(name) for name in ("command", "commit", "machine")]
+    threads, versions = origin.get("threads"), origin["versions"].values()
+    return (
+        all(text is None or isinstance(text, str) for text in texts)
+        and all(isinstance(version, str) for version in versions)
+        and (threads is None or type(threads) is int)
     )
 
 

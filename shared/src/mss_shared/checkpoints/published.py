@@ -67,6 +67,11 @@ class Published:
         return self.url.split("?")[0].rsplit("/", 1)[-1]
 
     @property
+    def is_checkable(self) -> bool:
+        """Whether a size or a digest is known, by which a download can be checked."""
+        return self.bytes is not None or self.sha256 is not None
+
+    @property
     def size(self) -> str:
         """The size for people to read."""
         return "size unknown" if self.bytes is None else f"{self.bytes / 1e6:.1f} MB"
@@ -109,20 +114,28 @@ def _entry(values: dict[str, Any], path: Path, name: str) -> Published:
     return entry
 
 
-def fetch(entry: Published) -> Path:
+def fetch(entry: Published, *, agreed: bool = False) -> Path:
     """The file in the user's cache, downloaded if it is missing; its digest is always checked.
 
     An interrupted download resumes on the next call. Of several processes that fetch the same file,
     one downloads it and the others wait.
 
+    Args:
+        entry: the file.
+        agreed: download it even if neither its size nor its digest is known; without it, the user
+            is asked.
+
     Raises:
         FileNotFoundError: if it can't be downloaded, saying where to put it by hand.
+        PermissionError: if nothing is known to check it by, and nobody agrees to that.
         ValueError: if the digest or size is wrong.
     """
     path = cache_path(entry)
     if path.is_file():
         check(path, entry)
         return path
+    if not (entry.is_checkable or agreed):
+        _ask(entry)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.parents[1] / "locks" / path.name
     lock.parent.mkdir(exist_ok=True)
@@ -133,6 +146,18 @@ def fetch(entry: Published) -> Path:
         _complete(entry, part)
         part.replace(path)
     return path
+
+
+def _ask(entry: Published) -> None:
+    """Raise PermissionError unless a person agrees to a download that nothing can check."""
+    unchecked = f"neither size nor digest of {entry.url} is known, to check the download by"
+    answer = console.ask(f"{unchecked}: download it all the same?")
+    if not answer:
+        reason = "there is no terminal to ask on" if answer is None else "it was not agreed to"
+        raise PermissionError(
+            f"{unchecked}, and {reason}: get it with checkpoints fetch NAME --yes, or put it at "
+            f"{cache_path(entry)} yourself"
+        )
 
 
 def _complete(entry: Published, part: Path) -> None:
@@ -174,7 +199,7 @@ def check(path: Path, entry: Published, what: str = "", remedy: str = "") -> Non
         what: names the file in the error; by default its path.
         remedy: what to do, in the error; by default to delete it.
     """
-    if entry.sha256 is None and entry.bytes is None:
+    if not entry.is_checkable:
         console.say(f"neither size nor digest of {entry.file_name} is published: not checked")
     elif not matches(path, entry):
         raise ValueError(

@@ -45,7 +45,7 @@ def checkpoints(paper: AnyPaper, arguments: argparse.Namespace) -> None:
             raise ValueError(f"fetch has no name: choose from {', '.join(known) or 'none'}")
         for entries in chosen.values():
             for entry in entries:
-                console.say(str(fetch(entry)))
+                console.say(str(fetch(entry, agreed=arguments.yes)))
     elif arguments.json:
         described = [_describe(name, e) for name, entries in chosen.items() for e in entries]
         console.say(json.dumps(described, indent=1))
@@ -132,6 +132,7 @@ def _print(chosen: Mapping[str, Iterable[Published]]) -> None:
         console.say(name)
         for entry in entries:
             digest = f"SHA-256 {entry.sha256[:16]}" if entry.sha256 else "no digest known"
+            digest = digest if entry.is_checkable else "nothing known to check it by"
             here = "cached" if cache_path(entry).is_file() else "not cached"
             console.say(f"  {entry.title or entry.file_name}: {entry.size}, {here}")
             console.say(f"    licence: {entry.licence}; {digest}; recipe: {entry.recipe or 'none'}")

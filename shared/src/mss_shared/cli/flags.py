@@ -232,6 +232,11 @@ def add_checkpoints_flags(verb: argparse.ArgumentParser) -> None:
         metavar="[list|fetch] NAME",
         help="published weights by name; list shows all of them by default",
     )
+    verb.add_argument(
+        "--yes",
+        action="store_true",
+        help="fetch even what neither a size nor a digest is known of, without asking",
+    )
     verb.add_argument("--json", action="store_true", help=_JSON_HELP)
 
 

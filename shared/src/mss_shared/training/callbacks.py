@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as pl
+import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -186,12 +187,13 @@ class Checkpoints(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the cost to beat and the last epoch's metrics from a checkpoint."""
-        self.metrics = state_dict["metrics"]
+        # Converted, as files are untrusted: some of these numbers name files to delete.
+        self.metrics = {str(name): float(value) for name, value in state_dict["metrics"].items()}
         if state_dict.get("by", self.criterion.name) != self.criterion.name:
             return  # of a run that this one continues in another way
-        self.lowest = state_dict["lowest"]
-        self.best_epoch = state_dict.get("best_epoch")  # runs that were begun earlier lack it
-        # Converted, as files are untrusted: these numbers name files to delete.
+        self.lowest = float(state_dict["lowest"])
+        best = state_dict.get("best_epoch")  # runs that were begun earlier lack it
+        self.best_epoch = None if best is None else int(best)
         self.top = {int(epoch): float(cost) for epoch, cost in state_dict["top"].items()}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -281,7 +283,9 @@ class EarlyStop(EarlyStopping):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the counts; the patience is the recipe's."""
-        super().load_state_dict({**state_dict, "patience": self.patience})
+        counts = {name: int(state_dict[name]) for name in ("wait_count", "stopped_epoch")}
+        best = torch.as_tensor(float(state_dict["best_score"]))
+        super().load_state_dict({"best_score": best, **counts, "patience": self.patience})
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once if the checkpoint's run had stopped."""

@@ -46,6 +46,7 @@ from mss_shared.training.heir import Heir, Parent
 from mss_shared.training.module import EpochMeans
 from mss_shared.training.outcome import write_outcome
 from mss_shared.training.random_mixes import default_examples
+from mss_shared.training.restoring import CheckedRestore, restoring
 from mss_shared.training.run_folder import RunFolder, finished_epochs, load_weights, owned
 from mss_shared.training.song_sdr import SongSdr
 from mss_shared.training.songs import HeardSongs, check_dataset, describe_training, fit_songs
@@ -174,7 +175,12 @@ def _set_up(job: _Job, out: Path, parent: Parent | None) -> _Run:
         callbacks.insert(0, SongSdr(tracks, job.model, recipe.inference, loop.val_sdr_seconds))
     if parent is not None:
         callbacks.append(Heir(parent, out, checkpoints))
-    callbacks += [stopwatch, checkpoints, StepCheckpoints(out, machine.save_minutes)]
+    callbacks += [
+        stopwatch,
+        checkpoints,
+        StepCheckpoints(out, machine.save_minutes),
+        CheckedRestore(),
+    ]
     trainer = build_trainer(out, loop, machine, job.model, callbacks)
     end_together(trainer)
     check_memory(job.paper, job.drawn, job.examples.sets, machine, trainer)
@@ -248,7 +254,7 @@ def _examples(
 
 def _loop(trainer: pl.Trainer, module: Any, examples: Any, checkpoint: Path | None) -> None:
     """Run the training loop, from the start or from a checkpoint."""
-    with ends_in_time(), plain_endings(trainer), warnings.catch_warnings():
+    with restoring(checkpoint), ends_in_time(), plain_endings(trainer), warnings.catch_warnings():
         # Lightning 2.6 calls a function that torch 2.13 deprecates; users can do nothing about it.
         warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)
         # Ours skips the examples of the epoch that were drawn.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -11,16 +10,26 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
-from torch import nn
+from torch import Tensor, nn
 
 from mss_shared import atomic
 from mss_shared.leases import acquire, check_plain, make_lease
+from mss_shared.names import one_line
 from mss_shared.recipe import describe_changes, earlier_digest, recipe_digest
 from mss_shared.training.begun import FRESH, Begun, Start, read_begun
 
 LOCK = ".fit.lock"
 STEP = "step.ckpt"  # the last step within an epoch that is not yet complete
 _DIGESTS = "recipe.digest"
+_MOST = 2**53  # of epochs, steps and batches
+_PARTS: dict[str, type] = {
+    "state_dict": Mapping,
+    "callbacks": Mapping,
+    "loops": Mapping,
+    "global_step": int,
+    "epoch": int,
+    "pytorch-lightning_version": str,
+}
 
 
 @contextmanager
@@ -179,18 +188,63 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """A checkpoint of a run, on the CPU, mapped into memory.
 
     Raises:
+        OSError: if it can't be opened.
         ValueError: if it is damaged.
     """
+    path.open("rb").close()
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        if not {"state_dict", "callbacks", "loops"} <= content.keys():
-            raise KeyError("state_dict")
-    except (RuntimeError, EOFError, KeyError, AttributeError, pickle.UnpicklingError):
-        raise ValueError(
-            f"{path} is damaged or no checkpoint of a run: restore it, or remove it to train from "
-            f"the start"
-        ) from None
+        _check_content(content)
+    except Exception as error:  # a damaged file may raise whatever its bytes spell
+        raise damaged(path, error) from None
     return dict(content)
+
+
+def damaged(path: Path, error: Exception) -> ValueError:
+    """The sentence for a checkpoint that ends in an error."""
+    reason = one_line(str(error))[:120] if isinstance(error, LookupError | TypeError) else ""
+    named = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+    return ValueError(
+        f"{path} is damaged or no checkpoint of a run ({named}): restore it, or remove it to train "
+        f"from the start"
+    )
+
+
+def _check_content(content: Any) -> None:
+    """Raise TypeError or KeyError unless a checkpoint has the parts that are read here."""
+    for name, kind in _PARTS.items():
+        if not isinstance(content[name], kind) or isinstance(content[name], bool):
+            raise TypeError(f"{name} is not of type {kind.__name__}")
+    for name, tensor in content["state_dict"].items():
+        if not (isinstance(name, str) and isinstance(tensor, Tensor)):
+            raise TypeError("state_dict holds more than tensors")
+    progress = content["loops"]["fit_loop"]["epoch_progress"]["current"]
+    for number in (content["global_step"], content["epoch"], progress["processed"]):
+        if not (isinstance(number, int) and is_number(number) and number >= 0):
+            raise TypeError("a counter of epochs or steps is no number of those")
+    _check_tensors(content)
+
+
+def _check_tensors(value: Any) -> None:
+    """Raise TypeError unless all tensors in a nested value are in memory as large as they say."""
+    if isinstance(value, Tensor):
+        if value.layout != torch.strided or value.device.type != "cpu":
+            raise TypeError("a tensor is sparse or on no device")
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise TypeError("a tensor claims to be larger than its values")
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            _check_tensors(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _check_tensors(each)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number of a size that counters and costs have."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < _MOST
+    return isinstance(value, float)
 
 
 def finished_epochs(path: Path) -> int:

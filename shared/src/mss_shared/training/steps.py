@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mss_shared import console
 from mss_shared.training.module import TrainingModule
-from mss_shared.training.run_folder import STEP, RunFolder, read_checkpoint
+from mss_shared.training.run_folder import STEP, RunFolder, damaged, read_checkpoint
 
 _KEY = "within_epoch"  # of checkpoints
 
@@ -41,8 +41,12 @@ class StepCheckpoints(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore this device's state, if the run goes on within an epoch."""
         within = None if trainer.ckpt_path is None else read_within(Path(str(trainer.ckpt_path)))
-        if within is not None:
+        if within is None:
+            return
+        try:
             _restore(within["devices"][trainer.global_rank], cast(TrainingModule, pl_module))
+        except Exception as error:  # numpy, torch and Python each refuse a state in their own way
+            raise damaged(Path(str(trainer.ckpt_path)), error) from None
 
     def on_train_batch_end(
         self,
@@ -88,8 +92,22 @@ class StepCheckpoints(Callback):
 
 
 def read_within(path: Path) -> Mapping[str, Any] | None:
-    """What a checkpoint within an epoch holds beside Lightning's state; None for any other."""
+    """What a checkpoint within an epoch holds beside Lightning's state; None for any other.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
     within: Mapping[str, Any] | None = read_checkpoint(path).get(_KEY)
+    if within is None:
+        return None
+    try:
+        counts, devices = (within["batches"], within["accumulated"]), within["devices"]
+        if not all(type(count) is int and 0 < count < 2**53 for count in counts):
+            raise TypeError("its counters are no numbers")
+        if not (isinstance(devices, list) and all(isinstance(each, Mapping) for each in devices)):
+            raise TypeError("its devices have no states")
+    except (LookupError, TypeError) as error:
+        raise damaged(path, error) from None
     return within
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mss_shared.atomic import PART
 from mss_shared.audio.formats import SPOOL, Format
 from mss_shared.audio.streams import Song
 from mss_shared.audio.tags import Tags
@@ -26,7 +25,7 @@ Exact = NDArray[np.float64]
 def begin_files(song: Song, plan: FilePlan, tags: Tags, guard: Guard | None) -> StemFiles:
     """The files of a plan, begun in the song's rate, channels and length."""
     shape = (song.sample_rate, song.channels, song.samples)
-    prefix = PART if guard is None else guard.part_prefix
+    prefix = None if guard is None else guard.part_prefix
     stem_tags = [tags.of_stem(name) for name in plan.targets]
     return StemFiles([*plan.targets.values()], plan.first_format, *shape, prefix, stem_tags)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mss_shared.atomic import PART, replace_all
+from mss_shared.atomic import replace_all
 from mss_shared.audio.formats import Format
 from mss_shared.audio.sound import Exact
 from mss_shared.audio.tags import Tags
@@ -34,7 +34,7 @@ class StemFiles:
         rate: int,
         channels: int,
         samples: int,
-        prefix: str = PART,
+        prefix: str | None = None,
         tags: Sequence[Tags] = (),
     ) -> None:
         """Create them, with ``tags`` for each if there are any."""

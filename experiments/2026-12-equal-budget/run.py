@@ -1,0 +1,202 @@
+"""Train seven small networks of five papers for equal time on MUSDB18's previews, and score them.
+
+    python run.py              train and score what is missing: 7 recipes x 3 seeds, one at a time
+    python run.py --measure    seconds per step of each recipe, on idle cores, into steps.csv
+    python run.py --rates      the learning rates that were tried, into rates.csv
+    python run.py --curves     validation SDR of all finished runs, into curves.csv and curves.svg
+
+Each may be interrupted and goes on where it was. `--data_root demo:full` trains and scores the same
+recipes on generated songs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from plot import draw
+
+HERE = Path(__file__).parent
+TOP = HERE.parents[1]
+RUNS = TOP / "experiments" / "runs" / "equal-budget"
+SEEDS = (0, 1, 2)
+RATES = ("1.0e-3", "4.0e-3")
+TRIAL_EPOCHS = 2  # of the recipes' ten
+CURVES = ("data", "package", "recipe", "seed", "epoch", "step", "minutes", "sdr")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recipe of a package."""
+
+    package: str
+    recipe: str
+    name: str
+
+    @property
+    def file(self) -> Path:
+        return TOP / "packages" / self.package / "recipes" / f"{self.recipe}.yaml"
+
+
+ROWS = (
+    Row("moises_light", "musdb18_7s", "Moises-Light"),
+    Row("bs_roformer", "musdb18_7s", "BS-RoFormer"),
+    Row("bs_roformer", "musdb18_7s_mel", "Mel-Band RoFormer"),
+    Row("tflocoformer_mss", "musdb18_7s", "TF-Locoformer"),
+    Row("tflocoformer_mss", "musdb18_7s_bs", "BS-Locoformer"),
+    Row("open_unmix", "musdb18_7s", "Open-Unmix"),
+    Row("lasaft", "musdb18_7s", "LaSAFT"),
+)
+
+
+def call(row: Row, verb: str, *words: str) -> None:
+    """Run a verb of the package's command; what it prints goes to stderr."""
+    command = [sys.executable, "-m", row.package, verb, *words]
+    subprocess.run(command, check=True, stdout=sys.stderr, cwd=TOP)
+
+
+def train(row: Row, data_root: str, out: Path, *words: str) -> None:
+    """Fit unless the run is complete; go on from its last checkpoint if it has one."""
+    if (out / "run.json").is_file():
+        return
+    resume = ["--resume"] if (out / "last.ckpt").is_file() else []
+    call(row, "fit", "--recipe", row.recipe, "--data_root", data_root, "--out", str(out),
+         "--device", "cpu", *resume, *words)  # fmt: skip
+
+
+def train_and_score(data_root: str) -> None:
+    """Every recipe and seed, one at a time: seeds last, so that all recipes are seen early."""
+    for seed in SEEDS:
+        for row in ROWS:
+            out = run_folder(row, data_root, seed)
+            train(row, data_root, out, "--seed", str(seed))
+            call(row, "evaluate", "--checkpoint", str(out), "--data_root", data_root,
+                 "--scores", str(TOP / "results" / "scores"), "--device", "cpu")  # fmt: skip
+
+
+def run_folder(row: Row, data_root: str, seed: int) -> Path:
+    return RUNS / data_root.replace(":", "-") / f"{row.package}-{row.recipe}-seed{seed}"
+
+
+def measure(data_root: str) -> None:
+    """Seconds per step of each recipe into steps.csv, each in a process of its own."""
+    found = []
+    for row in ROWS:
+        command = [
+            sys.executable,
+            str(HERE / "step_time.py"),
+            row.package,
+            str(row.file),
+            data_root,
+        ]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=TOP)
+        found.append({"package": row.package, "recipe": row.recipe, **json.loads(printed.stdout)})
+        print(found[-1], file=sys.stderr, flush=True)
+    write(HERE / "steps.csv", tuple(found[0]), found)
+
+
+def try_rates(data_root: str) -> None:
+    """Validation SDR after a fifth of the budget, seed 0, for each learning rate."""
+    path = HERE / "rates.csv"
+    found = list(read(path))
+    for row in ROWS:
+        for rate in RATES:
+            key = {"package": row.package, "recipe": row.recipe, "lr": rate}
+            if any(key.items() <= old.items() for old in found):
+                continue
+            out = RUNS / "rates" / f"{row.package}-{row.recipe}-{rate}"
+            train(row, data_root, out, "--recipe.training.lr", rate,
+                  "--recipe.training.epochs", str(TRIAL_EPOCHS))  # fmt: skip
+            sdr = [float(line["val/sdr"]) for line in validations(out)]
+            found.append({**key, "sdr": f"{max(sdr):.3f}"})
+            write(path, tuple(found[0]), found)
+
+
+def validations(out: Path) -> Iterator[dict[str, str]]:
+    """The lines of a run's metrics.csv that hold a validation."""
+    return (line for line in read(out / "metrics.csv") if line.get("val/sdr"))
+
+
+def curves(data_root: str) -> None:
+    """Validation SDR over minutes of training, by the measured seconds of a step."""
+    step_seconds = {
+        (line["package"], line["recipe"]): float(line["seconds"])
+        for line in read(HERE / "steps.csv")
+    }
+    kept = [line for line in read(HERE / "curves.csv") if line["data"] != data_root]
+    for row in ROWS:
+        for seed in SEEDS:
+            out = run_folder(row, data_root, seed)
+            if not (out / "run.json").is_file():
+                continue
+            for epoch, line in enumerate(validations(out), start=1):
+                step = int(line["step"]) + 1
+                minutes = step * step_seconds[row.package, row.recipe] / 60
+                values = (data_root, row.package, row.recipe, seed, epoch, step)
+                shown = (f"{minutes:.2f}", f"{float(line['val/sdr']):.3f}")
+                kept.append(dict(zip(CURVES, map(str, (*values, *shown)), strict=True)))
+    write(HERE / "curves.csv", CURVES, kept)
+    of_data = [line for line in kept if line["data"] == data_root]
+    draw(of_data, {(row.package, row.recipe): row.name for row in ROWS},
+         HERE / f"curves-{data_root.replace(':', '-')}.svg")  # fmt: skip
+    for row in ROWS:
+        last = [
+            max(
+                float(line["sdr"])
+                for line in of_data
+                if line["seed"] == str(seed) and mine(row, line)
+            )
+            for seed in SEEDS
+            if any(line["seed"] == str(seed) and mine(row, line) for line in of_data)
+        ]
+        if last:
+            spread = f"{min(last):.2f} to {max(last):.2f}"
+            print(f"| {row.name} | {len(last)} | {statistics.mean(last):.2f} | {spread} |")
+
+
+def mine(row: Row, line: dict[str, str]) -> bool:
+    return (line["package"], line["recipe"]) == (row.package, row.recipe)
+
+
+def read(path: Path) -> Iterator[dict[str, str]]:
+    """The lines of a CSV file; none if there is no file."""
+    if path.is_file():
+        with path.open(newline="") as file:
+            yield from csv.DictReader(file)
+
+
+def write(path: Path, columns: tuple[str, ...], lines: Iterable[dict[str, str]]) -> None:
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, columns, lineterminator="\n")
+        table.writeheader()
+        table.writerows(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--data_root", default="musdb18_7s")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--measure", action="store_true")
+    choice.add_argument("--rates", action="store_true")
+    choice.add_argument("--curves", action="store_true")
+    given = parser.parse_args()
+    if given.measure:
+        measure(given.data_root)
+    elif given.rates:
+        try_rates(given.data_root)
+    elif given.curves:
+        curves(given.data_root)
+    else:
+        train_and_score(given.data_root)
+        curves(given.data_root)
+
+
+if __name__ == "__main__":
+    main()

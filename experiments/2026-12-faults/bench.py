@@ -1,0 +1,122 @@
+"""What the faults are done to: songs, a run, weights, scores, and how all of it looks unharmed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import safetensors.numpy
+from forked import Ending, run_forked
+from tiny_paper.paper import PAPER
+from tiny_songs import RATE, STEMS, noise
+
+from mss_shared import audio
+from mss_shared.cli import run
+from mss_shared.testing import make_dataset
+
+# Imported once, here, and not again by each forked process.
+HEAVY = ("mss_shared.training.fit", "mss_shared.cli.train", "mss_shared.cli.evaluate")
+HEAVY += ("mss_shared.cli.separate", "scipy.signal", "tensorboard", "av", "tiny_paper.training")
+LEFT = (".part-*", "*.partial", ".building-*", ".fit.lock", "*.lock")
+
+
+class Bench:
+    """Files of the tiny paper, below one folder.
+
+    Attributes:
+        songs: a data set.
+        inputs: sound files to separate.
+        run: a complete training run of two epochs.
+        expected: by command, what it writes when nothing is in its way.
+        seconds: by command, how long that takes.
+    """
+
+    def __init__(self, root: Path) -> None:
+        for module in HEAVY:
+            importlib.import_module(module)
+        self.root, self.log = root, root / "log"
+        self.songs = make_dataset(root / "songs", STEMS, (RATE, 2), seconds=1.0)
+        self.inputs = root / "inputs"
+        self.inputs.mkdir()
+        for number in range(6):
+            subtype = ("PCM_16", "FLOAT")[number % 2]
+            audio.write(self.inputs / f"{number}.wav", noise(number, samples=RATE), RATE, subtype)
+        self.run = root / "run"
+        assert self.do(self.fit(self.run)).code == 0, self.log.read_text(encoding="utf-8")
+        self.expected: dict[str, dict[str, str]] = {}
+        self.seconds: dict[str, float] = {}
+        for name, command in self.commands().items():
+            out = root / f"expected-{name}"
+            ending = self.do(command(out))
+            assert ending.code == 0, ending.printed
+            self.expected[name], self.seconds[name] = content(out), ending.seconds
+
+    def commands(self) -> dict[str, Callable[[Path], list[str]]]:
+        """By name: output folder -> the words of a command that can be done again."""
+        return {"separate": self.separate, "fit": self.fit, "evaluate": self.evaluate}
+
+    def fit(self, out: Path) -> list[str]:
+        """Train for two epochs, or go on."""
+        words = ["fit", "--recipe", "demo", "--data_root", str(self.songs), "--device", "cpu"]
+        again = ["--resume"] if (out / "recipe.digest").exists() else []
+        return [*words, "--recipe.training.epochs", "2", "--out", str(out), *again]
+
+    def separate(self, out: Path) -> list[str]:
+        """Six songs."""
+        words = ["separate", str(self.inputs), "--lossless", "--device", "cpu"]
+        return [*words, "--checkpoint", str(self.run), "--out", str(out)]
+
+    def evaluate(self, out: Path) -> list[str]:
+        """The data set's test songs."""
+        words = [
+            "evaluate",
+            "--checkpoint",
+            str(self.run),
+            "--data_root",
+            str(self.songs),
+            "--device",
+            "cpu",
+        ]
+        return [*words, "--scores", str(out), "--protocol", "usdr"]
+
+    def do(
+        self, words: list[str], *, file_bytes: int | None = None, kill_after: float = 60.0
+    ) -> Ending:
+        """Run a command of the tiny paper in a process of its own."""
+        work = lambda: run(PAPER, words)  # noqa: E731
+        return run_forked(work, self.log, file_bytes=file_bytes, kill_after=kill_after)
+
+    def fresh(self, like: Path | None = None) -> Path:
+        """An empty output folder, or a copy of another one."""
+        out = self.root / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        if like is not None:
+            shutil.copytree(like, out)
+        return out
+
+
+def content(out: Path) -> dict[str, str]:
+    """Digest of each file that must not depend on when and how often it was begun."""
+    found = {}
+    for path in sorted(out.rglob("*")):
+        name = str(path.relative_to(out))
+        if path.suffix == ".safetensors":
+            tensors = safetensors.numpy.load_file(path)
+            found[name] = digest(b"".join(tensors[key].tobytes() for key in sorted(tensors)))
+        elif path.suffix == ".wav" or path.name == "metrics.csv" or path.parent.name == "test":
+            found[name] = digest(path.read_bytes())
+    return found
+
+
+def left_over(out: Path) -> list[str]:
+    """Unfinished files and locks."""
+    return [os.path.relpath(path, out) for kind in LEFT for path in out.rglob(kind)]
+
+
+def digest(data: bytes) -> str:
+    """SHA-256."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,137 @@
+"""Writing a new package from the templates, complete or not at all."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from string import Template
+
+from mss_shared import atomic
+from mss_shared.new_paper.paper_name import check_paper_name, class_name, title
+from mss_shared.new_paper.registry import FILES, listed_papers, register
+
+_NEEDED = ("torch", "safetensors", "yaml", "jsonargparse")
+
+
+def begin_package(repo: Path, name: str) -> Path:
+    """Write ``packages/NAME`` with its frozen outputs and sheet, and register it.
+
+    Args:
+        repo: the repository's folder.
+        name: of the package.
+
+    Returns:
+        The package's folder.
+
+    Raises:
+        FileNotFoundError: if ``repo`` is not the repository.
+        ModuleNotFoundError: if the network of the templates can't be run here.
+        ValueError: if the name can't be had.
+        OSError: if the files can't be written; there is no half-written package then.
+    """
+    absent = [file for file in (*FILES, "packages") if not (repo / file).exists()]
+    if absent:
+        raise FileNotFoundError(
+            f"no {absent[0]} in {repo.resolve()}: --repo must name the repository's folder"
+        )
+    check_paper_name(repo, name)
+    for module in _NEEDED:
+        if importlib.util.find_spec(module) is None:
+            raise ModuleNotFoundError(
+                f"{module} is not installed: pip install -c shared/constraints.txt "
+                f"-e './shared[train]'"
+            )
+    last = listed_papers(repo)[-1]
+    texts = {
+        repo / file: register((repo / file).read_text(encoding="utf-8"), name, last)
+        for file in FILES
+    }
+    package = repo / "packages" / name
+    with _staging(repo) as stage:
+        draft = stage / "packages" / name
+        write_templates(draft, name)
+        _freeze(stage, name)
+        os.rename(draft, package)
+    for path, text in texts.items():
+        atomic.write_text(path, text)
+    return package
+
+
+def write_templates(folder: Path, name: str) -> None:
+    """Fill the templates in.
+
+    Args:
+        folder: becomes the package's.
+        name: of the package.
+
+    Raises:
+        OSError: if they can't be written.
+    """
+    for parts, text in templates(name):
+        path = folder.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def templates(name: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The path, in parts below the package's folder, and the text of every file."""
+    words = {
+        "name": name,
+        "command": name.replace("_", "-"),
+        "class_name": class_name(name),
+        "title": title(name),
+    }
+    for parts, text in _walk(files("mss_shared.new_paper") / "templates", ()):
+        renamed = tuple(name if part == "package" else part for part in parts)
+        yield renamed, _sort_imports(Template(text).substitute(words), name)
+
+
+def _walk(folder: Traversable, parts: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.is_dir():
+            yield from _walk(item, (*parts, item.name))
+        elif item.name.endswith(".txt"):
+            yield (*parts, item.name.removesuffix(".txt")), item.read_text(encoding="utf-8")
+
+
+def _sort_imports(text: str, name: str) -> str:
+    """Order imports of the package and of the library, which depends on the package's name."""
+    line = rf"[ ]*from (?:{name}|mss_shared)[. ].*\n"
+    return re.sub(rf"(?:{line})+", lambda run: "".join(sorted(run[0].splitlines(True))), text)
+
+
+@contextmanager
+def _staging(repo: Path) -> Iterator[Path]:
+    """A hidden folder in the repository, gone afterwards."""
+    stage = Path(tempfile.mkdtemp(prefix=".new_paper-", dir=repo))
+    try:
+        yield stage
+    finally:
+        shutil.rmtree(stage)
+
+
+def _freeze(stage: Path, name: str) -> None:
+    """Freeze outputs of the network, measure them again and write the conformance sheet."""
+    package = stage.resolve() / "packages" / name
+    path = os.pathsep.join(filter(None, (str(package / "src"), os.environ.get("PYTHONPATH"))))
+    sheet = ["-m", "mss_shared.conformance", "--repo", str(stage), "--measure", name]
+    for words in [str(package / "tests" / "freeze.py")], sheet:
+        done = subprocess.run(
+            [sys.executable, *words],
+            env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise OSError(f"the network of the templates does not run: {last}")
