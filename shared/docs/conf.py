@@ -88,15 +88,19 @@ def write_front_page(app: Sphinx, error: Exception | None) -> None:
         (Path(app.outdir) / "index.html").write_text(page, encoding="utf-8")
 
 
-class LinksToFolders(SphinxPostTransform):
-    """A link to a folder of the repository becomes its text: the site has no page for it."""
+class LinksElsewhere(SphinxPostTransform):
+    """A link to a folder of the repository, or to the leaderboard's page, becomes its text.
+
+    The site has neither.
+    """
 
     default_priority = 5  # before MyST resolves links
 
     def run(self, **_: object) -> None:
         here = Path(self.env.doc2path(self.env.docname)).parent
         for node in list(self.document.findall(addnodes.pending_xref)):
-            if (here / node["reftarget"]).is_dir():
+            target = here / node["reftarget"]
+            if target.is_dir() or (target.is_file() and target.suffix == ".html"):
                 node.replace_self(node.children)
 
 
@@ -112,7 +116,7 @@ class Dashes(SphinxPostTransform):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.add_post_transform(LinksToFolders)
+    app.add_post_transform(LinksElsewhere)
     app.add_post_transform(Dashes)
     app.connect("builder-inited", write_pages)
     app.connect("autodoc-process-docstring", split_docstring, priority=400)  # before napoleon

@@ -26,7 +26,7 @@ def run_page(name: str, monkeypatch: pytest.MonkeyPatch) -> int:
     """Run the lines of a page's blocks of commands; pip's need a network. Returns their number."""
     text = (ROOT / "shared" / "docs" / f"{name}.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks for line in block.replace("\\\n", "").splitlines()]
     lines = [line for line in lines if not line.startswith("pip install ")]
     for line in lines:
         words = shlex.split(line)
