@@ -10,6 +10,8 @@ from torch.utils.data import Dataset as TorchDataset
 
 from mss_shared.names import check_file_name
 
+__all__ = ["Checkpoint", "ExampleSets", "SizedExamples"]
+
 Example = dict[str, Tensor]
 
 

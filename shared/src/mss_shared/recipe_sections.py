@@ -9,6 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
+__all__ = [
+    "BaseRecipe",
+    "DataConfig",
+    "EvaluationConfig",
+    "InferenceConfig",
+    "LoopConfig",
+    "PoolConfig",
+]
+
 
 @dataclass(frozen=True)
 class DataConfig:

@@ -36,6 +36,8 @@ from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceCo
 from mss_shared.separation.overlap_add import separate
 from mss_shared.testing_weights import check_nothing_runs, check_wrapped_weights
 
+__all__ = ["check_outside", "check_package", "make_dataset"]
+
 ODD_SAMPLES = (1, 1_023, 30_011)
 
 Changes = Mapping[str, Any]

@@ -43,6 +43,8 @@ from mss_shared.evaluation.track_metrics import (
 )
 from mss_shared.metrics.logwmse import load_published
 
+__all__ = ["PROTOCOLS", "Protocol", "aggregate", "find_protocol", "mean_of_stems", "sort_stems"]
+
 _ORDER = (*STEMS, ACCOMPANIMENT)
 _SILENT_SONG = "a stem whose reference or estimate is silent over the whole track is NaN"
 _SILENT_FRAME = "a frame in which a stem's reference or estimate is silent is NaN for all stems"

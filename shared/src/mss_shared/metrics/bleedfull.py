@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from mss_shared.metrics.arrays import Signal, check_shapes, get_array_functions, like
 from mss_shared.metrics.stft import magnitude_blocks
 
+__all__ = ["BleedFull", "bleedless_fullness"]
+
 SAMPLE_RATE = 44_100
 N_FFT = 4096
 HOP = 1024

@@ -6,6 +6,7 @@ Silence. A signal is silent where its channels sum to exactly 0, so right = -lef
 a frame throughout which any reference or estimate is silent, every ratio of every stem is NaN. A
 stem whose reference or estimate is silent over the whole song is an error with silent="raise", as
 in museval. With silent="nan", that stem is NaN in all frames and the others are scored:
+
 - a reference that is silent over the whole song is not a regressor, and the rule for frames ignores
   it and its estimate;
 - if only the estimate is silent over the whole song, the rule for frames ignores the estimate; the
@@ -57,6 +58,8 @@ from mss_shared.metrics.bsseval_signals import (
     frame_bounds,
 )
 
+__all__ = ["BssScores", "bsseval", "bsseval_with_accompaniment"]
+
 METRICS = ("SDR", "ISR", "SIR", "SAR")
 
 
@@ -64,10 +67,11 @@ METRICS = ("SDR", "ISR", "SIR", "SAR")
 class BssScores:
     """Ratios in dB, higher is better.
 
-    sdr, isr, sir, sar: (stem, frame) float64; NaN where undefined or not asked for.
-    permutation: (stem, 1), or (stem, frame) with framewise filters: which estimate was scored
-        against each reference.
-    silent_references, silent_estimates: (stem,), whether they are silent over the whole song.
+    Attributes:
+        sdr, isr, sir, sar: (stem, frame) float64; NaN where undefined or not asked for.
+        permutation: (stem, 1), or (stem, frame) with framewise filters: which estimate was scored
+            against each reference.
+        silent_references, silent_estimates: (stem,), whether they are silent over the whole song.
     """
 
     sdr: Array

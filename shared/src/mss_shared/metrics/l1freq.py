@@ -10,6 +10,8 @@ import numpy as np
 from mss_shared.metrics.arrays import Signal, check_shapes, get_array_functions, like
 from mss_shared.metrics.stft import magnitude_blocks
 
+__all__ = ["l1_freq"]
+
 N_FFT = 2048
 HOP = 1024
 
@@ -17,9 +19,9 @@ HOP = 1024
 def l1_freq(reference: Signal, estimate: Signal) -> Signal:
     """Closeness of magnitudes, from 0 to 100; higher is better. Differentiable.
 
-    100 / (1 + 10 * m), where m is the mean of ||E| - |R|| over channels, bins and frames of STFTs
-    with n_fft 2048, hop 1024, a rectangular window and reflect padding, whatever the sample rate.
-    Unlike the ratios it depends on level: at equal SDR, louder stems score lower.
+    100 / (1 + 10 * m), where m is the mean of ``||E| - |R||`` over channels, bins and frames of
+    STFTs with n_fft 2048, hop 1024, a rectangular window and reflect padding, whatever the sample
+    rate. Unlike the ratios it depends on level: at equal SDR, louder stems score lower.
 
     Args:
         reference: (..., channel, sample) true stem, full scale 1.0.

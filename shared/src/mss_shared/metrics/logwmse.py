@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from mss_shared.metrics.arrays import Signal, check_shapes, get_array_functions
 
+__all__ = ["log_wmse"]
+
 
 def log_wmse(mixture: Signal, references: Signal, estimates: Signal, *, sample_rate: int) -> Signal:
     """Logarithm of the error's audible energy, relative to the mixture's; higher is better.

@@ -10,6 +10,8 @@ import numpy as np
 
 from mss_shared.metrics.arrays import Signal, check_shapes, get_array_functions, split_frames
 
+__all__ = ["chunk_sdr", "frame_sdr", "k_sdr", "usdr", "usdr_of_blocks"]
+
 # k_sdr keeps SDR within these bounds, in dB.
 K_SDR_LIMIT = 10.0
 

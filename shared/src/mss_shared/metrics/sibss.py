@@ -9,6 +9,8 @@ from typing import Any, Generic, NamedTuple
 from mss_shared.metrics.arrays import Signal, check_shapes, get_array_functions
 from mss_shared.metrics.axes import refuse_swapped
 
+__all__ = ["SiBssScores", "si_bss_eval", "si_bss_eval_of_blocks"]
+
 # Samples per block: what is computed sample by sample never fills memory for the whole song.
 BLOCK = 1 << 16
 # Directions of the references' span, each reference at energy 1, that have less energy than this

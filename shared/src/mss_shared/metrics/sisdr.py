@@ -15,6 +15,8 @@ import numpy as np
 
 from mss_shared.metrics.arrays import Signal, check_shapes, get_array_functions
 
+__all__ = ["si_sdr", "si_sdr_keeping_mean", "si_sdr_of_blocks", "si_sdr_per_channel"]
+
 Blocks = Callable[[], Iterable[tuple[Signal, Signal]]]
 
 
