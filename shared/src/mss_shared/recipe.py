@@ -275,6 +275,18 @@ def _check_override(recipe_type: Any, word: str) -> None:
         )
 
 
+def values_named(recipe_type: Any, name: str) -> list[str]:
+    """The values of a recipe with this last part of their names, as ``training.lr`` for ``lr``."""
+    name = _new_name(name)
+    sections = {key: _section(hint) for key, hint in get_type_hints(recipe_type).items()}
+    return [
+        f"{key}.{name}"
+        for key, section in sections.items()
+        if dataclasses.is_dataclass(section)
+        and name in (field.name for field in dataclasses.fields(section))
+    ]
+
+
 def _check_keys(config_type: Any, values: Any, path: Path) -> None:
     """Raise ValueError unless all sections have all their fields and no others."""
     missing = _missing_keys(config_type, values, path, "")

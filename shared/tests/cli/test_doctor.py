@@ -117,6 +117,8 @@ def test_a_cache_that_can_not_be_written_is_said(published, monkeypatch, capsys)
             "--losless, did you mean --lossless?",
         ),
         (["fit", "--recipe", "demo", "--data_rot=x"], "--data_rot=x, did you mean --data_root?"),
+        (["fit", "--recipe", "demo", "--lr", "1"], ": --lr, did you mean --recipe.training.lr?"),
+        (["fit", "--recipe", "demo", "--epochs=3"], ", did you mean --recipe.training.epochs?"),
         (["fit", "--recipe", "demo", "--zzzzz"], "unrecognized argument: --zzzzz: see "),
     ],
 )

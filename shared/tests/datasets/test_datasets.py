@@ -1,6 +1,7 @@
 """Data sets: layouts, splits, names, refusals, fingerprints."""
 
 import sys
+import wave
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -209,6 +210,21 @@ def test_one_other_sample_changes_the_fingerprint(
     audio.write(path, signal, 8_000)
     after = open_dataset(root)
     assert after.fingerprint != kept[0] and track_fingerprint(after.test[0]) != kept[1]
+
+
+def test_fingerprints_are_those_that_score_folders_have_had_from_the_first_on(
+    tmp_path: Path,
+) -> None:
+    samples = np.arange(-6000, 6000, dtype="<i2").repeat(2)
+    for stem in ("vocals", "drums"):
+        path = tmp_path / "test" / "song" / f"{stem}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as file:
+            file.setparams((2, 2, 44_100, 0, "NONE", "not compressed"))
+            file.writeframes(samples.tobytes())
+    found = open_dataset(tmp_path)
+    assert track_fingerprint(found.test[0])[:16] == "383533ac74701c36"
+    assert found.fingerprint[:16] == "039910f437cad71a"
 
 
 def test_a_sample_in_the_middle_of_a_long_file_changes_the_fingerprint(tmp_path: Path) -> None:

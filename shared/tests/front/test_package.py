@@ -89,6 +89,9 @@ def test_a_run_and_its_scores_are_those_of_the_commands(
         ({"training": 3}, "training is 3: pass the values to change by name"),
         ({"training": {"epochs": "many"}}, "recipe demo: .*epochs"),
         ({"micro_bach": 1}, "fit has no option 'micro_bach': did you mean micro_batch?"),
+        ({"lr": 1e-3}, r'fit has no option .lr.: did you mean training=\{"lr": ...\}\?'),
+        ({"epochs": 3}, r'fit has no option .epochs.: did you mean training=\{"epochs": ...\}\?'),
+        ({"trainin": {"lr": 1}}, "fit has no option 'trainin': did you mean training?"),
         ({"plan": True}, "fit has no option 'plan' in Python: use the command line"),
     ],
 )
@@ -98,6 +101,11 @@ def test_a_wrong_change_is_refused_before_training(
     with pytest.raises(ValueError, match=sentence):
         FRONT.fit("demo", songs, tmp_path / "run", device="cpu", **changes)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_object_is_refused_in_a_sentence(songs: Path, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="recipe is a NamedRecipe: pass a recipe's name or the"):
+        FRONT.fit(FRONT.load_recipe("demo"), songs, tmp_path / "run")  # type: ignore[arg-type]
 
 
 def test_values_of_any_kind_reach_the_recipe() -> None:

@@ -271,3 +271,15 @@ def test_a_song_too_long_for_one_pass_is_cut_unless_that_is_asked_for(
     assert cut == [0.0]
     separator.separate(song, chunk_seconds=0)
     assert cut == [0.0]
+
+
+def test_a_separator_says_what_it_is_and_where(separator: LoadedSeparator[Any]) -> None:
+    assert separator.device == next(separator.model.parameters()).device == torch.device("cpu")
+    assert repr(separator) == f"<tiny_paper separator: vocals, drums; {RATE} Hz, on cpu>"
+
+
+def test_a_folder_is_for_separate_files(separator: LoadedSeparator[Any], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is a folder: separate the songs in it by separate_files"):
+        separator.separate(tmp_path)
+    with pytest.raises(ValueError, match="is a folder: separate the songs in it by separate_files"):
+        next(separator.stream(tmp_path))

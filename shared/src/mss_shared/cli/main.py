@@ -28,7 +28,7 @@ from mss_shared.cli.flags import (
     add_separate_flags,
 )
 from mss_shared.paper import AnyPaper, Verb
-from mss_shared.recipe import shipped_recipes
+from mss_shared.recipe import shipped_recipes, values_named
 
 VERBS = (
     *("demo", "fit", "reproduce", "separate", "evaluate", "seams", "checkpoints"),
@@ -48,7 +48,7 @@ def run_words(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
             words = ["separate", *separate_flags.rewrite(words[1:], paper)]
         parser = command_parser(paper)
         arguments, rest = parser.parse_known_args(words)
-        overrides = _overrides(parser.verbs[arguments.verb], arguments, rest)
+        overrides = _overrides(paper, parser.verbs[arguments.verb], arguments, rest)
         _run_verb(paper, paper_verbs, arguments, overrides, command)
 
 
@@ -104,13 +104,20 @@ def _run_verb(
         evaluate.run_paper_verb(paper, paper_verbs[arguments.verb], arguments)
 
 
-def _overrides(verb: Parser, arguments: argparse.Namespace, rest: list[str]) -> list[str]:
+def _overrides(
+    paper: AnyPaper, verb: Parser, arguments: argparse.Namespace, rest: list[str]
+) -> list[str]:
     """The ``--recipe.*`` words of ``fit``, each as ``--key=value``; anything else is an error."""
     overrides = []
     words = iter(rest)
     for word in words:
         if arguments.verb != "fit" or not word.startswith("--recipe."):
-            verb.error(f"unrecognized argument: {word}{verb.nearest(word)}")
+            meant = verb.nearest(word)
+            if arguments.verb == "fit" and word.startswith("--"):
+                values = values_named(paper.recipe_type, word[2:].partition("=")[0])
+                choices = " or ".join(f"--recipe.{value}" for value in values)
+                meant = f", did you mean {choices}?" if values else meant
+            verb.error(f"unrecognized argument: {word}{meant}")
         if "=" not in word:
             value = next(words, None)
             if value is None:

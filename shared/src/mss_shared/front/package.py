@@ -126,6 +126,11 @@ class Front(Generic[RecipeType, ModelType]):
             ImportError: if packages for training are not installed.
         """
         with python_errors():
+            if not isinstance(recipe, str | os.PathLike):
+                raise TypeError(
+                    f"recipe is a {type(recipe).__name__}: pass a recipe's name or the path of its "
+                    f"YAML file, and changed values as training={{...}}"
+                )
             overrides, flags = recipe_words(self.paper.recipe_type, changes)
             for name in ("plan", "parent", "out"):
                 if name in flags:

@@ -63,6 +63,18 @@ class LoadedSeparator(Generic[RecipeType]):
         self.recipe: RecipeType = loaded.first.recipe
         self.notes = notes
 
+    def __repr__(self) -> str:
+        """The package, what is separated into what, and where."""
+        return (
+            f"<{self._paper.name} separator: {', '.join(self.stems)}; "
+            f"{self.sample_rate} Hz, on {self.device}>"
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self._device
+
     @property
     def stems(self) -> tuple[str, ...]:
         """The names of the stems, in the model's order."""
@@ -264,7 +276,10 @@ class LoadedSeparator(Generic[RecipeType]):
                 raise ValueError(
                     f"{song} is a file, which has its own rate: leave out sample_rate={sample_rate}"
                 )
-            return Path(song).expanduser(), self.sample_rate
+            path = Path(song).expanduser()
+            if path.is_dir():
+                raise ValueError(f"{song} is a folder: separate the songs in it by separate_files")
+            return path, self.sample_rate
         rate = self.sample_rate if sample_rate is None else sample_rate
         if isinstance(rate, bool) or int(rate) != rate or rate < 1:
             raise ValueError(f"sample_rate is {rate!r}: pass a positive whole number of Hz")

@@ -21,6 +21,7 @@ import yaml
 from mss_shared.cli.main import Parser, command_parser
 from mss_shared.cli.separate_flags import OPTIONAL
 from mss_shared.paper import AnyPaper
+from mss_shared.recipe import values_named
 
 PathLike: TypeAlias = str | os.PathLike[str]
 _FLAG = re.compile(r"--(?=[a-z])")
@@ -59,7 +60,10 @@ def flag_words(paper: AnyPaper, verb: str, keywords: Mapping[str, Any]) -> list[
     words: list[str] = []
     for name, value in keywords.items():
         if name not in flags:
-            raise ValueError(_unknown(verb, name, flags))
+            values = values_named(paper.recipe_type, name) if verb == "fit" else []
+            sections = {field.name: None for field in fields(paper.recipe_type)}
+            known = {**flags, **sections} if verb == "fit" else flags
+            raise ValueError(_unknown(verb, name, known, values))
         option = flags[name].option_strings[-1]
         if value is None or value is False:
             continue
@@ -132,7 +136,11 @@ def _flags(paper: AnyPaper, verb: str) -> dict[str, argparse.Action]:
     }
 
 
-def _unknown(verb: str, name: str, known: Mapping[str, Any]) -> str:
+def _unknown(verb: str, name: str, known: Mapping[str, Any], values: Sequence[str] = ()) -> str:
+    if values:  # of the recipe, as training.lr
+        parts = [value.split(".") for value in values]
+        meant = " or ".join(f'{section}={{"{leaf}": ...}}' for section, leaf in parts)
+        return f"{verb} has no option {name!r}: did you mean {meant}?"
     close = difflib.get_close_matches(name, known, 1)
     return f"{verb} has no option {name!r}: " + (
         f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
