@@ -12,6 +12,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 HERE = Path(__file__).parent
@@ -88,19 +89,21 @@ def write_front_page(app: Sphinx, error: Exception | None) -> None:
         (Path(app.outdir) / "index.html").write_text(page, encoding="utf-8")
 
 
-class LinksElsewhere(SphinxPostTransform):
+class LinksElsewhere(SphinxTransform):
     """A link to a folder of the repository, or to the leaderboard's page, becomes its text.
 
-    The site has neither.
+    The site has neither, and a page without the files beside it shows nothing.
     """
 
-    default_priority = 5  # before MyST resolves links
+    default_priority = 400
 
-    def run(self, **_: object) -> None:
+    def apply(self, **_: object) -> None:
         here = Path(self.env.doc2path(self.env.docname)).parent
         for node in list(self.document.findall(addnodes.pending_xref)):
-            target = here / node["reftarget"]
-            if target.is_dir() or (target.is_file() and target.suffix == ".html"):
+            if (here / node["reftarget"]).is_dir():
+                node.replace_self(node.children)
+        for node in list(self.document.findall(addnodes.download_reference)):
+            if node["reftarget"].endswith(".html"):
                 node.replace_self(node.children)
 
 
@@ -116,7 +119,7 @@ class Dashes(SphinxPostTransform):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.add_post_transform(LinksElsewhere)
+    app.add_transform(LinksElsewhere)
     app.add_post_transform(Dashes)
     app.connect("builder-inited", write_pages)
     app.connect("autodoc-process-docstring", split_docstring, priority=400)  # before napoleon
