@@ -28,6 +28,7 @@ UNIFIED = {  # recipe -> preset
     "tuss_large": "tuss_large",
 }
 SFC = "bs_musdb18hq_sfc"
+PREVIEWS = {"musdb18_7s", "musdb18_7s_bs"}
 
 
 def recipe(name: str) -> LoadedRecipe[Recipe]:
@@ -41,7 +42,7 @@ def rate(preset: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
 
 def test_there_is_a_recipe_for_each_row() -> None:
     names = {path.stem for path in shipped_recipes("tflocoformer_mss")}
-    assert names == {"demo", "musdb18_small_nope", SFC, *MUSIC, *SPEECH, *UNIFIED}
+    assert names == {"demo", "musdb18_small_nope", SFC, *PREVIEWS, *MUSIC, *SPEECH, *UNIFIED}
 
 
 @pytest.mark.parametrize("name", [*MUSIC, *SPEECH, *UNIFIED])

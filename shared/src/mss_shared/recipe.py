@@ -20,6 +20,7 @@ from jsonargparse import ArgumentParser
 
 from mss_shared.leaf_sources import count_sources
 from mss_shared.names import check_name, one_line
+from mss_shared.recipe_sections import list_numbers
 from mss_shared.yaml_text import parse_yaml, read_text
 
 __all__ = ["LoadedRecipe", "find_recipe", "load_recipe", "shipped_recipes", "to_yaml"]
@@ -355,19 +356,6 @@ def _instantiate(
         if not math.isfinite(value):
             raise ValueError(f"recipe {name}: {leaf} is {value}: give a finite number")
     return recipe
-
-
-def list_numbers(section: Any, prefix: str = "") -> list[tuple[str, float]]:
-    """The dotted names, which begin with ``prefix``, and values of all numbers in a dataclass."""
-    found: list[tuple[str, float]] = []
-    for field in dataclasses.fields(section):
-        value, name = getattr(section, field.name), f"{prefix}{field.name}"
-        for item in value if isinstance(value, tuple | list) else (value,):
-            if dataclasses.is_dataclass(item):
-                found += list_numbers(item, f"{name}.")
-            elif isinstance(item, int | float) and not isinstance(item, bool):
-                found.append((name, item))
-    return found
 
 
 def _shorten(message: str) -> str:

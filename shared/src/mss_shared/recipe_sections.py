@@ -5,6 +5,7 @@ No dataclass of a recipe has a default: a value stands in the recipe or nowhere.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
@@ -16,6 +17,7 @@ __all__ = [
     "InferenceConfig",
     "LoopConfig",
     "PoolConfig",
+    "list_numbers",
 ]
 
 
@@ -203,3 +205,16 @@ class BaseRecipe(Generic[DataType, ModelConfigType, TrainingType]):
                 f"class {cls.__name__}(BaseRecipe[DataConfig, ModelConfig, TrainingConfig])"
             )
         cls.__annotations__ |= dict(zip(_PARAMETERS, sections[0], strict=True))
+
+
+def list_numbers(section: Any, prefix: str = "") -> list[tuple[str, float]]:
+    """The dotted names, which begin with ``prefix``, and values of all numbers in a dataclass."""
+    found: list[tuple[str, float]] = []
+    for field in dataclasses.fields(section):
+        value, name = getattr(section, field.name), f"{prefix}{field.name}"
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if dataclasses.is_dataclass(item):
+                found += list_numbers(item, f"{name}.")
+            elif isinstance(item, int | float) and not isinstance(item, bool):
+                found.append((name, item))
+    return found

@@ -83,7 +83,7 @@ def test_evaluates_shards_merge_into_the_run_at_once(
     for found in (*whole.values(), *parts.values()):
         for protocol in found.get("protocols", {}).values():
             protocol["command"] = None  # one of them had --jobs 2
-    assert whole == parts and len(whole) == 3 * (1 + 2 * 3)
+    assert whole == parts and len(whole) == 4 * (1 + 2 * 3)
     record = json.loads(next(tmp_path.glob("parts/*/tiny_paper/*/run.json")).read_text())
     assert "--merge" not in record["command"] and record["cost"]["real_time_factor"] > 0
     assert record["cost"]["peak_memory_bytes"] > 1e6

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mss_shared.recipe import list_numbers
-from mss_shared.recipe_sections import DataConfig, LoopConfig
+from mss_shared.recipe_sections import DataConfig, LoopConfig, list_numbers
 from mss_shared.training.criteria import KEEP, MONITOR, needs_sdr
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")

@@ -53,7 +53,7 @@ def test_corrupt_empty_and_absent_songs_are_refused_and_nothing_is_written(tmp_p
     with pytest.raises(ValueError, match=r"song\.wav is not a readable sound file"):
         run(song, out)
     song.write_bytes(b"")
-    with pytest.raises(ValueError, match=r"song\.wav is not a readable sound file"):
+    with pytest.raises(ValueError, match=r"song\.wav is empty, it has 0 bytes"):
         run(song, out)
     audio.write(song, np.zeros((2, 0), np.float32), RATE)
     with pytest.raises(ValueError, match=r"song\.wav has no samples: give a file with sound"):
