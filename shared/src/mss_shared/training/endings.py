@@ -87,6 +87,7 @@ def ends_in_time() -> Iterator[None]:
     finally:
         over.set()
         signal.set_wakeup_fd(before)
+        writer.shutdown(socket.SHUT_WR)  # forked workers hold copies, which closing leaves open
         writer.close()
         watch.join()
         reader.close()
