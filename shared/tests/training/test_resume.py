@@ -82,6 +82,15 @@ def test_a_run_that_is_complete_says_so_and_keeps_every_byte(
     assert capsys.readouterr().out == said
 
 
+def test_a_folder_with_nothing_to_resume_is_said(
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(dataset, tmp_path / "typo", demo_recipe(training={"epochs": 1}), resume=True)
+    assert "typo has no checkpoint to resume from: a new run begins" in capsys.readouterr().out
+    train(dataset, tmp_path / "fresh", demo_recipe(training={"epochs": 1}))
+    assert "to resume from" not in capsys.readouterr().out
+
+
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Content and time of every file."""
     files = (path for path in folder.rglob("*") if path.is_file())

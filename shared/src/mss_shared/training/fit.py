@@ -196,6 +196,8 @@ def _begin(
         What the run has started from and hears, and the checkpoint from which it goes on.
     """
     last = find_resumable(folder, run.trainer) if resume else None
+    if resume and last is None:
+        console.say(f"{folder.path} has no checkpoint to resume from: a new run begins")
     begun = None if last is None else read_begun(folder.path)
     inherited = None
     if last is not None:
