@@ -72,7 +72,8 @@ def command_page(command: str, entry: str) -> str:
         # Made for this very verb: the flags of a plugin are added to no other.
         verb = find_verbs(find_parser(command, entry, [name]))[name]
         lines += [f"## {name}", "", *_paragraphs(verb.description or _summary(parser, name))]
-        lines += [*_usage_and_flags(verb), *_paragraphs(verb.epilog)]
+        epilog = (verb.epilog or "").replace("%(prog)s", verb.prog)
+        lines += [*_usage_and_flags(verb), *_paragraphs(epilog)]
     return "\n".join([*lines, *_paragraphs(parser.epilog)])
 
 
@@ -103,9 +104,11 @@ def _usage_and_flags(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 
 def _paragraphs(text: str | None) -> Iterator[str]:
-    """A parser's text as paragraphs of Markdown."""
-    for paragraph in (text or "").strip().split("\n\n"):
-        if paragraph.strip():
+    """A parser's text as paragraphs of Markdown; indented ones are commands."""
+    for paragraph in (text or "").rstrip().split("\n\n"):
+        if paragraph.startswith(" "):
+            yield from ("```sh", *(line.strip() for line in paragraph.splitlines()), "```", "")
+        elif paragraph.strip():
             yield from (_escape(" ".join(paragraph.split())), "")
 
 

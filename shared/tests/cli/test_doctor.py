@@ -164,3 +164,14 @@ def test_weights_that_can_not_be_fetched_are_no_dead_end(monkeypatch, tmp_path, 
         with pytest.raises(SystemExit):
             run(PAPER, [str(song), "--out", str(tmp_path / "out"), *words])
         assert ("or let tiny-paper demo train" in capsys.readouterr().err) == told
+
+
+@pytest.mark.parametrize("verb", ["fit", "separate", "evaluate"])
+def test_the_help_of_the_long_verbs_is_grouped_and_ends_with_examples(verb, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        run(PAPER, [verb, "--help"])
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: tiny-paper {verb} ") and len(text.splitlines()[0]) < 100
+    assert "\nsongs:\n" in text and f"examples:\n\n  tiny-paper {verb} " in text
+    assert len(text.splitlines()) <= 100  # two screens

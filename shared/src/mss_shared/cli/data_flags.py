@@ -15,7 +15,7 @@ _HELP = {
 }
 
 
-def add_reading_flags(verb: argparse.ArgumentParser) -> None:
+def add_reading_flags(verb: argparse._ActionsContainer) -> None:
     """One flag per liberty; the record says which tracks took it."""
     for name, text in _HELP.items():
         verb.add_argument(f"--{name}", action="store_true", help=text)

@@ -9,14 +9,9 @@ from typing import Any
 
 from mss_shared.cli import data_flags, separate_flags, shard_flags
 from mss_shared.cli.budget import parse_budget
-from mss_shared.cli.start_flags import add_start_flags
+from mss_shared.cli.fit_flags import DEV_MODE_HELP, DEVICE_HELP, DEVICES, SEED_HELP
 from mss_shared.paper import AnyPaper, Option
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-_DEVICE_HELP = "device to run on; default: auto"
-_DEV_MODE_HELP = "run one small training and validation batch, to check the whole pipeline"
-
-_SEED_HELP = "random seed; overrides the recipe"
 _SCORES_HELP = "root of the score folders"
 _JSON_HELP = "print JSON and nothing else"
 
@@ -35,96 +30,9 @@ def add_demo_flags(verb: argparse.ArgumentParser) -> None:
         default="demo",
         help="size of the demo set: demo, demo:tiny or demo:full; default: demo",
     )
-    verb.add_argument("--seed", type=int, help=_SEED_HELP)
-    verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
-    verb.add_argument("--dev_mode", action="store_true", help=_DEV_MODE_HELP)
-
-
-def add_fit_flags(verb: argparse.ArgumentParser) -> None:
-    recipe = verb.add_mutually_exclusive_group(required=True)
-    recipe.add_argument(
-        "--recipe",
-        nargs="+",
-        help="name of a shipped recipe, or a YAML file; several are trained one after another",
-    )
-    recipe.add_argument(
-        "--continue",
-        dest="parent",
-        metavar="RUN",
-        help="go on from a run folder as another run, with its recipe and any changed values",
-    )
-    verb.add_argument(
-        "--data_root",
-        nargs="+",
-        action="extend",
-        help="demo, or a folder with train/ and test/; several are trained on together",
-    )
-    data_flags.add_reading_flags(verb)
-    verb.add_argument(
-        "--out",
-        type=Path,
-        help="run folder, or the parent of several recipes' run folders; default: runs/<recipe>, "
-        "or RUN-continued",
-    )
-    add_start_flags(verb)
-    verb.add_argument("--resume", action="store_true", help="resume from OUT/last.ckpt")
-    verb.add_argument("--seed", type=int, help=_SEED_HELP)
-    _add_machine_flags(verb)
-    _add_cost_flags(verb)
-    verb.epilog = (
-        "Any value of the recipe can be overridden, for example --recipe.training.lr 1.0e-3; the "
-        "run is then recorded as not verbatim."
-    )
-
-
-def _add_machine_flags(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
-    verb.add_argument(
-        "--devices",
-        type=int,
-        default=0,
-        help="number of devices; default: all GPUs, or one CPU process",
-    )
-    verb.add_argument(
-        "--num_nodes", type=int, default=1, help="number of machines, under torchrun or SLURM"
-    )
-    verb.add_argument("--workers", type=int, help="data-loading processes")
-    verb.add_argument(
-        "--decode_flac",
-        action="store_true",
-        help="decode flac files to wav in the user's cache first, to read them faster",
-    )
-    verb.add_argument(
-        "--micro_batch",
-        type=int,
-        help="examples per device and forward pass; gradients accumulate to the recipe's batch",
-    )
-    verb.add_argument(
-        "--logger",
-        choices=("tensorboard", "wandb"),
-        default="tensorboard",
-        help="logger besides metrics.csv; default: tensorboard",
-    )
-    verb.add_argument(
-        "--save_top_k",
-        type=int,
-        default=0,
-        metavar="K",
-        help="also keep the checkpoints of the K best epochs",
-    )
-    verb.add_argument(
-        "--save_minutes",
-        type=float,
-        metavar="M",
-        help="also save within an epoch, every M minutes, for --resume",
-    )
-    verb.add_argument(
-        "--validate_first", action="store_true", help="also validate before the first step"
-    )
-    verb.add_argument("--dev_mode", action="store_true", help=_DEV_MODE_HELP)
-    verb.add_argument(
-        "--deterministic", action="store_true", help="use only deterministic operations"
-    )
+    verb.add_argument("--seed", type=int, help=SEED_HELP)
+    verb.add_argument("--device", choices=DEVICES, default="auto", help=DEVICE_HELP)
+    verb.add_argument("--dev_mode", action="store_true", help=DEV_MODE_HELP)
 
 
 def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
@@ -157,7 +65,7 @@ def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
         help="train as one SLURM array job, with these parameters of submitit, for instance "
         "timeout_min=2880 slurm_partition=gpu gpus_per_node=1",
     )
-    verb.add_argument("--device", choices=DEVICES, default="auto", help=_DEVICE_HELP)
+    verb.add_argument("--device", choices=DEVICES, default="auto", help=DEVICE_HELP)
     verb.add_argument("--workers", type=int, help="data-loading processes of each run")
     verb.add_argument("--micro_batch", type=int, help="of each run, as in fit")
     verb.add_argument(
@@ -169,39 +77,25 @@ def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
     verb.epilog = "Run an interrupted command again to resume it; it trains what is not done."
 
 
-def _add_cost_flags(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--checkpoint_activations",
-        action="store_true",
-        help="compute activations again for gradients: the same numbers in less memory, more time",
-    )
-    verb.add_argument(
-        "--ignore_memory",
-        action="store_true",
-        help="begin even if a step seems not to fit into the memory that is free",
-    )
-    verb.add_argument(
-        "--plan",
-        action="store_true",
-        help="print what the run would cost and do not train; without --data_root for songs as "
-        "many and as long as those of MUSDB18",
-    )
-    verb.add_argument(
-        "--step_seconds",
-        type=separate_flags.within(float, 1e-6),
-        help="with --plan: duration of a step, for the hours of the run; default: measured, if a "
-        "step is small",
-    )
-
-
 def add_separate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
-    separate_flags.add_input_flags(verb)
-    separate_flags.add_output_flags(verb, paper.filename)
-    _add_model_flags(verb, paper, paper.default_checkpoint)
-    _add_config_flag(verb, paper)
-    separate_flags.add_quality_flags(verb)
-    add_paper_flags(verb, (*paper.options, *paper.separate_options))
-    verb.epilog = separate_flags.describe_aliases(paper.aliases)
+    verb.usage = "%(prog)s [flag ...] SONG ..."
+    separate_flags.add_input_flags(verb.add_argument_group("songs"))
+    separate_flags.add_output_flags(verb.add_argument_group("stems"), paper.filename)
+    weights = verb.add_argument_group("weights, and how songs are cut")
+    _add_model_flags(weights, paper, paper.default_checkpoint)
+    _add_config_flag(weights, paper)
+    separate_flags.add_context_flag(weights)
+    separate_flags.add_quality_flags(verb.add_argument_group("quality and speed"))
+    own = (*paper.options, *paper.separate_options)
+    if own:
+        add_paper_flags(verb.add_argument_group(f"of {paper.name}"), own)
+    weights_flag = "" if paper.default_checkpoint else f" {paper.checkpoint_flags[0]} runs/mine"
+    examples = (
+        f"examples:\n\n  %(prog)s song.flac{weights_flag} --out stems --lossless\n"
+        f"  %(prog)s album/ more/*.mp3{weights_flag} --format flac --stems vocals"
+    )
+    aliases = separate_flags.describe_aliases(paper.aliases)
+    verb.epilog = f"{examples}\n\n{aliases}" if aliases else examples
 
 
 def add_seams_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
@@ -268,7 +162,7 @@ def add_import_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     )
 
 
-def _add_config_flag(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
+def _add_config_flag(verb: argparse._ActionsContainer, paper: AnyPaper) -> None:
     if paper.opens_configured:
         verb.add_argument(
             "--config_path", type=Path, help="YAML configuration published with the weights"
@@ -276,8 +170,36 @@ def _add_config_flag(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
 
 
 def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
-    verb.add_argument("--data_root", required=True, help="demo, or a folder with test/")
-    data_flags.add_reading_flags(verb)
+    flag = paper.checkpoint_flags[0]
+    verb.usage = f"%(prog)s {flag} RUN --data_root ROOT [flag ...]"
+    songs = verb.add_argument_group("songs")
+    songs.add_argument("--data_root", required=True, help="demo, or a folder with test/")
+    songs.add_argument(
+        "--split",
+        choices=("train", "valid", "test"),
+        default="test",
+        help="which tracks; scores of others than test go under <data set>-<split>; default: test",
+    )
+    data_flags.add_reading_flags(songs)
+    _add_score_flags(verb.add_argument_group("scores"))
+    processes = verb.add_argument_group("processes")
+    processes.add_argument(
+        "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
+    )
+    shard_flags.add_shard_flags(processes)
+    weights = verb.add_argument_group("weights, and how songs are cut")
+    _add_model_flags(weights, paper, None, recipes="+")
+    _add_config_flag(weights, paper)
+    separate_flags.add_context_flag(weights)
+    if paper.options:
+        add_paper_flags(verb.add_argument_group(f"of {paper.name}"), paper.options)
+    verb.epilog = (
+        f"examples:\n\n  %(prog)s {flag} runs/mine --data_root demo\n"
+        f"  %(prog)s {flag} runs/vocals runs/drums --data_root ~/musdb18hq --jobs 2"
+    )
+
+
+def _add_score_flags(verb: argparse._ActionsContainer) -> None:
     verb.add_argument(
         "--scores",
         type=Path,
@@ -302,33 +224,19 @@ def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
         help="BSSEval implementation; default: ours",
     )
     verb.add_argument(
-        "--split",
-        choices=("train", "valid", "test"),
-        default="test",
-        help="which tracks; scores of others than test go under <data set>-<split>; default: test",
-    )
-    verb.add_argument(
-        "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
-    )
-    verb.add_argument(
         "--no_oracles",
         action="store_true",
         help="score neither the mixture, the ratio mask nor the Wiener filter",
     )
-    shard_flags.add_shard_flags(verb)
     verb.add_argument("--estimates", type=Path, help="also write the estimates to this folder")
     verb.add_argument(
         "--remainder",
         metavar="STEM",
         help="also score STEM: the mixture minus the model's stems",
     )
-    _add_model_flags(verb, paper, None, recipes="+")
-    _add_config_flag(verb, paper)
-    separate_flags.add_context_flag(verb)
-    add_paper_flags(verb, paper.options)
 
 
-def _add_overwrite_flag(verb: argparse.ArgumentParser) -> None:
+def _add_overwrite_flag(verb: argparse._ActionsContainer) -> None:
     verb.add_argument(
         "--overwrite",
         action="store_true",
@@ -336,7 +244,7 @@ def _add_overwrite_flag(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def add_paper_flags(verb: argparse.ArgumentParser, options: Sequence[Option]) -> None:
+def add_paper_flags(verb: argparse._ActionsContainer, options: Sequence[Option]) -> None:
     """The flags that only this paper has; None unless they are on the command line."""
     for option in options:
         settings: dict[str, Any] = {"help": option.help, "required": option.required}
@@ -349,7 +257,7 @@ def add_paper_flags(verb: argparse.ArgumentParser, options: Sequence[Option]) ->
 
 
 def _add_model_flags(
-    verb: argparse.ArgumentParser, paper: AnyPaper, default: str | None, recipes: int | str = 1
+    verb: argparse._ActionsContainer, paper: AnyPaper, default: str | None, recipes: int | str = 1
 ) -> None:
     """The flags that choose weights and how songs are cut.
 

@@ -14,12 +14,12 @@ from typing import NoReturn
 from mss_shared import console
 from mss_shared.cli import separate_flags
 from mss_shared.cli.card_flags import add_card_flags
+from mss_shared.cli.fit_flags import add_fit_flags
 from mss_shared.cli.flags import (
     add_checkpoints_flags,
     add_demo_flags,
     add_doctor_flags,
     add_evaluate_flags,
-    add_fit_flags,
     add_import_flags,
     add_paper_flags,
     add_recipe_flags,
@@ -185,4 +185,23 @@ def _verb(
     verbs: argparse._SubParsersAction[Parser], name: str, summary: str
 ) -> argparse.ArgumentParser:
     description = f"{summary[0].upper()}{summary[1:]}."
-    return verbs.add_parser(name, help=summary, description=description, allow_abbrev=False)
+    return verbs.add_parser(
+        name,
+        help=summary,
+        description=description,
+        allow_abbrev=False,
+        formatter_class=_Paragraphs,
+    )
+
+
+class _Paragraphs(argparse.HelpFormatter):
+    """Keeps the paragraphs of an epilog, and the lines of those that are indented."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = text.split("\n\n")
+        return "\n\n".join(
+            part
+            if part.startswith(" ")
+            else super(_Paragraphs, self)._fill_text(part, width, indent)
+            for part in parts
+        )

@@ -12,7 +12,8 @@ from pathlib import Path
 from mss_shared import console
 from mss_shared.cli import evaluate
 from mss_shared.cli.budget import Budget
-from mss_shared.cli.flags import add_evaluate_flags, add_fit_flags
+from mss_shared.cli.fit_flags import add_fit_flags
+from mss_shared.cli.flags import add_evaluate_flags
 from mss_shared.cli.plan import Plan, describe, duration, make_plan
 from mss_shared.cli.reproduce_fits import Command, check_slurm, fit_words, run_fits, submit_fits
 from mss_shared.cli.reproduce_jobs import find_queued, has_slurm, remember_jobs

@@ -23,7 +23,7 @@ Number = TypeVar("Number", int, float)
 _TERM = re.compile(r"([+-]?)([^+-]+)")
 
 
-def add_input_flags(verb: argparse.ArgumentParser) -> None:
+def add_input_flags(verb: argparse._ActionsContainer) -> None:
     """Flags for what to separate."""
     verb.add_argument(
         "inputs",
@@ -49,7 +49,7 @@ def add_input_flags(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def add_output_flags(verb: argparse.ArgumentParser, filename: str) -> None:
+def add_output_flags(verb: argparse._ActionsContainer, filename: str) -> None:
     """Flags for what to write, where and how; ``filename`` is the paper's pattern."""
     add = verb.add_argument
     add("--out", type=Path, default=Path("stems"), help="output folder; default: stems")
@@ -80,7 +80,7 @@ def add_output_flags(verb: argparse.ArgumentParser, filename: str) -> None:
     add("--json", action="store_true", help="print one JSON object per song and nothing else")
 
 
-def add_context_flag(verb: argparse.ArgumentParser) -> None:
+def add_context_flag(verb: argparse._ActionsContainer) -> None:
     """The flag ``--context_seconds``."""
     verb.add_argument(
         "--context_seconds",
@@ -89,9 +89,8 @@ def add_context_flag(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def add_quality_flags(verb: argparse.ArgumentParser) -> None:
+def add_quality_flags(verb: argparse._ActionsContainer) -> None:
     """Flags that trade time for quality."""
-    add_context_flag(verb)
     add = verb.add_argument
     add(
         "--tta",

@@ -13,7 +13,7 @@ from mss_shared.evaluation.shards import WHOLE, Shard, parse_shard
 Value = TypeVar("Value")
 
 
-def add_shard_flags(parser: argparse.ArgumentParser) -> None:
+def add_shard_flags(parser: argparse._ActionsContainer) -> None:
     """``--shard`` and ``--merge``, of which a command has at most one."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 
-def add_start_flags(verb: argparse.ArgumentParser) -> None:
+def add_start_flags(verb: argparse._ActionsContainer) -> None:
     verb.add_argument(
         "--overfit",
         nargs="?",
