@@ -42,16 +42,16 @@ def owned(out: Path) -> Iterator[None]:
     """
     check_plain(out / LOCK)
     lease = make_lease(out / LOCK)
-    holder = acquire(lease, patient=True)
-    if holder is not None:
-        raise ValueError(
-            f"{out} is in use by {holder.process}: wait until its run has ended, or choose another "
-            f"--out"
-        )
     try:
+        holder = acquire(lease, patient=True)
+        if holder is not None:
+            raise ValueError(
+                f"{out} is in use by {holder.process}: wait until its run has ended, or choose "
+                f"another --out"
+            )
         yield
     finally:
-        lease.release()
+        lease.release(force=True)  # also if a signal came while it was acquired
         with suppress(OSError):
             out.rmdir()
 
