@@ -3,7 +3,7 @@
     python run.py              train and score what is missing: 7 recipes x 3 seeds, one at a time
     python run.py --measure    seconds per step of each recipe, on idle cores, into steps.csv
     python run.py --rates      the learning rates that were tried, into rates.csv
-    python run.py --curves     validation SDR of all finished runs, into curves.csv and curves.svg
+    python run.py --curves     validation SDR of all finished runs, into curves.csv and a plot
 
 Each may be interrupted and goes on where it was. `--data_root demo:full` trains and scores the same
 recipes on generated songs.

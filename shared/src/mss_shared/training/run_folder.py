@@ -42,6 +42,7 @@ def owned(out: Path) -> Iterator[None]:
     """
     check_plain(out / LOCK)
     lease = make_lease(out / LOCK)
+    holder = None
     try:
         holder = acquire(lease, patient=True)
         if holder is not None:
@@ -51,7 +52,8 @@ def owned(out: Path) -> Iterator[None]:
             )
         yield
     finally:
-        lease.release(force=True)  # also if a signal came while it was acquired
+        if holder is None:
+            lease.release(force=True)  # also if a signal came while it was acquired
         with suppress(OSError):
             out.rmdir()
 

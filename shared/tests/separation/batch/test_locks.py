@@ -125,3 +125,11 @@ def test_who_takes_a_song_over_removes_what_was_begun_of_it(out: Path) -> None:
     part.touch()
     with locked(out, "one") as holder:
         assert holder is None and not part.exists()
+
+
+def test_who_finds_a_song_held_leaves_it_to_its_holder(out: Path) -> None:
+    with locked(out, "one") as first:
+        assert first is None
+        with locked(out, "one") as second:
+            assert second is not None
+        assert holds(out, "one")
