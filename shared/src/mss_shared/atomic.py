@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from mss_shared.stopping import interruptible, uninterrupted
+
 PART = ".part-"  # how the names of unfinished files begin
 _OWNED = re.compile(re.escape(PART) + r"([0-9a-f]{8})\.([1-9][0-9]{0,9})-[0-9a-f]{12}(\.\w+)?")
 
@@ -59,21 +61,23 @@ def replacing(
     Raises:
         OSError: if the file can't be written.
     """
-    part = make_part(path, suffix=suffix, prefix=prefix)
-    mode = part.stat().st_mode
-    try:
-        yield part
-        if part.stat().st_mode != mode:  # the writer replaced the file
-            with suppress(OSError):  # some file systems have no modes to change
-                part.chmod(mode)
-        _sync(part)
-        os.replace(part, path)
-    except OSError as error:
-        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            error.filename = os.fspath(path)  # a failing write does not say where
-        raise
-    finally:
-        part.unlink(missing_ok=True)
+    with uninterrupted():
+        part = make_part(path, suffix=suffix, prefix=prefix)
+        mode = part.stat().st_mode
+        try:
+            with interruptible():
+                yield part
+            if part.stat().st_mode != mode:  # the writer replaced the file
+                with suppress(OSError):  # some file systems have no modes to change
+                    part.chmod(mode)
+            _sync(part)
+            os.replace(part, path)
+        except OSError as error:
+            if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                error.filename = os.fspath(path)  # a failing write does not say where
+            raise
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def replace_all(moves: Sequence[tuple[Path, Path]], *, prefix: str | None = None) -> None:
@@ -89,10 +93,15 @@ def replace_all(moves: Sequence[tuple[Path, Path]], *, prefix: str | None = None
     Raises:
         OSError: if one can't be renamed; all final paths are then as before.
     """
+    for part, _ in moves:
+        _sync(part)
+    with uninterrupted():
+        _move(moves, prefix)
+
+
+def _move(moves: Sequence[tuple[Path, Path]], prefix: str | None) -> None:
     kept: dict[Path, Path | None] = {}
     try:
-        for part, _ in moves:
-            _sync(part)
         for part, path in moves:
             kept[path] = _keep(path, prefix)
             os.replace(part, path)
@@ -151,16 +160,18 @@ def making_folder(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{_begin(path, None)}{secrets.token_hex(6)}")
-    part.mkdir()
-    try:
-        yield part
+    with uninterrupted():
+        part.mkdir()
         try:
-            part.rename(path)
-        except OSError:
-            if not path.is_dir():
-                raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            with interruptible():
+                yield part
+            try:
+                part.rename(path)
+            except OSError:
+                if not path.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

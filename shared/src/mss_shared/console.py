@@ -7,13 +7,12 @@ import os
 import select
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
 from io import BufferedWriter, RawIOBase, TextIOWrapper
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -26,6 +25,7 @@ from rich.progress import (
 )
 
 from mss_shared.names import printable
+from mss_shared.stopping import stoppable
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -130,29 +130,6 @@ def _plain_report(title: str) -> Report:
             say(line, sys.stderr)
 
     return report
-
-
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into SystemExit with 128 plus their number, to clean up after them.
-
-    Only the main thread can set handlers; handlers set by others, or by nohup, are left alone.
-    """
-    signals = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
-    if threading.current_thread() is not threading.main_thread():
-        signals = []
-    ours = [each for each in signals if each and signal.getsignal(each) == signal.SIG_DFL]
-    for each in ours:
-        signal.signal(each, _stop)
-    try:
-        yield
-    finally:
-        for each in ours:
-            signal.signal(each, signal.SIG_DFL)
-
-
-def _stop(signal_number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + signal_number)
 
 
 @contextmanager

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
+
+from mss_shared.stopping import interruptible
 
 BEAT_SECONDS = 5.0
 LEASE_SECONDS = 60.0
@@ -41,6 +44,8 @@ def make_lease(lock: Path) -> SoftFileLease:
 def acquire(lease: SoftFileLease, patient: bool) -> Holder | None:
     """Take a lease; returns its holder if that is another process.
 
+    To be called in ``uninterrupted``, with the release: signals act only while this waits.
+
     Args:
         lease: of ``make_lease``; its folder is made.
         patient: if another process holds it, wait until its next heartbeat, until it releases the
@@ -49,30 +54,28 @@ def acquire(lease: SoftFileLease, patient: bool) -> Holder | None:
     Raises:
         OSError: if the lock can't be written.
     """
-    first = touched(lease)
-
-    def beats() -> bool:
-        return touched(lease) not in (None, first)
-
-    lock = Path(lease.lock_file)
+    first, lock = touched(lease), Path(lease.lock_file)
+    # Longer than a lease, so that one without a heartbeat expires while waiting.
+    end = time.monotonic() + (LEASE_SECONDS + BEAT_SECONDS if patient else 0.0)
     while True:
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if patient:
-                # Longer than a lease, so that one without a heartbeat expires while waiting.
-                wait, pause = LEASE_SECONDS + BEAT_SECONDS, BEAT_SECONDS / 20
-                lease.acquire(timeout=wait, poll_interval=pause, cancel_check=beats)
-            else:
-                lease.acquire(timeout=0)
+            lease.acquire(timeout=0)
         except FileNotFoundError:
             continue  # another process has just removed the empty folder
-        except (Timeout, LeaseSettingsMismatch):
+        except LeaseSettingsMismatch:
             return _holder(lease)
+        except Timeout:
+            if time.monotonic() >= end or touched(lease) not in (None, first):
+                return _holder(lease)
         except PermissionError:
             if not lock.exists():  # the folder is closed to this user, not the lock
                 raise
             return _holder(lease)  # another user's
-        return None
+        else:
+            return None
+        with interruptible():
+            time.sleep(BEAT_SECONDS / 20)
 
 
 def touched(lease: SoftFileLease) -> tuple[int, int] | None:

@@ -27,7 +27,7 @@ from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.leases import make_lease
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.testing import make_dataset
-from mss_shared.training import endings, run_folder
+from mss_shared.training import endings
 from mss_shared.training.callbacks import Checkpoints
 from mss_shared.training.fit import Machine, fit
 from mss_shared.training.run_folder import LOCK, owned
@@ -239,21 +239,6 @@ def test_a_killed_worker_is_one_sentence(
 def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "LEASE_SECONDS", 1.0)
     monkeypatch.setattr(leases, "BEAT_SECONDS", 0.2)
-
-
-def test_a_folder_is_free_again_if_a_signal_comes_while_it_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = run_folder.acquire
-
-    def interrupted(*about: Any, **more: Any) -> None:
-        real(*about, **more)
-        raise SystemExit(143)
-
-    monkeypatch.setattr(run_folder, "acquire", interrupted)
-    with pytest.raises(SystemExit), owned(tmp_path / "out"):
-        pass
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_in_use_is_refused(dataset: Dataset, tmp_path: Path, quick_beats: None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -19,9 +20,14 @@ WORKER = (sys.executable, "-P", "-m", "mss_demo_songs.worker")
 
 
 def _start() -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-    )
+    """A worker, which inherits that Ctrl-C is left to this process."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return subprocess.Popen(
+            WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _ask(process: subprocess.Popen[str], request: dict[str, Any]) -> dict[str, str]:
@@ -66,7 +72,8 @@ def _stop(processes: Sequence[subprocess.Popen[str]], threads: Sequence[threadin
         process.kill()
         process.wait()
     for thread in threads:
-        thread.join()
+        if thread.ident is not None:  # else a signal came before it was started
+            thread.join()
     for process in processes:
         for pipe in (process.stdin, process.stdout):
             # A request that the worker never read is lost.

@@ -16,6 +16,9 @@ from typing import Any
 
 from mss_shared import console
 from mss_shared.processes import lead
+from mss_shared.stopping import interruptible, uninterrupted
+
+END_SECONDS = 30.0  # then a fit that was asked to end is killed
 
 
 @dataclass(frozen=True)
@@ -76,22 +79,25 @@ def run_fits(commands: Sequence[Command], devices: int | None) -> dict[str, int]
                 with lock:
                     running.add(process)
                 if stopped.is_set():
-                    process.terminate()
+                    _end(process)
                 return process.wait()
         finally:
             with lock:
                 free.append(chosen)
 
     with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(work, command) for command in commands]
         try:
+            futures = [pool.submit(work, command) for command in commands]
             return _failed(commands, [future.result() for future in futures])
         except BaseException:
             stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             with lock:
-                for process in running:
-                    process.terminate()
+                started = [*running]
+            for process in started:
+                process.terminate()
+            for process in started:
+                _end(process)
             raise
 
 
@@ -120,15 +126,22 @@ def _start(
 
 def _run(words: Sequence[str]) -> int:
     """Run one fit with our output; it ends with us."""
-    process = subprocess.Popen(words, env={**os.environ, **lead()})
-    try:
-        return process.wait()
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(30.0)
-            process.kill()
+    with uninterrupted():
+        process = subprocess.Popen(words, env={**os.environ, **lead()})
+        try:
+            with interruptible():
+                return process.wait()
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a fit that has not ended; it may take a while to leave its folder in order."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END_SECONDS)
+        process.kill()
 
 
 def check_slurm() -> None:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from mss_shared.stopping import uninterrupted
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -40,7 +42,7 @@ def work_on(
         running: dict[Future[Result], Item] = {}
         for item in items:
             try:
-                with _interrupts_held():
+                with uninterrupted(), _interrupts_held():
                     running[pool.submit(task, item)] = item
             except BrokenProcessPool:
                 yield item, None

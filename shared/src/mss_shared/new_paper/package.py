@@ -19,6 +19,7 @@ from string import Template
 from mss_shared import atomic
 from mss_shared.new_paper.paper_name import check_paper_name, class_name, title
 from mss_shared.new_paper.registry import FILES, listed_papers, register
+from mss_shared.stopping import interruptible, uninterrupted
 
 _NEEDED = ("torch", "safetensors", "yaml", "jsonargparse")
 
@@ -113,11 +114,13 @@ def _sort_imports(text: str, name: str) -> str:
 @contextmanager
 def _staging(repo: Path) -> Iterator[Path]:
     """A hidden folder in the repository, gone afterwards."""
-    stage = Path(tempfile.mkdtemp(prefix=".new_paper-", dir=repo))
-    try:
-        yield stage
-    finally:
-        shutil.rmtree(stage)
+    with uninterrupted():
+        stage = Path(tempfile.mkdtemp(prefix=".new_paper-", dir=repo))
+        try:
+            with interruptible():
+                yield stage
+        finally:
+            shutil.rmtree(stage)
 
 
 def _freeze(stage: Path, name: str) -> None:

@@ -49,15 +49,15 @@ def alongside(items: Iterable[Item], use: Callable[[Iterator[Item]], Result]) ->
             wanted.release()
 
     with ThreadPoolExecutor(1) as pool:
-        result = pool.submit(run_consumer)
         try:
+            result = pool.submit(run_consumer)
             for item in items:
                 wanted.acquire()
                 if ended.is_set():
                     break
                 queue.put((item,))
-        except BaseException:
+            queue.put(())
+        except BaseException:  # a signal may come anywhere
             queue.put(None)
             raise
-        queue.put(())
         return result.result()

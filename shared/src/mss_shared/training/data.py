@@ -175,7 +175,11 @@ def _collate(items: list[Any]) -> Any:
 
 
 def _die_plainly(worker: int) -> None:
-    """Let a signal end a worker process as any other: the handlers it inherited are the run's."""
+    """Let a signal end a worker process as any other: the handlers it inherited are the run's.
+
+    Ctrl-C, which reaches all processes of a terminal, is left to the first, which ends its workers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None:

@@ -23,6 +23,7 @@ from mss_shared.paper import AnyPaper
 from mss_shared.processes import is_first
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.recipe_sections import LoopConfig
+from mss_shared.stopping import stoppable
 from mss_shared.training.begun import FRESH, Begun, Start, read_begun
 from mss_shared.training.callbacks import (
     Checkpoints,
@@ -93,7 +94,7 @@ def fit(
             fit the recipe, a training track is also a test track, the folder holds another run,
             the micro-batch does not divide the batch, or a step does not fit into memory.
     """
-    with console.silent(not is_first()):
+    with console.silent(not is_first()), stoppable():
         if machine.dev_mode or start != FRESH:
             loaded = replace(loaded, verbatim=False)
         if machine.dev_mode:

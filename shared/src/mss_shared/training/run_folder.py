@@ -16,6 +16,7 @@ from mss_shared import atomic
 from mss_shared.leases import acquire, check_plain, make_lease
 from mss_shared.names import one_line
 from mss_shared.recipe import describe_changes, earlier_digest, recipe_digest
+from mss_shared.stopping import interruptible, uninterrupted
 from mss_shared.training.begun import FRESH, Begun, Start, read_begun
 
 LOCK = ".fit.lock"
@@ -42,20 +43,22 @@ def owned(out: Path) -> Iterator[None]:
     """
     check_plain(out / LOCK)
     lease = make_lease(out / LOCK)
-    holder = None
-    try:
-        holder = acquire(lease, patient=True)
-        if holder is not None:
-            raise ValueError(
-                f"{out} is in use by {holder.process}: wait until its run has ended, or choose "
-                f"another --out"
-            )
-        yield
-    finally:
-        if holder is None:
-            lease.release(force=True)  # also if a signal came while it was acquired
-        with suppress(OSError):
-            out.rmdir()
+    with uninterrupted():
+        try:
+            holder = acquire(lease, patient=True)
+            if holder is not None:
+                raise ValueError(
+                    f"{out} is in use by {holder.process}: wait until its run has ended, or choose "
+                    f"another --out"
+                )
+            try:
+                with interruptible():
+                    yield
+            finally:
+                lease.release()
+        finally:
+            with suppress(OSError):
+                out.rmdir()
 
 
 class RunFolder:

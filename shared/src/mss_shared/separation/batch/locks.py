@@ -12,6 +12,7 @@ from filelock import SoftFileLease
 
 from mss_shared.atomic import PART
 from mss_shared.leases import Holder, acquire, check_plain, is_plain, make_lease, touched
+from mss_shared.stopping import interruptible, uninterrupted
 
 LOCKS = ".separated"
 
@@ -34,16 +35,16 @@ def locked(out: Path, name: str, *, patient: bool = False) -> Iterator[Holder | 
     lease = _lease(out, name)
     check_plain(_lock(out, name))
     was_locked = touched(lease) is not None
-    holder = acquire(lease, patient)
-    if holder is not None:
-        yield holder
-        return
-    try:
-        if was_locked:  # by a process that died, or has just finished
-            _sweep(out, name)
-        yield None
-    finally:
-        lease.release()
+    with uninterrupted():
+        holder = acquire(lease, patient)
+        try:
+            if holder is None and was_locked:  # by a process that died, or has just finished
+                _sweep(out, name)
+            with interruptible():
+                yield holder
+        finally:
+            if holder is None:
+                lease.release()
 
 
 def holds(out: Path, name: str) -> bool:
@@ -59,10 +60,11 @@ def clear(out: Path) -> None:
         if not is_plain(lock):
             continue
         lease = make_lease(lock)
-        if acquire(lease, patient=False) is None:
-            for part in out.rglob(f"{_prefix(lock)}*"):
-                part.unlink(missing_ok=True)
-            lease.release()
+        with uninterrupted():
+            if acquire(lease, patient=False) is None:
+                for part in out.rglob(f"{_prefix(lock)}*"):
+                    part.unlink(missing_ok=True)
+                lease.release()
 
 
 def part_prefix(out: Path, name: str) -> str:

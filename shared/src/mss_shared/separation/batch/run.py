@@ -26,6 +26,7 @@ from mss_shared.separation.batch.locks import LOCKS, clear, holds, locked, part_
 from mss_shared.separation.batch.manifest import Manifest, Record, describe_input
 from mss_shared.separation.output.options import Guard, Separated
 from mss_shared.separation.output.stem_files import missing_folders, remove_empty
+from mss_shared.stopping import stoppable
 
 Action = Callable[[SongFile, Guard], Separated]
 
@@ -71,7 +72,7 @@ def run_batch(
     )
     records: dict[SongFile, Record] = {}
     try:
-        with console.stoppable():
+        with stoppable():
             for again in (False, True):
                 for song in songs:
                     if song in records:
