@@ -84,11 +84,16 @@ class Bench:
         return [*words, "--scores", str(out), "--protocol", "usdr"]
 
     def do(
-        self, words: list[str], *, file_bytes: int | None = None, kill_after: float = 60.0
+        self,
+        words: list[str],
+        *,
+        file_bytes: int | None = None,
+        kill_after: float = 60.0,
+        stop: tuple[int, ...] = (),
     ) -> Ending:
         """Run a command of the tiny paper in a process of its own."""
         work = lambda: run(PAPER, words)  # noqa: E731
-        return run_forked(work, self.log, file_bytes=file_bytes, kill_after=kill_after)
+        return run_forked(work, self.log, file_bytes=file_bytes, kill_after=kill_after, stop=stop)
 
     def fresh(self, like: Path | None = None) -> Path:
         """An empty output folder, or a copy of another one."""

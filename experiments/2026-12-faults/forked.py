@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import resource
 import signal
@@ -55,6 +56,7 @@ def run_forked(
     *,
     file_bytes: int | None = None,
     kill_after: float = _PATIENCE,
+    stop: tuple[int, ...] = (),
 ) -> Ending:
     """Run a function in a forked process, which imports nothing again.
 
@@ -62,14 +64,15 @@ def run_forked(
         work: may end in SystemExit, as commands do.
         log: gets what it prints.
         file_bytes: the size that no file may exceed, as on a full disk.
-        kill_after: end it by SIGKILL after so many seconds.
+        kill_after: end it by SIGKILL after so many seconds, or by the signals of ``stop``.
+        stop: signals, one after another.
     """
     began, before = time.monotonic(), _memory()
     sys.stdout.flush()
     process = os.fork()
     if process == 0:
         _become(work, log, file_bytes)
-    status, used = _wait(process, began + kill_after)
+    status, used = _wait(process, began + kill_after, stop)
     lines = log.read_text(encoding="utf-8", errors="replace")
     said = next((line for line in reversed(lines.splitlines()) if line.strip()), "")
     code = os.waitstatus_to_exitcode(status)
@@ -91,6 +94,9 @@ def _become(work: Callable[[], object], log: Path, file_bytes: int | None) -> No
         for stream in (1, 2):
             os.dup2(handle, stream)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for number in (signal.SIGTERM, signal.SIGINT):  # ignored by what runs in the background
+            signal.signal(number, signal.SIG_DFL)
+        faulthandler.dump_traceback_later(_PATIENCE / 2)  # says what a command waits for
         resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
         if file_bytes is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing fails with EFBIG
@@ -107,14 +113,15 @@ def _become(work: Callable[[], object], log: Path, file_bytes: int | None) -> No
         os._exit(code)
 
 
-def _wait(process: int, end: float) -> tuple[int, resource.struct_rusage]:
-    """The status of a process that has ended, killed at ``end``, and what it used."""
+def _wait(process: int, end: float, stop: tuple[int, ...]) -> tuple[int, resource.struct_rusage]:
+    """The status of a process that has ended, killed or stopped at ``end``, and what it used."""
+    left = list(stop)
     while True:
         ended, status, usage = os.wait4(process, os.WNOHANG)
         if ended:
             return status, usage
-        if time.monotonic() > end:
-            os.kill(process, signal.SIGKILL)
+        if time.monotonic() > end + (_PATIENCE if stop and not left else 0.0):
+            os.kill(process, left.pop(0) if left else signal.SIGKILL)
         time.sleep(0.002)
 
 

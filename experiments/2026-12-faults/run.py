@@ -10,6 +10,7 @@ import argparse
 import csv
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from checkpoints import odd_checkpoint
 from mss_shared.testing_mutations import mutate_bytes, mutate_json
 
 COLUMNS = ("fault", "tries", "must happen", "happened")
+STOPPED = "143 or 130, or 0 if it was done, and nothing is left"
 RERUN = "a second run ends with 0 and the same bytes, nothing is left"
 SENTENCE = "0, or one sentence and 2, within 10 s and 2 GB"
 Try = Callable[[Bench, random.Random], str]  # what is wrong, empty if nothing
@@ -36,6 +38,22 @@ def killed(name: str) -> Try:
         for _ in range(choose.randint(1, 2)):
             bench.do(command(out), kill_after=choose.random() * bench.seconds[name])
         return finished(bench, name, out)
+
+    return attempt
+
+
+def stopped(name: str) -> Try:
+    """SIGTERM or Ctrl-C at a random moment, once or twice; then a run that is left alone."""
+
+    def attempt(bench: Bench, choose: random.Random) -> str:
+        out, command = bench.fresh(), bench.commands()[name]
+        number = choose.choice((signal.SIGTERM, signal.SIGINT))
+        moment, times = choose.random() * bench.seconds[name], choose.randint(1, 2)
+        ending = bench.do(command(out), kill_after=moment, stop=(number,) * times)
+        if ending.code not in (0, 128 + number) or "Traceback" in ending.printed:
+            return f"exit code {ending.code} after signal {number}: {ending.printed}"
+        left = left_over(out)
+        return f"{left[0]} is left" if left else finished(bench, name, out)
 
     return attempt
 
@@ -58,7 +76,7 @@ def finished(bench: Bench, name: str, out: Path) -> str:
     """What is wrong after a run that nothing disturbs."""
     ending = bench.do(bench.commands()[name](out))
     if ending.code != 0:
-        return f"exit code {ending.code}: {ending.said}"
+        return f"exit code {ending.code}: {ending.printed}"
     if content(out) != bench.expected[name]:
         return "other bytes"
     left = left_over(out)
@@ -125,6 +143,9 @@ FAULTS: dict[str, tuple[str, Try]] = {
     "separate is killed": (RERUN, killed("separate")),
     "fit is killed": (RERUN, killed("fit")),
     "evaluate is killed": (RERUN, killed("evaluate")),
+    "separate is stopped": (f"{STOPPED}; {RERUN}", stopped("separate")),
+    "fit is stopped": (f"{STOPPED}; {RERUN}", stopped("fit")),
+    "evaluate is stopped": (f"{STOPPED}; {RERUN}", stopped("evaluate")),
     "separate on a full disk": (f"{SENTENCE}; {RERUN}", full("separate")),
     "fit on a full disk": (f"{SENTENCE}; {RERUN}", full("fit")),
     "evaluate on a full disk": (f"{SENTENCE}; {RERUN}", full("evaluate")),

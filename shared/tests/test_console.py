@@ -17,7 +17,7 @@ from mss_shared import console, processes
     [
         (ValueError("a\n  b:\tc"), "a b: c"),
         (OSError(errno.ENOSPC, "No space", "/a/b"), "no space left on the disk of /a/b: free some"),
-        (OSError(errno.ENOSPC, "No space"), "no space left on the disk of the output folder: fre"),
+        (OSError(errno.ENOSPC, "No space"), "no space left on the disk of an output file: fre"),
         (PermissionError(errno.EACCES, "Permission denied", "/a"), "Permission denied (/a): check"),
         (FileNotFoundError("there is no file x: check"), "there is no file x: check"),
     ],

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from mss_shared.stopping import interruptible, uninterrupted
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # nothing but writing ends in these
 PART = ".part-"  # how the names of unfinished files begin
 _OWNED = re.compile(re.escape(PART) + r"([0-9a-f]{8})\.([1-9][0-9]{0,9})-[0-9a-f]{12}(\.\w+)?")
 
@@ -73,7 +74,7 @@ def replacing(
             _sync(part)
             os.replace(part, path)
         except OSError as error:
-            if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.filename is None and error.errno in _FULL:
                 error.filename = os.fspath(path)  # a failing write does not say where
             raise
         finally:
@@ -128,7 +129,7 @@ def _sync(path: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        if error.errno in (*_FULL, errno.EIO):
             error.filename = os.fspath(path)
             raise
     finally:

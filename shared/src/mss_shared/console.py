@@ -263,9 +263,14 @@ def sentence(error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        path = error.filename or "the output folder"
-        return f"no space left on the disk of {path}: free some, or choose another folder"
-    if isinstance(error, OSError) and error.errno is not None:
-        return f"{error.strerror} ({error.filename}): check the path and its permissions"
-    return str(error)
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    path = error.filename if isinstance(error.filename, str | bytes) else ""  # or a descriptor
+    named = os.fsdecode(path) or "an output file"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on the disk of {named}: free some, or choose another folder"
+    if error.errno == errno.EFBIG:
+        return f"{named} is too large for its disk or for ulimit -f: choose another folder"
+    if not path:
+        return f"{error.strerror}: check the paths, their permissions and their disks"
+    return f"{error.strerror} ({named}): check the path and its permissions"

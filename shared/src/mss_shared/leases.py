@@ -72,6 +72,9 @@ def acquire(lease: SoftFileLease, patient: bool) -> Holder | None:
             if not lock.exists():  # the folder is closed to this user, not the lock
                 raise
             return _holder(lease)  # another user's
+        except OSError as error:
+            error.filename = error.filename or str(lock)  # a failing write does not say where
+            raise
         else:
             return None
         with interruptible():
