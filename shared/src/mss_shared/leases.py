@@ -4,6 +4,8 @@ The leases are filelock's. A lock file names its holder's host, PID namespace, p
 time, and is touched every ``BEAT_SECONDS``. If the holder is in the same PID namespace and dead,
 the lock is taken over at once. Any other holder, even in a container with the same host name,
 loses it once its file has not been touched for ``LEASE_SECONDS`` by the waiting process's clock.
+A process that is killed before it has written its name leaves an empty file, which filelock takes
+for a lock for ever: it is removed if nothing is written into it for ``BEAT_SECONDS``.
 """
 
 from __future__ import annotations
@@ -18,6 +20,11 @@ from pathlib import Path
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from mss_shared.stopping import interruptible
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 BEAT_SECONDS = 5.0
 LEASE_SECONDS = 60.0
@@ -54,9 +61,9 @@ def acquire(lease: SoftFileLease, patient: bool) -> Holder | None:
     Raises:
         OSError: if the lock can't be written.
     """
-    first, lock = touched(lease), Path(lease.lock_file)
+    first, lock, began = touched(lease), Path(lease.lock_file), time.monotonic()
     # Longer than a lease, so that one without a heartbeat expires while waiting.
-    end = time.monotonic() + (LEASE_SECONDS + BEAT_SECONDS if patient else 0.0)
+    end = began + (LEASE_SECONDS + BEAT_SECONDS if patient else 0.0)
     while True:
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -68,6 +75,8 @@ def acquire(lease: SoftFileLease, patient: bool) -> Holder | None:
         except Timeout:
             if time.monotonic() >= end or touched(lease) not in (None, first):
                 return _holder(lease)
+            if time.monotonic() >= began + BEAT_SECONDS:
+                _remove_empty(lock)
         except PermissionError:
             if not lock.exists():  # the folder is closed to this user, not the lock
                 raise
@@ -104,6 +113,17 @@ def check_plain(lock: Path) -> None:
     for path, is_odd in ((lock.parent, lock.parent.is_symlink()), (lock, not is_plain(lock))):
         if is_odd:
             raise OSError(f"{path} is a link or no plain file: remove it")
+
+
+def _remove_empty(lock: Path) -> None:
+    """Remove a lock without a name in it, if another process does not do so."""
+    with suppress(FileNotFoundError), lock.open("rb") as file:
+        if fcntl is not None:
+            with suppress(OSError):  # of disks that lock no files
+                fcntl.flock(file, fcntl.LOCK_EX)
+        found = os.fstat(file.fileno())
+        if found.st_size == 0 and os.path.samestat(found, lock.lstat()):
+            lock.unlink()
 
 
 def _holder(lease: SoftFileLease) -> Holder:

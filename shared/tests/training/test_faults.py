@@ -249,6 +249,16 @@ def test_a_folder_in_use_is_refused(dataset: Dataset, tmp_path: Path, quick_beat
     train(dataset, tmp_path / "out", demo_recipe())
 
 
+def test_a_folder_is_free_whose_holder_was_killed_before_it_wrote_its_name(
+    tmp_path: Path, quick_beats: None
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / LOCK).touch()
+    with owned(tmp_path / "out"):
+        assert make_lease(tmp_path / "out" / LOCK).is_lock_held_by_us
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_run_holds_its_folder_while_it_trains_also_with_workers(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
