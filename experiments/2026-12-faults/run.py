@@ -53,7 +53,8 @@ def stopped(name: str) -> Try:
         if ending.code not in (0, 128 + number) or "Traceback" in ending.printed:
             return f"exit code {ending.code} after signal {number}: {ending.printed}"
         left = left_over(out)
-        return f"{left[0]} is left" if left else finished(bench, name, out)
+        said = f"after exit code {ending.code}, signal {number} at {moment:.3f} s: {ending.printed}"
+        return f"{left[0]} is left {said}" if left else finished(bench, name, out)
 
     return attempt
 

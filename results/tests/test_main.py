@@ -161,13 +161,13 @@ def test_verify_sees_line_ends_missing_files_and_files_too_many(repo, capsys):
     board.write_bytes(board.read_bytes().replace(b"\n", b"\r\n"))
     (results / "tables" / "musdb18hq--bsseval_v4@1.md").unlink()
     (results / "tables" / "old--usdr@1.md").write_text("")
-    (results / "site" / "runs" / "old.js").write_text("")
+    (results / "site" / "runs" / "old--usdr@1--a--b.js").write_text("")
     sentences = fails(capsys, "verify", "--repo", repo).splitlines()
     assert len(sentences) == 4
     assert "leaderboard.csv: its bytes (line ends or quoting)" in sentences[0]
     assert "musdb18hq--bsseval_v4@1.md: missing" in sentences[1]
     assert "old--usdr@1.md: the inputs give no such file" in sentences[2]
-    assert "old.js: the inputs give no such file" in sentences[3]
+    assert "old--usdr@1--a--b.js: the inputs give no such file" in sentences[3]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def test_only_what_a_dead_process_of_this_host_left_is_swept(tmp_path):
         tmp_path / f".leaderboard.csv.elsewhere.{DEAD.pid}.partial",
         tmp_path / f"leaderboard.csv.{DEAD.pid}.partial",
         tmp_path / ".leaderboard.csv.partial",
+        left_by(path, 9_999_999_999),  # no number of a process
     ]
     for file in (*gone, *kept):
         file.write_text("x")
@@ -73,3 +74,35 @@ def test_the_callers_signal_handlers_stay(repo):
     before = signal.getsignal(signal.SIGTERM)
     assert main(["build", "--repo", str(repo)]) == 0
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_build_replaces_no_link_and_no_pipe(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "link").symlink_to("mine")
+    (tmp_path / "endless").symlink_to("endless")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "endless", "pipe"):
+        with pytest.raises(ValueError, match=f"{name}: a link or no plain file: remove it"):
+            replace_files({tmp_path / "new": b"x", tmp_path / name: b"x"})
+    assert (tmp_path / "mine").read_text() == "mine" and not (tmp_path / "new").exists()
+
+
+def test_a_build_removes_only_what_a_build_has_made(repo):
+    out = repo / "results"
+    assert main(["build", "--repo", str(repo)]) == 0
+    mine = [out / "tables" / "results.tex", out / "site" / "style.css", out / "tables" / "a--b.py"]
+    gone = [out / "tables" / "old--usdr@1.csv", out / "site" / "boards" / "old--usdr@1.js"]
+    for file in (*mine, *gone):
+        file.write_text("x")
+    assert main(["build", "--repo", str(repo)]) == 0
+    assert all(file.exists() for file in mine) and not any(file.exists() for file in gone)
+
+
+def test_a_folder_that_leads_elsewhere_is_refused(repo, tmp_path, capsys):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "old--usdr@1.csv").write_text("precious")
+    (repo / "results" / "tables").symlink_to(elsewhere)
+    assert main(["build", "--repo", str(repo)]) == 2
+    assert "tables: a link, which may lead elsewhere: remove it" in capsys.readouterr().err
+    assert [file.name for file in elsewhere.iterdir()] == ["old--usdr@1.csv"]

@@ -180,3 +180,13 @@ def test_a_killed_process_leaves_what_the_next_one_removes(tmp_path: Path) -> No
     assert len([*tmp_path.glob(".part-*")]) == 2
     write_text(tmp_path / "a.txt", "a")
     assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_pipe_or_device_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileExistsError, match="pipe is a device or a pipe: choose the path of"):
+        write_text(tmp_path / "pipe", "x")
+    (tmp_path / "new").touch()
+    with pytest.raises(FileExistsError, match="pipe is a device or a pipe: choose the path of"):
+        replace_all([(tmp_path / "new", tmp_path / "pipe")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "pipe"]

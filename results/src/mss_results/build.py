@@ -16,9 +16,13 @@ from mss_results.partial import partial_of, sweep
 from mss_results.read import read_runs
 from mss_results.runs_table import runs_csv
 from mss_results.site import SitePaths, site
+from mss_results.small_file import MOST_BYTES, read_small
 from mss_results.sources import read_sources
 from mss_results.splice import splice
 from mss_results.tables import leaderboard_csv, wide_csv
+
+_FOLDERS = ("tables", "site/boards", "site/runs")
+_SUFFIXES = (".csv", ".md", ".tex", ".svg", ".js")
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,21 @@ def _picture(board: Board, file: Path) -> dict[Path, str]:
 
 
 def stale(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
-    """Files in the generated folders that the inputs no longer produce."""
-    folders = [paths.out / name for name in ("tables", "site", "site/boards", "site/runs")]
-    present = [file for each in folders if each.is_dir() for file in sorted(each.iterdir())]
-    return [file for file in present if file.is_file() and file not in contents]
+    """Files in the generated folders that a build has made and the inputs no longer produce.
+
+    Files of others may lie there, too: only those with names of boards are ours.
+    """
+    folders = [paths.out / name for name in _FOLDERS]
+    present = [file for each in folders if each.is_dir() for file in sorted(each.glob("*--*"))]
+    ours = [file for file in present if file.suffix in _SUFFIXES and file not in contents]
+    return [file for file in ours if file.is_file() and not file.is_symlink()]
 
 
 def write(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
     """Write files that differ, remove stale ones, and return both; on error, change nothing."""
+    for folder in (paths.out / name for name in ("site", *_FOLDERS)):
+        if folder.is_symlink():
+            raise ValueError(f"{folder}: a link, which may lead elsewhere: remove it")
     changed = [file for file, content in contents.items() if _bytes(file) != content]
     replace_files({file: contents[file] for file in changed})
     removed = stale(paths, contents)
@@ -100,12 +111,13 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
     """Write all files under other names, then rename them; on error, change nothing."""
     partial: dict[Path, Path] = {}
     try:
-        for file in contents:
-            target = file.resolve()  # replace the target of a symlink, not the link
+        for target in contents:
+            if target.is_symlink() or (target.exists() and not target.is_file()):
+                raise ValueError(f"{target}: a link or no plain file: remove it")
             target.parent.mkdir(parents=True, exist_ok=True)
             sweep(target)
             partial[target] = partial_of(target)
-            partial[target].write_bytes(contents[file])
+            partial[target].write_bytes(contents[target])
             if target.exists():
                 shutil.copymode(target, partial[target])
         for target, temporary in partial.items():
@@ -119,10 +131,12 @@ def _read(readme: Path) -> str:
     if not readme.is_file():
         raise FileNotFoundError(f"no file {readme}: --splice must name existing README files")
     try:
-        return readme.read_bytes().decode("utf-8")
+        return read_small(readme).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{readme}: not UTF-8 at byte {error.start}: save it as UTF-8") from None
 
 
 def _bytes(file: Path) -> bytes | None:
-    return file.read_bytes() if file.is_file() else None
+    """The content of a file to compare with; None if it is another one at first sight."""
+    is_short = file.is_file() and file.stat().st_size <= MOST_BYTES
+    return file.read_bytes() if is_short else None

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mss_results.small_file import check_values
+
 MAX_NUMBER = 2**63 - 1
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]*")
 
@@ -152,6 +154,7 @@ def parse_object(content: bytes, file: Path) -> Fields:
         ValueError: if the content is not UTF-8 encoded JSON, or its top level is not an object.
     """
     try:
+        check_values(content)
         values = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: invalid JSON ({error}): replace the file") from None

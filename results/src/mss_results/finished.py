@@ -5,6 +5,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from mss_results.small_file import check_values, read_small
+
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _CUT = re.compile(r"u[0-9a-fA-F]{0,4}|\.|[eE][+-]?")  # of an escape, of a number
 
@@ -40,12 +42,13 @@ def is_finished(folder: Path) -> bool:
     One that is wrong in another way counts as finished: reading it says what is wrong.
     """
     file = folder / "run.json"
-    return file.is_file() and not is_cut(file.read_bytes())
+    return file.is_file() and not is_cut(read_small(file))
 
 
 def is_cut(content: bytes) -> bool:
     """Whether JSON ends before it is complete, as a half-written file does."""
     try:
+        check_values(content)
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         if error.reason != "unexpected end of data":

@@ -10,6 +10,7 @@ from mss_results.finished import run_folders
 from mss_results.museval_files import METRICS, Source
 from mss_results.museval_import import Origin
 from mss_results.read import ScoreSet, read_run
+from mss_results.small_file import read_small
 from mss_results.track_file import KNOWN_STEMS, TrackScores
 
 _METRIC = METRICS[0]
@@ -52,7 +53,7 @@ def _known_digests(dataset: Path) -> dict[str, dict[str, str]]:
     """Run -> track -> digest, of the runs with a file per track."""
     known: dict[str, dict[str, str]] = {}
     for folder in run_folders(dataset.parent, dataset.name):
-        protocols = parse_object((folder / "run.json").read_bytes(), folder).inner("protocols")
+        protocols = parse_object(read_small(folder / "run.json"), folder).inner("protocols")
         for label in protocols.values:
             files = protocols.inner(label).inner("files")
             known[f"{folder.parent.name}/{folder.name}"] = {
@@ -112,7 +113,7 @@ def _highest(oracles: Mapping[str, Values]) -> dict[str, tuple[float, str]]:
 def _known_oracles(scores: Path, dataset: str, protocol: str) -> dict[str, Values]:
     found: dict[str, Values] = {}
     for folder in run_folders(scores, dataset):
-        fields = parse_object((folder / "run.json").read_bytes(), folder)
+        fields = parse_object(read_small(folder / "run.json"), folder)
         if fields.text("kind") == "oracle":
             for each in read_run(folder, Cache(None)).scores:
                 if each.protocol.id == protocol:

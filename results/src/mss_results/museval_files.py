@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from mss_results import sisec18
 from mss_results.fields import Fields, parse_object
+from mss_results.small_file import MOST_BYTES, read_small
 from mss_results.track_file import KNOWN_STEMS, Frames, Protocol, TrackScores, parse_track
 from mss_results.track_table import Line, read_lines
 
@@ -111,7 +113,7 @@ def read_medians(file: Path) -> dict[str, Source]:
         ValueError: with file and line, if a line is malformed or given twice.
     """
     grouped: dict[str, dict[tuple[str, str], Line]] = {}
-    for number, first, line in read_lines(file.read_bytes(), file, METRICS, sisec18.COLUMNS):
+    for number, first, line in read_lines(read_small(file), file, METRICS, sisec18.COLUMNS):
         lines = grouped.setdefault(first[0], {})
         if line.target not in KNOWN_STEMS:
             raise ValueError(
@@ -153,13 +155,17 @@ def _score_files(folder: Path, pattern: str) -> list[Path]:
 
 
 def _content(file: Path) -> bytes:
-    content = file.read_bytes()
+    content = read_small(file)
     if file.suffix != ".gz":
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as opened:
+            unpacked = opened.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{file}: not a complete gzip file ({error}): replace it") from None
+    if len(unpacked) > MOST_BYTES:
+        raise ValueError(f"{file}: unpacks to more than {MOST_BYTES} bytes: replace it")
+    return unpacked
 
 
 def _read(content: bytes, file: Path, track: str) -> tuple[TrackScores, set[str]]:

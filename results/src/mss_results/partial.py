@@ -38,6 +38,6 @@ def _is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # another user's, or no number of a process here
+    except (OSError, OverflowError):  # another user's, or no number of a process here
         return True
     return True

@@ -10,6 +10,7 @@ from mss_results.cache import Cache
 from mss_results.fields import Fields, check_name, parse_object
 from mss_results.finished import folders_in, run_folders
 from mss_results.musdb18 import check_official
+from mss_results.small_file import read_small
 from mss_results.track_file import (
     KNOWN_STEMS,
     Protocol,
@@ -155,7 +156,7 @@ def read_runs(roots: Sequence[Path], cache: Cache = NO_CACHE) -> tuple[Run, ...]
 def read_run(folder: Path, cache: Cache) -> Run:
     """Read one finished run; errors as in read_runs."""
     file = folder / "run.json"
-    fields = parse_object(file.read_bytes(), file)
+    fields = parse_object(read_small(file), file)
     if fields.count("schema") != SCHEMA:
         raise ValueError(
             f"{file}: field schema is {fields.count('schema')}: this version reads schema {SCHEMA}"
@@ -356,7 +357,7 @@ def _tracks(
 
 
 def _content(file: Path, digest: str) -> bytes:
-    content = file.read_bytes()
+    content = read_small(file)
     actual = hashlib.sha256(content).hexdigest()
     if actual != digest:
         raise ValueError(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mss_results.csv_text import name_of
+from mss_results.small_file import read_small
 
 _AVERAGED = ("vocals", "drums", "bass", "other")
 _PLACE = ("track", "target", "frames")  # the other columns of a table hold values
@@ -90,7 +91,7 @@ def _recompute(
     folder: Path, protocol: str, cells: Sequence[tuple[str, str]]
 ) -> list[tuple[float, int]]:
     """Value and number of scored tracks of each (stem, metric); reads every file once."""
-    record = json.loads((folder / "run.json").read_bytes())
+    record = json.loads(read_small(folder / "run.json"))
     ((label, entry),) = (
         (label, entry) for label, entry in record["protocols"].items() if entry["id"] == protocol
     )
@@ -116,7 +117,7 @@ def _stems(stem: str) -> tuple[str, ...]:
 def _each_track(folder: Path, files: Mapping[str, str]) -> Iterator[dict[str, list[Any]]]:
     """For each track, target -> frames; a table of values has one frame per line."""
     for name, digest in files.items():
-        content = (folder / name).read_bytes()
+        content = read_small(folder / name)
         if hashlib.sha256(content).hexdigest() != digest:
             raise ValueError(
                 f"{folder / name}: its SHA-256 is not that of run.json: evaluate again"

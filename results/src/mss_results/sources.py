@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mss_results.small_file import read_small
+
 COLUMNS = tuple("key methods quoted type authors title venue year doi arxiv url".split())
 _ARXIV = re.compile(r"\barXiv:?\s?(\d{2})(\d{2}\.\d{4,5})\b")
 _GITHUB = re.compile(r"\bgithub\.com/([\w.-]+/[\w.-]*\w)")
@@ -79,7 +81,7 @@ def read_sources(file: Path) -> tuple[Source, ...]:
     if not file.is_file():
         return ()
     try:
-        text = file.read_bytes().decode("utf-8")
+        text = read_small(file).decode("utf-8")
         lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{file}: invalid CSV ({error}): save it as UTF-8 CSV") from None

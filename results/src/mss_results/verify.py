@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mss_results.build import Paths, plan, stale
+from mss_results.small_file import read_small
 
 _FIX = "run mss-results build"
 _SHOWN = 200  # characters of a differing line
@@ -38,7 +39,7 @@ def verify(paths: Paths) -> int:
 def _compare(file: Path, wanted: bytes) -> str:
     if not file.is_file():
         return f"{file}: missing: {_FIX}"
-    actual = file.read_bytes()
+    actual = read_small(file)
     if actual == wanted:
         return ""
     cells = _csv_cells if file.suffix == ".csv" else _text_cells

@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import socket
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -62,6 +63,7 @@ def replacing(
     Raises:
         OSError: if the file can't be written.
     """
+    _check_replaceable(path)
     with uninterrupted():
         part = make_part(path, suffix=suffix, prefix=prefix)
         mode = part.stat().st_mode
@@ -94,7 +96,8 @@ def replace_all(moves: Sequence[tuple[Path, Path]], *, prefix: str | None = None
     Raises:
         OSError: if one can't be renamed; all final paths are then as before.
     """
-    for part, _ in moves:
+    for part, path in moves:
+        _check_replaceable(path)
         _sync(part)
     with uninterrupted():
         _move(moves, prefix)
@@ -117,6 +120,14 @@ def _move(moves: Sequence[tuple[Path, Path]], prefix: str | None) -> None:
         for old in kept.values():
             if old is not None:
                 old.unlink(missing_ok=True)
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raise FileExistsError for a device, pipe or socket, which a rename would replace."""
+    with suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+            raise FileExistsError(f"{path} is a device or a pipe: choose the path of a file")
 
 
 def _sync(path: Path) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared.names import one_line, shorten
+from mss_shared.small_files import MOST_BYTES, read_small_file
 
-MOST_BYTES = 2**26
+MOST_VALUES = 2**22  # which take up to a hundred times their bytes
 MOST_DEPTH = 50
 MOST_INTEGER = 2**63
 
@@ -31,7 +32,10 @@ def parse_json(text: str | bytes, what: str, remedy: str = "fix it") -> Any:
     try:
         if len(text) > MOST_BYTES:
             raise ValueError(f"it is longer than {MOST_BYTES} bytes")
-        value = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
+        text = text.decode("utf-8") if isinstance(text, bytes) else text
+        if sum(map(text.count, ",[{")) > MOST_VALUES:
+            raise ValueError(f"it has more than {MOST_VALUES} values")
+        value = json.loads(text)
         check_nesting(value)
     except RecursionError:
         raise ValueError(f"{what} is not valid JSON (it is too deep): {remedy}") from None
@@ -45,10 +49,9 @@ def read_json(path: Path, remedy: str = "fix it") -> Any:
 
     Raises:
         OSError: if the file can't be read.
-        ValueError: as ``parse_json``.
+        ValueError: as ``parse_json``, or if it is no plain file.
     """
-    with path.open("rb") as file:
-        return parse_json(file.read(MOST_BYTES + 1), str(path), remedy)
+    return parse_json(read_small_file(path, remedy), str(path), remedy)
 
 
 def read_json_object(path: Path, remedy: str = "fix it") -> dict[str, Any]:

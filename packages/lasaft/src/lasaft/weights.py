@@ -22,6 +22,7 @@ from mss_shared.checkpoints import (
     strip_prefixes,
 )
 from mss_shared.recipe import recipe_from_text
+from mss_shared.small_files import read_small_text
 
 OLD_PREFIX, PREFIX = "conditional_spec2spec.", "spec2spec."  # until 28 January 2021, and since
 KINDS = (  # keys that tell a block's kind, from the most specific on
@@ -114,7 +115,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], Recipe | None]
     if not stripped or not beside.is_file():
         return state, hyper, None
     # The recipe of a run of any age, as in the header of its weights.
-    text = beside.read_text(encoding="utf-8")
+    text = read_small_text(beside)
     return state, hyper, recipe_from_text(Recipe, text, beside.stem)
 
 

@@ -13,6 +13,7 @@ from mss_shared.interfaces import Checkpoint
 from mss_shared.names import name_like
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import is_verbatim, recipe_from_text, shipped_recipes
+from mss_shared.small_files import read_small_text
 from mss_shared.yaml_text import read_text
 
 
@@ -57,5 +58,5 @@ def from_run(
 def _find_seed(folder: Path, recipe: Any) -> int:
     """The seed of a run that need not have ended: ``fit --seed``, or the recipe's."""
     file = folder / "recipe.digest"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    lines = read_small_text(file).splitlines() if file.is_file() else []
     return int(lines[2]) if len(lines) > 2 and lines[2].isdecimal() else int(recipe.training.seed)

@@ -12,6 +12,7 @@ import torch
 
 from mss_shared import atomic
 from mss_shared.datasets import Dataset
+from mss_shared.json_text import read_json
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe, recipe_digest, shipped_recipes
 
@@ -142,8 +143,8 @@ def keep_choice(out: Path, row: str, dataset: Dataset, budget: str | None) -> Pa
 def read_object(file: Path) -> dict[str, Any]:
     """A JSON object; empty if there is no such file, or it holds no object."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_json(file)
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -11,7 +11,6 @@ tenth track is for validation, all others for training; the root may also be a p
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from mss_shared.audio import AudioInfo
 from mss_shared.datasets import folders, tree
 from mss_shared.datasets.converted import ConvertedTrack, longest
 from mss_shared.datasets.tracks import Dataset, Sum, Track
+from mss_shared.json_text import read_json
 from mss_shared.names import check_file_name, inside, shorten
 
 
@@ -61,7 +61,7 @@ def _list_files(folder: Path) -> dict[str, list[Path]]:
     """Stem to its files, as data.json lists them."""
     path = folder / "data.json"
     try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
+        values: Any = read_json(path)
         listed = [
             (stem["stemName"], [(each["id"], each["extension"]) for each in stem["tracks"]])
             for stem in values["stems"]

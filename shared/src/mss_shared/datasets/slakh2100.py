@@ -17,6 +17,7 @@ from pathlib import Path
 from mss_shared import audio
 from mss_shared.datasets import folders, tree
 from mss_shared.datasets.tracks import Dataset, Sum, Track
+from mss_shared.small_files import read_small_file
 
 _STEM = re.compile(r"\s+(S\d+):\s*")
 _FIELD = re.compile(r"\s+(inst_class|audio_rendered):\s*['\"]?(.*?)['\"]?\s*")
@@ -71,7 +72,7 @@ def _read_classes(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     left_out = set()
     stem = ""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_small_file(path).decode("utf-8", errors="replace").splitlines():
         if begins := _STEM.fullmatch(line):
             stem = begins[1]
         elif (value := _FIELD.fullmatch(line)) and stem:

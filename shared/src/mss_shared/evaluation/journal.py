@@ -18,6 +18,7 @@ from mss_shared.evaluation.score_files import TrackScores
 from mss_shared.evaluation.shards import WHOLE, Shard
 from mss_shared.json_text import read_json
 from mss_shared.names import is_file_name, is_name
+from mss_shared.small_files import read_small_text
 
 JOURNAL, JOURNALS = "finished.json", "finished.*-of-*.json"
 
@@ -50,7 +51,7 @@ class Journal:
         path = score_files.track_file(self.folder, protocol.label, track)
         if not entry or entry["inputs"] != inputs or not path.is_file():
             return None
-        text = path.read_text(encoding="utf-8")
+        text = read_small_text(path)
         if hashlib.sha256(text.encode()).hexdigest() != entry["sha256"]:
             return None
         read = score_files.from_json(text, track, protocol.id, str(path))

@@ -12,6 +12,7 @@ from mss_shared.evaluation.protocols import Protocol, aggregate, find_protocol
 from mss_shared.evaluation.score_files import from_json, track_file
 from mss_shared.json_text import read_json_object
 from mss_shared.names import is_name
+from mss_shared.small_files import read_small_text
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _read(folder: Path, record: Mapping[str, Any]) -> Iterator[Measured]:
         scores = []
         for track in tracks:
             path = track_file(folder, label, track)
-            text = path.read_text(encoding="utf-8")
+            text = read_small_text(path)
             scores.append(from_json(text, track, protocol.id, str(path)))
         values = {
             stem: {name: value for name, value in metrics.items() if math.isfinite(value)}

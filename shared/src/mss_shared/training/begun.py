@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared import atomic
+from mss_shared.json_text import read_json_object
 from mss_shared.provenance import without_absolute_paths
 
 BEGUN = "begun.json"  # in a run folder: what its run started from, and what it hears
@@ -88,7 +89,7 @@ def read_begun(folder: Path) -> Begun | None:
     if not path.is_file():
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json_object(path)
         begun = Begun(**{**values, "frozen": tuple(values["frozen"])})
         if [type(v) for v in (begun.recipe, begun.asked, begun.training)] != [str, dict, dict]:
             raise TypeError

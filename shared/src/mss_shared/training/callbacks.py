@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from mss_shared import atomic, console
 from mss_shared.recipe_sections import LoopConfig
+from mss_shared.small_files import read_small_text
 from mss_shared.training.criteria import MONITOR, Criterion, has_validated
 
 BEFORE = -1  # stands for the epoch of a validation before the first step
@@ -132,7 +133,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        rows = list(csv.DictReader(io.StringIO(read_small_text(path))))
         if any(row["epoch"] != str(int(row["epoch"])) or None in row for row in rows):
             raise ValueError
     except (ValueError, KeyError, TypeError, csv.Error):

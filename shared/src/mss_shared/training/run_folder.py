@@ -16,6 +16,7 @@ from mss_shared import atomic
 from mss_shared.leases import acquire, check_plain, make_lease
 from mss_shared.names import one_line
 from mss_shared.recipe import describe_changes, earlier_digest, recipe_digest
+from mss_shared.small_files import read_small_file, read_small_text
 from mss_shared.stopping import interruptible, uninterrupted
 from mss_shared.training.begun import FRESH, Begun, Start, read_begun
 
@@ -103,6 +104,8 @@ class RunFolder:
 
     def check(self, resume: bool) -> None:
         """Raise ValueError if there is a run and ``resume`` is false, or it is another one."""
+        if (self.path / "tensorboard").is_symlink():
+            raise ValueError(f"{self.path / 'tensorboard'} leads elsewhere: remove the link")
         if not resume:
             if any((self.path / name).exists() for name in ("metrics.csv", STEP)):
                 raise ValueError(
@@ -154,7 +157,7 @@ class RunFolder:
     def _changes(self) -> str:
         """The values that differ from those of the folder's recipe, if that can be read."""
         try:
-            text = (self.path / "recipe.yaml").read_text(encoding="utf-8")
+            text = read_small_text(self.path / "recipe.yaml")
             changes = describe_changes(text, self.recipe)
         except (OSError, ValueError):
             return ""
@@ -166,7 +169,7 @@ def read_digests(folder: Path) -> list[str]:
     file = folder / _DIGESTS
     if not file.is_file():
         return []
-    return file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return read_small_file(file).decode("utf-8", errors="replace").splitlines()
 
 
 def _words(asked: Mapping[str, Any]) -> str:

@@ -35,6 +35,8 @@ _DONE: Types = {
     "notes": (list,),
 }
 _DONE_OUTPUT: Types = {"path": (str,), "bytes": (int,)}
+_LONGEST_LINE = 2**20  # bytes; what is longer is no line of ours
+_MOST_BYTES = 2**30
 _LONGEST_NAME = 255  # bytes; the limit of common file systems
 
 
@@ -51,11 +53,13 @@ class Manifest:
         """Open it, or begin it.
 
         Raises:
-            ValueError: if something else than a file has its name.
+            ValueError: if something else than a file has its name, or it is longer than 1 GB.
         """
         self.out = out
         self.path = out / MANIFEST
         check_plain(self.path)
+        if self.path.is_file() and self.path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"{self.path} is longer than {_MOST_BYTES} bytes: move it away")
         self._read = 0
         self._records: dict[str, Record] = {}
         self._origins: dict[str, Record] = {}
@@ -126,16 +130,19 @@ class Manifest:
             return
         with self.path.open("rb") as file:
             file.seek(self._read)
-            new = file.read()
-        complete = new[: new.rfind(b"\n") + 1]
-        self._read += len(complete)
-        for line in complete.splitlines():
-            record = _parse(line)
-            if record is None:
-                continue
-            self._records[record["song"]] = record
-            for output in record["outputs"].values():
-                self._origins[os.path.abspath(self.out / output["path"])] = record["input"]
+            while line := file.readline(_LONGEST_LINE):
+                if not line.endswith(b"\n") and len(line) < _LONGEST_LINE:
+                    break  # another process writes it
+                self._read += len(line)
+                self._add(line)
+
+    def _add(self, line: bytes) -> None:
+        record = _parse(line)
+        if record is None:
+            return
+        self._records[record["song"]] = record
+        for output in record["outputs"].values():
+            self._origins[os.path.abspath(self.out / output["path"])] = record["input"]
 
     def _ends_torn(self) -> bool:
         """Whether a killed process left half a line."""
