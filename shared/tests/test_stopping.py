@@ -1,9 +1,11 @@
 """A signal that ends a command is never lost, and leaves nothing half done, wherever it comes."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from every_line import signalled_at_every_line
 
 from mss_shared import atomic, leases
 from mss_shared.cli import reproduce_fits
+from mss_shared.evaluation import block_signals
 from mss_shared.separation import writer_thread
 from mss_shared.separation.batch import locks
 from mss_shared.separation.writer_thread import alongside
@@ -142,12 +145,8 @@ def everywhere(
 ) -> int:
     """Let SIGTERM end the work at each line of these modules; how many there are."""
 
-    def command() -> None:
-        with stoppable():
-            work()
-
     lines = 0
-    for raised in signalled_at_every_line(command, *modules):
+    for raised in signalled_at_every_line(work, *modules):
         lines += 1
         assert isinstance(raised, SystemExit) and raised.code == 143, f"line {lines}: {raised!r}"
         check()
@@ -158,24 +157,38 @@ def test_a_run_folder_is_free_again(tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     def work() -> None:
-        with run_folder.owned(out):
+        with uninterrupted(), run_folder.owned(out), interruptible():
             assert (out / run_folder.LOCK).exists()
 
     def check() -> None:
         assert not out.exists()
 
-    assert everywhere(work, check, run_folder, leases, filelock._lease, filelock._soft) > 60
+    modules = (run_folder, leases, filelock._lease, filelock._soft, contextlib)
+    assert everywhere(work, check, *modules) > 80
 
 
 def test_a_song_is_free_again(tmp_path: Path) -> None:
     def work() -> None:
-        with locks.locked(tmp_path, "song") as holder:
+        with uninterrupted(), locks.locked(tmp_path, "song") as holder, interruptible():
             assert holder is None
 
     def check() -> None:
         assert not [*tmp_path.rglob("*.lock")]
 
-    assert everywhere(work, check, locks, leases) > 20
+    assert everywhere(work, check, locks, leases, contextlib) > 30
+
+
+def test_a_folder_for_estimates_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def work() -> None:
+        with uninterrupted(), block_signals.spool_folder() as folder, interruptible():
+            assert folder.is_dir()
+
+    def check() -> None:
+        assert not [*tmp_path.iterdir()]
+
+    assert everywhere(work, check, block_signals, contextlib) > 20
 
 
 def test_a_file_is_old_or_new_and_nothing_is_left(tmp_path: Path) -> None:

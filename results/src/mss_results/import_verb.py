@@ -1,6 +1,7 @@
 """mss-results import-museval: third-party scores into the score folders."""
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -127,7 +128,7 @@ def _origin(chosen: argparse.Namespace, method: str) -> Origin:
 
 def _command(chosen: argparse.Namespace) -> str:
     """What was typed, without the folders of this machine."""
-    words = ["mss-results", "import-museval", chosen.source.resolve().name]
+    words = ["mss-results", "import-museval", Path(os.path.realpath(chosen.source)).name]
     for name in ("method", "dataset", "protocol", "kind", "run", "extra_data"):
         if getattr(chosen, name):
             words += [f"--{name}", getattr(chosen, name)]

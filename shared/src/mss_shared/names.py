@@ -93,6 +93,14 @@ def inside(folder: Path, *parts: str) -> Path:
     return path
 
 
+def real_path(path: Path) -> Path:
+    """A path without links; endless ones stay, for whoever opens them to say so.
+
+    ``Path.resolve`` raises a RuntimeError for these before Python 3.13.
+    """
+    return Path(os.path.realpath(path))
+
+
 def printable(text: str) -> str:
     r"""A name or a message as a terminal may show it: what would command it is escaped, as \x1b.
 

@@ -62,7 +62,9 @@ def uninterrupted() -> Iterator[None]:
     """Let the signals of ``stoppable`` wait until the block ends.
 
     For steps of which half must not be done, such as taking a lock and remembering it. What may
-    take long in the block goes into ``interruptible``.
+    take long in the block goes into ``interruptible``. Around another context, it is
+    ``with uninterrupted(), locked(), interruptible():``, as a signal may come between the end of
+    the block and the first line of what cleans up after it.
     """
     token = _waiting.set(True)
     try:

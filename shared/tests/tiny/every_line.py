@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from types import FrameType, ModuleType
 from typing import Any
 
+from mss_shared.stopping import stoppable
+
 
 def signalled_at_every_line(
     work: Callable[[], object], *modules: ModuleType, number: int = signal.SIGTERM
 ) -> Iterator[BaseException | None]:
-    """Do the work again and again, until it ends before the signal, by itself or another one.
+    """Do the work, stoppable, again and again, until it ends before the signal.
 
     Args:
         work: what to do.
@@ -55,10 +57,12 @@ def _signalled_at(
 
     before = sys.gettrace()
     try:
-        sys.settrace(enter)
-        work()
+        with stoppable():
+            try:
+                sys.settrace(enter)
+                work()
+            finally:
+                sys.settrace(before)
     except BaseException as error:
         return left < 0, error
-    finally:
-        sys.settrace(before)
     return left < 0, None

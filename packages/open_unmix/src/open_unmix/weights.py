@@ -19,7 +19,7 @@ from torch import Tensor
 from mss_shared.checkpoints import fill, read_weights_file, strip_prefixes
 from mss_shared.interfaces import Checkpoint
 from mss_shared.json_text import read_json
-from mss_shared.names import name_like
+from mss_shared.names import name_like, real_path
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.build import build_separator
 from open_unmix.recipe import ModelConfig, Recipe
@@ -106,7 +106,7 @@ def _open_network(
     model = build_separator(**config.__dict__)
     state, notes = adapt(state, model, path.name)
     recipe = replace(base, reproduces=None, model=config)
-    name = name_like(path.parent.resolve().name, "folder")
+    name = name_like(real_path(path.parent).name, "folder")
     notes = [*file.notes, *stripped, *notes]
     return Checkpoint(fill(model, state, path), recipe, name, None, None, None, tuple(notes))
 

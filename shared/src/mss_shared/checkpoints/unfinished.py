@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mss_shared.checkpoints.strict_loading import build_filled
 from mss_shared.interfaces import Checkpoint
-from mss_shared.names import name_like
+from mss_shared.names import name_like, real_path
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import is_verbatim, recipe_from_text, shipped_recipes
 from mss_shared.small_files import read_small_text
@@ -41,7 +41,7 @@ def from_run(
     """
     recipe = recipe_from_text(paper.recipe_type, read_text(path.parent / "recipe.yaml"), "recipe")
     names = [file.stem for file in shipped_recipes(paper.name) if is_verbatim(recipe, file.stem)]
-    name = names[0] if names else name_like(path.parent.resolve().name, "recipe")
+    name = names[0] if names else name_like(real_path(path.parent).name, "recipe")
     state = adapt(paper.build_model(recipe))
     steps = content.get("global_step") if isinstance(content, dict) else None
     return Checkpoint(

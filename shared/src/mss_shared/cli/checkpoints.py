@@ -28,7 +28,7 @@ from mss_shared.checkpoints.published import (
 )
 from mss_shared.checkpoints.third_party import read_weights_file
 from mss_shared.interfaces import Checkpoint
-from mss_shared.names import is_name, shorten
+from mss_shared.names import is_name, real_path, shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import to_yaml
 
@@ -62,7 +62,7 @@ def import_weights(paper: AnyPaper, arguments: argparse.Namespace) -> None:
         recipe = " ".join(str(name) if is_name(name) else shorten(name) for name in named)
         raise ValueError(f"{path} already contains its recipe, {recipe}: separate with it as it is")
     out = arguments.out or path.with_suffix(".safetensors")
-    if out.suffix != ".safetensors" or out.resolve() == path.resolve():
+    if out.suffix != ".safetensors" or real_path(out) == real_path(path):
         raise ValueError(
             f"weights can't be written to {out}: choose another .safetensors with --out"
         )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from mss_shared import console
 from mss_shared.cli.shard_flags import add_shard_flags, count, say_shard, without_shards
-from mss_shared.names import name_like, printable
+from mss_shared.names import name_like, printable, real_path
 
 if TYPE_CHECKING:
     from mss_shared.datasets import Dataset
@@ -249,7 +249,7 @@ def _print(batch: Batch, protocols: Sequence[Protocol]) -> None:
 
 
 def _name(path: Path) -> str:
-    return name_like(path.resolve().name, "estimates")
+    return name_like(real_path(path).name, "estimates")
 
 
 if __name__ == "__main__":

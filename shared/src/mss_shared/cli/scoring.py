@@ -28,7 +28,7 @@ from mss_shared.evaluation.evaluate import evaluate as score
 from mss_shared.evaluation.oracles import ORACLES
 from mss_shared.evaluation.protocols import mean_of_stems, sort_stems
 from mss_shared.evaluation.shards import WHOLE
-from mss_shared.names import inside, printable
+from mss_shared.names import inside, printable, real_path
 
 PUBLISHED = Path("results/scores")  # in a checkout of the repository
 
@@ -87,7 +87,7 @@ def build_boards(root: Path) -> None:
     """
     if importlib.util.find_spec("mss_results") is None:
         return
-    if root.resolve() == PUBLISHED.resolve() and (PUBLISHED.parent / "papers.csv").is_file():
+    if real_path(root) == real_path(PUBLISHED) and (PUBLISHED.parent / "papers.csv").is_file():
         built = subprocess.run([sys.executable, "-m", "mss_results", "build"], check=False)
         if built.returncode:
             raise ValueError(f"the scores are in {root}, but mss-results build failed: see above")

@@ -12,6 +12,7 @@ from mss_shared import audio
 from mss_shared.console import Report
 from mss_shared.datasets.converted import ConvertedTrack
 from mss_shared.datasets.tracks import Dataset, Sum, Track, files_of
+from mss_shared.names import real_path
 
 
 def decode_flac(
@@ -53,7 +54,7 @@ def _flac_files(track: Track) -> list[Path]:
 
 def _decode(path: Path, folder: Path) -> Path:
     stat = path.stat()
-    mark = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+    mark = f"{real_path(path)} {stat.st_size} {stat.st_mtime_ns}"
     name = hashlib.sha256(mark.encode(errors="surrogateescape")).hexdigest()[:32]
     copy = folder / f"{name}.wav"
     if not copy.is_file():

@@ -21,7 +21,7 @@ from mss_shared import audio, console
 from mss_shared.datasets import converted, tree
 from mss_shared.datasets.tracks import Dataset, Reading, Sum, Track
 from mss_shared.datasets.tree import SPLITS, Tree, find_stem_files, find_track_folders
-from mss_shared.names import name_like, shorten
+from mss_shared.names import name_like, real_path, shorten
 
 __all__ = [
     "SPLITS",
@@ -121,7 +121,7 @@ def with_all_stems(dataset: Dataset) -> Dataset:
 
 def get_dataset_name(root: Path) -> str:
     """The name of a folder in tables."""
-    return name_like(root.resolve().name, "folder")
+    return name_like(real_path(root).name, "folder")
 
 
 def hold_out(dataset: Dataset, names: tuple[str, ...]) -> Dataset:

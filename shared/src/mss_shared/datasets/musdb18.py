@@ -22,7 +22,7 @@ from mss_shared.console import Report
 from mss_shared.datasets import folders, tree
 from mss_shared.datasets.tracks import Dataset
 from mss_shared.datasets.tree import Tree
-from mss_shared.names import check_file_name, shorten
+from mss_shared.names import check_file_name, real_path, shorten
 
 # The data sets of the same 150 songs: compressed, as wav, and the seven-second previews.
 NAMES = ("musdb18", "musdb18hq", "musdb18_7s")
@@ -117,7 +117,7 @@ def decode(root: Path, progress: Report | None = None) -> Tree:
 
 def get_cache(root: Path) -> Path:
     """The folder in the user's cache for the decoded files of ``root``."""
-    name = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
+    name = hashlib.sha256(str(real_path(root)).encode()).hexdigest()[:16]
     return platformdirs.user_cache_path("mss") / "musdb18" / name
 
 

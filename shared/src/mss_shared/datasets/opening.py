@@ -18,7 +18,7 @@ from mss_shared.datasets.slakh2100 import read_slakh2100
 from mss_shared.datasets.sourcefolder import read_sourcefolder
 from mss_shared.datasets.trackfolder_var import read_trackfolder_var
 from mss_shared.datasets.tracks import Dataset, Reading
-from mss_shared.names import name_like
+from mss_shared.names import name_like, real_path
 
 PREVIEWS = "musdb18_7s"  # a name for --data_root
 
@@ -72,7 +72,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
     """
     if len(datasets) == 1:
         return datasets[0]
-    roots = [each.root.resolve() for each in datasets]
+    roots = [real_path(each.root) for each in datasets]
     for number, each in enumerate(datasets):
         if roots[number] in roots[:number]:
             raise ValueError(f"--data_root names {each.root} twice: give each folder once")

@@ -20,6 +20,7 @@ from mss_shared.evaluation.shards import WHOLE, Shard
 from mss_shared.evaluation.track_metrics import BSSEVAL_METRICS, Engine, Song
 from mss_shared.evaluation.workers import work_on
 from mss_shared.metrics.bsseval_signals import cpu_count
+from mss_shared.names import real_path
 
 ScoresByLabel = dict[str, TrackScores]  # by the protocol's label
 
@@ -118,7 +119,7 @@ def _inputs(song: Song, protocol: Protocol, engine: Engine) -> str:
         assert isinstance(signals, FileSignals)
         for path in signals.files:
             state = path.stat()
-            lines.append(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}")
+            lines.append(f"{real_path(path)} {state.st_size} {state.st_mtime_ns}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

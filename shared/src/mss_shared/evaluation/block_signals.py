@@ -16,7 +16,6 @@ import numpy as np
 from mss_shared.audio import Audio
 from mss_shared.datasets import Track
 from mss_shared.metrics.bsseval_signals import Signals
-from mss_shared.stopping import interruptible, uninterrupted
 
 _FLOAT_BYTES = 4
 _SPOOLS, _LOCK = "mss-evaluate-", "lock"
@@ -197,14 +196,12 @@ def spool_folder() -> Iterator[Path]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(left.parent)
     # It has the name by which it is found once it is locked.
-    with uninterrupted():
-        unlocked = Path(tempfile.mkdtemp(prefix="mss-new-"))
-        folder = parent / f"{_SPOOLS}{unlocked.name.removeprefix('mss-new-')}"
-        try:
-            with (unlocked / _LOCK).open("wb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                unlocked.rename(folder)
-                with interruptible():
-                    yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    unlocked = Path(tempfile.mkdtemp(prefix="mss-new-"))
+    folder = parent / f"{_SPOOLS}{unlocked.name.removeprefix('mss-new-')}"
+    try:
+        with (unlocked / _LOCK).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            unlocked.rename(folder)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -46,6 +46,7 @@ from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.device import peak_memory_bytes
 from mss_shared.separation.overlap_add import separate_blocks
 from mss_shared.separation.separator import Separator, interchangeable
+from mss_shared.stopping import interruptible, uninterrupted
 
 Summary = dict[str, dict[str, dict[str, float]]]
 
@@ -273,7 +274,7 @@ def _score_tracks(
     """Estimate the stems of tracks, score them, and write the scores of each as it is done."""
     missing = {track.name: protocols for track, protocols in todo}
     costs: dict[str, dict[str, float]] = {}
-    with spool_folder() as spools:
+    with uninterrupted(), spool_folder() as spools, interruptible():
 
         def works() -> Iterator[Work]:
             for track, protocols in todo:

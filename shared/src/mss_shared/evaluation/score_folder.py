@@ -14,6 +14,7 @@ from mss_shared.evaluation.protocols import Protocol
 from mss_shared.evaluation.score_files import TrackScores
 from mss_shared.evaluation.shards import WHOLE, Shard
 from mss_shared.json_text import read_json_object
+from mss_shared.names import real_path
 
 _BEGUN = "begun.json"  # what the scores of an unfinished run depend on
 
@@ -166,7 +167,7 @@ class ScoreFolder:
 
 def digest_places(dataset: Dataset, estimates: Path) -> str:
     """SHA-256 of which estimates are scored on which data set, by the folder they lie in."""
-    words = (str(estimates.resolve()), dataset.name)
+    words = (str(real_path(estimates)), dataset.name)
     return hashlib.sha256("\n".join(words).encode(errors="surrogateescape")).hexdigest()
 
 

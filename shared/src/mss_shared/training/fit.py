@@ -23,7 +23,7 @@ from mss_shared.paper import AnyPaper
 from mss_shared.processes import is_first
 from mss_shared.recipe import LoadedRecipe
 from mss_shared.recipe_sections import LoopConfig
-from mss_shared.stopping import stoppable
+from mss_shared.stopping import interruptible, stoppable, uninterrupted
 from mss_shared.training.begun import FRESH, Begun, Start, read_begun
 from mss_shared.training.callbacks import (
     Checkpoints,
@@ -108,7 +108,8 @@ def fit(
         run = _set_up(job, out, parent)
         fingerprint, dev_mode = job.dataset.fingerprint, machine.dev_mode
         folder = RunFolder(out, loaded.recipe, fingerprint, seed, start=start, dev_mode=dev_mode)
-        with owned(out) if run.trainer.is_global_zero else nullcontext():
+        held = owned(out) if run.trainer.is_global_zero else nullcontext()
+        with uninterrupted(), held, interruptible():
             folder.check(resume)
             if resume and folder.is_complete():
                 console.say(f"the run in {out} is complete: there is nothing to train")

@@ -17,7 +17,6 @@ from mss_shared.leases import acquire, check_plain, make_lease
 from mss_shared.names import one_line
 from mss_shared.recipe import describe_changes, earlier_digest, recipe_digest
 from mss_shared.small_files import read_small_file, read_small_text
-from mss_shared.stopping import interruptible, uninterrupted
 from mss_shared.training.begun import FRESH, Begun, Start, read_begun
 
 LOCK = ".fit.lock"
@@ -38,28 +37,28 @@ _PARTS: dict[str, type] = {
 def owned(out: Path) -> Iterator[None]:
     """Hold a run folder while the block runs; a folder that is then empty is removed.
 
+    In a command: ``with uninterrupted(), owned(out), interruptible():``.
+
     Raises:
         ValueError: if another process that may be alive holds it.
         OSError: if the folder can't be written.
     """
     check_plain(out / LOCK)
     lease = make_lease(out / LOCK)
-    with uninterrupted():
+    try:
+        holder = acquire(lease, patient=True)
+        if holder is not None:
+            raise ValueError(
+                f"{out} is in use by {holder.process}: wait until its run has ended, or choose "
+                f"another --out"
+            )
         try:
-            holder = acquire(lease, patient=True)
-            if holder is not None:
-                raise ValueError(
-                    f"{out} is in use by {holder.process}: wait until its run has ended, or choose "
-                    f"another --out"
-                )
-            try:
-                with interruptible():
-                    yield
-            finally:
-                lease.release()
+            yield
         finally:
-            with suppress(OSError):
-                out.rmdir()
+            lease.release()
+    finally:
+        with suppress(OSError):
+            out.rmdir()
 
 
 class RunFolder:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mss_shared.audio.formats import SOUND_SUFFIXES, sound_name
+from mss_shared.names import real_path
 from mss_shared.separation.batch.manifest import MANIFEST, Manifest
 from mss_shared.separation.output.same_names import find_key
 
@@ -51,9 +52,9 @@ def find_songs(words: Sequence[str], out: Path) -> list[SongFile]:
     earlier = _EarlierStems()
     by_place: dict[Path, SongFile] = {}
     for word in words:
-        for song in _expand(word, out.resolve(), earlier):
+        for song in _expand(word, real_path(out), earlier):
             # Two links to a file are two songs; two ways to a folder are one.
-            by_place.setdefault(song.path.parent.resolve() / song.path.name, song)
+            by_place.setdefault(real_path(song.path.parent) / song.path.name, song)
     paths = {os.path.abspath(song.path) for song in by_place.values()}
     found = [song for song in by_place.values() if earlier.origin(song.path) not in paths]
     songs = _disambiguate(found)
@@ -78,7 +79,7 @@ class _EarlierStems:
 
     def origin(self, file: Path) -> str | None:
         """The path of the song that a file was written from; None if it is no stem."""
-        for path in {Path(os.path.abspath(file)), file.resolve()}:
+        for path in {Path(os.path.abspath(file)), real_path(file)}:
             for folder in path.parents:
                 origin = self._read(folder).get(str(path))
                 if origin is not None:
@@ -213,4 +214,4 @@ def _matches(pattern: Path) -> set[Path]:
 
 def _is_inside(file: Path, folder: Path, out: Path) -> bool:
     """Whether a file lies in an output folder that is itself below the folder searched."""
-    return out != folder.resolve() and file.resolve().is_relative_to(out)
+    return out != real_path(folder) and real_path(file).is_relative_to(out)

@@ -12,7 +12,7 @@ from filelock import SoftFileLease
 
 from mss_shared.atomic import PART
 from mss_shared.leases import Holder, acquire, check_plain, is_plain, make_lease, touched
-from mss_shared.stopping import interruptible, uninterrupted
+from mss_shared.stopping import uninterrupted
 
 LOCKS = ".separated"
 
@@ -22,6 +22,7 @@ def locked(out: Path, name: str, *, patient: bool = False) -> Iterator[Holder | 
     """Hold a song while the block runs; yields None, or who holds it instead.
 
     If the holder has died, the song is taken over and its unfinished files are removed.
+    In a command: ``with uninterrupted(), locked(out, name) as holder, interruptible():``.
 
     Args:
         out: the output folder.
@@ -35,16 +36,14 @@ def locked(out: Path, name: str, *, patient: bool = False) -> Iterator[Holder | 
     lease = _lease(out, name)
     check_plain(_lock(out, name))
     was_locked = touched(lease) is not None
-    with uninterrupted():
-        holder = acquire(lease, patient)
-        try:
-            if holder is None and was_locked:  # by a process that died, or has just finished
-                _sweep(out, name)
-            with interruptible():
-                yield holder
-        finally:
-            if holder is None:
-                lease.release()
+    holder = acquire(lease, patient)
+    try:
+        if holder is None and was_locked:  # by a process that died, or has just finished
+            _sweep(out, name)
+        yield holder
+    finally:
+        if holder is None:
+            lease.release()
 
 
 def holds(out: Path, name: str) -> bool:

@@ -21,12 +21,13 @@ from typing import Any
 
 from mss_shared import console
 from mss_shared.audio.file_part import check_file
+from mss_shared.names import real_path
 from mss_shared.separation.batch.inputs import SongFile
 from mss_shared.separation.batch.locks import LOCKS, clear, holds, locked, part_prefix
 from mss_shared.separation.batch.manifest import Manifest, Record, describe_input
 from mss_shared.separation.output.options import Guard, Separated
 from mss_shared.separation.output.stem_files import missing_folders, remove_empty
-from mss_shared.stopping import stoppable
+from mss_shared.stopping import interruptible, stoppable, uninterrupted
 
 Action = Callable[[SongFile, Guard], Separated]
 
@@ -127,7 +128,8 @@ class _Batch:
         if finished := self._finished(song):
             return finished
         check_file(song.path)
-        with locked(self.out, song.name, patient=patient) as holder:
+        hold = locked(self.out, song.name, patient=patient)
+        with uninterrupted(), hold as holder, interruptible():
             if holder is None:
                 # Check again: another process may have finished it in the meantime.
                 return self._finished(song) or self._separated(song)
@@ -175,9 +177,9 @@ class _SongGuard:
 
     def check(self, paths: Mapping[str, Path]) -> None:
         """Reject outputs that would overwrite an input, another song's stems, or foreign files."""
-        out = self.batch.out.resolve()
+        out = real_path(self.batch.out)
         for path in dict.fromkeys(paths.values()):
-            if not path.parent.resolve().is_relative_to(out):
+            if not real_path(path.parent).is_relative_to(out):
                 raise ValueError(
                     f"{path} would lead out of {self.batch.out} by a link: remove the link, or "
                     f"name its target with --out"
