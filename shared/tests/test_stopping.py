@@ -15,14 +15,19 @@ from types import ModuleType
 
 import filelock._lease
 import filelock._soft
+import numpy as np
 import pytest
 from every_line import signalled_at_every_line
 
 from mss_shared import atomic, leases
+from mss_shared.audio import writer
+from mss_shared.audio.formats import SPOOL, Format
 from mss_shared.cli import reproduce_fits
 from mss_shared.evaluation import block_signals
 from mss_shared.separation import writer_thread
 from mss_shared.separation.batch import locks
+from mss_shared.separation.output import stem_files
+from mss_shared.separation.output.stem_files import StemFiles
 from mss_shared.separation.writer_thread import alongside
 from mss_shared.stopping import interruptible, stoppable, uninterrupted
 from mss_shared.training import run_folder
@@ -189,6 +194,26 @@ def test_a_folder_for_estimates_is_gone(tmp_path: Path, monkeypatch: pytest.Monk
         assert not [*tmp_path.iterdir()]
 
     assert everywhere(work, check, block_signals, contextlib) > 20
+
+
+def test_stems_that_were_begun_are_gone(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.wav", tmp_path / "b.wav"]
+
+    def work() -> None:
+        begun = StemFiles(paths, Format("WAV", "PCM_16"), 8_000, 1, 4)
+        with begun as files, interruptible():
+            files.write(np.zeros((2, 1, 4)))
+            files.change_format(SPOOL)
+            files.close()
+
+    def check() -> None:
+        assert not [*tmp_path.iterdir()]
+
+    def begun() -> None:
+        with uninterrupted():
+            work()
+
+    assert everywhere(begun, check, stem_files, writer, atomic) > 40
 
 
 def test_a_file_is_old_or_new_and_nothing_is_left(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from mss_shared.audio.peak_chunk import remove_time
 from mss_shared.audio.sound import Exact
 from mss_shared.audio.streams import BLOCK_SAMPLES
 from mss_shared.audio.tags import Tags, add_id3, add_time_reference, set_texts
+from mss_shared.stopping import interruptible, uninterrupted
 
 # RIFF has 32-bit sizes; larger files use RF64, the same format with 64-bit sizes.
 _RIFF_BYTES = 2**32 - 2**20
@@ -86,14 +87,15 @@ class SoundWriter:
         """Continue in another format; what was written so far is scaled by ``gain`` and copied."""
         self._close()
         old_part, copy = self.part, self.written > 0
-        self.part, self.form, self.written = self._make_part(form), form, 0
-        try:
-            self.file = self._open()
-            if copy:
-                for block in read_back(old_part):
-                    self.write(block * gain)
-        finally:
-            old_part.unlink(missing_ok=True)
+        with uninterrupted():
+            self.part, self.form, self.written = self._make_part(form), form, 0
+            try:
+                self.file = self._open()
+                with interruptible():
+                    for block in read_back(old_part) if copy else ():
+                        self.write(block * gain)
+            finally:
+                old_part.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file, still under its temporary name.

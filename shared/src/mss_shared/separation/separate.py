@@ -44,6 +44,7 @@ from mss_shared.separation.output.targets import check_targets
 from mss_shared.separation.overlap_add import separate_blocks
 from mss_shared.separation.separator import Separator, get_device, interchangeable
 from mss_shared.separation.writer_thread import alongside
+from mss_shared.stopping import interruptible, uninterrupted
 
 Estimates = NDArray[np.floating]
 
@@ -113,7 +114,7 @@ def separate_file(
             notes.append(_piece_note(longest_seconds))
         estimates = _estimates(song, model, inference, delivery.lossless, batch, progress)
         tags = read_tags(path).later(song.start)
-        with begin_files(song, plan, tags, guard) as files:
+        with uninterrupted(), begin_files(song, plan, tags, guard) as files, interruptible():
             _write(files, plan, song, model, delivery, estimates, notes)
             gain = finish(files, plan)
             files.close()
