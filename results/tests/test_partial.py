@@ -1,5 +1,6 @@
 """What a killed run leaves behind, and how it ends."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 
 import pytest
 
-from mss_results.__main__ import main
+from mss_results.__main__ import _stoppable, main
 from mss_results.build import replace_files
 from mss_results.partial import partial_of, sweep
 
@@ -106,3 +107,14 @@ def test_a_folder_that_leads_elsewhere_is_refused(repo, tmp_path, capsys):
     assert main(["build", "--repo", str(repo)]) == 2
     assert "tables: a link, which may lead elsewhere: remove it" in capsys.readouterr().err
     assert [file.name for file in elsewhere.iterdir()] == ["old--usdr@1.csv"]
+
+
+def test_a_signal_that_something_ignores_acts_at_the_end():
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with pytest.raises(SystemExit) as end, _stoppable():
+            with contextlib.suppress(SystemExit):  # as Python does where it deletes an object
+                signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert end.value.code == 143

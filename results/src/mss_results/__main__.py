@@ -47,23 +47,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _stoppable() -> Iterator[None]:
     """Let the signals that end a process end it as an error does: what is half-written is removed.
 
-    A signal that the caller ignores or handles stays so.
+    A signal that the caller ignores or handles stays so. Where Python ignores the exception, as in
+    a deletion, the signal acts at the end.
     """
+    came: list[int] = []
+
+    def stop(number: int, frame: object) -> NoReturn:
+        came.append(number)
+        raise SystemExit(128 + number)
+
     numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
     if threading.current_thread() is not threading.main_thread():
         numbers = []
     ours = [each for each in numbers if each and signal.getsignal(each) == signal.SIG_DFL]
     for number in ours:
-        signal.signal(number, _stop)
+        signal.signal(number, stop)
     try:
         yield
+        if came:
+            raise SystemExit(128 + came[0])
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
-
-
-def _stop(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)
 
 
 def _run(chosen: argparse.Namespace, paths: Paths) -> None:
