@@ -87,6 +87,19 @@ def test_what_the_readmes_commands_create_is_ignored_by_git() -> None:
     assert {"/runs/", "/stems/", "/scores/", "/experiments/runs/"} <= {*ignored}
 
 
+def test_the_set_up_for_contributors_installs_what_the_checks_import() -> None:
+    """``lint-imports`` ends at the first package of ours that is not installed."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^pip install .*", page, re.MULTILINE)
+    assert "-r .ci/papers.txt" in line and "-c shared/constraints.txt" in line
+    folders = [ROOT / word.partition("[")[0] for word in re.findall(r"-e '?(\./[^\s']+)", line)]
+    installed = {path.name for folder in folders for path in (folder / "src").iterdir()}
+    wanted = ini(".importlinter")["importlinter"]["root_packages"].split()
+    assert {*wanted} <= installed | {*listed_papers(ROOT)}
+    for tool in ("pytest", "ruff", "mypy", "import-linter", "pre-commit", "hypothesis"):
+        assert f" {tool} " in line
+
+
 def test_the_citation_has_the_version_of_the_packages() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "title", "message", "authors", "license"} <= citation.keys()
