@@ -100,6 +100,21 @@ def test_the_set_up_for_contributors_installs_what_the_checks_import() -> None:
         assert f" {tool} " in line
 
 
+def test_no_page_installs_by_name_what_no_index_has() -> None:
+    """An extra of what is installed can be added by name; a package of ours has to be here."""
+    pages = [*tracked("*.md"), *tracked("*/new_paper/templates/*.txt")]
+    assert len(pages) > 20
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        found = re.search(r"pip install (?:-\S+ )*[\"']?mss-[\w$-]+(?![\w$-]*\[)", text)
+        assert not found, f"{page.relative_to(ROOT)}: {found and found[0]}"
+
+
+def test_the_front_page_is_read_in_a_few_minutes() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert 50 < len(lines) < 120
+
+
 def test_the_citation_has_the_version_of_the_packages() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "title", "message", "authors", "license"} <= citation.keys()

@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from email.message import Message
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from tiny_paper.paper import PAPER
@@ -14,6 +15,8 @@ from mss_shared import audio
 from mss_shared.checkpoints.published import Published
 from mss_shared.cli import doctor, loading, run
 
+ROOT = Path(__file__).parents[3]
+HERE = {"mss-demo-songs": "./shared/demo_songs", "mss-results": "./results"}
 HOST = "https://weights.example/a.pth"
 
 
@@ -37,6 +40,9 @@ def test_it_says_versions_devices_extras_and_weights(published, capsys):
     assert "device cpu: " in text and " GB free" in text
     assert f"weights: 0 of 1 published files in {published}" in text
     assert "network" not in text
+    extras = doctor.examine(PAPER, online=False)["extras"]
+    ours = {row["name"] for row in extras if row["name"].startswith("mss-shared[")}
+    assert {row["name"] for row in extras if not row["for"]} & ours <= {"mss-shared[separate]"}
     published.mkdir()
     (published / "a.pth").write_bytes(b"")
     assert "weights: 1 of 1 published files" in printed(capsys, "--offline")
@@ -49,14 +55,15 @@ def test_json_is_alone(published, capsys):
 
 def test_an_extra_lists_what_it_lacks_through_other_extras_of_ours(monkeypatch, capsys):
     known = {
+        "mss-tiny": ["mss-shared[train]; extra == 'train'"],
         "mss-shared": [
             "numpy>=2",
             "mss-shared[inner]; extra == 'outer'",
             'absent>=1; extra == "inner"',
+            "lightning; extra == 'train'",
         ],
-        "mss-demo-songs": [],
     }
-    extras = {"mss-shared": ["inner", "outer", "empty"]}
+    extras = {"mss-tiny": ["train"], "mss-shared": ["inner", "outer", "empty", "train"]}
 
     def version(name: str) -> str:
         if name in known:
@@ -73,10 +80,16 @@ def test_an_extra_lists_what_it_lacks_through_other_extras_of_ours(monkeypatch, 
     monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr(metadata, "requires", known.get)
     monkeypatch.setattr(metadata, "metadata", Described)
+    monkeypatch.setattr(doctor, "_distributions", lambda command: ("mss-tiny", "mss-shared", *HERE))
     text = printed(capsys, "--offline")
-    assert 'not installed: mss-shared[inner] (absent): pip install "mss-shared[inner]"' in text
-    assert 'not installed: mss-shared[outer] (absent): pip install "mss-shared[outer]"' in text
-    assert "installed: mss-shared[empty]\n" in text
+    assert 'not installed: mss-shared[inner]: pip install "mss-shared[inner]"' in text
+    assert 'not installed: mss-shared[outer]: pip install "mss-shared[outer]"' in text
+    assert "extras installed: mss-shared[empty]\n" in text
+    assert 'not installed: mss-shared[train], for fit: pip install "mss-shared[train]"\n' in text
+    assert "mss-tiny[train]" not in text  # the same once more
+    for package, folder in HERE.items():  # no index has these
+        assert f"not installed: {package}, for " in text and f": pip install {folder}\n" in text
+        assert (ROOT / folder / "pyproject.toml").is_file()
 
 
 @pytest.mark.parametrize(

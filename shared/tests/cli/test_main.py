@@ -330,14 +330,17 @@ def test_what_the_user_got_wrong_is_one_sentence(
     assert message in refused(capsys, *[places.get(word, word) for word in words])
 
 
+SONGS = "./shared/demo_songs, in the repository"
+
+
 @pytest.mark.parametrize(
     ("words", "missing", "commands"),
     [
         (["fit", "--recipe", "demo", "--data_root", "X"], "L", '"mss-shared[train]"'),
         (["demo", "--data_root", "X"], "L", '"mss-shared[train]"'),
-        (["demo"], "S", "mss-demo-songs"),
-        (["fit", "--recipe", "demo", "--data_root", "demo:tiny"], "S", "mss-demo-songs"),
-        (["demo"], "LS", '"mss-shared[train]" mss-demo-songs'),
+        (["demo"], "S", SONGS),
+        (["fit", "--recipe", "demo", "--data_root", "demo:tiny"], "S", SONGS),
+        (["demo"], "LS", f'"mss-shared[train]" {SONGS}'),
     ],
 )
 def test_what_training_lacks_is_one_sentence_with_one_command(
