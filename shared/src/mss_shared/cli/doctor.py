@@ -207,7 +207,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         reason = f", for {row['for']}" if row["for"] else ""
         yield f"not installed: {row['name']}{reason}: {row['command']}"
     if lacking:
-        yield "(in a clone of the repository, with -c shared/constraints.txt for the versions tested)"
+        yield "(in a clone of the repository; -c shared/constraints.txt pins the versions)"
     absent = [name for name, path in found["programs"].items() if path is None]
     if absent:
         yield f"not on the path: {_listed(absent)} (museval and musdb need them; nothing else does)"
