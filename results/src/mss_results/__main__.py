@@ -14,6 +14,7 @@ from mss_results.build import Paths, plan, read_boards, replace_files, write
 from mss_results.finished import find_unfinished
 from mss_results.import_verb import add_import, import_scores
 from mss_results.paper_table import add_table, print_table
+from mss_results.parser import Parser
 from mss_results.recheck import recheck
 from mss_results.rescore import rescore
 from mss_results.show import Choice, draw, show
@@ -170,9 +171,10 @@ def _existing(papers: Path) -> Path | None:
     return papers if papers.parent.is_dir() else None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mss-results", description=__doc__, allow_abbrev=False)
-    verbs = parser.add_subparsers(dest="verb", required=True)
+def _parser() -> Parser:
+    parser = Parser(prog="mss-results", description=__doc__, allow_abbrev=False)
+    kind = argparse.ArgumentParser
+    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=kind)
     for name, text in (
         ("build", "write leaderboard.csv, tables/, site/ and the boards in READMEs"),
         ("verify", "fail if a committed output does not match the inputs"),
@@ -209,6 +211,7 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("--run", metavar="DATASET/METHOD/RUN", help="the run to rescore")
     _add_inputs(add_table(verbs))
     add_import(verbs)
+    parser.verbs = verbs.choices
     return parser
 
 

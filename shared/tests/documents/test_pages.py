@@ -11,9 +11,11 @@ import pytest
 for needed in ("bs_roformer", "mss_results", "mss_demo_songs"):
     pytest.importorskip(needed, reason="a package of the repository")
 
-from command_pages import command_page, find_commands, find_parser, find_verbs  # noqa: E402
+from command_pages import command_page, find_commands  # noqa: E402
 from docstring_entries import one_name_each  # noqa: E402
 from module_pages import find_modules, module_page  # noqa: E402
+
+from mss_shared.cli.commands import find_parser, find_verbs  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "shared" / "docs"

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import NoReturn
 
 from mss_shared import console
 from mss_shared.cli import separate_flags
@@ -27,6 +24,7 @@ from mss_shared.cli.flags import (
     add_seams_flags,
     add_separate_flags,
 )
+from mss_shared.cli.parser import Parser
 from mss_shared.paper import AnyPaper, Verb
 from mss_shared.recipe import shipped_recipes, values_named
 
@@ -127,34 +125,10 @@ def _overrides(
     return overrides
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse that reports an error in one sentence, without the usage text.
-
-    Attributes:
-        verbs: the parsers of a command's verbs, by name.
-    """
-
-    verbs: Mapping[str, Parser] = MappingProxyType({})
-
-    def nearest(self, word: str) -> str:
-        """The flag that an unknown word may mean, as the rest of a sentence; empty if none."""
-        flag = word.partition("=")[0]
-        if not flag.startswith("-"):
-            return ""
-        found = difflib.get_close_matches(flag, self._option_string_actions, n=1)
-        return f", did you mean {found[0]}?" if found else ""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the sentence and exit with code 2."""
-        console.say_error(self.prog, f"{message}: see {self.prog} --help")
-        raise SystemExit(2)
-
-
 def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
     """The parser of a paper's command line; ``kind`` says what becomes of errors."""
     parser = kind(
         prog=paper.command,
-        allow_abbrev=False,
         description=f"Train {paper.name}, separate songs with it, and score the results.",
         epilog=f"Recipes: {', '.join(path.stem for path in shipped_recipes(paper.name))}.",
     )
@@ -189,7 +163,6 @@ def _verb(
         name,
         help=summary,
         description=description,
-        allow_abbrev=False,
         formatter_class=_Paragraphs,
     )
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mss_shared import console
+from mss_shared.cli.parser import Parser
 from mss_shared.datasets import plugins, tree
 from mss_shared.datasets.check import ADAPTERS, LAYOUTS, Heard, check_root
 from mss_shared.datasets.musdb18 import (
@@ -31,12 +32,10 @@ def main() -> None:
     raise SystemExit(code)
 
 
-def _parser(words: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mss-data", description=__doc__, allow_abbrev=False)
-    verbs = parser.add_subparsers(required=True, metavar="{check,info,demo}")
-    check = verbs.add_parser(
-        "check", help="check every track of a data set and list its faults", allow_abbrev=False
-    )
+def _parser(words: list[str]) -> Parser:
+    parser = Parser(prog="mss-data", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="{check,info,demo}")
+    check = verbs.add_parser("check", help="check every track of a data set and list its faults")
     check.add_argument(
         "roots",
         nargs="+",
@@ -52,17 +51,18 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
         help="what every track must have; default: the stems that most tracks have",
     )
     check.set_defaults(run=_check)
-    info = verbs.add_parser("info", help="list splits, tracks and durations", allow_abbrev=False)
+    info = verbs.add_parser("info", help="list splits, tracks and durations")
     info.add_argument("root", help="a folder, or a name such as demo or demo:tiny")
     info.set_defaults(run=_info)
     # A plugin is loaded only for its own verb: a broken one must not stop the others.
     for name in plugins.list_names():
         what = "the generated demo songs" if name == "demo" else f"the data set {name}"
-        verb = verbs.add_parser(name, help=f"build {what}", allow_abbrev=False)
+        verb = verbs.add_parser(name, help=f"build {what}")
         if words[:1] == [name]:
             builder = plugins.find_builder(name)
             builder.add_flags(verb)
             verb.set_defaults(run=partial(_build, name, builder))
+    parser.verbs = verbs.choices
     return parser
 
 

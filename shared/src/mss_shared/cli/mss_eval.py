@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mss_shared import console
+from mss_shared.cli.parser import Parser
 from mss_shared.cli.shard_flags import add_shard_flags, count, say_shard, without_shards
 from mss_shared.names import name_like, printable
 
@@ -37,11 +38,10 @@ def main(words: Sequence[str] | None = None) -> None:
         _run(arguments, shlex.join(["mss-eval", *words]))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="mss-eval",
         description=__doc__,
-        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Run an interrupted command again to resume it: finished tracks are kept.",
     )

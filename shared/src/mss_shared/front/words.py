@@ -18,7 +18,8 @@ from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
-from mss_shared.cli.main import Parser, command_parser
+from mss_shared.cli.main import command_parser
+from mss_shared.cli.parser import Parser
 from mss_shared.cli.separate_flags import OPTIONAL
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import values_named
@@ -41,7 +42,8 @@ def parse(paper: AnyPaper, words: Sequence[str]) -> argparse.Namespace:
     Raises:
         ValueError: if a flag is unknown or a value out of range.
     """
-    return command_parser(paper, _Raising).parse_args(words)
+    found: argparse.Namespace = command_parser(paper, _Raising).parse_args(words)
+    return found
 
 
 def flag_words(paper: AnyPaper, verb: str, keywords: Mapping[str, Any]) -> list[str]:
