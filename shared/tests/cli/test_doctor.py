@@ -132,6 +132,7 @@ def test_a_cache_that_can_not_be_written_is_said(published, monkeypatch, capsys)
         (["fit", "--recipe", "demo", "--data_rot=x"], "--data_rot=x, did you mean --data_root?"),
         (["fit", "--recipe", "demo", "--lr", "1"], ": --lr, did you mean --recipe.training.lr?"),
         (["fit", "--recipe", "demo", "--epochs=3"], ", did you mean --recipe.training.epochs?"),
+        (["fit", "--recipe", "demo", "--batch_size=3"], "did you mean --recipe.training.batch?"),
         (["fit", "--recipe", "demo", "--zzzzz"], "unrecognized argument: --zzzzz: see "),
     ],
 )

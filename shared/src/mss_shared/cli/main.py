@@ -112,7 +112,8 @@ def _overrides(
         if arguments.verb != "fit" or not word.startswith("--recipe."):
             meant = verb.nearest(word)
             if arguments.verb == "fit" and word.startswith("--"):
-                values = values_named(paper.recipe_type, word[2:].partition("=")[0])
+                name = word[2:].partition("=")[0]
+                values = values_named(paper.recipe_type, name, nearly=not meant)
                 choices = " or ".join(f"--recipe.{value}" for value in values)
                 meant = f", did you mean {choices}?" if values else meant
             verb.error(f"unrecognized argument: {word}{meant}")
