@@ -96,8 +96,11 @@ def test_the_set_up_for_contributors_installs_what_the_checks_import() -> None:
     installed = {path.name for folder in folders for path in (folder / "src").iterdir()}
     wanted = ini(".importlinter")["importlinter"]["root_packages"].split()
     assert {*wanted} <= installed | {*listed_papers(ROOT)}
-    for tool in ("pytest", "ruff", "mypy", "import-linter", "pre-commit", "hypothesis"):
-        assert f" {tool} " in line
+    constraints = (ROOT / "shared" / "constraints.txt").read_text(encoding="utf-8").split()
+    pinned = {re.sub("[-_.]+", "-", pin.partition("==")[0]).lower() for pin in constraints}
+    tools = {*re.findall(r"(?<= )[a-zA-Z][\w-]+(?= )", line.partition("constraints.txt")[2])}
+    assert {"pytest", "ruff", "mypy", "import-linter", "pre-commit", "hypothesis"} <= tools
+    assert {tool.lower() for tool in tools} <= pinned
 
 
 def test_no_page_installs_by_name_what_no_index_has() -> None:
