@@ -67,6 +67,12 @@ class Leaderboard(Sequence[LeaderboardRow]):
         """A leaderboard of these rows."""
         self._rows = tuple(rows)
 
+    def __repr__(self) -> str:
+        """How much there is of what."""
+        boards = sorted({f"{row.dataset}, {row.protocol}" for row in self})
+        named = f"of {len(boards)} boards" if len(boards) != 1 else f"of {boards[0]}"
+        return f"<Leaderboard: {len(self)} cells {named}, {len({r.method for r in self})} methods>"
+
     def __len__(self) -> int:
         """How many cells there are."""
         return len(self._rows)

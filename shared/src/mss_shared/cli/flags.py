@@ -37,7 +37,9 @@ def add_demo_flags(verb: argparse.ArgumentParser) -> None:
 
 def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("row", help="a claimed row, as recipes name it in reproduces")
-    verb.add_argument("--data_root", required=True, help="demo, or a folder with train/ and test/")
+    verb.add_argument(
+        "--data_root", help="demo, or a folder with train/ and test/; not needed to --plan"
+    )
     verb.add_argument(
         "--out", type=Path, help="parent of the run folders; default: runs/reproduce/ROW"
     )

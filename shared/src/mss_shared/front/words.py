@@ -62,9 +62,11 @@ def flag_words(paper: AnyPaper, verb: str, keywords: Mapping[str, Any]) -> list[
     words: list[str] = []
     for name, value in keywords.items():
         if name not in flags:
-            values = values_named(paper.recipe_type, name) if verb == "fit" else []
             sections = {field.name: None for field in fields(paper.recipe_type)}
             known = {**flags, **sections} if verb == "fit" else flags
+            close = difflib.get_close_matches(name, known, 1)
+            kind = paper.recipe_type
+            values = values_named(kind, name, nearly=not close) if verb == "fit" else []
             raise ValueError(_unknown(verb, name, known, values))
         option = flags[name].option_strings[-1]
         if value is None or value is False:
