@@ -32,13 +32,14 @@ def command_page(command: str, entry: str) -> str:
     verbs = find_verbs(parser)
     if not verbs:
         lines += _usage_and_flags(parser)
+    lines += _paragraphs((parser.epilog or "").replace("%(prog)s", command))
     for name in verbs:
         # Made for this very verb: the flags of a plugin are added to no other.
         verb = find_verbs(find_parser(command, entry, [name]))[name]
         lines += [f"## {name}", "", *_paragraphs(verb.description or _summary(parser, name))]
         epilog = (verb.epilog or "").replace("%(prog)s", verb.prog)
         lines += [*_usage_and_flags(verb), *_paragraphs(epilog)]
-    return "\n".join([*lines, *_paragraphs(parser.epilog)])
+    return "\n".join(lines)
 
 
 def _summary(parser: argparse.ArgumentParser, name: str) -> str:

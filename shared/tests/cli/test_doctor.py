@@ -180,6 +180,18 @@ def test_weights_that_can_not_be_fetched_are_no_dead_end(monkeypatch, tmp_path, 
         assert ("or let tiny-paper demo train" in capsys.readouterr().err) == told
 
 
+def test_the_help_of_a_command_lists_its_verbs_once_and_ends_with_examples(capsys):
+    with pytest.raises(SystemExit):
+        run(PAPER, ["--help"])
+    text = capsys.readouterr().out
+    assert text.startswith("usage: tiny-paper [-h] VERB ...\n")
+    assert "{demo,fit" not in text and "\n    import-weights\n" in text
+    assert (
+        "examples:\n\n  tiny-paper demo\n  tiny-paper song.wav --checkpoint demo_run --out" in text
+    )
+    assert text.rstrip().endswith("recipes: demo, row_drums, row_vocals")
+
+
 @pytest.mark.parametrize("verb", ["fit", "separate", "evaluate"])
 def test_the_help_of_the_long_verbs_is_grouped_and_ends_with_examples(verb, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")

@@ -316,7 +316,7 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(
         (["evaluate", "--checkpoint", "nope", "--data_root", "demo"], "there is no checkpoint"),
         (["separate", "--checkpoint", "nope"], "no inputs: name"),
         (["fti"], "invalid choice: 'fti'"),
-        ([], "required: verb"),
+        ([], "required: VERB"),
     ],
 )
 def test_what_the_user_got_wrong_is_one_sentence(

@@ -131,9 +131,12 @@ def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
     parser = kind(
         prog=paper.command,
         description=f"Train {paper.name}, separate songs with it, and score the results.",
-        epilog=f"Recipes: {', '.join(path.stem for path in shipped_recipes(paper.name))}.",
+        epilog=_examples(paper),
+        formatter_class=_Paragraphs,
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=kind)
+    verbs = parser.add_subparsers(
+        dest="verb", required=True, parser_class=kind, metavar="VERB", title="verbs"
+    )
     add_demo_flags(_verb(verbs, "demo", "train, separate and score on the generated demo set"))
     add_fit_flags(_verb(verbs, "fit", "train a model from a recipe"))
     add_reproduce_flags(_verb(verbs, "reproduce", "train and score a claimed row of a table"))
@@ -154,6 +157,16 @@ def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
         add_paper_flags(_verb(verbs, verb.name, verb.help), verb.options)
     parser.verbs = verbs.choices
     return parser
+
+
+def _examples(paper: AnyPaper) -> str:
+    """What a newcomer may type first, and the names of recipes."""
+    weights = "" if paper.default_checkpoint else f" {paper.checkpoint_flags[0]} demo_run"
+    return (
+        f"%(prog)s VERB --help lists the flags of a verb. examples:\n\n"
+        f"  %(prog)s demo\n  %(prog)s song.wav{weights} --out stems\n  %(prog)s doctor\n\n"
+        f"recipes: {', '.join(path.stem for path in shipped_recipes(paper.name))}"
+    )
 
 
 def _verb(
