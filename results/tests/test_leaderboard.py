@@ -56,10 +56,10 @@ def test_cells_have_their_types_and_nothing_is_none(tmp_path: Path) -> None:
 
 def test_a_board_says_what_it_is(tmp_path: Path) -> None:
     one = read_leaderboard(write(tmp_path / "board.csv", ROW, {**ROW, "stem": "drums"}))
-    assert repr(one) == "<Leaderboard: 2 cells of demo_small, usdr@1, 1 methods>"
+    assert repr(one) == "<Leaderboard of demo_small, usdr@1: cells 2, methods 1>"
     several = read_leaderboard(write(tmp_path / "board.csv", ROW, {**ROW, "dataset": "musdb18"}))
-    assert repr(several) == "<Leaderboard: 2 cells of 2 boards, 1 methods>"
-    assert repr(several.where(stem="bass")) == "<Leaderboard: 0 cells of 0 boards, 0 methods>"
+    assert repr(several) == "<Leaderboard of 2 boards: cells 2, methods 1>"
+    assert repr(several.where(stem="bass")) == "<Leaderboard of 0 boards: cells 0, methods 0>"
 
 
 def test_rows_are_found_by_value(tmp_path: Path) -> None:

@@ -70,8 +70,9 @@ class Leaderboard(Sequence[LeaderboardRow]):
     def __repr__(self) -> str:
         """How much there is of what."""
         boards = sorted({f"{row.dataset}, {row.protocol}" for row in self})
-        named = f"of {len(boards)} boards" if len(boards) != 1 else f"of {boards[0]}"
-        return f"<Leaderboard: {len(self)} cells {named}, {len({r.method for r in self})} methods>"
+        named = boards[0] if len(boards) == 1 else f"{len(boards)} boards"
+        methods = len({row.method for row in self})
+        return f"<Leaderboard of {named}: cells {len(self)}, methods {methods}>"
 
     def __len__(self) -> int:
         """How many cells there are."""

@@ -64,6 +64,8 @@ def test_a_run_and_its_scores_are_those_of_the_commands(
     monkeypatch.chdir(tmp_path)
     recipe = FRONT.load_recipe("demo", training={"epochs": 1})
     fitted = FRONT.fit(recipe, songs, "run", device="cpu", workers=0)
+    assert repr(recipe) == "<recipe tiny_paper/demo training.epochs=1>"
+    assert repr(fitted) == "<run run: tiny_paper/demo>"
     assert fitted.folder == Path("run") and (fitted.folder / "model.safetensors").is_file()
     typed = shlex.split(fitted.record["command"])
     assert typed[:2] == ["tiny-paper", "fit"] and "--recipe.training.epochs=1" in typed
@@ -77,6 +79,7 @@ def test_a_run_and_its_scores_are_those_of_the_commands(
     assert scored.folder.parent == Path("scores", songs.name, "tiny_paper")
     assert [*scored.scores] == ["bsseval_v4.vocals+drums@1", "usdr@1", "si_sdr@1"]
     medians = scored.medians()
+    assert repr(scored) == f"<scores {scored.folder}: {', '.join(scored.scores)}>"
     assert medians == {
         stem: values["SDR"] for stem, values in scored.scores["bsseval_v4.vocals+drums@1"].items()
     }

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mss_shared.audio import Audio
+from mss_shared.console import count
 from mss_shared.datasets import opening
 from mss_shared.datasets.tracks import STEMS, Dataset, Track
 
@@ -57,12 +58,14 @@ class Excerpts:
 
     def __repr__(self) -> str:
         """The split, how much there is of it, and the stems."""
-        each = "whole songs"
+        each = count(len(self), "whole song")
         if self.samples is not None:
-            each = f"excerpts of {self.samples / self.sample_rate:g} s"
+            seconds = self.samples / self.sample_rate
+            each = f"{count(len(self), 'excerpt')} of {seconds:g} s"
+        tracks, channels = count(len(self.tracks), "track"), count(self.channels, "channel")
         return (
-            f"<{self.split} of {self.dataset.name}: {len(self)} {each} from {len(self.tracks)} "
-            f"tracks, {', '.join(self.stems)}; {self.channels} channels at {self.sample_rate} Hz>"
+            f"<{self.split} of {self.dataset.name}: {each} from {tracks}, "
+            f"{', '.join(self.stems)}; {channels} at {self.sample_rate} Hz>"
         )
 
     def _as_samples(self, seconds: float) -> int:

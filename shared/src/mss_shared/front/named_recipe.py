@@ -42,6 +42,11 @@ class NamedRecipe(LoadedRecipe[RecipeType], Generic[RecipeType]):
     given: str
     overrides: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        """The package, the name and what was changed; ``recipe`` has the values."""
+        changes = [word.removeprefix("--recipe.") for word in self.overrides]
+        return f"<recipe {' '.join([f'{self.paper.name}/{self.name}', *changes])}>"
+
     @property
     def values(self) -> list[Value]:
         """Every value with its source and note, in order."""
