@@ -1,4 +1,4 @@
-"""The parser of the command: an unknown flag is told with the nearest one."""
+"""The parser of the command: the nearest flag for one that is unknown, examples in the help."""
 
 import argparse
 import difflib
@@ -26,3 +26,15 @@ class Parser(argparse.ArgumentParser):
             meant = f", did you mean {near[0]}?" if near and flag.startswith("-") else ""
             verb.error(f"unrecognized argument: {rest[0]}{meant}")
         return found
+
+
+def show_examples(parser: argparse.ArgumentParser, *lines: str) -> None:
+    """End the help of the command or of a verb with command lines.
+
+    Args:
+        parser: whose.
+        lines: the words behind its name.
+    """
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    shown = "\n".join(f"  %(prog)s {line}".rstrip() for line in lines)
+    parser.epilog = f"examples:\n\n{shown}"

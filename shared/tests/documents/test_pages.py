@@ -51,6 +51,25 @@ def test_a_commands_page_has_every_verb_with_its_flags(command: str) -> None:
         assert parser.format_usage().split()[2] in section
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_help_fits_two_screens_and_shows_examples(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    parser = find_parser(command, COMMANDS[command])
+    own = {"export"}  # verbs of one paper
+    verbs = {
+        f"{command} {verb}": find_verbs(find_parser(command, COMMANDS[command], [verb]))[verb]
+        for verb in find_verbs(parser)
+        if verb not in own
+    }
+    assert verbs or command == "mss-eval"
+    for prog, each in {command: parser, **verbs}.items():
+        text = each.format_help()
+        assert len(text.splitlines()) <= 100, prog
+        assert f"examples:\n\n  {prog}" in text, prog
+
+
 def test_the_flags_of_a_plugin_are_on_the_page() -> None:
     assert "`--no_vocals`" in command_page("mss-data", COMMANDS["mss-data"])
 

@@ -24,7 +24,7 @@ from mss_shared.cli.flags import (
     add_seams_flags,
     add_separate_flags,
 )
-from mss_shared.cli.parser import Parser
+from mss_shared.cli.parser import Paragraphs, Parser
 from mss_shared.paper import AnyPaper, Verb
 from mss_shared.recipe import shipped_recipes, values_named
 
@@ -132,7 +132,7 @@ def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
         prog=paper.command,
         description=f"Train {paper.name}, separate songs with it, and score the results.",
         epilog=_examples(paper),
-        formatter_class=_Paragraphs,
+        formatter_class=Paragraphs,
     )
     verbs = parser.add_subparsers(
         dest="verb", required=True, parser_class=kind, metavar="VERB", title="verbs"
@@ -177,18 +177,5 @@ def _verb(
         name,
         help=summary,
         description=description,
-        formatter_class=_Paragraphs,
+        formatter_class=Paragraphs,
     )
-
-
-class _Paragraphs(argparse.HelpFormatter):
-    """Keeps the paragraphs of an epilog, and the lines of those that are indented."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        parts = text.split("\n\n")
-        return "\n\n".join(
-            part
-            if part.startswith(" ")
-            else super(_Paragraphs, self)._fill_text(part, width, indent)
-            for part in parts
-        )

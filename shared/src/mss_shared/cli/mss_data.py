@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mss_shared import console
-from mss_shared.cli.parser import Parser
+from mss_shared.cli.parser import Paragraphs, Parser, show_examples
 from mss_shared.datasets import plugins, tree
 from mss_shared.datasets.check import ADAPTERS, LAYOUTS, Heard, check_root
 from mss_shared.datasets.musdb18 import (
@@ -33,9 +33,10 @@ def main() -> None:
 
 
 def _parser(words: list[str]) -> Parser:
-    parser = Parser(prog="mss-data", description=__doc__)
+    parser = Parser(prog="mss-data", description=__doc__, formatter_class=Paragraphs)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="{check,info,demo}")
-    check = verbs.add_parser("check", help="check every track of a data set and list its faults")
+    add = partial(verbs.add_parser, formatter_class=Paragraphs)
+    check = add("check", help="check every track of a data set and list its faults")
     check.add_argument(
         "roots",
         nargs="+",
@@ -51,18 +52,22 @@ def _parser(words: list[str]) -> Parser:
         help="what every track must have; default: the stems that most tracks have",
     )
     check.set_defaults(run=_check)
-    info = verbs.add_parser("info", help="list splits, tracks and durations")
+    show_examples(check, "mine", "mine ~/musdb18hq", "moisesdb:~/moisesdb --stems vocals drums")
+    info = add("info", help="list splits, tracks and durations")
     info.add_argument("root", help="a folder, or a name such as demo or demo:tiny")
     info.set_defaults(run=_info)
+    show_examples(info, "demo:tiny", "~/musdb18hq")
     # A plugin is loaded only for its own verb: a broken one must not stop the others.
     for name in plugins.list_names():
         what = "the generated demo songs" if name == "demo" else f"the data set {name}"
-        verb = verbs.add_parser(name, help=f"build {what}")
+        verb = add(name, help=f"build {what}")
         if words[:1] == [name]:
             builder = plugins.find_builder(name)
+            show_examples(verb, "")
             builder.add_flags(verb)
             verb.set_defaults(run=partial(_build, name, builder))
     parser.verbs = verbs.choices
+    show_examples(parser, "demo --size tiny", "info demo:tiny", "check ~/songs")
     return parser
 
 

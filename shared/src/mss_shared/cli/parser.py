@@ -44,3 +44,28 @@ class Parser(argparse.ArgumentParser):
         """Print the sentence and exit with code 2."""
         console.say_error(self.prog, f"{message}: see {self.prog} --help")
         raise SystemExit(2)
+
+
+class Paragraphs(argparse.HelpFormatter):
+    """Keeps the paragraphs of an epilog, and the lines of those that are indented."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = text.split("\n\n")
+        return "\n\n".join(
+            part
+            if part.startswith(" ")
+            else super(Paragraphs, self)._fill_text(part, width, indent)
+            for part in parts
+        )
+
+
+def show_examples(parser: argparse.ArgumentParser, *lines: str, before: str = "") -> None:
+    """End the help of a command or verb with command lines.
+
+    Args:
+        parser: whose.
+        lines: the words behind its name.
+        before: a paragraph above them.
+    """
+    shown = "\n".join(f"  %(prog)s {line}".rstrip() for line in lines)
+    parser.epilog = f"{before}\n\nexamples:\n\n{shown}".lstrip()
