@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mss_shared.cli import completion, mss_data, mss_eval
+from mss_shared.datasets import plugins
 
 bash = shutil.which("bash")
 pytestmark = pytest.mark.skipif(bash is None, reason="no bash")
@@ -89,6 +90,15 @@ def test_the_script_of_what_is_installed_is_printed(
     assert said.endswith("complete -o default -F _mss_complete mss-eval\n")
     page = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert re.search(r"^python -m mss_shared\.cli\.completion > \S+$", page, re.MULTILINE)
+
+
+def test_a_verb_whose_package_is_not_installed_is_completed_without_its_flags(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(plugins, "entry_points", lambda **_: ())
+    text = completion.script({"mss-data": "mss_shared.cli.mss_data:main"})
+    assert "'mss-data  ') echo 'check info demo' ;;" in text
+    assert "'mss-data demo '-) echo '-h --help' ;;" in text and not capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 
 from mss_shared.cli.commands import find_parser, find_verbs, installed_commands
 from mss_shared.cli.parser import Parser
@@ -75,7 +77,9 @@ def _cases(command: str, entry: str) -> Iterator[str]:
     verbs = find_verbs(parser)
     known = _known_names(entry.partition(".")[0])
     for name in verbs:
-        verb = find_verbs(find_parser(command, entry, [name]))[name]
+        verb = verbs[name]
+        with suppress(SystemExit), redirect_stderr(StringIO()):  # it lacks a package
+            verb = find_verbs(find_parser(command, entry, [name]))[name]
         yield from _verb_cases(f"{shlex.quote(f'{command} {name} ')}", verb, known, name)
     if verbs:
         yield _case(shlex.quote(f"{command}  "), verbs)
