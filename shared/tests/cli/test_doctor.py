@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_paper.paper import PAPER
 from tiny_songs import RATE, noise
 
@@ -46,6 +47,16 @@ def test_it_says_versions_devices_extras_and_weights(published, capsys):
     published.mkdir()
     (published / "a.pth").write_bytes(b"")
     assert "weights: 1 of 1 published files" in printed(capsys, "--offline")
+
+
+def test_a_gpu_that_torch_does_not_see_is_told(published, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    sentence = f"an NVIDIA driver is here, which this torch ({metadata.version('torch')}) can't use"
+    for driver in (None, "/usr/bin/nvidia-smi"):
+        monkeypatch.setattr(doctor.shutil, "which", lambda name, driver=driver: driver)
+        said = printed(capsys, "--offline")
+        assert (sentence in said) == (driver is not None)
+        assert ("not on the path: ffmpeg, ffprobe (" in said) == (driver is None)
 
 
 def test_json_is_alone(published, capsys):

@@ -23,6 +23,7 @@ from mss_shared.datasets import plugins
 from mss_shared.paper import AnyPaper
 
 _SHOWN = ("torch", "numpy", "lightning", "soundfile", "av")
+_PROGRAMS = ("ffmpeg", "ffprobe", "nvidia-smi")
 _OURS = "mss-"
 # What a distribution or an extra of the library is for.
 _FOR = {
@@ -68,7 +69,7 @@ def examine(paper: AnyPaper, *, online: bool) -> dict[str, Any]:
         },
         "devices": _devices(),
         "extras": _once([row for name in distributions for row in _extras(name)]),
-        "programs": {name: shutil.which(name) for name in ("ffmpeg", "ffprobe")},
+        "programs": {name: shutil.which(name) for name in _PROGRAMS},
         "weights": _weights(paper, online),
     }
 
@@ -200,6 +201,12 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         free = device["free_bytes"]
         memory = "free memory unknown" if free is None else f"{free / 1e9:.1f} GB free"
         yield f"device {device['name']}: {device['what']}, {memory}"
+    if found["programs"]["nvidia-smi"] and not any("cuda" in d["name"] for d in found["devices"]):
+        torch = found["versions"].get("torch", "none")
+        yield (
+            f"an NVIDIA driver is here, which this torch ({torch}) can't use: install a build of "
+            f"torch for CUDA, by pytorch.org"
+        )
     complete = [row["name"] for row in found["extras"] if not row["missing"]]
     yield f"extras installed: {', '.join(complete) or 'none'}"
     lacking = [row for row in found["extras"] if row["missing"]]
@@ -208,7 +215,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"not installed: {row['name']}{reason}: {row['command']}"
     if lacking:
         yield "(in a clone of the repository; -c shared/constraints.txt pins the versions)"
-    absent = [name for name, path in found["programs"].items() if path is None]
+    absent = [name for name in ("ffmpeg", "ffprobe") if found["programs"][name] is None]
     if absent:
         yield f"not on the path: {_listed(absent)} (museval and musdb need them; nothing else does)"
     yield from _weight_lines(found["weights"])
