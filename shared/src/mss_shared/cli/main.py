@@ -24,7 +24,7 @@ from mss_shared.cli.flags import (
     add_seams_flags,
     add_separate_flags,
 )
-from mss_shared.cli.parser import Paragraphs, Parser
+from mss_shared.cli.parser import Paragraphs, Parser, show_examples
 from mss_shared.paper import AnyPaper, Verb
 from mss_shared.recipe import shipped_recipes, values_named
 
@@ -131,9 +131,16 @@ def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
     parser = kind(
         prog=paper.command,
         description=f"Train {paper.name}, separate songs with it, and score the results.",
-        epilog=_examples(paper),
         formatter_class=Paragraphs,
     )
+    weights = "" if paper.default_checkpoint else f" {paper.checkpoint_flags[0]} demo_run"
+    show_examples(
+        parser,
+        *("demo", f"song.wav{weights} --out stems", "doctor"),
+        before="%(prog)s VERB --help lists the flags of a verb.",
+    )
+    names = ", ".join(path.stem for path in shipped_recipes(paper.name))
+    parser.epilog = f"{parser.epilog}\n\nrecipes: {names}"
     verbs = parser.add_subparsers(
         dest="verb", required=True, parser_class=kind, metavar="VERB", title="verbs"
     )
@@ -157,16 +164,6 @@ def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
         add_paper_flags(_verb(verbs, verb.name, verb.help), verb.options)
     parser.verbs = verbs.choices
     return parser
-
-
-def _examples(paper: AnyPaper) -> str:
-    """What a newcomer may type first, and the names of recipes."""
-    weights = "" if paper.default_checkpoint else f" {paper.checkpoint_flags[0]} demo_run"
-    return (
-        f"%(prog)s VERB --help lists the flags of a verb. examples:\n\n"
-        f"  %(prog)s demo\n  %(prog)s song.wav{weights} --out stems\n  %(prog)s doctor\n\n"
-        f"recipes: {', '.join(path.stem for path in shipped_recipes(paper.name))}"
-    )
 
 
 def _verb(
