@@ -54,6 +54,14 @@ def test_cells_have_their_types_and_nothing_is_none(tmp_path: Path) -> None:
     assert (row.rank_high, row.contaminated, row.ci_low, row.recipe) == (None, None, None, "")
 
 
+def test_a_board_says_what_it_is(tmp_path: Path) -> None:
+    one = read_leaderboard(write(tmp_path / "board.csv", ROW, {**ROW, "stem": "drums"}))
+    assert repr(one) == "<Leaderboard of demo_small, usdr@1: cells 2, methods 1>"
+    several = read_leaderboard(write(tmp_path / "board.csv", ROW, {**ROW, "dataset": "musdb18"}))
+    assert repr(several) == "<Leaderboard of 2 boards: cells 2, methods 1>"
+    assert repr(several.where(stem="bass")) == "<Leaderboard of 0 boards: cells 0, methods 0>"
+
+
 def test_rows_are_found_by_value(tmp_path: Path) -> None:
     other = {**ROW, "stem": "drums", "value": "3.25"}
     board = read_leaderboard(write(tmp_path / "board.csv", ROW, other))

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
-from unittest import mock
+
+from mss_shared.cli.commands import find_parser, find_verbs
 
 WIDE = partial(argparse.HelpFormatter, width=78)
 PLAIN_GROUPS = {"positional arguments": "Arguments", "options": "Flags"}
-
-
-class _Reached(BaseException):
-    """Ends a command where it would parse its words."""
-
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self.parser = parser
 
 
 def find_commands(root: Path) -> dict[str, str]:
@@ -34,33 +25,6 @@ def find_commands(root: Path) -> dict[str, str]:
     return dict(sorted(commands.items()))
 
 
-def find_parser(command: str, entry: str, words: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The parser that a command makes for these words."""
-
-    def stop(parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
-        raise _Reached(parser)
-
-    module, _, function = entry.partition(":")
-    main = getattr(import_module(module), function)
-    with (
-        mock.patch.object(argparse.ArgumentParser, "parse_known_args", stop),
-        mock.patch.object(sys, "argv", [command, *words]),
-    ):
-        try:
-            main()
-        except _Reached as reached:
-            return reached.parser
-    raise AssertionError(f"{command} parses no words")
-
-
-def find_verbs(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
-    """The verbs of a parser, in its order; none if it has flags alone."""
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            return action.choices
-    return {}
-
-
 def command_page(command: str, entry: str) -> str:
     """The page of a command: usage, arguments and flags of each of its verbs, as Markdown."""
     parser = find_parser(command, entry)
@@ -68,13 +32,14 @@ def command_page(command: str, entry: str) -> str:
     verbs = find_verbs(parser)
     if not verbs:
         lines += _usage_and_flags(parser)
+    lines += _paragraphs((parser.epilog or "").replace("%(prog)s", command))
     for name in verbs:
         # Made for this very verb: the flags of a plugin are added to no other.
         verb = find_verbs(find_parser(command, entry, [name]))[name]
         lines += [f"## {name}", "", *_paragraphs(verb.description or _summary(parser, name))]
         epilog = (verb.epilog or "").replace("%(prog)s", verb.prog)
         lines += [*_usage_and_flags(verb), *_paragraphs(epilog)]
-    return "\n".join([*lines, *_paragraphs(parser.epilog)])
+    return "\n".join(lines)
 
 
 def _summary(parser: argparse.ArgumentParser, name: str) -> str:

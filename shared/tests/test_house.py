@@ -87,6 +87,38 @@ def test_what_the_readmes_commands_create_is_ignored_by_git() -> None:
     assert {"/runs/", "/stems/", "/scores/", "/experiments/runs/"} <= {*ignored}
 
 
+def test_the_set_up_for_contributors_installs_what_the_checks_import() -> None:
+    """``lint-imports`` ends at the first package of ours that is not installed."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^pip install .*", page, re.MULTILINE)
+    assert "-r .ci/papers.txt" in line and "-c shared/constraints.txt" in line
+    folders = [ROOT / word.partition("[")[0] for word in re.findall(r"-e '?(\./[^\s']+)", line)]
+    installed = {path.name for folder in folders for path in (folder / "src").iterdir()}
+    wanted = ini(".importlinter")["importlinter"]["root_packages"].split()
+    assert {*wanted} <= installed | {*listed_papers(ROOT)}
+    constraints = (ROOT / "shared" / "constraints.txt").read_text(encoding="utf-8").split()
+    pinned = {re.sub("[-_.]+", "-", pin.partition("==")[0]).lower() for pin in constraints}
+    tools = {*re.findall(r"(?<= )[a-zA-Z][\w-]+(?= )", line.partition("constraints.txt")[2])}
+    assert {"pytest", "ruff", "mypy", "import-linter", "pre-commit", "hypothesis"} <= tools
+    assert {tool.lower() for tool in tools} <= pinned
+
+
+def test_no_page_installs_by_name_what_no_index_has() -> None:
+    """An extra of what is installed can be added by name; a package of ours has to be here."""
+    pages = [*tracked("*.md"), *tracked("*/new_paper/templates/*.txt")]
+    assert len(pages) > 20
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        found = re.search(r"pip install (?:-\S+ )*[\"']?mss-[\w$-]+(?![\w$-]*\[)", text)
+        assert not found, f"{page.relative_to(ROOT)}: {found and found[0]}"
+
+
+def test_the_front_page_is_read_in_a_few_minutes() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    papers = [line for line in lines if line.startswith("| [`")]
+    assert len(papers) == len(PAPERS) and 50 < len(lines) - len(papers) < 115
+
+
 def test_the_citation_has_the_version_of_the_packages() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "title", "message", "authors", "license"} <= citation.keys()
@@ -194,12 +226,13 @@ def test_papers_import_rooms_by_their_public_names(paper: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "room", ["audio", "checkpoints", "datasets", "metrics", "separation", "training"]
+    "room", ["", "audio", "checkpoints", "datasets", "metrics", "separation", "training"]
 )
 def test_a_rooms_public_names_are_there(room: str) -> None:
-    module = import_module(f"mss_shared.{room}")
+    module = import_module(f"mss_shared.{room}".rstrip("."))
     assert module.__all__
     for name in module.__all__:
         assert getattr(module, name) is not None
     with pytest.raises(AttributeError, match="nonesuch"):
         module.nonesuch  # noqa: B018
+    assert {*module.__all__} <= {*dir(module)}  # what Tab offers in a Python shell

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / ".ci"))
 from closure import PROJECTS, closure  # noqa: E402
 from licences import installs, licence  # noqa: E402
+from sizes import rows  # noqa: E402
 
 PAPERS = sorted(
     tomllib.loads(path.read_text(encoding="utf-8"))["project"]["name"]
@@ -91,6 +92,16 @@ def test_every_package_that_is_pinned_once_is_pinned_alike() -> None:
             assert name in pinned, name
 
 
+def test_what_our_extras_name_is_pinned() -> None:
+    """Also of extras that the tests do without."""
+    pinned = versions("constraints.txt")
+    for project in PROJECTS.values():
+        extras = project.get("optional-dependencies", {}).values()
+        for line in [*project["dependencies"], *(line for extra in extras for line in extra)]:
+            name = canonicalize_name(Requirement(line).name)
+            assert name in pinned or name in PROJECTS, line
+
+
 def versions(name: str) -> dict[str, str]:
     """Canonical name -> version of a file of exact versions."""
     lines = (ROOT / "shared" / name).read_text(encoding="utf-8").splitlines()
@@ -121,3 +132,13 @@ def test_builds_are_pinned_as_everything_else() -> None:
 def test_every_install_has_licences() -> None:
     assert {"mss-shared", "mss-shared[train]", "mss-open-unmix[norbert]"} <= set(installs())
     assert {licence("numpy"), licence("torch")} != {"not stated"}
+
+
+def test_every_install_has_a_size_and_no_package_two() -> None:
+    found = {install: (packages, megabytes) for install, packages, megabytes, _ in rows()}
+    assert next(iter(found)) == "mss-shared" and found["mss-shared"][1] > 50
+    assert found["mss-shared[separate]"][1] > found["mss-shared[train]"][1] > 20  # torch is in one
+    everything = closure(*(f"{name}[train]" for name in PAPERS), "mss-demo-songs", "mss-results")
+    brought = {"mss-shared", "mss-shared[separate]", "mss-shared[train]", "mss-demo-songs", *PAPERS}
+    counted = sum(packages for install, (packages, _) in found.items() if install in brought)
+    assert counted == len(everything - set(PROJECTS))

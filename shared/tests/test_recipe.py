@@ -328,7 +328,7 @@ def test_shipped_recipes_are_found_by_name_and_others_by_path() -> None:
 
 
 def test_an_unknown_recipe_name_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match="no recipe 'dmeo' in tiny_paper: choose from demo, row_"):
+    with pytest.raises(ValueError, match="'dmeo' in tiny_paper: did you mean demo, or give the"):
         find_recipe("tiny_paper", "dmeo")
 
 

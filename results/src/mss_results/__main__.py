@@ -14,10 +14,19 @@ from mss_results.build import Paths, plan, read_boards, replace_files, write
 from mss_results.finished import find_unfinished
 from mss_results.import_verb import add_import, import_scores
 from mss_results.paper_table import add_table, print_table
+from mss_results.parser import Parser, show_examples
 from mss_results.recheck import recheck
 from mss_results.rescore import rescore
 from mss_results.show import Choice, draw, show
 from mss_results.verify import verify
+
+_EXAMPLES = {
+    "build": ("", "--scores scores --out boards"),
+    "verify": ("", "--cells 1000"),
+    "show": ("--dataset musdb18hq --metric SDR", "--scores scores --stem vocals"),
+    "table": ("musdb18hq--bsseval_v4@1 --latex --bold best",),
+    "import-museval": ("my_json --method mine --dataset musdb18hq --protocol bsseval_v4@1",),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -175,9 +184,10 @@ def _existing(papers: Path) -> Path | None:
     return papers if papers.parent.is_dir() else None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mss-results", description=__doc__, allow_abbrev=False)
-    verbs = parser.add_subparsers(dest="verb", required=True)
+def _parser() -> Parser:
+    parser = Parser(prog="mss-results", description=__doc__, allow_abbrev=False)
+    kind = argparse.ArgumentParser
+    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=kind)
     for name, text in (
         ("build", "write leaderboard.csv, tables/, site/ and the boards in READMEs"),
         ("verify", "fail if a committed output does not match the inputs"),
@@ -214,6 +224,10 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("--run", metavar="DATASET/METHOD/RUN", help="the run to rescore")
     _add_inputs(add_table(verbs))
     add_import(verbs)
+    parser.verbs = verbs.choices
+    for name, lines in _EXAMPLES.items():
+        show_examples(parser.verbs[name], *lines)
+    show_examples(parser, "show --dataset demo_small", "build --scores scores --out boards")
     return parser
 
 

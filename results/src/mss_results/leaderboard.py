@@ -67,6 +67,13 @@ class Leaderboard(Sequence[LeaderboardRow]):
         """A leaderboard of these rows."""
         self._rows = tuple(rows)
 
+    def __repr__(self) -> str:
+        """How much there is of what."""
+        boards = sorted({f"{row.dataset}, {row.protocol}" for row in self})
+        named = boards[0] if len(boards) == 1 else f"{len(boards)} boards"
+        methods = len({row.method for row in self})
+        return f"<Leaderboard of {named}: cells {len(self)}, methods {methods}>"
+
     def __len__(self) -> int:
         """How many cells there are."""
         return len(self._rows)

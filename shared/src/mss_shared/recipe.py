@@ -6,12 +6,14 @@ No dataclass of a recipe has a default: a value stands in the recipe or nowhere.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import importlib.util
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 
@@ -202,16 +204,9 @@ def describe_changes(text: str, recipe: Any) -> str:
     """
     earlier = recipe_from_text(type(recipe), text, "recipe")
     return ", ".join(
-        f"{name} {_leaf(earlier, name)}, not {_leaf(recipe, name)}"
+        f"{name} {attrgetter(name)(earlier)}, not {attrgetter(name)(recipe)}"
         for name in changed_leaves(earlier, recipe)
     )
-
-
-def _leaf(recipe: Any, name: str) -> Any:
-    """The value of a dotted name."""
-    for part in name.split("."):
-        recipe = getattr(recipe, part)
-    return recipe
 
 
 def _rename_keys(values: Any) -> Any:
@@ -235,9 +230,10 @@ def find_recipe(package: str, name: str) -> Path:
         return Path(name).expanduser()
     shipped = {path.stem: path for path in shipped_recipes(package)}
     if name not in shipped:
+        near = difflib.get_close_matches(name, shipped, 3)
+        meant = f"did you mean {' or '.join(near)}" if near else f"choose from {', '.join(shipped)}"
         raise ValueError(
-            f"there is no recipe {name!r} in {package}: choose from {', '.join(shipped)}, or give "
-            f"the path of a .yaml file"
+            f"there is no recipe {name!r} in {package}: {meant}, or give the path of a .yaml file"
         )
     return shipped[name]
 
@@ -276,16 +272,21 @@ def _check_override(recipe_type: Any, word: str) -> None:
         )
 
 
-def values_named(recipe_type: Any, name: str) -> list[str]:
-    """The values of a recipe with this last part of their names, as ``training.lr`` for ``lr``."""
-    name = _new_name(name)
-    sections = {key: _section(hint) for key, hint in get_type_hints(recipe_type).items()}
-    return [
-        f"{key}.{name}"
-        for key, section in sections.items()
-        if dataclasses.is_dataclass(section)
-        and name in (field.name for field in dataclasses.fields(section))
-    ]
+def values_named(recipe_type: Any, name: str, *, nearly: bool = False) -> list[str]:
+    """The values of a recipe with this last part of their names, as ``training.lr`` for ``lr``.
+
+    With ``nearly``, those with the nearest last part.
+    """
+    hints = [(key, _section(hint)) for key, hint in get_type_hints(recipe_type).items()]
+    sections = {key: section for key, section in hints if dataclasses.is_dataclass(section)}
+    names = {
+        key: [field.name for field in dataclasses.fields(each)] for key, each in sections.items()
+    }
+    if nearly:
+        known = [each for section in names.values() for each in section]
+        begun = [each for each in known if name.startswith(each) or each.startswith(name)]
+        [name, *_] = begun or difflib.get_close_matches(name, known, 1) or [name]
+    return [f"{key}.{_new_name(name)}" for key in names if _new_name(name) in names[key]]
 
 
 def _check_keys(config_type: Any, values: Any, path: Path) -> None:

@@ -346,5 +346,7 @@ def test_a_name_of_one_file_is_one_checkpoint_and_a_name_of_several_is_refused(
     with pytest.raises(ValueError, match="two names 2 weights files, not one: open"):
         load_checkpoint(PAPER, "two")
     assert fetched == [one]  # nothing was downloaded in vain
-    with pytest.raises(FileNotFoundError, match="there is no checkpoint three: .*one of one, two"):
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint three: .*one of one, two$"):
         load_checkpoint(PAPER, "three")
+    with pytest.raises(FileNotFoundError, match="no checkpoint tow: did you mean two, or give a"):
+        load_checkpoint(PAPER, "tow")

@@ -5,8 +5,10 @@ import urllib.error
 import urllib.request
 from email.message import Message
 from importlib import metadata
+from pathlib import Path
 
 import pytest
+import torch
 from tiny_paper.paper import PAPER
 from tiny_songs import RATE, noise
 
@@ -14,6 +16,8 @@ from mss_shared import audio
 from mss_shared.checkpoints.published import Published
 from mss_shared.cli import doctor, loading, run
 
+ROOT = Path(__file__).parents[3]
+HERE = {"mss-demo-songs": "./shared/demo_songs", "mss-results": "./results"}
 HOST = "https://weights.example/a.pth"
 
 
@@ -37,9 +41,22 @@ def test_it_says_versions_devices_extras_and_weights(published, capsys):
     assert "device cpu: " in text and " GB free" in text
     assert f"weights: 0 of 1 published files in {published}" in text
     assert "network" not in text
+    extras = doctor.examine(PAPER, online=False)["extras"]
+    ours = {row["name"] for row in extras if row["name"].startswith("mss-shared[")}
+    assert {row["name"] for row in extras if not row["for"]} & ours <= {"mss-shared[separate]"}
     published.mkdir()
     (published / "a.pth").write_bytes(b"")
     assert "weights: 1 of 1 published files" in printed(capsys, "--offline")
+
+
+def test_a_gpu_that_torch_does_not_see_is_told(published, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    sentence = f"an NVIDIA driver is here, which this torch ({metadata.version('torch')}) can't use"
+    for driver in (None, "/usr/bin/nvidia-smi"):
+        monkeypatch.setattr(doctor.shutil, "which", lambda name, driver=driver: driver)
+        said = printed(capsys, "--offline")
+        assert (sentence in said) == (driver is not None)
+        assert ("not on the path: ffmpeg, ffprobe (" in said) == (driver is None)
 
 
 def test_json_is_alone(published, capsys):
@@ -49,14 +66,15 @@ def test_json_is_alone(published, capsys):
 
 def test_an_extra_lists_what_it_lacks_through_other_extras_of_ours(monkeypatch, capsys):
     known = {
+        "mss-tiny": ["mss-shared[train]; extra == 'train'"],
         "mss-shared": [
             "numpy>=2",
             "mss-shared[inner]; extra == 'outer'",
             'absent>=1; extra == "inner"',
+            "lightning; extra == 'train'",
         ],
-        "mss-demo-songs": [],
     }
-    extras = {"mss-shared": ["inner", "outer", "empty"]}
+    extras = {"mss-tiny": ["train"], "mss-shared": ["inner", "outer", "empty", "train"]}
 
     def version(name: str) -> str:
         if name in known:
@@ -73,10 +91,16 @@ def test_an_extra_lists_what_it_lacks_through_other_extras_of_ours(monkeypatch, 
     monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr(metadata, "requires", known.get)
     monkeypatch.setattr(metadata, "metadata", Described)
+    monkeypatch.setattr(doctor, "_distributions", lambda command: ("mss-tiny", "mss-shared", *HERE))
     text = printed(capsys, "--offline")
-    assert 'not installed: mss-shared[inner] (absent): pip install "mss-shared[inner]"' in text
-    assert 'not installed: mss-shared[outer] (absent): pip install "mss-shared[outer]"' in text
-    assert "installed: mss-shared[empty]\n" in text
+    assert 'not installed: mss-shared[inner]: pip install "mss-shared[inner]"' in text
+    assert 'not installed: mss-shared[outer]: pip install "mss-shared[outer]"' in text
+    assert "extras installed: mss-shared[empty]\n" in text
+    assert 'not installed: mss-shared[train], for fit: pip install "mss-shared[train]"\n' in text
+    assert "mss-tiny[train]" not in text  # the same once more
+    for package, folder in HERE.items():  # no index has these
+        assert f"not installed: {package}, for " in text and f": pip install {folder}\n" in text
+        assert (ROOT / folder / "pyproject.toml").is_file()
 
 
 @pytest.mark.parametrize(
@@ -119,6 +143,7 @@ def test_a_cache_that_can_not_be_written_is_said(published, monkeypatch, capsys)
         (["fit", "--recipe", "demo", "--data_rot=x"], "--data_rot=x, did you mean --data_root?"),
         (["fit", "--recipe", "demo", "--lr", "1"], ": --lr, did you mean --recipe.training.lr?"),
         (["fit", "--recipe", "demo", "--epochs=3"], ", did you mean --recipe.training.epochs?"),
+        (["fit", "--recipe", "demo", "--batch_size=3"], "did you mean --recipe.training.batch?"),
         (["fit", "--recipe", "demo", "--zzzzz"], "unrecognized argument: --zzzzz: see "),
     ],
 )
@@ -164,6 +189,18 @@ def test_weights_that_can_not_be_fetched_are_no_dead_end(monkeypatch, tmp_path, 
         with pytest.raises(SystemExit):
             run(PAPER, [str(song), "--out", str(tmp_path / "out"), *words])
         assert ("or let tiny-paper demo train" in capsys.readouterr().err) == told
+
+
+def test_the_help_of_a_command_lists_its_verbs_once_and_ends_with_examples(capsys):
+    with pytest.raises(SystemExit):
+        run(PAPER, ["--help"])
+    text = capsys.readouterr().out
+    assert text.startswith("usage: tiny-paper [-h] VERB ...\n")
+    assert "{demo,fit" not in text and "\n    import-weights\n" in text
+    assert (
+        "examples:\n\n  tiny-paper demo\n  tiny-paper song.wav --checkpoint demo_run --out" in text
+    )
+    assert text.rstrip().endswith("recipes: demo, row_drums, row_vocals")
 
 
 @pytest.mark.parametrize("verb", ["fit", "separate", "evaluate"])

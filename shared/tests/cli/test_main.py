@@ -296,7 +296,7 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["fit", "--recipe", "demo", "--data_root", "/nowhere"], "there is no folder /nowhere"),
+        (["fit", "--recipe", "demo", "--data_root", "NONE"], "error: there is no folder /"),
         (["fit", "--recipe", "nope", "--data_root", "demo"], "there is no recipe 'nope'"),
         (["fit", "--recipe", "demo", "--data_root", "demo:huge"], "choose demo:tiny"),
         (["fit", "--recipe", "demo", "--data_root", "X", "--dat", "3"], "fit --help"),
@@ -316,7 +316,7 @@ def test_two_files_of_one_name_do_not_overwrite_each_other(
         (["evaluate", "--checkpoint", "nope", "--data_root", "demo"], "there is no checkpoint"),
         (["separate", "--checkpoint", "nope"], "no inputs: name"),
         (["fti"], "invalid choice: 'fti'"),
-        ([], "required: verb"),
+        ([], "required: VERB"),
     ],
 )
 def test_what_the_user_got_wrong_is_one_sentence(
@@ -326,8 +326,11 @@ def test_what_the_user_got_wrong_is_one_sentence(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    places = {"X": str(songs), "OUT": str(tmp_path / "out")}
+    places = {"X": str(songs), "OUT": str(tmp_path / "out"), "NONE": str(tmp_path / "none")}
     assert message in refused(capsys, *[places.get(word, word) for word in words])
+
+
+SONGS = "./shared/demo_songs, in the repository"
 
 
 @pytest.mark.parametrize(
@@ -335,9 +338,9 @@ def test_what_the_user_got_wrong_is_one_sentence(
     [
         (["fit", "--recipe", "demo", "--data_root", "X"], "L", '"mss-shared[train]"'),
         (["demo", "--data_root", "X"], "L", '"mss-shared[train]"'),
-        (["demo"], "S", "mss-demo-songs"),
-        (["fit", "--recipe", "demo", "--data_root", "demo:tiny"], "S", "mss-demo-songs"),
-        (["demo"], "LS", '"mss-shared[train]" mss-demo-songs'),
+        (["demo"], "S", SONGS),
+        (["fit", "--recipe", "demo", "--data_root", "demo:tiny"], "S", SONGS),
+        (["demo"], "LS", f'"mss-shared[train]" {SONGS}'),
     ],
 )
 def test_what_training_lacks_is_one_sentence_with_one_command(

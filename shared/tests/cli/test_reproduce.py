@@ -136,6 +136,11 @@ def test_a_plan_prints_every_recipe_and_does_nothing(
     ]
     assert "then they are scored as one model" in said[-1] and "all recipes" in said[-3]
     assert said[-2].endswith("for songs as many and as long as those of MUSDB18")
+    run(PAPER, ["reproduce", "row", "--plan"])  # no songs are needed for it
+    assert "row_drums --data_root ROOT --out runs/" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run(PAPER, ["reproduce", "row"])
+    assert "reproduce needs songs: give --data_root, or use --plan" in capsys.readouterr().err
     assert not list(here.iterdir())
 
 

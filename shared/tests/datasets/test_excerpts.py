@@ -86,7 +86,10 @@ def test_excerpts_follow_each_other_without_overlap(root: Path, seconds: float) 
     [
         ({"split": "tests"}, "there is no split 'tests': choose from train, valid, test"),
         ({"stems": ["piano"]}, "track long has no stem 'piano': choose stems from vocals, drums"),
-        ({"chunk_seconds": 0.0}, "chunk_seconds is 0.0: pass at least one sample, or None"),
+        ({"chunk_seconds": 0.0}, "chunk_seconds is 0.0: .* and at least one sample, or None"),
+        ({"chunk_seconds": 1e6}, "chunk_seconds is 1000000.0: the longest track has 2.5 s, pass"),
+        ({"chunk_seconds": float("inf")}, "chunk_seconds is inf: the longest"),
+        ({"chunk_seconds": float("nan")}, "chunk_seconds is nan: the longest"),
     ],
 )
 def test_what_is_not_there_is_refused(root: Path, options: dict[str, Any], sentence: str) -> None:
@@ -112,3 +115,16 @@ def test_an_index_that_is_not_there_ends_the_iteration(root: Path) -> None:
     assert isinstance(songs, Excerpts)
     with pytest.raises(IndexError):
         songs[3]
+    several: Any = slice(2)
+    with pytest.raises(
+        TypeError, match=r"slice\(.*\) is not the number of an excerpt: for several"
+    ):
+        songs[several]
+
+
+def test_it_says_what_it_is(root: Path) -> None:
+    assert repr(open_dataset(root, chunk_seconds=1.0)) == (
+        f"<train of {root.name}: 3 excerpts of 1 s from 2 tracks, vocals, drums; "
+        f"2 channels at {RATE} Hz>"
+    )
+    assert ": 2 whole songs from 2 tracks" in repr(open_dataset(root, chunk_seconds=None))

@@ -158,7 +158,7 @@ def test_without_the_demo_songs_their_name_says_what_to_install(
     monkeypatch.setattr(plugins, "entry_points", lambda **_: ())
     said = (
         r"^the data set demo comes with the package mss-demo-songs, which is not installed: "
-        r"pip install mss-demo-songs$"
+        r"pip install ./shared/demo_songs, in the repository$"
     )
     for name in ("demo", "demo:tiny"):
         with pytest.raises(ModuleNotFoundError, match=said):

@@ -11,9 +11,11 @@ import pytest
 for needed in ("bs_roformer", "mss_results", "mss_demo_songs"):
     pytest.importorskip(needed, reason="a package of the repository")
 
-from command_pages import command_page, find_commands, find_parser, find_verbs  # noqa: E402
+from command_pages import command_page, find_commands  # noqa: E402
 from docstring_entries import one_name_each  # noqa: E402
 from module_pages import find_modules, module_page  # noqa: E402
+
+from mss_shared.cli.commands import find_parser, find_verbs  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "shared" / "docs"
@@ -47,6 +49,25 @@ def test_a_commands_page_has_every_verb_with_its_flags(command: str) -> None:
         terms = " ".join(re.findall(r"^`(.*)`$", section, re.MULTILINE))
         assert flags_of(parser) <= {*re.findall(r"(?<!\S)--?\w[\w-]*", terms)}
         assert parser.format_usage().split()[2] in section
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_help_fits_two_screens_and_shows_examples(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    parser = find_parser(command, COMMANDS[command])
+    own = {"export"}  # verbs of one paper
+    verbs = {
+        f"{command} {verb}": find_verbs(find_parser(command, COMMANDS[command], [verb]))[verb]
+        for verb in find_verbs(parser)
+        if verb not in own
+    }
+    assert verbs or command == "mss-eval"
+    for prog, each in {command: parser, **verbs}.items():
+        text = each.format_help()
+        assert len(text.splitlines()) <= 100, prog
+        assert f"examples:\n\n  {prog}" in text, prog
 
 
 def test_the_flags_of_a_plugin_are_on_the_page() -> None:

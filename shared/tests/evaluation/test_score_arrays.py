@@ -65,6 +65,7 @@ def test_arrays_tensors_and_integers_are_scored_alike() -> None:
         assert score(*pair, "si_sdr", sample_rate=RATE).median() == expected
     mono = score(reference[0], estimate[0], "si_sdr", sample_rate=RATE, stems=["vocals"])
     assert mono.median() == {"vocals": expected["stem_1"]}
+    assert repr(mono) == f"<si_sdr@1: vocals SI-SDR {expected['stem_1']['SI-SDR']:.2f}>"
 
 
 def test_estimates_are_matched_by_name() -> None:

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,10 @@ def test_a_run_and_its_scores_are_those_of_the_commands(
     songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    fitted = FRONT.fit("demo", songs, "run", device="cpu", workers=0, training={"epochs": 1})
+    recipe = FRONT.load_recipe("demo", training={"epochs": 1})
+    fitted = FRONT.fit(recipe, songs, "run", device="cpu", workers=0)
+    assert repr(recipe) == "<recipe tiny_paper/demo training.epochs=1>"
+    assert repr(fitted) == "<run run: tiny_paper/demo>"
     assert fitted.folder == Path("run") and (fitted.folder / "model.safetensors").is_file()
     typed = shlex.split(fitted.record["command"])
     assert typed[:2] == ["tiny-paper", "fit"] and "--recipe.training.epochs=1" in typed
@@ -74,6 +79,7 @@ def test_a_run_and_its_scores_are_those_of_the_commands(
     assert scored.folder.parent == Path("scores", songs.name, "tiny_paper")
     assert [*scored.scores] == ["bsseval_v4.vocals+drums@1", "usdr@1", "si_sdr@1"]
     medians = scored.medians()
+    assert repr(scored) == f"<scores {scored.folder}: {', '.join(scored.scores)}>"
     assert medians == {
         stem: values["SDR"] for stem, values in scored.scores["bsseval_v4.vocals+drums@1"].items()
     }
@@ -91,6 +97,7 @@ def test_a_run_and_its_scores_are_those_of_the_commands(
         ({"micro_bach": 1}, "fit has no option 'micro_bach': did you mean micro_batch?"),
         ({"lr": 1e-3}, r'fit has no option .lr.: did you mean training=\{"lr": ...\}\?'),
         ({"epochs": 3}, r'fit has no option .epochs.: did you mean training=\{"epochs": ...\}\?'),
+        ({"batch_size": 4}, r'has no option .batch_size.: did you mean training=\{"batch": ...\}'),
         ({"trainin": {"lr": 1}}, "fit has no option 'trainin': did you mean training?"),
         ({"plan": True}, "fit has no option 'plan' in Python: use the command line"),
     ],
@@ -103,9 +110,12 @@ def test_a_wrong_change_is_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_recipe_object_is_refused_in_a_sentence(songs: Path, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="recipe is a NamedRecipe: pass a recipe's name or the"):
-        FRONT.fit(FRONT.load_recipe("demo"), songs, tmp_path / "run")  # type: ignore[arg-type]
+def test_what_is_no_recipe_of_the_paper_is_refused(songs: Path, tmp_path: Path) -> None:
+    other = replace(FRONT.load_recipe("demo"), paper=copy(PAPER))
+    with pytest.raises(TypeError, match="NamedRecipe of tiny_paper: pass what load_recipe of tiny"):
+        FRONT.fit(other, songs, tmp_path / "run")
+    with pytest.raises(TypeError, match="recipe is a Recipe: pass what load_recipe of"):
+        FRONT.fit(other.recipe, songs, tmp_path / "run")  # type: ignore[arg-type]
 
 
 def test_values_of_any_kind_reach_the_recipe() -> None:

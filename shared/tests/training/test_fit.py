@@ -1,8 +1,10 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -11,6 +13,7 @@ from tiny_paper.training import Training
 from tiny_places import TESTS
 from tiny_songs import RATE, STEMS, demo_recipe, noise, write_track
 
+from mss_shared import audio
 from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.cli import run
 from mss_shared.datasets import Dataset, open_dataset
@@ -20,6 +23,7 @@ from mss_shared.testing import check_package, make_dataset
 from mss_shared.training import fit as engine
 from mss_shared.training.callbacks import Checkpoints
 from mss_shared.training.fit import Machine, fit
+from mss_shared.training.songs import check_dataset
 from mss_shared.training.trainer import accumulation
 
 CPU = Machine(device="cpu")
@@ -334,6 +338,21 @@ def test_a_stem_of_a_recipe_may_be_a_sum(tmp_path: Path) -> None:
     loaded = demo_recipe(data={"stems": ("vocals", "drums = kick + snare")})
     train(open_dataset(tmp_path / "songs"), tmp_path / "out", loaded)
     assert "drums = kick + snare" in (tmp_path / "out" / "recipe.yaml").read_text()
+
+
+def test_a_stem_without_sound_in_any_training_track_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=0.5)
+    model = SimpleNamespace(sample_rate=RATE, channels=2)
+    check_dataset(open_dataset(root), STEMS, model)
+    assert "silent" not in capsys.readouterr().err
+    tracks = [*(root / "train").iterdir()]
+    for track in tracks:
+        audio.write(track / f"{STEMS[1]}.wav", np.zeros((2, RATE // 2), np.float32), RATE)
+    check_dataset(open_dataset(root), STEMS, model)
+    said = capsys.readouterr().err
+    assert f"warning: {STEMS[1]} is silent in all of 2 training tracks" in said
 
 
 def test_songs_of_two_roots_that_sound_alike_are_told_once(

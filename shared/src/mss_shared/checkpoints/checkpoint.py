@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -117,10 +118,13 @@ def _load_file(paper: AnyPaper, path: Path, recipe_name: str | None) -> Checkpoi
     """Load the weights of a file or run folder."""
     path = path / "model.safetensors" if path.is_dir() else path
     if not path.is_file():
-        names = ", ".join(read_published(paper.name))
+        names = [*read_published(paper.name)]
+        near = difflib.get_close_matches(str(path), names, 1)
+        meant = f"did you mean {near[0]}, or " if near else ""
         raise FileNotFoundError(
-            f"there is no checkpoint {path}: give a run folder, a .safetensors file, or a "
-            f"published {'/'.join(PICKLED)} file" + (f", or one of {names}" if names else "")
+            f"there is no checkpoint {path}: {meant}give a run folder, a .safetensors file, or a "
+            f"published {'/'.join(PICKLED)} file"
+            + (f", or one of {', '.join(names)}" * bool(names))
         )
     contents: list[Any] = []
 

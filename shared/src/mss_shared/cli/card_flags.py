@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mss_shared.cli.parser import show_examples
+
 
 def add_card_flags(verb: argparse.ArgumentParser) -> None:
     """What to write, where, and with which scores."""
@@ -24,3 +26,4 @@ def add_card_flags(verb: argparse.ArgumentParser) -> None:
         "--push", metavar="USER/NAME", help="also push the folder to a private repository"
     )
     verb.add_argument("--public", action="store_true", help="with --push: to a public one")
+    show_examples(verb, "runs/mine --out hub/mine --licence mit")

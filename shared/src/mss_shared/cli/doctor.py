@@ -19,10 +19,24 @@ from typing import Any
 
 from mss_shared import console
 from mss_shared.checkpoints.published import cache_path, read_published
+from mss_shared.datasets import plugins
 from mss_shared.paper import AnyPaper
 
 _SHOWN = ("torch", "numpy", "lightning", "soundfile", "av")
+_PROGRAMS = ("ffmpeg", "ffprobe", "nvidia-smi")
 _OURS = "mss-"
+# What a distribution or an extra of the library is for.
+_FOR = {
+    "mss-shared[train]": "fit",
+    "mss-shared[slurm]": "reproduce --slurm",
+    "mss-shared[download]": "published weights by name",
+    "mss-shared[hub]": "weights on a model hub, card --push",
+    "mss-shared[data]": "--data_root musdb18_7s",
+    "mss-shared[eval]": "--bsseval museval",
+    "mss-shared[logwmse]": "--protocol log_wmse",
+    "mss-demo-songs": "demo, and --data_root demo",
+    "mss-results": "boards",
+}
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[([^\]]*)\])?")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 _TIMEOUT = 5.0  # seconds until a host counts as out of reach
@@ -54,17 +68,17 @@ def examine(paper: AnyPaper, *, online: bool) -> dict[str, Any]:
             if (version := _version(name)) is not None
         },
         "devices": _devices(),
-        "extras": [row for name in distributions for row in _extras(name)],
-        "programs": {name: shutil.which(name) for name in ("ffmpeg", "ffprobe")},
+        "extras": _once([row for name in distributions for row in _extras(name)]),
+        "programs": {name: shutil.which(name) for name in _PROGRAMS},
         "weights": _weights(paper, online),
     }
 
 
 def _distributions(command: str) -> tuple[str, ...]:
-    """The distribution that has the paper's command, the shared library's, the demo songs'."""
+    """The distribution that has the paper's command, then those that serve every paper."""
     scripts = metadata.entry_points(group="console_scripts", name=command)
     own = {script.dist.name for script in scripts if script.dist is not None}
-    return (*sorted(own), "mss-shared", "mss-demo-songs")
+    return (*sorted(own), "mss-shared", *plugins.FOLDERS)
 
 
 def _version(distribution: str) -> str | None:
@@ -77,18 +91,26 @@ def _version(distribution: str) -> str | None:
 def _extras(distribution: str) -> list[dict[str, Any]]:
     """Each extra of a distribution, the packages it lacks, and the command that adds them."""
     if _version(distribution) is None:
-        command = f"pip install {distribution}"
-        return [{"name": distribution, "missing": [distribution], "command": command}]
+        command = f"pip install {plugins.FOLDERS.get(distribution, distribution)}"
+        row = {"name": distribution, "for": _FOR.get(distribution), "command": command}
+        return [row | {"missing": [distribution]}]
     names = metadata.metadata(distribution).get_all("Provides-Extra") or []
     return [
         {
             "name": f"{distribution}[{extra}]",
+            "for": _FOR.get(f"{distribution}[{extra}]"),
             "missing": missing,
             "command": f'pip install "{distribution}[{extra}]"' if missing else None,
         }
         for extra in names
         for missing in [sorted(set(_missing(distribution, extra, frozenset())))]
     ]
+
+
+def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without a paper's extras that lack what an extra of the library of the same name lacks."""
+    known = {(row["name"].partition("[")[2], *row["missing"]): row for row in rows}
+    return [row for row in rows if known[row["name"].partition("[")[2], *row["missing"]] is row]
 
 
 def _missing(distribution: str, extra: str, above: frozenset[tuple[str, str]]) -> Iterator[str]:
@@ -179,12 +201,21 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         free = device["free_bytes"]
         memory = "free memory unknown" if free is None else f"{free / 1e9:.1f} GB free"
         yield f"device {device['name']}: {device['what']}, {memory}"
+    if found["programs"]["nvidia-smi"] and not any("cuda" in d["name"] for d in found["devices"]):
+        torch = found["versions"].get("torch", "none")
+        yield (
+            f"an NVIDIA driver is here, which this torch ({torch}) can't use: install a build of "
+            f"torch for CUDA, by pytorch.org"
+        )
     complete = [row["name"] for row in found["extras"] if not row["missing"]]
-    yield f"installed: {', '.join(complete) or 'no extra'}"
-    for row in found["extras"]:
-        if row["missing"]:
-            yield f"not installed: {row['name']} ({', '.join(row['missing'])}): {row['command']}"
-    absent = [name for name, path in found["programs"].items() if path is None]
+    yield f"extras installed: {', '.join(complete) or 'none'}"
+    lacking = [row for row in found["extras"] if row["missing"]]
+    for row in lacking:
+        reason = f", for {row['for']}" if row["for"] else ""
+        yield f"not installed: {row['name']}{reason}: {row['command']}"
+    if lacking:
+        yield "(in a clone of the repository; -c shared/constraints.txt pins the versions)"
+    absent = [name for name in ("ffmpeg", "ffprobe") if found["programs"][name] is None]
     if absent:
         yield f"not on the path: {_listed(absent)} (museval and musdb need them; nothing else does)"
     yield from _weight_lines(found["weights"])

@@ -10,6 +10,7 @@ from typing import Any
 from mss_shared.cli import data_flags, separate_flags, shard_flags
 from mss_shared.cli.budget import parse_budget
 from mss_shared.cli.fit_flags import DEV_MODE_HELP, DEVICE_HELP, DEVICES, SEED_HELP
+from mss_shared.cli.parser import show_examples
 from mss_shared.paper import AnyPaper, Option
 
 _SCORES_HELP = "root of the score folders"
@@ -33,11 +34,14 @@ def add_demo_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--seed", type=int, help=SEED_HELP)
     verb.add_argument("--device", choices=DEVICES, default="auto", help=DEVICE_HELP)
     verb.add_argument("--dev_mode", action="store_true", help=DEV_MODE_HELP)
+    show_examples(verb, "", "--data_root demo:tiny --dev_mode --out runs/try")
 
 
 def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("row", help="a claimed row, as recipes name it in reproduces")
-    verb.add_argument("--data_root", required=True, help="demo, or a folder with train/ and test/")
+    verb.add_argument(
+        "--data_root", help="demo, or a folder with train/ and test/; not needed to --plan"
+    )
     verb.add_argument(
         "--out", type=Path, help="parent of the run folders; default: runs/reproduce/ROW"
     )
@@ -74,7 +78,8 @@ def add_reproduce_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--jobs", type=shard_flags.count, default=1, help="scoring processes; default: 1"
     )
-    verb.epilog = "Run an interrupted command again to resume it; it trains what is not done."
+    again = "Run an interrupted command again to resume it; it trains what is not done."
+    show_examples(verb, "ROW --plan", "ROW --data_root ~/musdb18hq --devices 4", before=again)
 
 
 def add_separate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
@@ -90,12 +95,13 @@ def add_separate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     if own:
         add_paper_flags(verb.add_argument_group(f"of {paper.name}"), own)
     weights_flag = "" if paper.default_checkpoint else f" {paper.checkpoint_flags[0]} runs/mine"
-    examples = (
-        f"examples:\n\n  %(prog)s song.flac{weights_flag} --out stems --lossless\n"
-        f"  %(prog)s album/ more/*.mp3{weights_flag} --format flac --stems vocals"
+    show_examples(
+        verb,
+        f"song.flac{weights_flag} --out stems --lossless",
+        f"album/ more/*.mp3{weights_flag} --format flac --stems vocals",
     )
-    aliases = separate_flags.describe_aliases(paper.aliases)
-    verb.epilog = f"{examples}\n\n{aliases}" if aliases else examples
+    if aliases := separate_flags.describe_aliases(paper.aliases):
+        verb.epilog = f"{verb.epilog}\n\n{aliases}"
 
 
 def add_seams_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
@@ -117,6 +123,7 @@ def add_seams_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     verb.add_argument("--json", action="store_true", help=_JSON_HELP)
     _add_model_flags(verb, paper, paper.default_checkpoint)
     add_paper_flags(verb, paper.options)
+    show_examples(verb, f"song.wav {paper.checkpoint_flags[0]} runs/mine --contexts 0 0.5 1")
 
 
 def add_checkpoints_flags(verb: argparse.ArgumentParser) -> None:
@@ -132,6 +139,7 @@ def add_checkpoints_flags(verb: argparse.ArgumentParser) -> None:
         help="fetch even what neither a size nor a digest is known of, without asking",
     )
     verb.add_argument("--json", action="store_true", help=_JSON_HELP)
+    show_examples(verb, "", "fetch NAME")
 
 
 def add_recipe_flags(verb: argparse.ArgumentParser) -> None:
@@ -142,11 +150,13 @@ def add_recipe_flags(verb: argparse.ArgumentParser) -> None:
         help="names of shipped recipes, or YAML files",
     )
     verb.add_argument("--json", action="store_true", help=_JSON_HELP)
+    show_examples(verb, "show demo", "diff demo runs/mine/recipe.yaml")
 
 
 def add_doctor_flags(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--offline", action="store_true", help="do not ask hosts for an answer")
     verb.add_argument("--json", action="store_true", help=_JSON_HELP)
+    show_examples(verb, "", "--offline --json")
 
 
 def add_import_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
@@ -160,6 +170,7 @@ def add_import_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
         type=Path,
         help=".safetensors file to write; default: beside the input, with that suffix",
     )
+    show_examples(verb, "model.ckpt", "model.ckpt --recipe NAME --out mine.safetensors")
 
 
 def _add_config_flag(verb: argparse._ActionsContainer, paper: AnyPaper) -> None:
@@ -193,9 +204,10 @@ def add_evaluate_flags(verb: argparse.ArgumentParser, paper: AnyPaper) -> None:
     separate_flags.add_context_flag(weights)
     if paper.options:
         add_paper_flags(verb.add_argument_group(f"of {paper.name}"), paper.options)
-    verb.epilog = (
-        f"examples:\n\n  %(prog)s {flag} runs/mine --data_root demo\n"
-        f"  %(prog)s {flag} runs/vocals runs/drums --data_root ~/musdb18hq --jobs 2"
+    show_examples(
+        verb,
+        f"{flag} runs/mine --data_root demo",
+        f"{flag} runs/vocals runs/drums --data_root ~/musdb18hq --jobs 2",
     )
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import NoReturn
 
 from mss_shared import console
 from mss_shared.cli import separate_flags
@@ -27,6 +24,7 @@ from mss_shared.cli.flags import (
     add_seams_flags,
     add_separate_flags,
 )
+from mss_shared.cli.parser import Paragraphs, Parser, show_examples
 from mss_shared.paper import AnyPaper, Verb
 from mss_shared.recipe import shipped_recipes, values_named
 
@@ -114,7 +112,8 @@ def _overrides(
         if arguments.verb != "fit" or not word.startswith("--recipe."):
             meant = verb.nearest(word)
             if arguments.verb == "fit" and word.startswith("--"):
-                values = values_named(paper.recipe_type, word[2:].partition("=")[0])
+                name = word[2:].partition("=")[0]
+                values = values_named(paper.recipe_type, name, nearly=not meant)
                 choices = " or ".join(f"--recipe.{value}" for value in values)
                 meant = f", did you mean {choices}?" if values else meant
             verb.error(f"unrecognized argument: {word}{meant}")
@@ -127,38 +126,24 @@ def _overrides(
     return overrides
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse that reports an error in one sentence, without the usage text.
-
-    Attributes:
-        verbs: the parsers of a command's verbs, by name.
-    """
-
-    verbs: Mapping[str, Parser] = MappingProxyType({})
-
-    def nearest(self, word: str) -> str:
-        """The flag that an unknown word may mean, as the rest of a sentence; empty if none."""
-        flag = word.partition("=")[0]
-        if not flag.startswith("-"):
-            return ""
-        found = difflib.get_close_matches(flag, self._option_string_actions, n=1)
-        return f", did you mean {found[0]}?" if found else ""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the sentence and exit with code 2."""
-        console.say_error(self.prog, f"{message}: see {self.prog} --help")
-        raise SystemExit(2)
-
-
 def command_parser(paper: AnyPaper, kind: type[Parser] = Parser) -> Parser:
     """The parser of a paper's command line; ``kind`` says what becomes of errors."""
     parser = kind(
         prog=paper.command,
-        allow_abbrev=False,
         description=f"Train {paper.name}, separate songs with it, and score the results.",
-        epilog=f"Recipes: {', '.join(path.stem for path in shipped_recipes(paper.name))}.",
+        formatter_class=Paragraphs,
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=kind)
+    weights = "" if paper.default_checkpoint else f" {paper.checkpoint_flags[0]} demo_run"
+    show_examples(
+        parser,
+        *("demo", f"song.wav{weights} --out stems", "doctor"),
+        before="%(prog)s VERB --help lists the flags of a verb.",
+    )
+    names = ", ".join(path.stem for path in shipped_recipes(paper.name))
+    parser.epilog = f"{parser.epilog}\n\nrecipes: {names}"
+    verbs = parser.add_subparsers(
+        dest="verb", required=True, parser_class=kind, metavar="VERB", title="verbs"
+    )
     add_demo_flags(_verb(verbs, "demo", "train, separate and score on the generated demo set"))
     add_fit_flags(_verb(verbs, "fit", "train a model from a recipe"))
     add_reproduce_flags(_verb(verbs, "reproduce", "train and score a claimed row of a table"))
@@ -189,19 +174,5 @@ def _verb(
         name,
         help=summary,
         description=description,
-        allow_abbrev=False,
-        formatter_class=_Paragraphs,
+        formatter_class=Paragraphs,
     )
-
-
-class _Paragraphs(argparse.HelpFormatter):
-    """Keeps the paragraphs of an epilog, and the lines of those that are indented."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        parts = text.split("\n\n")
-        return "\n\n".join(
-            part
-            if part.startswith(" ")
-            else super(_Paragraphs, self)._fill_text(part, width, indent)
-            for part in parts
-        )

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mss_shared import console
+from mss_shared.cli.parser import Paragraphs, Parser, show_examples
 from mss_shared.datasets import plugins, tree
 from mss_shared.datasets.check import ADAPTERS, LAYOUTS, Heard, check_root
 from mss_shared.datasets.musdb18 import (
@@ -31,12 +32,11 @@ def main() -> None:
     raise SystemExit(code)
 
 
-def _parser(words: list[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mss-data", description=__doc__, allow_abbrev=False)
-    verbs = parser.add_subparsers(required=True, metavar="{check,info,demo}")
-    check = verbs.add_parser(
-        "check", help="check every track of a data set and list its faults", allow_abbrev=False
-    )
+def _parser(words: list[str]) -> Parser:
+    parser = Parser(prog="mss-data", description=__doc__, formatter_class=Paragraphs)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="{check,info,demo}")
+    add = partial(verbs.add_parser, formatter_class=Paragraphs)
+    check = add("check", help="check every track of a data set and list its faults")
     check.add_argument(
         "roots",
         nargs="+",
@@ -52,17 +52,22 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
         help="what every track must have; default: the stems that most tracks have",
     )
     check.set_defaults(run=_check)
-    info = verbs.add_parser("info", help="list splits, tracks and durations", allow_abbrev=False)
+    show_examples(check, "mine", "mine ~/musdb18hq", "moisesdb:~/moisesdb --stems vocals drums")
+    info = add("info", help="list splits, tracks and durations")
     info.add_argument("root", help="a folder, or a name such as demo or demo:tiny")
     info.set_defaults(run=_info)
+    show_examples(info, "demo:tiny", "~/musdb18hq")
     # A plugin is loaded only for its own verb: a broken one must not stop the others.
     for name in plugins.list_names():
         what = "the generated demo songs" if name == "demo" else f"the data set {name}"
-        verb = verbs.add_parser(name, help=f"build {what}", allow_abbrev=False)
+        verb = add(name, help=f"build {what}")
         if words[:1] == [name]:
             builder = plugins.find_builder(name)
+            show_examples(verb, "")
             builder.add_flags(verb)
             verb.set_defaults(run=partial(_build, name, builder))
+    parser.verbs = verbs.choices
+    show_examples(parser, "demo --size tiny", "info demo:tiny", "check ~/songs")
     return parser
 
 

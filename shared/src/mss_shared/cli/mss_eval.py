@@ -1,7 +1,5 @@
 """Score folders of separated stems against references.
 
-mss-eval REFERENCES ESTIMATES --out scores
-
 REFERENCES is a MUSDB18-HQ folder, a MUSDB18 folder of .stem.mp4 files, 'demo', or any folder of
 track folders; its test tracks are scored. ESTIMATES holds one folder per track, named for the
 track, with one wav or flac file per stem. Scores go to OUT/<dataset>/<method>/<run>.
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mss_shared import console
+from mss_shared.cli.parser import Paragraphs, Parser, show_examples
 from mss_shared.cli.shard_flags import add_shard_flags, count, say_shard, without_shards
 from mss_shared.names import name_like, printable, real_path
 
@@ -37,17 +36,43 @@ def main(words: Sequence[str] | None = None) -> None:
         _run(arguments, shlex.join(["mss-eval", *words]))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="mss-eval",
         description=__doc__,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Run an interrupted command again to resume it: finished tracks are kept.",
+        usage="%(prog)s REFERENCES ESTIMATES --out SCORES [flag ...]",
+        formatter_class=Paragraphs,
     )
-    add = parser.add_argument
+    _add_song_flags(parser.add_argument_group("songs"))
+    _add_score_flags(parser.add_argument_group("scores"))
+    processes = parser.add_argument_group("processes")
+    processes.add_argument(
+        "--jobs", type=count, help="tracks scored in parallel; default: one per CPU"
+    )
+    add_shard_flags(processes)
+    show_examples(
+        parser,
+        "demo my_stems --out scores",
+        "~/musdb18hq my_stems --out scores --protocol bsseval_v4 usdr si_sdr",
+        before="Run an interrupted command again to resume it: finished tracks are kept.",
+    )
+    return parser
+
+
+def _add_song_flags(group: argparse._ActionsContainer) -> None:
+    add = group.add_argument
     add("references", help="data set with the reference stems")
     add("estimates", type=Path, help="folder with one subfolder per track")
+    add("--stems", nargs="+", metavar="STEM", help="default: all that have an estimate")
+    add(
+        "--fit_length",
+        action="store_true",
+        help="trim or zero-pad estimates to the length of the references",
+    )
+
+
+def _add_score_flags(group: argparse._ActionsContainer) -> None:
+    add = group.add_argument
     add("--out", type=Path, required=True, help="root of the score folders")
     add(
         "--protocol",
@@ -57,19 +82,12 @@ def _parser() -> argparse.ArgumentParser:
         help="bsseval_v4 (as museval), sisec18 (vocals against accompaniment), bsseval_v3, usdr, "
         "csdr, si_sdr, si_bss_eval, l1_freq, bleed, log_wmse; default: bsseval_v4",
     )
-    add("--stems", nargs="+", metavar="STEM", help="default: all that have an estimate")
     add("--method", help="name in tables; default: the folder name of ESTIMATES")
     add("--run", default="mss-eval", help="name of the score folder; default: mss-eval")
     add(
         "--overwrite",
         action="store_true",
         help="replace the scores of other estimates under the same method and run",
-    )
-    add("--jobs", type=count, help="tracks scored in parallel; default: one per CPU")
-    add(
-        "--fit_length",
-        action="store_true",
-        help="trim or zero-pad estimates to the length of the references",
     )
     add(
         "--bsseval",
@@ -78,8 +96,6 @@ def _parser() -> argparse.ArgumentParser:
         help="BSSEval implementation; museval is slow and prints how far ours is from it; "
         "default: ours",
     )
-    add_shard_flags(parser)
-    return parser
 
 
 def _run(arguments: argparse.Namespace, command: str) -> None:

@@ -45,6 +45,10 @@ def reproduce(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> N
     if arguments.plan:
         _print_plan(paper, arguments, row, recipes, out)
         return
+    if arguments.data_root is None:
+        raise ValueError(
+            "reproduce needs songs: give --data_root, or use --plan to see what the runs would cost"
+        )
     check_installed(arguments.data_root)
     pick_device(arguments.device)
     if arguments.slurm is not None:
@@ -148,7 +152,8 @@ def _command(
             more += [f"--{flag}", str(getattr(arguments, flag))]
     if arguments.checkpoint_activations:
         more.append("--checkpoint_activations")
-    words = fit_words(paper.name, fit.name, arguments.data_root, fit.folder, more)
+    root = arguments.data_root or "ROOT"  # a plan needs none
+    words = fit_words(paper.name, fit.name, root, fit.folder, more)
     return Command(fit.name, words, fit.folder.with_suffix(".log"))
 
 

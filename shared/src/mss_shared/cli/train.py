@@ -146,11 +146,12 @@ def check_installed(data_root: str) -> None:
     """Raise ModuleNotFoundError with the command that installs what training lacks."""
     missing = [] if importlib.util.find_spec("lightning") else ['"mss-shared[train]"']
     songs = plugins.missing_package(data_root)
-    missing += [songs] if songs else []
+    missing += [plugins.FOLDERS[songs]] if songs else []
     if missing:
+        where = ", in the repository" if songs else ""
         raise ModuleNotFoundError(
             f"training on {data_root} needs packages that are not installed: "
-            f"pip install {' '.join(missing)}"
+            f"pip install {' '.join(missing)}{where}"
         )
 
 

@@ -41,6 +41,11 @@ def digest_track(track: Track) -> Digests:
     return frozenset(d for stem in track.stems if (d := _digest(track, stem)) is not None)
 
 
+def is_silent(track: Track, stem: str) -> bool:
+    """Whether a stem has no sound in a track, or the track has no such stem."""
+    return stem not in track.stems or _digest(track, stem) is None
+
+
 def join_content(tracks: Iterable[tuple[str, Digests]]) -> Content:
     """The content of tracks from the name and the digests of each."""
     content: Content = {}

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from mss_shared.audio import Audio
+from mss_shared.console import count
 from mss_shared.datasets import opening
 from mss_shared.datasets.tracks import STEMS, Dataset, Track
 
 Item = dict[str, Any]
+_LONGEST_SECONDS = 600.0  # of an excerpt, if no song is longer
 
 
 class Excerpts:
@@ -26,6 +28,7 @@ class Excerpts:
 
     Attributes:
         dataset: the data set.
+        split: of it.
         tracks: of the split.
         stems: the order of the stems.
         sample_rate: in Hz.
@@ -37,7 +40,7 @@ class Excerpts:
         self, dataset: Dataset, split: str, stems: Sequence[str] | None, seconds: float | None
     ) -> None:
         """The excerpts of a split; the arguments are those of ``open_dataset``."""
-        self.dataset, self.tracks = dataset, dataset.split(split)
+        self.dataset, self.split, self.tracks = dataset, split, dataset.split(split)
         first = self.tracks[0].info
         self.sample_rate, self.channels = first.sample_rate, first.channels
         for track in self.tracks:
@@ -48,12 +51,34 @@ class Excerpts:
                     f"{self.sample_rate} Hz: convert one of them"
                 )
         self.stems = _choose(self.tracks, stems)
-        self.samples = None if seconds is None else round(seconds * self.sample_rate)
-        if self.samples is not None and self.samples < 1:
-            raise ValueError(f"chunk_seconds is {seconds}: pass at least one sample, or None")
+        self.samples = None if seconds is None else self._as_samples(seconds)
         self._places = [
             (track, start) for track in self.tracks for start in self._starts(track.info.samples)
         ]
+
+    def __repr__(self) -> str:
+        """The split, how much there is of it, and the stems."""
+        each = count(len(self), "whole song")
+        if self.samples is not None:
+            seconds = self.samples / self.sample_rate
+            each = f"{count(len(self), 'excerpt')} of {seconds:g} s"
+        tracks, channels = count(len(self.tracks), "track"), count(self.channels, "channel")
+        return (
+            f"<{self.split} of {self.dataset.name}: {each} from {tracks}, "
+            f"{', '.join(self.stems)}; {channels} at {self.sample_rate} Hz>"
+        )
+
+    def _as_samples(self, seconds: float) -> int:
+        """The length of an excerpt; a batch of absurd ones would fill the memory with silence."""
+        longest = max(track.info.samples for track in self.tracks)
+        most = max(longest, round(_LONGEST_SECONDS * self.sample_rate))
+        if not 0.5 <= seconds * self.sample_rate <= most:
+            raise ValueError(
+                f"chunk_seconds is {seconds}: the longest track has "
+                f"{longest / self.sample_rate:g} s, pass at most that, and at least one sample, or "
+                f"None for whole songs"
+            )
+        return max(1, round(seconds * self.sample_rate))
 
     def _starts(self, samples: int) -> range:
         """Where the excerpts of a song start; the rest of the song after the last is left out."""
@@ -70,7 +95,13 @@ class Excerpts:
 
         Raises:
             IndexError: if there is none of that number.
+            TypeError: if it is no number.
         """
+        if not hasattr(index, "__index__"):
+            raise TypeError(
+                f"{index!r} is not the number of an excerpt: for several, index "
+                f"torch.utils.data.Subset(songs, range(2)), or a DataLoader"
+            )
         track, start = self._places[index]
         left = track.info.samples - start
         samples = left if self.samples is None else min(self.samples, left)

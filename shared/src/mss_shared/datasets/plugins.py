@@ -43,6 +43,8 @@ RESERVED = {
     **dict.fromkeys(("check", "info"), "mss-shared"),  # the other verbs of mss-data
     "demo": "mss-demo-songs",
 }
+# No index has our packages: what is not installed comes from its folder in the repository.
+FOLDERS = {"mss-demo-songs": "./shared/demo_songs", "mss-results": "./results"}
 
 Progress = Callable[[str, int, int], None]
 
@@ -130,7 +132,7 @@ def find_entry(name: str) -> EntryPoint | None:
         if not entries and owner != "mss-shared":
             raise ModuleNotFoundError(
                 f"the data set {name} comes with the package {owner}, which is not installed: "
-                f"pip install {owner}",
+                f"pip install {FOLDERS[owner]}, in the repository",
                 name=owner,
             )
     if len(entries) > 1:

@@ -33,6 +33,14 @@ class SongScores:
     protocol: str
     track: TrackScores
 
+    def __repr__(self) -> str:
+        """The medians, under their protocol."""
+        rows = (
+            f"{stem} " + ", ".join(f"{name} {value:.2f}" for name, value in values.items())
+            for stem, values in self.median().items()
+        )
+        return f"<{self.protocol}: {'; '.join(rows)}>"
+
     @property
     def frames(self) -> dict[str, dict[str, Values]]:
         """Stem -> metric -> (frame,) values; one frame if the protocol scores whole songs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from typing import Generic, TypeVar
 
@@ -33,9 +34,18 @@ class NamedRecipe(LoadedRecipe[RecipeType], Generic[RecipeType]):
 
     Attributes:
         paper: its package.
+        given: the name or the path that it was read by.
+        overrides: the words that changed its values.
     """
 
     paper: AnyPaper
+    given: str
+    overrides: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """The package, the name and what was changed; ``recipe`` has the values."""
+        changes = [word.removeprefix("--recipe.") for word in self.overrides]
+        return f"<recipe {' '.join([f'{self.paper.name}/{self.name}', *changes])}>"
 
     @property
     def values(self) -> list[Value]:
@@ -70,4 +80,6 @@ def read_recipe(
     """
     loaded = load_recipe(paper.recipe_type, find_recipe(paper.name, str(name)), overrides or ())
     copied = {field.name: getattr(loaded, field.name) for field in fields(LoadedRecipe)}
-    return NamedRecipe(**copied, paper=paper)
+    return NamedRecipe(
+        **copied, paper=paper, given=os.fspath(name), overrides=tuple(overrides or ())
+    )

@@ -100,7 +100,7 @@ class Front(Generic[RecipeType, ModelType]):
 
     def fit(
         self,
-        recipe: PathLike,
+        recipe: PathLike | NamedRecipe[RecipeType],
         data_root: Source,
         out: PathLike,
         *,
@@ -112,7 +112,7 @@ class Front(Generic[RecipeType, ModelType]):
         """Train a recipe, as the command ``fit`` does; the run records the command.
 
         Args:
-            recipe: a shipped recipe's name, or a YAML file.
+            recipe: a shipped recipe's name, a YAML file, or what ``load_recipe`` gave.
             data_root: a data set, or several, as for ``open_dataset``.
             out: the run folder.
             seed: replaces the recipe's.
@@ -126,17 +126,14 @@ class Front(Generic[RecipeType, ModelType]):
             ImportError: if packages for training are not installed.
         """
         with python_errors():
-            if not isinstance(recipe, str | os.PathLike):
-                raise TypeError(
-                    f"recipe is a {type(recipe).__name__}: pass a recipe's name or the path of its "
-                    f"YAML file, and changed values as training={{...}}"
-                )
+            name, changed = self._name(recipe)
             overrides, flags = recipe_words(self.paper.recipe_type, changes)
-            for name in ("plan", "parent", "out"):
-                if name in flags:
-                    raise ValueError(f"fit has no option {name!r} in Python: use the command line")
+            overrides = [*changed, *overrides]
+            for flag in ("plan", "parent", "out"):
+                if flag in flags:
+                    raise ValueError(f"fit has no option {flag!r} in Python: use the command line")
             flags = {"seed": seed, "device": device, "resume": resume, **flags}
-            words = ["fit", "--recipe", os.fspath(recipe), "--data_root", *_names(data_root)]
+            words = ["fit", "--recipe", name, "--data_root", *_names(data_root)]
             words += ["--out", os.fspath(out), *flag_words(self.paper, "fit", flags)]
             arguments = parse(self.paper, words)
             command = shlex.join([self.paper.command, *words, *overrides])
@@ -226,6 +223,18 @@ class Front(Generic[RecipeType, ModelType]):
             if rest:
                 raise ValueError(f"a recipe has no section {next(iter(rest))!r}: check its name")
             return read_recipe(self.paper, os.fspath(name), overrides)
+
+    def _name(self, recipe: Any) -> tuple[str, tuple[str, ...]]:
+        """What ``--recipe`` takes, and the words of changed values."""
+        if isinstance(recipe, NamedRecipe) and recipe.paper is self.paper:
+            return recipe.given, recipe.overrides
+        if not isinstance(recipe, str | os.PathLike):
+            of = f" of {recipe.paper.name}" if isinstance(recipe, NamedRecipe) else ""
+            raise TypeError(
+                f"recipe is a {type(recipe).__name__}{of}: pass what load_recipe of "
+                f"{self.paper.name} gives, a recipe's name, or the path of its YAML file"
+            )
+        return os.fspath(recipe), ()
 
     def _random(self, recipe: PathLike | None) -> Checkpoint:
         """A freshly initialised model of a recipe, the same each time."""

@@ -20,6 +20,11 @@ class Fitted:
     folder: Path
     record: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        """The folder, and what was trained."""
+        names = (self.record.get(name, "?") for name in ("paper", "recipe"))
+        return f"<run {self.folder}: {'/'.join(map(str, names))}>"
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -34,6 +39,10 @@ class Evaluated:
     folder: Path
     record: Mapping[str, Any]
     scores: Mapping[str, Mapping[str, Mapping[str, float]]]
+
+    def __repr__(self) -> str:
+        """The folder, and the protocols."""
+        return f"<scores {self.folder}: {', '.join(self.scores)}>"
 
     def medians(self, metric: str = "SDR") -> dict[str, float]:
         """Stem -> a metric's median over the tracks, under the only protocol with such medians.

@@ -18,7 +18,8 @@ from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
-from mss_shared.cli.main import Parser, command_parser
+from mss_shared.cli.main import command_parser
+from mss_shared.cli.parser import Parser
 from mss_shared.cli.separate_flags import OPTIONAL
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import values_named
@@ -41,7 +42,8 @@ def parse(paper: AnyPaper, words: Sequence[str]) -> argparse.Namespace:
     Raises:
         ValueError: if a flag is unknown or a value out of range.
     """
-    return command_parser(paper, _Raising).parse_args(words)
+    found: argparse.Namespace = command_parser(paper, _Raising).parse_args(words)
+    return found
 
 
 def flag_words(paper: AnyPaper, verb: str, keywords: Mapping[str, Any]) -> list[str]:
@@ -60,9 +62,11 @@ def flag_words(paper: AnyPaper, verb: str, keywords: Mapping[str, Any]) -> list[
     words: list[str] = []
     for name, value in keywords.items():
         if name not in flags:
-            values = values_named(paper.recipe_type, name) if verb == "fit" else []
             sections = {field.name: None for field in fields(paper.recipe_type)}
             known = {**flags, **sections} if verb == "fit" else flags
+            close = difflib.get_close_matches(name, known, 1)
+            kind = paper.recipe_type
+            values = values_named(kind, name, nearly=not close) if verb == "fit" else []
             raise ValueError(_unknown(verb, name, known, values))
         option = flags[name].option_strings[-1]
         if value is None or value is False:

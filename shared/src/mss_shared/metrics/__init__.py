@@ -21,3 +21,6 @@ if not TYPE_CHECKING:
         from mss_shared.metrics.as_museval import bss_eval
 
         return bss_eval
+
+    def __dir__() -> list[str]:
+        return sorted([*globals(), *__all__])

@@ -108,7 +108,8 @@ class RunFolder:
         if not resume:
             if any((self.path / name).exists() for name in ("metrics.csv", STEP)):
                 raise ValueError(
-                    f"{self.path} already holds a run: continue it with --resume, or choose --out"
+                    f"{self.path} already holds a run: continue it with --resume, or choose "
+                    f"another --out"
                 )
             return
         differences = self._differences() if read_digests(self.path) else []

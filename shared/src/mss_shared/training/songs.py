@@ -15,6 +15,7 @@ from mss_shared.datasets.content import (
     digest_track,
     find_copies,
     find_shared,
+    is_silent,
     join_content,
 )
 from mss_shared.datasets.sums import prepare, stem_names
@@ -94,7 +95,20 @@ def check_dataset(dataset: Dataset, stems: tuple[str, ...], model: Any) -> Heard
                 f"one of them"
             )
     _warn_of_copies(dataset, train)
+    _warn_of_silence(dataset, stems)
     return songs
+
+
+def _warn_of_silence(dataset: Dataset, stems: Sequence[str]) -> None:
+    """Say which stems no training track has a sound of: a model learns to put out silence."""
+    tracks = dataset.train
+    silent = [stem for stem in stems if all(is_silent(track, stem) for track in tracks)]
+    if silent:
+        console.warn(
+            f"{', '.join(silent)} {'are' if len(silent) > 1 else 'is'} silent in all of "
+            f"{len(tracks)} training tracks: the model learns to put out silence there, see "
+            f"mss-data check"
+        )
 
 
 def _warn_of_copies(dataset: Dataset, digests: Sequence[Digests]) -> None:

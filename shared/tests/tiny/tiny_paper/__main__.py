@@ -3,5 +3,11 @@
 from mss_shared.cli import run
 from tiny_paper.paper import PAPER
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Run the command line."""
     run(PAPER)
+
+
+if __name__ == "__main__":
+    main()
