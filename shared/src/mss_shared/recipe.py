@@ -387,8 +387,7 @@ def _describe_mismatch(key: str, message: str) -> str:
     given = {"None": "null"}.get(value.group(1), value.group(1))
     part = re.match(r"NestedArg\(key='([\w.]+)'", given)
     what = f"has no {part.group(1)}" if part else f"is {given}"
-    # Their order depends on what else has been typed before.
-    names.sort(key=lambda name: (name == "NoneType", name))
+    names.sort(key=[*_KINDS].index)  # their order depends on what else has been typed before
     return f"{key} {what}: give {' or '.join(_KINDS[name] for name in names)}"
 
 
