@@ -1,11 +1,12 @@
 """Print the seconds of a training step on the CPU, examples read and mixed included, as JSON.
 
-Run by run.py, in a process of its own for each recipe, on idle cores: the median of 12 steps.
+Run by run.py, in a process of its own for each recipe, on idle cores: the median of 16 steps.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import statistics
 import sys
 import time
@@ -18,15 +19,17 @@ from torch.utils.data import default_collate
 
 from mss_shared.datasets import open_dataset
 from mss_shared.recipe import load_recipe
+from mss_shared.training.heap import keep_freed_memory
 from mss_shared.training.random_mixes import default_examples
 from mss_shared.training.songs import fit_songs
 
 WARM_UP = 3
-STEPS = 12
+STEPS = 16
 
 
 def main() -> None:
     package, file, data_root = sys.argv[1:]
+    keep_freed_memory()  # as `fit` does
     paper = import_module(f"{package}.paper").PAPER
     recipe = load_recipe(paper.recipe_type, Path(file)).recipe
     model = paper.build_model(recipe)
@@ -56,6 +59,7 @@ def main() -> None:
                 "parameters": sum(weight.numel() for weight in model.parameters()),
                 "seconds": round(per_step, 4),
                 "steps_in_8_minutes": round(480 / per_step),
+                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
                 "threads": torch.get_num_threads(),
             }
         )

@@ -42,6 +42,7 @@ from mss_shared.training.data import Examples
 from mss_shared.training.endings import end_together, ends_in_time, plain_endings
 from mss_shared.training.enough_memory import DEV_EXAMPLES, check_memory, shrink_batch
 from mss_shared.training.finite import Finite
+from mss_shared.training.heap import keep_freed_memory
 from mss_shared.training.heard import Listener
 from mss_shared.training.heir import Heir, Parent
 from mss_shared.training.module import EpochMeans
@@ -53,7 +54,7 @@ from mss_shared.training.song_sdr import SongSdr
 from mss_shared.training.songs import HeardSongs, check_dataset, describe_training, fit_songs
 from mss_shared.training.start import FrozenNorms, freeze, load_start
 from mss_shared.training.steps import StepCheckpoints, find_resumable, read_within
-from mss_shared.training.trainer import Machine, build_trainer, devices_of
+from mss_shared.training.trainer import Machine, build_trainer, devices_of, on_cpu
 
 __all__ = ["Machine", "fit"]
 
@@ -184,6 +185,8 @@ def _set_up(job: _Job, out: Path, parent: Parent | None) -> _Run:
         CheckedRestore(),
     ]
     trainer = build_trainer(out, loop, machine, job.model, callbacks)
+    if on_cpu(machine.device):
+        keep_freed_memory()
     end_together(trainer)
     check_memory(job.paper, job.drawn, job.examples.sets, machine, trainer)
     return _Run(trainer, checkpoints, stopwatch)
