@@ -2,8 +2,9 @@
 
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -171,8 +172,14 @@ def map_in_order(
     task: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Iterator[Result]:
     """Map a task over items on threads; results keep the order of the items, so that sums do not
-    depend on the number of threads."""
+    depend on the number of threads, and no more than two for each thread wait to be taken."""
     # A pool even for one thread: in the main thread, glibc returns buffers to the system after
     # every item, and the page faults took a third of the time.
     with ThreadPoolExecutor(workers) as pool:
-        yield from pool.map(task, items)
+        ahead: deque[Future[Result]] = deque()
+        for item in items:
+            if len(ahead) == 2 * workers:
+                yield ahead.popleft().result()
+            ahead.append(pool.submit(task, item))
+        while ahead:
+            yield ahead.popleft().result()
