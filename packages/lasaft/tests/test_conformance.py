@@ -4,7 +4,12 @@ from pathlib import Path
 
 from lasaft.paper import PAPER
 from mss_shared.conformance import check_sheet
+from mss_shared.conformance.operations import check_operations
 
 
 def test_the_sheet_is_that_of_the_recipes_and_the_frozen_outputs() -> None:
     check_sheet(PAPER, Path(__file__).parents[1])
+
+
+def test_the_demo_models_do_as_much_as_when_it_was_counted() -> None:
+    check_operations(PAPER, Path(__file__).parents[1])

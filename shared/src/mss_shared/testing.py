@@ -36,7 +36,7 @@ from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceCo
 from mss_shared.separation.overlap_add import separate
 from mss_shared.testing_weights import check_nothing_runs, check_wrapped_weights
 
-__all__ = ["check_outside", "check_package", "make_dataset"]
+__all__ = ["check_outside", "check_package", "imagined_examples", "make_dataset"]
 
 ODD_SAMPLES = (1, 1_023, 30_011)
 
@@ -157,7 +157,7 @@ def check_step_memory(paper: AnyPaper, recipe: Any, folder: Path) -> None:
     from mss_shared.training.step_memory import estimate_step
 
     model = paper.build_model(recipe)
-    sets = _examples(paper, recipe, model)
+    sets = imagined_examples(paper, recipe, model)
     found = estimate_step(paper, recipe, sets, 2)
     batch = default_collate([sets.train[0]] * 2)
     module: Any = paper.build_training(model, recipe).train()
@@ -179,7 +179,7 @@ def _bytes(tensors: Iterable[torch.Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _examples(paper: AnyPaper, recipe: Any, model: Any) -> ExampleSets:
+def imagined_examples(paper: AnyPaper, recipe: Any, model: Any) -> ExampleSets:
     """A paper's examples of songs that are on no disk."""
     from mss_shared.training.imagined import imagined_songs
     from mss_shared.training.random_mixes import default_examples
@@ -194,7 +194,7 @@ def _one_pass(paper: AnyPaper, recipe: Any, checkpointing: bool) -> _Pass:
     model = paper.build_model(recipe)
     module: Any = paper.build_training(model, recipe).train()
     model.activation_checkpointing = checkpointing
-    sets = _examples(paper, recipe, model)
+    sets = imagined_examples(paper, recipe, model)
     batch = default_collate([sets.train[0], sets.train[1]])
     for name, value in batch.items():
         if value.is_floating_point():

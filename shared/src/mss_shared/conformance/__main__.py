@@ -18,23 +18,30 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--measure", action="store_true", help="compare the frozen outputs anew before"
     )
+    parser.add_argument(
+        "--operations", action="store_true", help="count the demo models' operations anew, too"
+    )
     arguments = parser.parse_args(words)
     with console.one_sentence_errors(parser.prog):
-        write_sheets(arguments.repo, arguments.packages, arguments.measure)
+        write_sheets(
+            arguments.repo, arguments.packages, arguments.measure, count=arguments.operations
+        )
 
 
-def write_sheets(repo: Path, names: Sequence[str], anew: bool) -> None:
+def write_sheets(repo: Path, names: Sequence[str], anew: bool, *, count: bool = False) -> None:
     """Write the sheets.
 
     Args:
         repo: the repository's folder.
         names: of packages; all if empty.
         anew: compare the frozen outputs first.
+        count: also write what the demo models do, for ``check_operations``.
 
     Raises:
         FileNotFoundError: if a package has no ``conformance.yaml``.
     """
     from mss_shared.conformance.facts import measure, write_sizes
+    from mss_shared.conformance.operations import write_operations
     from mss_shared.conformance.sheet import conformance_sheet
     from mss_shared.conformance.sizes import count_all
 
@@ -48,6 +55,8 @@ def write_sheets(repo: Path, names: Sequence[str], anew: bool) -> None:
         if anew:
             measure(known[name])
         paper = import_module(f"{name}.paper").PAPER
+        if count:
+            write_operations(paper, known[name])
         write_sizes(known[name], count_all(paper))
         text = conformance_sheet(paper, known[name])
         atomic.write_text(known[name] / "CONFORMANCE.md", text)

@@ -124,11 +124,11 @@ def _staging(repo: Path) -> Iterator[Path]:
 
 
 def _freeze(stage: Path, name: str) -> None:
-    """Freeze outputs of the network, measure them again and write the conformance sheet."""
+    """Freeze outputs and operations of the network, measure again, write the conformance sheet."""
     package = stage.resolve() / "packages" / name
     path = os.pathsep.join(filter(None, (str(package / "src"), os.environ.get("PYTHONPATH"))))
-    sheet = ["-m", "mss_shared.conformance", "--repo", str(stage), "--measure", name]
-    for words in [str(package / "tests" / "freeze.py")], sheet:
+    sheet = ["-m", "mss_shared.conformance", "--measure", "--operations", "--repo", str(stage)]
+    for words in [str(package / "tests" / "freeze.py")], [*sheet, name]:
         done = subprocess.run(
             [sys.executable, *words],
             env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
