@@ -10,7 +10,6 @@ process of its own for each.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from turns import HEAD, compare, peak
+from turns import HEAD, compare, compare_memory, report_memory
 
 RATE = 44_100
 NAMES = ("BSRoformer", "MelBandRoformer")
@@ -105,30 +104,18 @@ def compare_one(kinds: dict[str, Any], name: str, given: argparse.Namespace) -> 
     compare(what, step(ours), step(theirs), given.rounds)
 
 
-def report_memory(who: str, name: str, what: str, given: argparse.Namespace) -> None:
-    """Separate or train once; print this process's peak, interpreter and torch among it."""
-    model = build(networks(given.peer), who, name, given.depth)
-    before = peak()
-    if what == "separate":
-        with torch.inference_mode():
-            model(noise(given.seconds))
-    else:
-        model.train()(noise(BATCH_SECONDS), target=0.5 * noise(BATCH_SECONDS)).backward()
-    print(json.dumps({"before": before, "peak": peak()}))
+def use(kinds: dict[str, Any], who: str, name: str, what: str, given: argparse.Namespace) -> None:
+    """Separate or train once, and print the peak of this process."""
+    model = build(kinds, who, name, given.depth)
 
+    def act() -> None:
+        if what == "separate":
+            with torch.inference_mode():
+                model(noise(given.seconds))
+        else:
+            model.train()(noise(BATCH_SECONDS), target=0.5 * noise(BATCH_SECONDS)).backward()
 
-def compare_memory(folder: str, given: argparse.Namespace) -> None:
-    print("\n| peak memory | before | in all |\n|---|---|---|")
-    lengths = {"separate": given.seconds, "train": BATCH_SECONDS}
-    for name, what, who in product(NAMES, lengths, ("theirs", "ours")):
-        words = ["--memory", who, name, what, "--seconds", str(given.seconds)]
-        words += ["--peer", folder]
-        words += ["--threads", str(given.threads), "--depth", str(given.depth)]
-        command = [sys.executable, __file__, *words]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        found = json.loads(done.stdout.splitlines()[-1])
-        line = " | ".join(f"{found[key] / 1e9:.2f} GB" for key in ("before", "peak"))
-        print(f"| {name}, {what} {lengths[what]:.0f} s, {who} | {line} |", flush=True)
+    report_memory(act)
 
 
 def main() -> None:
@@ -137,13 +124,14 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--memory", nargs=3, help="whose and which to measure alone, at what")
+    parser.add_argument("--memory", nargs=3, help="name, what, and whose to measure alone")
     parser.add_argument("--peer", help="folder with the package")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     warnings.simplefilter("ignore")  # the package's
     if given.memory:
-        return report_memory(*given.memory, given)
+        name, what, who = given.memory
+        return use(networks(given.peer), who, name, what, given)
     with tempfile.TemporaryDirectory() as folder:
         install(folder)
         kinds = networks(folder)
@@ -151,7 +139,10 @@ def main() -> None:
         print(HEAD)
         for name in NAMES:
             compare_one(kinds, name, given)
-        compare_memory(folder, given)
+        rows = list(product(NAMES, ("separate", "train"), ("theirs", "ours")))
+        words = ["--peer", folder, "--seconds", str(given.seconds)]
+        words += ["--threads", str(given.threads), "--depth", str(given.depth)]
+        compare_memory(__file__, rows, words)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,26 @@
-"""Two implementations take turns in one process: seconds, ratio, distance of the outputs."""
+"""Two implementations take turns in one process: seconds, ratio, distance of the outputs.
 
+How near ours comes to the machine's limit: multiply-accumulates per second (those that
+``mss_shared.evaluation.cost`` counts), as a share of what one large matrix product reaches.
+"""
+
+import json
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from statistics import median
 
+import torch
 from torch import Tensor
 
-HEAD = """| what | ratio | least s, theirs | least s, ours | largest difference |
-|---|---|---|---|---|"""
+from mss_shared.evaluation.cost import flop_counter
+
+HEAD = """| what | ratio | least s, theirs | least s, ours | of matrix rate | largest difference |
+|---|---|---|---|---|---|"""
+SIDE = 3_072  # of the square matrices
 
 
 def timed(act: Callable[[], Tensor]) -> tuple[float, Tensor]:
@@ -17,11 +29,27 @@ def timed(act: Callable[[], Tensor]) -> tuple[float, Tensor]:
     return time.perf_counter() - began, found.detach()
 
 
+@cache
+def matrix_rate() -> float:
+    """Giga multiply-accumulates per second of a float32 matrix product, the best of five."""
+    one, other = torch.randn(2, SIDE, SIDE)
+    return SIDE**3 / 1e9 / min(timed(lambda: one @ other)[0] for _ in range(5))
+
+
+def gmac(act: Callable[[], Tensor]) -> float:
+    """Giga multiply-accumulates of a call."""
+    counter = flop_counter()
+    with counter:
+        act()
+    return counter.get_total_flops() / 2e9
+
+
 def compare(
     name: str, ours: Callable[[], Tensor], theirs: Callable[[], Tensor], rounds: int
 ) -> None:
     spent: dict[str, list[float]] = {"ours": [], "theirs": []}
     outputs: dict[str, Tensor] = {}
+    work = gmac(ours)
     for _ in range(rounds + 1):  # the first round warms up
         for who, act in (("theirs", theirs), ("ours", ours)):
             elapsed, outputs[who] = timed(act)
@@ -29,7 +57,11 @@ def compare(
     ratio = median(t / o for t, o in zip(spent["theirs"][1:], spent["ours"][1:], strict=True))
     apart = (outputs["ours"] - outputs["theirs"]).abs().max().item()
     least = [min(spent[who][1:]) for who in ("theirs", "ours")]
-    print(f"| {name} | {ratio:.2f} | {least[0]:.2f} | {least[1]:.2f} | {apart:.0e} |", flush=True)
+    share = work / least[1] / matrix_rate()
+    print(
+        f"| {name} | {ratio:.2f} | {least[0]:.2f} | {least[1]:.2f} | {share:.0%} | {apart:.0e} |",
+        flush=True,
+    )
 
 
 def peak() -> int:
@@ -37,3 +69,21 @@ def peak() -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     [line] = [line for line in lines if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
+
+
+def report_memory(act: Callable[[], object]) -> None:
+    """Print the peak of this process before and after a call, interpreter and torch among it."""
+    before = peak()
+    act()
+    print(json.dumps({"before": before, "peak": peak()}))
+
+
+def compare_memory(script: str, rows: Iterable[tuple[str, ...]], words: Sequence[str]) -> None:
+    """Call the script with ``--memory``, each row and the words, in a process of its own."""
+    print("\n| peak memory | before | in all |\n|---|---|---|")
+    for row in rows:
+        command = [sys.executable, script, "--memory", *row, *words]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        line = " | ".join(f"{found[key] / 1e9:.2f} GB" for key in ("before", "peak"))
+        print(f"| {', '.join(row)} | {line} |", flush=True)
