@@ -50,8 +50,10 @@ def test_building_twice_changes_nothing_and_leaves_no_partial_file(repo, capsys)
     assert capsys.readouterr().out == "15 files are up to date\n"
 
 
-def test_readmes_of_packages_are_spliced_and_others_left_alone(repo):
-    card = repo / "packages" / "ours" / "README.md"
+@pytest.mark.parametrize("place", ["packages/ours", "experiments/2026-12-ours"])
+def test_readmes_of_packages_and_experiments_are_spliced_and_others_left_alone(repo, place):
+    card = repo / place / "README.md"
+    card.parent.mkdir(parents=True, exist_ok=True)
     begin = "<!-- results:begin demo_small--bsseval_v4@1 method=ours -->"
     card.write_text(f"{begin}\n<!-- results:end -->\n")
     build(repo)

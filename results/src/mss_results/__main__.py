@@ -161,7 +161,8 @@ def _find_paths(chosen: argparse.Namespace) -> Paths:
     if readmes is None and chosen.out is not None:
         readmes = ()  # boards of one's own are shown in no README
     elif readmes is None:
-        known = [chosen.repo / "README.md", *sorted(chosen.repo.glob("packages/*/README.md"))]
+        places = ("README.md", "packages/*/README.md", "experiments/*/README.md")
+        known = (readme for place in places for readme in sorted(chosen.repo.glob(place)))
         readmes = [readme for readme in known if readme.is_file()]
     return Paths(
         scores=tuple(scores),
@@ -257,7 +258,7 @@ def _add_outputs(verb: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="*",
         metavar="FILE",
-        help="READMEs with markers (REPO/README.md and REPO/packages/*/README.md)",
+        help="READMEs with markers (REPO/README.md, and those of packages/* and experiments/*)",
     )
     verb.add_argument(
         "--audio",
