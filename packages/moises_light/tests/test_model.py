@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from moises_light import MoisesLight, configs
 from moises_light.config import ACT_NAMES, NORM_NAMES
+from moises_light.folded import ConvNormAct
 
 ARCHITECTURE_NAMES = ("0.1.0", "0.1.5")
 
@@ -359,3 +360,32 @@ def test_only_with_normalised_input_does_an_estimate_follow_the_level_of_the_mix
         double = run(model, 2 * mixture)
         follows = torch.allclose(double, 2 * run(model, mixture), rtol=1e-2, atol=1e-5)
         assert follows is normalize_input
+
+
+# ---- batch norm within convolutions
+
+
+@pytest.mark.parametrize("act_name", ["ReLU", "SiLU"])
+@pytest.mark.parametrize("architecture", ARCHITECTURE_NAMES)
+def test_folding_batch_norm_changes_rounding_alone(
+    architecture: str, act_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_model(architecture=architecture, act_name=act_name).double()
+    generator = torch.Generator().manual_seed(1)
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            for values in (part.running_mean, part.running_var, part.weight, part.bias):
+                values.data.uniform_(0.5, 2.0, generator=generator)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    mixture = noise(1, 2, 3_000).double()
+    called: list[nn.BatchNorm2d] = []
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.register_forward_hook(lambda norm, *_: called.append(norm))
+    folded = run(model, mixture)
+    left = len(called)
+    monkeypatch.setattr(ConvNormAct, "_folds", lambda *_: False)
+    plain = run(model, mixture)
+    assert len(called) - left > 2 * left  # norms that follow no convolution are left
+    assert torch.allclose(folded, plain, rtol=0, atol=1e-12)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -22,6 +22,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
 from moises_light.config import ACT_NAMES, ModelConfig, TransformerParams
+from moises_light.folded import ConvNormAct
 from moises_light.pretrained import Pretrained
 from moises_light.recompute import Recomputing
 
@@ -55,10 +56,11 @@ def lay_out(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last if cpu else torch.contiguous_format)
 
 
-class SplitModule(nn.Module):
+class SplitModule(ConvNormAct):
     """Band split: group convolution, norm and activation, one group per band.
 
     No band sees another, which is how the paper does without the band-split MLPs of BS-RoFormer.
+    (batch, c_in, f, t) -> (batch, c_out, f, t).
 
     Source: paper, band split by group convolution; kernel shapes from the package moises-light.
     """
@@ -70,10 +72,6 @@ class SplitModule(nn.Module):
         self.conv = nn.Conv2d(c_in, c_out, size, padding=pad, groups=config.n_bands)
         self.bn = make_norm(config, c_out)
         self.act = make_act(config)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, c_in, f, t) -> (batch, c_out, f, t)."""
-        return self.act(self.bn(self.conv(x)))
 
 
 class TDF(nn.Module):
@@ -128,8 +126,10 @@ class SplitAndMerge(nn.Module):
         return self.split2(x) + residual
 
 
-class TimeDownsample(nn.Module):
+class TimeDownsample(ConvNormAct):
     """Encoder downsampling: half the frames, G more channels, the same bins.
+
+    (batch, c_in, f, t) -> (batch, c_out, f, t / 2).
 
     Source: package moises-light, which downsamples in time only.
     """
@@ -140,13 +140,11 @@ class TimeDownsample(nn.Module):
         self.bn = make_norm(config, c_out)
         self.act = make_act(config)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, c_in, f, t) -> (batch, c_out, f, t / 2)."""
-        return self.act(self.bn(self.conv(x)))
 
-
-class TimeUpsample(nn.Module):
+class TimeUpsample(ConvNormAct):
     """Decoder upsampling: twice the frames, G fewer channels, the same bins.
+
+    (batch, c_in, f, t) -> (batch, c_out, f, 2 t).
 
     Source: package moises-light, which upsamples in time only.
     """
@@ -156,10 +154,6 @@ class TimeUpsample(nn.Module):
         self.conv = nn.ConvTranspose2d(c_in, c_out, (1, 2), stride=(1, 2))
         self.bn = make_norm(config, c_out)
         self.act = make_act(config)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, c_in, f, t) -> (batch, c_out, f, 2 t)."""
-        return self.act(self.bn(self.conv(x)))
 
 
 class RMSNorm(nn.Module):
