@@ -6,19 +6,23 @@ No dataclass of a recipe has a default: a value stands in the recipe or nowhere.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
 
 __all__ = [
     "BaseRecipe",
     "DataConfig",
+    "EffectsConfig",
     "EvaluationConfig",
     "InferenceConfig",
     "LoopConfig",
     "PoolConfig",
+    "Range",
     "list_numbers",
 ]
+
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,50 @@ class PoolConfig:
 
     size: int
     floor_db: float
+
+
+@dataclass(frozen=True)
+class EffectsConfig:
+    """Audio effects: probabilities and strengths, all but the first for each of ``data.stems``.
+
+    Args:
+        reversal_prob: probability of reversing time, the same for all stems.
+        pitch_prob: probability of shifting the pitch at constant tempo.
+        pitch_semitones: largest shift, up or down.
+        equalizer_prob: probability of raising or lowering seven bands.
+        equalizer_gain_db: lowest and highest gain of a band.
+        distortion_prob: probability of distortion by a tanh.
+        distortion_amount: lowest and highest share of the samples driven into saturation.
+        noise_prob: probability of adding white noise.
+        noise_level: lowest and highest standard deviation of that noise.
+        stretch_prob: probability of changing the tempo at constant pitch.
+        stretch_rate: lowest and highest rate; above 1 is faster.
+        mp3_prob: probability of encoding to mp3 and decoding again.
+        mp3_quality: lowest and highest quality, from 0 (smallest file) to 1.
+    """
+
+    reversal_prob: float
+    pitch_prob: tuple[float, ...]
+    pitch_semitones: tuple[float, ...]
+    equalizer_prob: tuple[float, ...]
+    equalizer_gain_db: tuple[Range, ...]
+    distortion_prob: tuple[float, ...]
+    distortion_amount: tuple[Range, ...]
+    noise_prob: tuple[float, ...]
+    noise_level: tuple[Range, ...]
+    stretch_prob: tuple[float, ...]
+    stretch_rate: tuple[Range, ...]
+    mp3_prob: tuple[float, ...]
+    mp3_quality: tuple[Range, ...]
+
+    def check(self, stems: Sequence[str]) -> None:
+        """Raise ValueError unless every list has one entry per stem."""
+        for name, value in vars(self).items():
+            if isinstance(value, tuple) and len(value) != len(stems):
+                raise ValueError(
+                    f"data.effects.{name} has {len(value)} entries for {len(stems)} stems: give "
+                    f"one for each of {', '.join(stems)}"
+                )
 
 
 @dataclass(frozen=True)

@@ -245,7 +245,7 @@ def check_short_fits(
 
 
 def check_help(paper: AnyPaper) -> None:
-    """``python -m <package> --help`` and that of every verb work and do not import torch."""
+    """``python -m <package> --help`` and that of every verb import neither torch nor numpy."""
     paper_verbs = [verb.name for verb in paper.verbs]
     code = (
         f"import runpy, sys; from mss_shared.cli.main import VERBS\n"
@@ -253,7 +253,8 @@ def check_help(paper: AnyPaper) -> None:
         f"    sys.argv = [{paper.command!r}, *words, '--help']\n"
         f"    try: runpy.run_module({paper.name!r}, run_name='__main__')\n"
         f"    except SystemExit as end: assert end.code in (0, None), words\n"
-        f"    assert 'torch' not in sys.modules, f'torch was imported for {{words}}'"
+        f"    slow = {{'torch', 'numpy'}} & {{*sys.modules}}\n"
+        f"    assert not slow, f'{{slow}} was imported for {{words}}'"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

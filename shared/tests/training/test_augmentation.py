@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mss_shared.audio import Audio
+from mss_shared.recipe_sections import EffectsConfig
 from mss_shared.training import augmentation
-from mss_shared.training.augmentation import EffectsConfig, affect
+from mss_shared.training.augmentation import affect
 
 RATE = 44_100
 OFF = EffectsConfig(

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from bs_roformer.config import ModelConfig
 from mss_shared import recipe_sections
-from mss_shared.recipe_sections import BaseRecipe, LoopConfig, PoolConfig
-from mss_shared.training import EffectsConfig, Range
+from mss_shared.recipe_sections import BaseRecipe, EffectsConfig, LoopConfig, PoolConfig, Range
 
 
 @dataclass(frozen=True)

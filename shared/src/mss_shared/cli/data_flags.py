@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
-from mss_shared.datasets.tracks import Reading
+if TYPE_CHECKING:
+    from mss_shared.datasets.tracks import Reading
 
 _HELP = {
     "silence_missing": "a stem that a track lacks is silence",
@@ -23,4 +25,6 @@ def add_reading_flags(verb: argparse._ActionsContainer) -> None:
 
 def reading_from_flags(arguments: argparse.Namespace) -> Reading:
     """The liberties that were given."""
+    from mss_shared.datasets.tracks import Reading
+
     return Reading(**{field.name: getattr(arguments, field.name) for field in fields(Reading)})

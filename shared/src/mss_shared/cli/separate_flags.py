@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from mss_shared.audio.formats import SOUND_SUFFIXES
 from mss_shared.json_text import parse_json
 from mss_shared.paper import Alias, AnyPaper
 from mss_shared.separation.output.options import CONTAINERS, LOSSLESS, SUBTYPES
@@ -212,6 +211,10 @@ def _with_values(words: Sequence[str]) -> list[str]:
 
 
 def _files_first(words: Sequence[str]) -> list[str]:
+    if all(word.startswith("-") for word in words):
+        return [*words]
+    from mss_shared.audio.formats import SOUND_SUFFIXES
+
     before = ["", *words]
     is_file = [
         not word.startswith("-")

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mss_shared.training.augmentation import EffectsConfig, Range, affect
+    from mss_shared.training.augmentation import affect
     from mss_shared.training.gains import draw_gains_db
     from mss_shared.training.module import TrainingModule
     from mss_shared.training.random_mixes import ConsecutiveChunks, RandomMixes
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConsecutiveChunks",
-    "EffectsConfig",
     "RandomMixes",
-    "Range",
     "SegmentPool",
     "TrainingModule",
     "affect",
@@ -28,9 +26,7 @@ __all__ = [
 
 _MODULES = {
     "ConsecutiveChunks": "random_mixes",
-    "EffectsConfig": "augmentation",
     "RandomMixes": "random_mixes",
-    "Range": "augmentation",
     "SegmentPool": "segment_pool",
     "TrainingModule": "module",
     "affect": "augmentation",

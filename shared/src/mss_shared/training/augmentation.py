@@ -7,8 +7,6 @@ in phase with each other.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import soundfile
@@ -16,8 +14,7 @@ from numpy.typing import NDArray
 
 from mss_shared import audio
 from mss_shared.audio import Audio
-
-Range = tuple[float, float]
+from mss_shared.recipe_sections import EffectsConfig, Range
 
 # Ranges of the centre frequencies of the equaliser: low shelf, five peaks, high shelf.
 BANDS_HZ: tuple[Range, ...] = (
@@ -33,50 +30,6 @@ _PEAK_Q = (0.5, 5.0)
 _SHELF_Q = (0.3, 1.0)
 _WINDOW, _HOP = 2048, 512  # of the phase vocoder
 _MP3_MOST_COMPRESSION = 0.99  # libsndfile refuses 1.0
-
-
-@dataclass(frozen=True)
-class EffectsConfig:
-    """Probabilities and strengths; all but the first have an entry per stem of ``data.stems``.
-
-    Args:
-        reversal_prob: probability of reversing time, the same for all stems.
-        pitch_prob: probability of shifting the pitch at constant tempo.
-        pitch_semitones: largest shift, up or down.
-        equalizer_prob: probability of raising or lowering seven bands.
-        equalizer_gain_db: lowest and highest gain of a band.
-        distortion_prob: probability of distortion by a tanh.
-        distortion_amount: lowest and highest share of the samples driven into saturation.
-        noise_prob: probability of adding white noise.
-        noise_level: lowest and highest standard deviation of that noise.
-        stretch_prob: probability of changing the tempo at constant pitch.
-        stretch_rate: lowest and highest rate; above 1 is faster.
-        mp3_prob: probability of encoding to mp3 and decoding again.
-        mp3_quality: lowest and highest quality, from 0 (smallest file) to 1.
-    """
-
-    reversal_prob: float
-    pitch_prob: tuple[float, ...]
-    pitch_semitones: tuple[float, ...]
-    equalizer_prob: tuple[float, ...]
-    equalizer_gain_db: tuple[Range, ...]
-    distortion_prob: tuple[float, ...]
-    distortion_amount: tuple[Range, ...]
-    noise_prob: tuple[float, ...]
-    noise_level: tuple[Range, ...]
-    stretch_prob: tuple[float, ...]
-    stretch_rate: tuple[Range, ...]
-    mp3_prob: tuple[float, ...]
-    mp3_quality: tuple[Range, ...]
-
-    def check(self, stems: Sequence[str]) -> None:
-        """Raise ValueError unless every list has one entry per stem."""
-        for name, value in vars(self).items():
-            if isinstance(value, tuple) and len(value) != len(stems):
-                raise ValueError(
-                    f"data.effects.{name} has {len(value)} entries for {len(stems)} stems: give "
-                    f"one for each of {', '.join(stems)}"
-                )
 
 
 def affect(
