@@ -12,7 +12,14 @@ from tiny_paper.paper import PAPER
 from tiny_songs import demo_recipe, noise
 
 from mss_shared import audio
-from mss_shared.atomic import PART, making_folder, replace_all, replacing, write_new_text, write_text
+from mss_shared.atomic import (
+    PART,
+    making_folder,
+    replace_all,
+    replacing,
+    write_new_text,
+    write_text,
+)
 from mss_shared.checkpoints.checkpoint import save_model
 
 
