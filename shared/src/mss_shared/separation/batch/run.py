@@ -172,7 +172,7 @@ class _SongGuard:
 
     @cached_property
     def origin(self) -> Record:
-        """The song's digest, taken once its header is known: what is no sound may be of any size."""
+        """What identifies the song; taken late, as what is no sound may be of any size."""
         return describe_input(self.song.path)
 
     @property
