@@ -158,7 +158,7 @@ def _prepare(
 ) -> _Job:
     """Build the model and the examples, and refuse songs that do not fit or are test songs."""
     recipe = loaded.recipe
-    check_model(paper, recipe)
+    check_model(paper, recipe, ignore_memory=machine.ignore_memory)
     pl.seed_everything(seed, verbose=False)
     model = paper.build_model(recipe)
     check_data(recipe.data, model.sample_rate)
