@@ -12,7 +12,14 @@ from tiny_paper.paper import PAPER
 from tiny_songs import demo_recipe, noise
 
 from mss_shared import audio
-from mss_shared.atomic import PART, making_folder, replace_all, replacing, write_text
+from mss_shared.atomic import (
+    PART,
+    making_folder,
+    replace_all,
+    replacing,
+    write_new_text,
+    write_text,
+)
 from mss_shared.checkpoints.checkpoint import save_model
 
 
@@ -40,6 +47,25 @@ def test_what_fails_leaves_the_file_as_it_was_and_nothing_beside(tmp_path: Path)
         raise ZeroDivisionError
     assert path.read_text() == "before"
     assert [each.name for each in path.parent.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_new_file_appears_whole_and_the_first_one_stays(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    path = tmp_path / "deep" / "a.json"
+    with pytest.raises(UnicodeEncodeError):
+        write_new_text(path, "half of it \ud800")
+    assert not any(path.parent.iterdir())
+    write_new_text(path, "first")
+    with pytest.raises(FileExistsError):
+        write_new_text(path, "second")
+    assert path.read_text() == "first" and [*path.parent.iterdir()] == [path]
 
 
 def test_a_folder_appears_whole_and_the_first_one_stays(tmp_path: Path) -> None:

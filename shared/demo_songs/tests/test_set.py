@@ -340,6 +340,23 @@ def test_a_broken_manifest_is_refused(tmp_path, text):
         read_manifest(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["[]", "[" * 100_000, '"a"', "9" * 5_000, "\xff", "pipe", "long"])
+def test_odd_notes_of_a_song_or_a_set_are_no_notes(tmp_path, kind):
+    for name, read in (("meta.json", build._read_object), ("manifest.json", read_manifest)):
+        path = tmp_path / name
+        if kind == "pipe" and name == "meta.json":
+            os.mkfifo(path)
+        else:
+            path.write_bytes(kind.encode("latin-1"))
+        if kind == "long":
+            os.truncate(path, 2**36)
+        with pytest.raises((ValueError, FileNotFoundError)) as caught:
+            read(path if name == "meta.json" else tmp_path)
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 500
+    assert not build._is_current(tmp_path, None, {}, None)
+    assert build._read_digests(tmp_path, SIZES["tiny"]) is None
+
+
 def test_importing_the_demo_set_imports_no_torch_and_no_build_package():
     program = (
         "import sys, mss_demo_songs\n"

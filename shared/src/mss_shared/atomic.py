@@ -196,6 +196,39 @@ def write_text(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+def write_new_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8 where there is no file: a whole one appears, or none.
+
+    Raises:
+        FileExistsError: if something has that name, of several processes for all but one.
+        OSError: if the file can't be written.
+    """
+    with uninterrupted():
+        part = make_part(path)
+        try:
+            part.write_text(text, encoding="utf-8")
+            _sync(part)
+            _link(part, path)
+        except OSError as error:
+            if error.filename is None and error.errno in _FULL:
+                error.filename = os.fspath(path)
+            raise
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _link(part: Path, path: Path) -> None:
+    """Give a file a second name, or another one where a disk has no links."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        os.rename(part, path)
+
+
 def sweep(folder: Path) -> None:
     """Remove the unfinished files and folders that dead processes of this machine left."""
     try:

@@ -94,6 +94,14 @@ def test_an_ogg_file_of_more_parts_than_files_may_be_open_is_read(tmp_path: Path
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
+def test_an_ogg_file_is_not_searched_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, noise(0, samples=500).T, RATE, "VORBIS")
+    os.truncate(path, 2**40)
+    with pytest.raises(ValueError, match=r"16777216 bytes before byte \d+ that are no Ogg page"):
+        audio.info(path)
+
+
 def test_songs_of_an_ogg_file_that_differ_or_of_which_one_is_cut_are_refused(
     tmp_path: Path,
 ) -> None:

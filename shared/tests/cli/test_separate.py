@@ -167,6 +167,15 @@ def test_a_name_that_is_not_text_goes_through(
     assert "caf\\udce9.wav lasts 1.0 s" in refused(capfd, *words, "--start", "9")
 
 
+def test_a_song_is_one_line_whatever_its_name(
+    weights: Path, album: Path, tmp_path: Path, capsys: Any
+) -> None:
+    song = (album / "a.wav").rename(tmp_path / "a\nb: failed.wav")
+    separate(song, "--checkpoint", weights, "--out", tmp_path / "out")
+    (line,) = capsys.readouterr().out.splitlines()[-1:]
+    assert line.startswith(r"a\nb: failed: 2 files in ") and line.endswith(r"/a\nb: failed")
+
+
 def test_a_name_too_long_for_its_stems_is_refused_before_the_work(
     weights: Path, album: Path, capsys: Any, monkeypatch: Any
 ) -> None:

@@ -141,6 +141,39 @@ def test_what_is_passed_over_is_listed(root: Path) -> None:
     assert open_dataset(root).unheard == ("train/a/takes", "train/loose.wav", "extra")
 
 
+def test_a_split_that_is_a_link_to_nothing_is_a_fault_and_the_others_go_on(root: Path) -> None:
+    (root / "test").rename(root.parent / "moved")
+    (root / "test").symlink_to(root.parent / "unmounted")
+    found = dict(check_root(root))
+    assert found.pop("test") == [
+        f"{root / 'test'} is a link to nothing: restore its target, or remove it"
+    ]
+    assert list(found) == ["train/a", "train/b", "valid/v"] and not any(found.values())
+    (root / "test").unlink()
+    (root / "test").write_text("a file")
+    assert tree.look(root).ignored == {"test": "no folder"}
+
+
+@pytest.mark.parametrize("place", ["train/closed", "closed", "train/a/closed"])
+def test_what_can_not_be_entered_does_not_stop_the_others(
+    place: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / place).mkdir()
+    is_dir = Path.is_dir
+
+    def refusing(path: Path) -> bool:
+        if path.name == "closed":  # as the system does for a link into a closed folder
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refusing)
+    found = dict(check_root(root))
+    assert [name for name, faults in found.items() if not faults] == [
+        *("train/a", "train/b", "valid/v", "test/x")
+    ]
+    assert [*map(str, found)].count(place) + [*tree.look(root).ignored].count(place) == 1
+
+
 def test_what_the_manifest_lists_beside_the_songs_is_no_surprise(root: Path) -> None:
     write_track(root / "edge" / "odd", {"vocals": noise(9)})
     write_track(root / "extra" / "own", {"vocals": noise(8)})

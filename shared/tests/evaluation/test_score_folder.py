@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,24 @@ def test_a_damaged_record_can_be_overwritten(dataset: Dataset, tmp_path: Path, t
         summary,
     )
     assert set(read(folder)["protocols"]) == {"usdr"}
+
+
+@pytest.mark.parametrize("begun", ["", "{}", '{"inputs": "other", "record": null}', "link", "pipe"])
+def test_an_odd_beginning_can_be_overwritten(dataset: Dataset, tmp_path: Path, begun: str) -> None:
+    path = tmp_path / "mine" / "mine" / "run" / "begun.json"
+    path.parent.mkdir(parents=True)
+    if begun == "link":
+        path.symlink_to(tmp_path / "nothing")
+    elif begun == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text(begun)
+    first = Method()
+    with pytest.raises((ValueError, OSError), match="with --overwrite|No such file"):
+        score(first, dataset, tmp_path)
+    assert first.called == []
+    folder, _ = score(first, dataset, tmp_path, settings=Settings(overwrite=True))
+    assert read(folder)["protocols"] and not path.exists()
 
 
 def test_an_edited_song_is_another_song(dataset: Dataset, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +33,7 @@ from mss_demo_songs.settings import (
 from mss_demo_songs.workplace import new_workplace, sweep
 
 MANIFEST = "manifest.json"
+_MOST_BYTES = 2**24  # of a manifest or of what is known of a song
 FILES = ("mixture", "vocals", "drums", "bass", "other")
 SPLITS = ("train", "test", "edge")
 #: Module to distribution.
@@ -94,17 +96,32 @@ def read_manifest(root: Path) -> dict[str, Any]:
             f"no {MANIFEST} in {root}: pass the folder of a demo set that was built completely"
         )
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return _read_object(path)
     except ValueError as error:
-        raise ValueError(
-            f"{path} is not valid JSON ({error}): delete it to build the set again"
-        ) from error
-    if not isinstance(manifest, dict):
-        raise ValueError(
-            f"{path} holds a {type(manifest).__name__}, not an object: "
-            f"delete it to build the set again"
-        )
-    return manifest
+        raise ValueError(f"{path} {error}: delete it to build the set again") from None
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """The object of a JSON file that anybody may have written.
+
+    Raises:
+        OSError: if it can't be read.
+        ValueError: if it is no plain file, too long, too deep, or no JSON object.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("is no plain file")
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"is longer than {_MOST_BYTES} bytes")
+    try:
+        value = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        why = "too deep" if isinstance(error, RecursionError) else ascii(str(error))[1:-1][:200]
+        raise ValueError(f"is not valid JSON ({why})") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"holds a {type(value).__name__}, not an object")
+    return value
 
 
 def _unwritable(root: Path, plans: list[SongPlan], error: OSError) -> str:
@@ -159,7 +176,7 @@ def _read_digests(root: Path, settings: DemoSettings) -> dict[str, Any] | None:
     """The manifest's digests, None unless it is of these settings and this generator."""
     try:
         manifest = read_manifest(root)
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
     made = (manifest.get("generator_version"), manifest.get("settings"))
     digests = manifest.get("sha256")
@@ -185,7 +202,7 @@ def _is_current(
     Its files must have the digests of the manifest, if there is one.
     """
     try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = _read_object(folder / "meta.json")
     except (OSError, ValueError):
         return False
     made = (meta.get("plan"), meta.get("generator_version"), meta.get("package_versions"))

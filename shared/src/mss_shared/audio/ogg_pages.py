@@ -13,6 +13,7 @@ from typing import BinaryIO
 _MARK, _HEADER = b"OggS", 27
 _BEGINS, _ENDS = 2, 4
 _SEARCH = 2**16
+_MOST_BETWEEN = 2**24  # bytes between pages, such as tags
 
 # How the first packet of each codec begins.
 _CODECS = {b"\x01vorbis": "VORBIS", b"OpusHead": "OPUS", b"\x7fFLAC": "FLAC"}
@@ -46,7 +47,8 @@ def read_links(path: Path) -> list[Link]:
     """Scan the pages of a file.
 
     Raises:
-        ValueError: if it has no page, ends inside one, or lacks the last page of a stream.
+        ValueError: if it has no page, ends inside one, lacks the last page of a stream, or has much
+            else between them.
     """
     size = path.stat().st_size
     links: list[Link] = []
@@ -98,6 +100,7 @@ def _add_page(links: list[Link], head: bytes, content: bytes, offset: int, end: 
 
 def _next_page(file: BinaryIO, offset: int) -> int | None:
     """The offset of the next page; None if there is none."""
+    end = offset + _MOST_BETWEEN
     file.seek(offset)
     if file.read(4) == _MARK:
         return offset
@@ -108,4 +111,9 @@ def _next_page(file: BinaryIO, offset: int) -> int | None:
         if index >= 0:
             return offset - len(kept) + index
         kept, offset = block[-3:], offset + len(block)
+        if offset >= end:
+            raise ValueError(
+                f"{file.name} has {_MOST_BETWEEN} bytes before byte {offset} that are no Ogg page: "
+                f"it is damaged or no sound, replace it"
+            )
     return None

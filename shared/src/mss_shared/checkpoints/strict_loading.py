@@ -41,7 +41,7 @@ def build_filled(
     """
     _check_sizes(settings, path)
     try:
-        with torch.device("meta"), _bounded(len(state)):
+        with torch.device("meta"), bounded(_MARGIN + _PER_TENSOR * len(state)):
             check_fit(build(), state, path)
     except (RuntimeError, MemoryError, ArithmeticError, TypeError, LookupError) as error:
         raise ValueError(
@@ -91,7 +91,16 @@ def check_fit(model: Any, state: Mapping[str, Tensor], path: Path) -> None:
 
 
 def _check_sizes(settings: Any, path: Path) -> None:
-    """Raise ValueError for a size that no model has, by which lists and tables would grow."""
+    size = absurd_size(settings)
+    if size is not None:
+        raise ValueError(
+            f"the model settings of {path} have a size of {shorten(size)}: they are damaged, or "
+            f"belong to other weights"
+        )
+
+
+def absurd_size(settings: Any) -> int | float | None:
+    """A size that no model has, by which lists and tables would grow; None if there is none."""
     level = [settings]
     while level:
         item = level.pop()
@@ -102,22 +111,28 @@ def _check_sizes(settings: Any, path: Path) -> None:
         elif isinstance(item, list | tuple):
             level += item
         elif isinstance(item, int | float) and abs(item) > LARGEST_SIZE:
-            raise ValueError(
-                f"the model settings of {path} have a size of {shorten(item)}: they are damaged, "
-                f"or belong to other weights"
-            )
+            return item
+    return None
+
+
+class TooManyParts(RuntimeError):
+    """A model has more parts than it could have."""
 
 
 @contextmanager
-def _bounded(tensors: int) -> Iterator[None]:
-    """End the building of a model that has far more parts than a file has tensors."""
-    left = _MARGIN + _PER_TENSOR * tensors
+def bounded(most: int) -> Iterator[None]:
+    """End the building of a model of more parts: modules, parameters and buffers.
+
+    Raises:
+        TooManyParts: once there are more.
+    """
+    left = most
 
     def count(module: nn.Module, name: str, part: Any) -> None:
         nonlocal left
         left -= 1
         if left < 0:
-            raise RuntimeError(f"it has far more parts than the {tensors} tensors of the file")
+            raise TooManyParts(f"it has more than {most} modules and tensors")
 
     handles = [
         hooks.register_module_parameter_registration_hook(count),

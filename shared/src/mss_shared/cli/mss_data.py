@@ -96,7 +96,7 @@ def _find_root(given: str) -> tuple[str, Path]:
     if given == PREVIEWS:
         return "", find_previews()
     layout, colon, rest = given.partition(":")
-    if colon and layout in LAYOUTS:
+    if colon and layout and layout in LAYOUTS:
         root = Path(rest).expanduser()
         if not root.is_dir():
             raise FileNotFoundError(f"there is no folder {root}: correct what follows {layout}:")

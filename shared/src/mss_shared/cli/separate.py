@@ -267,7 +267,7 @@ def _describe(record: Record, out: Path) -> str:
     if record["state"] == "elsewhere":
         return f"left to {record['holder']} ({record['lock']})"
     folders = {str((out / output["path"]).parent) for output in record["outputs"].values()}
-    where = f"{len(record['outputs'])} files in {', '.join(sorted(folders))}"
+    where = f"{len(record['outputs'])} files in {printable(', '.join(sorted(folders)))}"
     if record["state"] == "skipped":
         return f"already finished, {where}"
     if record["sum_is_exact"]:

@@ -5,6 +5,7 @@ Read as track folders they would give songs that are none, or mixtures as stems.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,7 +102,10 @@ def _tracks(root: Path) -> Iterator[Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.is_dir()][:_LOOKED_AT]
+    """The folders in one that can be entered; of the others whoever reads them says so."""
+    may_enter = os.R_OK | os.X_OK
+    found = [path for path in _entries(folder) if os.path.isdir(path)]
+    return [path for path in found if os.access(path, may_enter)][:_LOOKED_AT]
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,7 @@ _SYSTEM = frozenset(
         "system volume information",
     )
 )
+_NOWHERE = "{} is a link to nothing: restore its target, or remove it"
 _DEPTH = 4  # folders below one without sound that are searched for some
 
 
@@ -173,17 +175,27 @@ def _look_into(tree: Tree, split: str, folder: Path, root: Path, but: Collection
             continue
         if is_hidden(path.name):
             tree.ignored[place] = "hidden"
-        elif is_stem_mp4(path) and path.is_file():
-            tree.stem_files[split].append(path)
-        elif path.is_symlink() and not path.exists():
-            tree.faults[place] = f"{path} is a link to nothing: restore its target, or remove it"
-        elif not path.is_dir():
-            _ignore(tree, place, path, "not in a track folder")
-        else:
-            try:
-                _take_folder(tree, split, path, place)
-            except OSError as error:
-                tree.faults[place] = f"{path} can't be listed ({error.strerror}): allow it"
+            continue
+        try:
+            _sort(tree, split, path, place)
+        except OSError as error:
+            tree.faults[place] = f"{path} can't be listed ({error.strerror}): allow it"
+
+
+def _sort(tree: Tree, split: str, path: Path, place: str) -> None:
+    """Put one thing in a split's folder where it belongs."""
+    if is_stem_mp4(path) and path.is_file():
+        tree.stem_files[split].append(path)
+    elif _leads_nowhere(path):
+        tree.faults[place] = _NOWHERE.format(path)
+    elif not path.is_dir():
+        _ignore(tree, place, path, "not in a track folder")
+    else:
+        _take_folder(tree, split, path, place)
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _take_folder(tree: Tree, split: str, path: Path, place: str) -> None:
@@ -219,7 +231,7 @@ def _list_unread(tree: Tree, folder: Path, place: str, taken: set[str]) -> None:
             tree.ignored[inner] = "hidden"
         elif is_stem_file(path):
             _ignore(tree, inner, path, "another file of that stem is read")
-        elif path.is_dir():
+        elif os.path.isdir(path):
             _ignore(tree, inner, path, "a folder inside a track folder")
         elif _is_foreign_sound(path):
             _ignore(tree, inner, path, "only wav and flac are read")
@@ -234,12 +246,21 @@ def _pass_over(tree: Tree, root: Path, splits: set[str]) -> None:
             continue
         if is_hidden(path.name):
             tree.ignored[path.name] = "hidden"
+        elif path.name in SPLITS and _leads_nowhere(path):
+            tree.faults[path.name] = _NOWHERE.format(path)
+        elif path.name in SPLITS and not path.is_dir():
+            tree.ignored[path.name] = "no folder"
         else:
             _ignore(tree, path.name, path, "neither train, valid nor test")
 
 
 def _ignore(tree: Tree, place: str, path: Path, why: str) -> None:
     tree.ignored[place] = why
+    with suppress(PermissionError):  # of a link that leads where this user may not look
+        _note_unheard(tree, place, path)
+
+
+def _note_unheard(tree: Tree, place: str, path: Path) -> None:
     if path.is_dir() and next(_sounds_below(path), None) is not None:
         tree.unheard.append(place)
     elif path.is_file() and is_sound(path):

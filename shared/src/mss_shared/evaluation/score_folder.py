@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mss_shared.atomic import write_new_text
 from mss_shared.datasets import Dataset
 from mss_shared.evaluation.journal import Journal, is_entry
 from mss_shared.evaluation.protocols import Protocol
@@ -58,7 +60,8 @@ class ScoreFolder:
             known = self.inputs
         is_complete = bool(self._record) and not self._is_begun
         again = is_complete and overwrite
-        if (known != self.inputs or again) and self._holds_scores():
+        is_taken = self._holds_scores() or os.path.lexists(self.folder / _BEGUN)
+        if (known != self.inputs or again) and is_taken:
             if not overwrite:
                 raise ValueError(
                     f"{self.folder} holds scores of other weights, settings or songs: give this "
@@ -95,13 +98,10 @@ class ScoreFolder:
     def _begin(self) -> None:
         """Say whose scores follow; of two processes that begin at once, one is refused."""
         begun = {"inputs": self.inputs, "record": self._record or None}
-        path = self.folder / _BEGUN
-        path.parent.mkdir(parents=True, exist_ok=True)
         if not self._record and (self.folder / "run.json").exists():
             raise self._taken()
         try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(json.dumps(begun) + "\n")
+            write_new_text(self.folder / _BEGUN, json.dumps(begun) + "\n")
         except FileExistsError:
             self.check_owner()
 
@@ -119,7 +119,7 @@ class ScoreFolder:
     def _read(self, name: str, overwrite: bool) -> dict[str, Any]:
         try:
             return _read(self.folder / name)
-        except ValueError:
+        except (ValueError, OSError):
             if not overwrite:
                 raise
             return {}
@@ -193,9 +193,10 @@ def _read(path: Path) -> dict[str, Any]:
     """A JSON object from a file; empty if there is none.
 
     Raises:
-        ValueError: if the file can't be read as one.
+        OSError: if the file can't be read.
+        ValueError: if it is not one.
     """
-    if not path.is_file():
+    if not os.path.lexists(path):
         return {}
     return read_json_object(path, "replace the run with --overwrite, or choose another --run")
 

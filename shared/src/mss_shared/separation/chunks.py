@@ -151,7 +151,7 @@ def _lengths(config: InferenceConfig, sample_rate: int) -> tuple[int, int]:
     """Samples of a chunk and of the context on either side, after checking the settings."""
     if not 0.0 <= config.overlap < 1.0:
         raise ValueError(f"overlap is {config.overlap}: give at least 0 and less than 1")
-    if not 0.0 <= config.chunk_seconds < math.inf:
+    if not 0.0 <= config.chunk_seconds * sample_rate < math.inf:
         raise ValueError(
             f"chunk_seconds is {config.chunk_seconds}: give a length, or 0.0 for the whole song"
         )
@@ -167,7 +167,7 @@ def _lengths(config: InferenceConfig, sample_rate: int) -> tuple[int, int]:
             f"chunk_seconds is {config.chunk_seconds}, less than a sample at {sample_rate} Hz: "
             f"give more, or 0.0 for the whole song"
         )
-    if not 0.0 <= config.context_seconds < math.inf:
+    if not 0.0 <= config.context_seconds * sample_rate < math.inf:
         raise ValueError(f"context_seconds is {config.context_seconds}: give 0.0 or more")
     context = round(config.context_seconds * sample_rate)
     if size and 2 * context >= size:

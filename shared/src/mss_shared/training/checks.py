@@ -8,6 +8,11 @@ from typing import Any
 from mss_shared.recipe_sections import DataConfig, LoopConfig, list_numbers
 from mss_shared.training.criteria import KEEP, MONITOR, needs_sdr
 
+# Longer than any song: an example is drawn before its memory is estimated. Ten octaves.
+_MOST = {"_seconds": 1200, "_semitones": 120}
+_MOST_SDR_SECONDS = 86_400
+_MOST_GAIN = 1_000_000
+_MOST_MIXED = 20
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
@@ -62,9 +67,10 @@ def _check_selection(loop: LoopConfig) -> None:
             f"that no SDR is measured: set val_sdr_seconds to 0.0 for whole songs, or to the "
             f"length of excerpts"
         )
-    if seconds is not None and not 0.0 <= seconds < math.inf:
+    if seconds is not None and not 0.0 <= seconds <= _MOST_SDR_SECONDS:
         raise ValueError(
-            f"training.val_sdr_seconds is {seconds}: give a length, 0.0 for whole songs, or null"
+            f"training.val_sdr_seconds is {seconds}: give a length of at most "
+            f"{_MOST_SDR_SECONDS} s, 0.0 for whole songs, or null"
         )
 
 
@@ -75,6 +81,9 @@ def check_data(data: DataConfig, sample_rate: int) -> None:
             raise ValueError(f"{name} is {value}: give a number")
         if name.endswith("_prob") and not 0.0 <= value <= 1.0:
             raise ValueError(f"{name} is {value}: give a probability from 0 to 1")
+        for unit, most in _MOST.items():
+            if name.endswith(unit) and value > most:
+                raise ValueError(f"{name} is {value}: give at most {most}")
     if not round(data.chunk_seconds * sample_rate) > 0:
         raise ValueError(
             f"data.chunk_seconds is {data.chunk_seconds}: give at least one sample of "
@@ -84,6 +93,12 @@ def check_data(data: DataConfig, sample_rate: int) -> None:
         if getattr(data, name) < 0.0:
             raise ValueError(f"data.{name} is {getattr(data, name)}: give 0 or more")
     low, high = data.gain_range
+    if max(abs(low), abs(high)) > _MOST_GAIN:
+        raise ValueError(f"data.gain_range is [{low}, {high}]: give gains up to {_MOST_GAIN}")
+    if len(data.mixup_prob) > _MOST_MIXED:
+        raise ValueError(
+            f"data.mixup_prob has {len(data.mixup_prob)} numbers: give at most {_MOST_MIXED}"
+        )
     if low > high:
         raise ValueError(f"data.gain_range is [{low}, {high}]: give the lowest gain first")
 

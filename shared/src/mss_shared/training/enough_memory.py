@@ -7,20 +7,54 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
+from mss_shared.checkpoints.strict_loading import TooManyParts, absurd_size, bounded
 from mss_shared.interfaces import ExampleSets
+from mss_shared.names import one_line, shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe, to_yaml
 from mss_shared.training.free_memory import free_bytes
 from mss_shared.training.step_memory import estimate_step
 
 GB = 1e9
+_MOST_PARTS = 20_000  # modules and tensors of a model; shipped ones have up to some thousand
+_IMPOSSIBLE = ("overflow", "negative dimension")  # what torch says of sizes
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 DEV_EXAMPLES = 2  # of a device in dev_mode; batch norm needs more than one
 
 # Bytes of a step, from the examples at a time and whether activations are recomputed.
 Estimate = Callable[[int, bool], int]
+
+
+def check_model(paper: AnyPaper, recipe: Any, *, ignore_memory: bool = False) -> None:
+    """Raise ValueError for sizes that build no model, or one that memory can't hold.
+
+    Nothing is allocated, and the random state stays as it is. A model that can't be built without
+    memory is not checked.
+    """
+    size = absurd_size(recipe.model)
+    if size is not None:
+        raise ValueError(f"the recipe's model has a size of {shorten(size)}: give a smaller one")
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"), bounded(_MOST_PARTS):
+            model: Any = paper.build_model(recipe)
+    except RuntimeError as error:
+        if not isinstance(error, TooManyParts) and not any(w in str(error) for w in _IMPOSSIBLE):
+            return  # it computes with values while it is built
+        raise ValueError(
+            f"the recipe's model can't be built ({one_line(str(error))}): give other sizes"
+        ) from None
+    if not model.stems:
+        raise ValueError("the recipe's model estimates no stem: name the stems in model.stems")
+    parts = model.state_dict().values()
+    need, free = sum(part.numel() * part.element_size() for part in parts), free_bytes("cpu")
+    if free is not None and need > free and not ignore_memory:
+        raise ValueError(
+            f"the recipe's model takes {need / GB:.1f} GB, and {free / GB:.1f} GB are free: give "
+            f"smaller sizes, or try it with --ignore_memory"
+        )
 
 
 def check_memory(

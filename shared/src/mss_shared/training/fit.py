@@ -40,7 +40,7 @@ from mss_shared.training.checks import check_data, check_loop, check_machine, ch
 from mss_shared.training.criteria import KEEP, MONITOR
 from mss_shared.training.data import Examples
 from mss_shared.training.endings import end_together, ends_in_time, plain_endings
-from mss_shared.training.enough_memory import DEV_EXAMPLES, check_memory, shrink_batch
+from mss_shared.training.enough_memory import DEV_EXAMPLES, check_memory, check_model, shrink_batch
 from mss_shared.training.finite import Finite
 from mss_shared.training.heap import keep_freed_memory
 from mss_shared.training.heard import Listener
@@ -158,6 +158,7 @@ def _prepare(
 ) -> _Job:
     """Build the model and the examples, and refuse songs that do not fit or are test songs."""
     recipe = loaded.recipe
+    check_model(paper, recipe, ignore_memory=machine.ignore_memory)
     pl.seed_everything(seed, verbose=False)
     model = paper.build_model(recipe)
     check_data(recipe.data, model.sample_rate)

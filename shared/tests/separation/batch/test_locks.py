@@ -117,6 +117,14 @@ def test_what_a_dead_process_began_is_removed_wherever_it_is(out: Path) -> None:
     assert [path for path in out.rglob("*") if path.is_file()] == [kept]
 
 
+def test_a_lock_of_no_song_removes_nothing(out: Path) -> None:
+    dead = lock_of_another_host(out, "one", pid=999_999_999, host=own_lock(out)["host"])
+    dead.rename(dead.with_name("*.lock"))
+    (out / ".part-mine-1").write_text("of another process")
+    clear(out)
+    assert (out / ".part-mine-1").exists()
+
+
 def test_who_takes_a_song_over_removes_what_was_begun_of_it(out: Path) -> None:
     own = own_lock(out)
     lock_of_another_host(out, "one", own["host"], 999_999_999)

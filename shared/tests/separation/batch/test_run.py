@@ -144,6 +144,18 @@ def test_a_bad_song_does_not_stop_the_others(
     assert not (out / LOCKS).exists()
 
 
+def test_what_is_no_sound_is_not_read_for_its_digest(
+    songs: list[SongFile], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(song: SongFile, guard: Guard) -> Separated:
+        raise ValueError("no sound")  # as for a file of a terabyte without a header
+
+    monkeypatch.setattr("mss_shared.separation.batch.manifest.digest", None)
+    assert [each["error"] for each in run_batch(songs, out, SETTINGS, refuse)] == [
+        f"{song.path}: no sound" for song in songs
+    ]
+
+
 def test_an_interrupt_ends_the_batch_and_frees_the_song(songs: list[SongFile], out: Path) -> None:
     def separate(song: SongFile, guard: Guard) -> Separated:
         raise KeyboardInterrupt
@@ -196,6 +208,17 @@ def test_a_song_is_never_written_over_an_input(songs: list[SongFile], out: Path)
     said = f"stems of {songs[0].path} would overwrite {stem.path}, which is itself an input: choose"
     assert said in found[0]["error"]
     assert stem.path.read_text() == "a stem, given as a song"
+
+
+@pytest.mark.parametrize("name", [MANIFEST, MANIFEST.upper(), LOCKS])
+def test_a_song_never_takes_the_place_of_the_lists(
+    name: str, songs: list[SongFile], out: Path
+) -> None:
+    path = songs[0].path.rename(songs[0].path.with_name(f"{name}.wav"))
+    found = run_batch([SongFile(path), songs[1]], out, SETTINGS, Writer(out))
+    assert states(found) == ["failed", "done"]
+    assert f"has the place of {out / name}, which lists" in found[0]["error"]
+    assert len(done_lines(out)) == 1
 
 
 def test_two_songs_of_a_batch_are_not_written_over_each_other(

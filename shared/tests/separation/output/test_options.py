@@ -54,6 +54,14 @@ def test_a_pattern_that_leads_out_is_refused(filename: str) -> None:
         Delivery(filename=filename)
 
 
+@pytest.mark.parametrize(
+    "filename", ["{stem:>99999999999}", "{stem!r}", "{stem.__class__}{stem}", "{song}", "{", "{}"]
+)
+def test_a_pattern_has_the_two_plain_fields_alone(filename: str) -> None:
+    with pytest.raises(ValueError, match=r"is invalid or lacks {stem}: use {song} and {stem}"):
+        Delivery(filename=filename)
+
+
 def test_a_song_or_a_sum_whose_name_leads_out_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^song/\.\./evil is not below the output folder"):
         Delivery(aggregates={"../evil": ("vocals",)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from mss_shared.leases import Holder, acquire, check_plain, is_plain, make_lease
 from mss_shared.stopping import uninterrupted
 
 LOCKS = ".separated"
+_OURS = re.compile("[0-9a-f]{16}")  # with other names, unfinished files of others would go
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def clear(out: Path) -> None:
     if (out / LOCKS).is_symlink():
         return
     for lock in sorted((out / LOCKS).glob("*.lock")):
-        if not is_plain(lock):
+        if not _OURS.fullmatch(lock.stem) or not is_plain(lock):
             continue
         lease = make_lease(lock)
         with uninterrupted():

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from mss_shared.audio.file_part import check_file
 from mss_shared.names import real_path
 from mss_shared.separation.batch.inputs import SongFile
 from mss_shared.separation.batch.locks import LOCKS, clear, holds, locked, part_prefix
-from mss_shared.separation.batch.manifest import Manifest, Record, describe_input
+from mss_shared.separation.batch.manifest import MANIFEST, Manifest, Record, describe_input
 from mss_shared.separation.output.options import Guard, Separated
 from mss_shared.separation.output.stem_files import missing_folders, remove_empty
 from mss_shared.stopping import interruptible, stoppable, uninterrupted
@@ -148,7 +149,7 @@ class _Batch:
 
     def _separated(self, song: SongFile) -> Record:
         began = time.monotonic()
-        guard = _SongGuard(self, song, describe_input(song.path))
+        guard = _SongGuard(self, song)
         separated = self.separate(song, guard)
         record = {
             "song": song.name,
@@ -168,7 +169,11 @@ class _SongGuard:
 
     batch: _Batch
     song: SongFile
-    origin: Record
+
+    @cached_property
+    def origin(self) -> Record:
+        """What identifies the song; taken late, as what is no sound may be of any size."""
+        return describe_input(self.song.path)
 
     @property
     def part_prefix(self) -> str:
@@ -183,6 +188,12 @@ class _SongGuard:
                 raise ValueError(
                     f"{path} would lead out of {self.batch.out} by a link: remove the link, or "
                     f"name its target with --out"
+                )
+            first = os.path.relpath(path, self.batch.out).split(os.sep)[0]
+            if first.lower() in (MANIFEST, LOCKS):
+                raise ValueError(
+                    f"{path} has the place of {self.batch.out / first}, which lists the songs that "
+                    f"are done or begun: rename the song, or choose another --filename"
                 )
             if _file_id(path) in self.batch.inputs:
                 raise ValueError(

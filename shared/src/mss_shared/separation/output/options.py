@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,11 +53,7 @@ class Delivery:
                 )
         if self.container == "flac" and self.subtype == "FLOAT":
             raise ValueError("flac can't hold FLOAT: choose PCM_16 or PCM_24, or write wav")
-        try:
-            filled = {self.filename.format(song="a", stem=stem) for stem in ("b", "c")}
-        except (KeyError, IndexError, ValueError):
-            filled = set()
-        if len(filled) < 2 and not (self.container == "mp4" and filled):
+        if not _is_pattern(self.filename, needs_stem=self.container != "mp4"):
             raise ValueError(
                 f"the file name pattern {self.filename!r} is invalid or lacks {{stem}}: use "
                 f"{{song}} and {{stem}}, as in {{song}}/{{stem}}"
@@ -111,6 +108,16 @@ class Guard(Protocol):
         Raises:
             ValueError, OSError: if they may no longer be written.
         """
+
+
+def _is_pattern(filename: str, *, needs_stem: bool) -> bool:
+    """Whether a pattern has plain fields: a width of its own could take all memory."""
+    try:
+        fields = [field[1:] for field in string.Formatter().parse(filename) if field[1] is not None]
+    except ValueError:  # braces without a partner
+        return False
+    plain = {("song", "", None), ("stem", "", None)}
+    return plain.issuperset(fields) and (not needs_stem or ("stem", "", None) in fields)
 
 
 def check_relative(path: str) -> None:
