@@ -172,7 +172,7 @@ class _SongGuard:
 
     @cached_property
     def origin(self) -> Record:
-        """What identifies the song; taken late, as what is no sound may be of any size."""
+        """What identifies the song, asked once it is open: what is no sound may be of any size."""
         return describe_input(self.song.path)
 
     @property
@@ -182,6 +182,7 @@ class _SongGuard:
 
     def check(self, paths: Mapping[str, Path]) -> None:
         """Reject outputs that would overwrite an input, another song's stems, or foreign files."""
+        origin = self.origin  # before any time passes in which the song may change
         out = real_path(self.batch.out)
         for path in dict.fromkeys(paths.values()):
             if not real_path(path.parent).is_relative_to(out):
@@ -208,7 +209,7 @@ class _SongGuard:
                 )
             if self.batch.overwrite or not os.path.lexists(path):
                 continue
-            if not self.batch.manifest.is_from(path, self.origin):
+            if not self.batch.manifest.is_from(path, origin):
                 raise ValueError(
                     f"{path} exists and was not written from {self.song.path}: choose another "
                     f"--out, or --overwrite"
