@@ -371,3 +371,9 @@ def test_songs_of_two_roots_that_sound_alike_are_told_once(
         assert f"{copy} of {two.parent} is {song} of {one}" in line
     run_words(monkeypatch, "fit", *common[:-1], f"{tmp_path}/alone", "--data_root", str(one))
     assert "warning" not in capsys.readouterr().err
+
+
+def test_a_deterministic_run_leaves_the_process_as_it_was(dataset: Dataset, tmp_path: Path) -> None:
+    machine = Machine(device="cpu", dev_mode=True, deterministic=True)
+    train(dataset, tmp_path / "run", machine=machine)
+    assert not torch.are_deterministic_algorithms_enabled()

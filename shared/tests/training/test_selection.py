@@ -301,7 +301,7 @@ def test_a_loss_that_is_no_number_before_the_first_step_says_so(
         ({"average_best": 5}, "average_best is 5 and keep last: set keep to best or best_sdr"),
         ({"validate_every_epochs": 0}, "validate_every_epochs is 0: give at least 1"),
         ({"validate_every_epochs": 5}, "validate_every_epochs is 5 and epochs 4: give at most"),
-        ({"val_sdr_seconds": -1.0}, "val_sdr_seconds is -1.0: give a length, 0.0 for whole"),
+        ({"val_sdr_seconds": -1.0}, "val_sdr_seconds is -1.0: give a length of at most 86400 s"),
         ({"val_sdr_seconds": float("nan")}, "val_sdr_seconds is nan: give a length"),
         ({"val_sdr_seconds": float("inf")}, "val_sdr_seconds is inf: give a length"),
     ],

@@ -54,7 +54,13 @@ from mss_shared.training.song_sdr import SongSdr
 from mss_shared.training.songs import HeardSongs, check_dataset, describe_training, fit_songs
 from mss_shared.training.start import FrozenNorms, freeze, load_start
 from mss_shared.training.steps import StepCheckpoints, find_resumable, read_within
-from mss_shared.training.trainer import Machine, build_trainer, devices_of, on_cpu
+from mss_shared.training.trainer import (
+    Machine,
+    algorithms_kept,
+    build_trainer,
+    devices_of,
+    on_cpu,
+)
 
 __all__ = ["Machine", "fit"]
 
@@ -95,7 +101,7 @@ def fit(
             fit the recipe, a training track is also a test track, the folder holds another run,
             the micro-batch does not divide the batch, or a step does not fit into memory.
     """
-    with console.silent(not is_first()), stoppable():
+    with console.silent(not is_first()), stoppable(), algorithms_kept():
         if machine.dev_mode or start != FRESH:
             loaded = replace(loaded, verbatim=False)
         if machine.dev_mode:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -191,6 +193,17 @@ def devices_of(machine: Machine) -> int:
 def on_cpu(device: str) -> bool:
     """Whether training runs on the CPU, by request or because there is no other device."""
     return device == "cpu" or (device == "auto" and not torch.cuda.is_available())
+
+
+@contextmanager
+def algorithms_kept() -> Iterator[None]:
+    """Undo what a Trainer with ``deterministic`` sets for the whole process."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warns)
 
 
 def _precision(precision: str, device: str) -> Any:
