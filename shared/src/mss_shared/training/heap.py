@@ -1,7 +1,7 @@
 """Memory that a training step frees stays with the process, for the next step to use.
 
 glibc gives large blocks back to the system as soon as they are freed, and the system hands them out
-again page by page, each cleared: half of a step's time on some machines. See
+again page by page, each cleared: up to two fifths of a step's time on the machine of
 ``experiments/2026-12-freed-memory``.
 """
 
