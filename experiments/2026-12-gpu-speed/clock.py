@@ -1,15 +1,18 @@
 """Time, memory and precision of a call on a GPU, or on a CPU to try the scripts."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mss_shared.evaluation.cost import flop_counter
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "2026-11-peer-speed"))
+from turns import gmac  # noqa: E402, F401  # for the others
 
 PRECISIONS = ("fp32", "bf16", "tf32")
 TURN_SECONDS = 0.6  # that the repeats of a call take together, about
@@ -86,14 +89,6 @@ def forget_peak(device: str) -> None:
 def peak_gb(device: str) -> float | None:
     """Most memory that tensors took since ``forget_peak``, on a GPU."""
     return torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else None
-
-
-def gmac(act: Callable[[], Any]) -> float:
-    """Giga multiply-accumulates of a call, as ``evaluate`` counts them."""
-    counter = flop_counter()
-    with counter:
-        act()
-    return float(counter.get_total_flops()) / 2e9
 
 
 def matrix_rate(precision: str, device: str) -> float:

@@ -136,6 +136,10 @@ def run(rows: list[Row], given: argparse.Namespace) -> None:
     """Measure rows of one kind in a process of their own, and in another one after each crash."""
     done = 0
     while done < len(rows):
+        if time.time() > given.until:
+            append(given, rows[done], {"note": "no time left"})
+            done += 1
+            continue
         before = count_lines(given.out)
         words = ["--out", str(given.out), "--device", given.device, "--kind", rows[0].kind]
         words += ["--first", str(done), "--until", str(given.until), "--began", str(given.began)]

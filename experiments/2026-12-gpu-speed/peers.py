@@ -8,15 +8,12 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import clock
 import torch
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "2026-11-peer-speed"))
 
 Pair = tuple[Callable[[], Tensor], Callable[[], Tensor]]  # ours, theirs
 SECONDS, STEP_SECONDS = 8.0, 4.0
