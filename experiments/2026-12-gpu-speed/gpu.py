@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ GRACE_SECONDS = 5.0  # after the budget, before a row that hangs is ended
 class Row:
     """One line of the table: whose, what is done, how."""
 
-    kind: str  # ours, peer or compiled: rows of one kind share a process
+    kind: str  # ours, peer or compiled: rows of one kind in a row share a process
     model: str
     what: str
     precision: str
@@ -43,14 +44,13 @@ class Row:
         return self.kind == "compiled"
 
 
-def plan(only: list[str]) -> list[Row]:
-    """All rows, in order of priority."""
+def plan(only: list[str]) -> list[list[Row]]:
+    """All rows in order of priority; those that share a process together."""
     from ours import MODELS
     from peers import LEFT_OUT, NAMES
 
     rows = [Row("ours", m, "infer", p) for p in ("fp32", "bf16") for m in MODELS]
     rows += [Row("ours", m, "train", p) for p in ("fp32", "bf16") for m in MODELS]
-    rows += [Row("ours", m, what, "tf32") for what in ("infer", "train") for m in MODELS]
     rows += [
         Row("peer", m, what, p)
         for p in ("fp32", "bf16")
@@ -58,9 +58,11 @@ def plan(only: list[str]) -> list[Row]:
         for m in NAMES
         if (m, what) not in LEFT_OUT
     ]
+    rows += [Row("ours", m, what, "tf32") for what in ("infer", "train") for m in MODELS]
     rows += [Row("compiled", m, "infer", p) for p in ("bf16", "fp32") for m in MODELS]
     rows += [Row("compiled", m, "train", "bf16") for m in MODELS]
-    return [row for row in rows if not only or row.kind in only]
+    kept = (row for row in rows if not only or row.kind in only)
+    return [list(group) for _, group in groupby(kept, key=lambda row: row.kind)]
 
 
 # ---- one process: rows of a kind, one after the other
@@ -132,8 +134,8 @@ def append(given: argparse.Namespace, row: Row, found: dict[str, Any]) -> None:
 # ---- the processes, one after the other
 
 
-def run(rows: list[Row], given: argparse.Namespace) -> None:
-    """Measure rows of one kind in a process of their own, and in another one after each crash."""
+def run(number: int, rows: list[Row], given: argparse.Namespace) -> None:
+    """Measure a group of rows in a process of its own, and in another one after each crash."""
     done = 0
     while done < len(rows):
         if time.time() > given.until:
@@ -141,9 +143,10 @@ def run(rows: list[Row], given: argparse.Namespace) -> None:
             done += 1
             continue
         before = count_lines(given.out)
-        words = ["--out", str(given.out), "--device", given.device, "--kind", rows[0].kind]
+        words = ["--out", str(given.out), "--device", given.device, "--group", str(number)]
         words += ["--first", str(done), "--until", str(given.until), "--began", str(given.began)]
         words += ["--tiny"] * given.tiny + (["--peers", given.peers] if given.peers else [])
+        words += ["--only", *given.only] if given.only else []
         process = subprocess.Popen([sys.executable, __file__, *words])
         try:
             code = process.wait(max(1.0, given.until + GRACE_SECONDS - time.time()))
@@ -182,19 +185,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=400.0, help="budget of the whole run")
     parser.add_argument("--peers", help="folder with the authors' packages, installed")
     parser.add_argument("--only", nargs="+", choices=tuple(LEAST_SECONDS), default=[])
-    parser.add_argument("--kind", help="measure in this process; used by the script itself")
+    parser.add_argument("--group", type=int, help="measure it here; used by the script itself")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--until", type=float, default=0.0)
     parser.add_argument("--began", type=float, default=time.time())
     given = parser.parse_args()
-    if given.kind:
-        return work(plan([given.kind])[given.first :], given)
+    if given.group is not None:
+        return work(plan(given.only)[given.group][given.first :], given)
     if given.device == "cuda" and not torch.cuda.is_available():
         parser.error("there is no CUDA device: --device cpu --tiny tries the script")
     given.until = given.began + given.seconds
-    rows = plan(given.only)
-    for kind in LEAST_SECONDS:
-        run([row for row in rows if row.kind == kind], given)
+    for number, rows in enumerate(plan(given.only)):
+        run(number, rows, given)
     print_table(given.out)
 
 
