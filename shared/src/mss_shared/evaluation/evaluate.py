@@ -306,7 +306,9 @@ def _score_tracks(
 
 def _cost(track: Track, seconds: float) -> dict[str, float]:
     """What the estimates of a track took."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # A GPU that the model does not use holds nothing.
+    on_gpu = torch.cuda.is_available() and torch.cuda.max_memory_allocated() > 0
+    device = torch.device("cuda" if on_gpu else "cpu")
     return {
         "seconds": round(seconds, 4),
         "audio_seconds": track.info.seconds,
