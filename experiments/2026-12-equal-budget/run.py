@@ -158,9 +158,9 @@ def try_rates(place: Place) -> None:
             attempt(row, EPOCHS, least / 2)
 
     each(place.jobs, search, ((row,) for row in ROWS))
-    write(HERE / "rates.csv", ("package", "recipe", "epochs", "lr", "sdr"), (
-        {"package": row.package, "recipe": row.recipe, "epochs": str(epochs),
-         "lr": f"{rate:.1e}", "sdr": f"{sdr:.3f}"}
+    write(HERE / "rates.csv", ("package", "recipe", "device", "epochs", "lr", "sdr"), (
+        {"package": row.package, "recipe": row.recipe, "device": place.device,
+         "epochs": str(epochs), "lr": f"{rate:.1e}", "sdr": f"{sdr:.3f}"}
         for row in ROWS for (epochs, rate), sdr in sorted(found[row].items())
     ))  # fmt: skip
 
