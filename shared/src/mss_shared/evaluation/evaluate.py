@@ -243,8 +243,8 @@ def evaluate(
                 for p in chosen
             }
             cost = _describe_cost(estimator, scores.costs(chosen[0], names))
-            fields = (estimator.stems, scores.earlier_protocols() | described, cost)
             scores.check_owner()
+            fields = (estimator.stems, scores.earlier_protocols() | described, cost)
             write_record(folder, about, described_set, *fields, command, inputs)
         scores.close()
     return folder, {p.id: aggregate(results[p.label], p) for p in chosen}
