@@ -2,9 +2,20 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from mss_shared.training.endings import ends_in_time
+import pytest
+from tiny_places import TESTS
+from tiny_songs import RATE, STEMS
+
+from mss_shared.testing import make_dataset
+from mss_shared.training.endings import ends_in_time, plain_endings
 
 
 def test_a_copy_of_the_wakeup_end_in_a_forked_worker_does_not_keep_the_run() -> None:
@@ -20,3 +31,31 @@ def test_a_copy_of_the_wakeup_end_in_a_forked_worker_does_not_keep_the_run() -> 
     if not waited_for_worker:
         os.close(copy)
     assert not waited_for_worker
+
+
+@pytest.mark.parametrize(("signalled", "kind"), [(True, SystemExit), (False, ChildProcessError)])
+def test_a_worker_that_ended_is_the_end_of_all_only_if_all_were_signalled(
+    signalled: bool, kind: type[BaseException]
+) -> None:
+    trainer: Any = SimpleNamespace(received_sigterm=signalled, world_size=1)
+    with pytest.raises(kind, match=r"143|continue with --resume"), plain_endings(trainer):
+        raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
+
+
+def test_a_process_group_that_is_terminated_ends_without_a_word(tmp_path: Path) -> None:
+    songs = make_dataset(tmp_path / "songs", STEMS, (RATE, 2), seconds=1.0)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS / "tiny"), *sys.path])}
+    words = ["--data_root", str(songs), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    words += ["--recipe", "demo", "--workers", "2", "--recipe.training.epochs", "10000"]
+    pipe = subprocess.PIPE
+    run = subprocess.Popen(
+        [sys.executable, "-m", "tiny_paper", "fit", *words],
+        env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True,
+    )  # fmt: skip
+    while not (tmp_path / "run" / "metrics.csv").exists():
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGTERM)
+    said = run.communicate(timeout=60)[1]
+    assert run.returncode == 143, said
+    assert all(line.startswith("training: ") for line in said.splitlines()), said

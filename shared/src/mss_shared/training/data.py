@@ -127,7 +127,7 @@ class Examples(pl.LightningDataModule):
         return DataLoader(
             _Told(dataset) if workers else dataset,
             collate_fn=_collate,
-            worker_init_fn=_die_plainly,
+            worker_init_fn=_end_quietly,
             batch_size=batch or self._batch(),
             sampler=sampler,
             num_workers=workers,
@@ -174,13 +174,16 @@ def _collate(items: list[Any]) -> Any:
     return failures[0] if failures else default_collate(items)
 
 
-def _die_plainly(worker: int) -> None:
-    """Let a signal end a worker process as any other: the handlers it inherited are the run's.
+def _end_quietly(worker: int) -> None:
+    """Let a signal end a worker process at once: the handlers it inherited are the run's.
 
     Ctrl-C, which reaches all processes of a terminal, is left to the first, which ends its workers.
+    A SIGTERM or SIGHUP may reach the whole process group too. A worker that ended by it would make
+    torch raise an error, wherever the first process is just then; one that ends with 0 does not,
+    and is missed when its next batch is due.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, lambda *_: os._exit(0))

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from mss_shared import processes
 
 GRACE_SECONDS = 8.0  # from a SIGTERM to the end of the process
+_WORKER = "DataLoader worker (pid"  # begins torch's messages of one that has ended
 _FIRST = "MSS_FIRST_PROCESS"  # its id, in the environment of those that it starts
 
 
@@ -40,7 +41,8 @@ def plain_endings(trainer: pl.Trainer) -> Iterator[None]:
 
     Raises:
         KeyboardInterrupt: on Ctrl-C: Lightning exits with code 1 and ignores it thereafter.
-        SystemExit: with code 143 on a SIGTERM that Lightning has noted.
+        SystemExit: with code 143 on a SIGTERM that Lightning has noted, also where the whole
+            process group got it, as schedulers send it, and a data-loading process ended first.
         ChildProcessError: if a data-loading process, or that of another device, has ended.
         ValueError: if the optimizer's numbers are beyond those of its weights.
     """
@@ -60,6 +62,8 @@ def plain_endings(trainer: pl.Trainer) -> Iterator[None]:
                 f"the optimizer's step is too large for its numbers (step {trainer.global_step}: "
                 f"{error}): lower the learning rate"
             ) from None
+        if trainer.received_sigterm and str(error).startswith(_WORKER):
+            raise SystemExit(128 + signal.SIGTERM) from None
         lost = _lost(str(error), trainer.world_size)
         if lost is None:
             raise
@@ -102,7 +106,7 @@ def _watch(reader: socket.socket, over: threading.Event) -> None:
 
 def _lost(message: str, world: int) -> str | None:
     """What happened to another process and what to do, if an error says that one has ended."""
-    if message.startswith("DataLoader worker (pid"):
+    if message.startswith(_WORKER):
         return (
             "a data-loading process was killed, as happens when memory runs out: give fewer "
             "--workers"
