@@ -28,6 +28,7 @@ FIELDS = (
 )
 LEAST_SECONDS = {"ours": 3.0, "peer": 5.0, "compiled": 15.0}  # that must be left for a row to begin
 GRACE_SECONDS = 5.0  # after the budget, before a row that hangs is ended
+MOST_SECONDS = {"ours": 45.0, "peer": 45.0, "compiled": 120.0}  # of a row
 
 
 @dataclass(frozen=True)
@@ -148,16 +149,26 @@ def run(number: int, rows: list[Row], given: argparse.Namespace) -> None:
         words += ["--tiny"] * given.tiny + (["--peers", given.peers] if given.peers else [])
         words += ["--only", *given.only] if given.only else []
         process = subprocess.Popen([sys.executable, __file__, *words])
-        try:
-            code = process.wait(max(1.0, given.until + GRACE_SECONDS - time.time()))
-            why = f"the process ended with {code}"
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code, why = process.wait(), "ended: the time was over"
+        why = watch(process, rows[0].kind, given)
+        code = process.wait()
         done += count_lines(given.out) - before
         if code not in (0, 3) and done < len(rows):
-            append(given, rows[done], {"note": why})
+            append(given, rows[done], {"note": why or f"the process ended with {code}"})
             done += 1
+
+
+def watch(process: subprocess.Popen[bytes], kind: str, given: argparse.Namespace) -> str:
+    """Wait for a process; kill it once a row takes too long, and say why."""
+    lines, since = count_lines(given.out), time.time()
+    while process.poll() is None:
+        now = time.time()
+        if count_lines(given.out) > lines:
+            lines, since = count_lines(given.out), now
+        if now > given.until + GRACE_SECONDS or now > since + MOST_SECONDS[kind]:
+            process.kill()
+            return f"ended after {now - since:.0f} s"
+        time.sleep(0.2)
+    return ""
 
 
 def count_lines(file: Path) -> int:

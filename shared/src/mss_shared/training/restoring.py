@@ -136,7 +136,8 @@ def _check_tensors(weight: Tensor, values: Iterable[Any]) -> None:
 def _names_after_a_step(optimizer: Optimizer) -> set[str]:
     """Which state an optimizer of this kind keeps of a weight: that of one number."""
     [number] = weights = [torch.zeros((), requires_grad=True)]
-    trial = type(optimizer)(weights)
+    kind: Any = type(optimizer)
+    trial = kind(weights)
     # Not all options are arguments: AdamW marks its groups as having decoupled weight decay.
     trial.param_groups[0] |= {**optimizer.param_groups[0], "params": weights}
     number.grad = torch.zeros(())
