@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lasaft import Separator
-from lasaft.blocks import TFC, TFC_LaSAFT, TFC_TDF, Block, TFC_LightSAFT
+from lasaft.blocks import TFC, TFC_TDF, Block, TFC_LaSAFT, TFC_LightSAFT
 
 
 def convolve(x: Tensor, tfc: TFC) -> Tensor:
@@ -69,9 +69,8 @@ def network(net: Any, image: Tensor, condition: Tensor) -> Tensor:
     embedding = net.embedding(condition)
     gammas, betas = net.condition_generator(embedding)
     count = len(net.modulated)
-    values: dict[int, Any] = dict(
-        zip(net.modulated, zip(gammas.chunk(count, 1), betas.chunk(count, 1), strict=True))
-    )
+    pairs = zip(gammas.chunk(count, 1), betas.chunk(count, 1), strict=True)
+    values: dict[int, Any] = dict(zip(net.modulated, pairs, strict=True))
     levels = len(net.encoders)
     x, skips = net.first_conv(image), []
     for index, block in enumerate(net.encoders):

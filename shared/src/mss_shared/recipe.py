@@ -145,6 +145,12 @@ def is_verbatim(recipe: Any, name: str) -> bool | None:
     return None if shipped is None else bool(recipe == shipped[0])
 
 
+def has_shipped_model(recipe: Any, name: str) -> bool:
+    """Whether a recipe's model is that of the shipped recipe of that name."""
+    shipped = _read_shipped(type(recipe), name)
+    return shipped is not None and bool(recipe.model == shipped[0].model)
+
+
 def _read_shipped(recipe_type: type[RecipeType], name: str) -> tuple[RecipeType, str] | None:
     """The shipped recipe of a name and its text; None if there is none."""
     package = recipe_type.__module__.partition(".")[0]

@@ -7,9 +7,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tiny_paper.paper import PAPER
+from tiny_paper.paper import PAPER, TinyPaper
 from tiny_songs import demo_recipe
 
+from mss_shared.checkpoints import checkpoint
 from mss_shared.checkpoints.checkpoint import load_checkpoint, read_weights_file, save_model
 from mss_shared.recipe import to_yaml
 from mss_shared.separation.separator import StemsTogether
@@ -47,6 +48,24 @@ def test_our_file_brings_its_recipe_and_gives_the_same_output(tmp_path: Path) ->
         assert (found.verbatim, found.training) == (True, {"seed": 3})
         assert not found.model.training
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+@pytest.mark.parametrize(("shipped", "devices"), [(True, ["cpu"]), (False, ["meta", "cpu"])])
+def test_only_a_model_that_is_not_shipped_is_built_without_memory_first(
+    shipped: bool, devices: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_ours(tmp_path / "model.safetensors")
+    if not shipped:
+        monkeypatch.setattr(checkpoint, "has_shipped_model", lambda *_: False)
+    built: list[str] = []
+
+    def build_model(recipe: Any) -> Any:
+        built.append(torch.get_default_device().type)
+        return TinyPaper().build_model(recipe)
+
+    monkeypatch.setattr(PAPER, "build_model", build_model)
+    load_checkpoint(PAPER, str(tmp_path))
+    assert built == devices
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from mss_shared.paper import AnyPaper
 from mss_shared.recipe import (
     LoadedRecipe,
     find_recipe,
+    has_shipped_model,
     is_verbatim,
     load_recipe,
     recipe_from_text,
@@ -196,8 +198,14 @@ def _from_header(
         if verbatim:
             verbatim = loaded.verbatim if _trains_alike(recipe, loaded.recipe) else False
         recipe, name = loaded.recipe, loaded.name
+    # A shipped model needs no trial on the meta device, which costs seconds: torch's compiler.
+    if has_shipped_model(recipe, name):
+        model = fill(paper.build_model(recipe), weights.state, path)
+    else:
+        build = partial(paper.build_model, recipe)
+        model = build_filled(build, recipe.model, weights.state, path)
     return Checkpoint(
-        model=build_filled(lambda: paper.build_model(recipe), recipe.model, weights.state, path),
+        model=model,
         recipe=recipe,
         recipe_name=name,
         verbatim=verbatim,
