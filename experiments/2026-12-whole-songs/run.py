@@ -107,7 +107,7 @@ def rows(given: argparse.Namespace, folder: Path, song: Path):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of the song")
+    parser.add_argument("--seconds", type=float, default=40.0, help="of the song")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--out", type=Path, default=HERE / "songs.csv")
