@@ -15,7 +15,6 @@ from tiny_songs import demo_recipe, without_added_keys
 from mss_shared.recipe import (
     LoadedRecipe,
     find_recipe,
-    has_shipped_model,
     load_recipe,
     recipe_digest,
     recipe_from_text,
@@ -415,10 +414,3 @@ def test_the_keys_that_a_paper_got_later_do_not_replace_those_of_all_papers() ->
 
     assert Later.added == {**BaseRecipe.added, "model.width": 4}
     assert Recipe.added == BaseRecipe.added and len(Recipe.added) == 4
-
-
-def test_a_recipe_has_the_shipped_model_whatever_else_was_changed() -> None:
-    trained_longer = demo_recipe(training={"epochs": 9}).recipe
-    assert has_shipped_model(trained_longer, "demo")
-    assert not has_shipped_model(trained_longer, "no_such_recipe")
-    assert not has_shipped_model(demo_recipe(model={"stems": ("vocals",)}).recipe, "demo")

@@ -36,9 +36,9 @@ from mss_shared.paper import AnyPaper
 from mss_shared.recipe import (
     LoadedRecipe,
     find_recipe,
-    has_shipped_model,
     is_verbatim,
     load_recipe,
+    read_shipped,
     recipe_from_text,
 )
 
@@ -198,8 +198,9 @@ def _from_header(
         if verbatim:
             verbatim = loaded.verbatim if _trains_alike(recipe, loaded.recipe) else False
         recipe, name = loaded.recipe, loaded.name
-    # A shipped model needs no trial on the meta device, which costs seconds: torch's compiler.
-    if has_shipped_model(recipe, name):
+    shipped = read_shipped(paper.recipe_type, name)
+    # A shipped model needs no trial on the meta device, which imports torch's compiler: seconds.
+    if shipped is not None and shipped[0].model == recipe.model:
         model = fill(paper.build_model(recipe), weights.state, path)
     else:
         build = partial(paper.build_model, recipe)
