@@ -76,7 +76,8 @@ def feed_forward(x: Tensor, layer: ConvSwiGLU) -> Tensor:
 
 def turn_halves(x: Tensor, freqs: Tensor) -> Tensor:
     """(n, h, l, a): interleaved pairs by cosines and sines of repeated angles."""
-    angles = torch.outer(torch.arange(x.shape[2], dtype=x.dtype), freqs).repeat_interleave(2, -1)
+    places = torch.arange(x.shape[2], dtype=x.dtype, device=x.device)
+    angles = torch.outer(places, freqs).repeat_interleave(2, -1)
     pairs = x.unflatten(-1, (-1, 2))
     turned = torch.stack([-pairs[..., 1], pairs[..., 0]], dim=-1).flatten(-2)
     return x * angles.cos() + turned * angles.sin()
@@ -120,7 +121,7 @@ def reference(model: Any, spec: Tensor, fused: bool) -> Tensor:
     reals = torch.stack([spec.real, spec.imag], dim=1)
     x = model.deconv(run_blocks(model.conv(reals), model.blocks, fused))
     parts = x.unflatten(1, (-1, 2))
-    return torch.complex(parts[:, :, 0], parts[:, :, 1])
+    return torch.complex(parts[:, :, 0].float(), parts[:, :, 1].float())
 
 
 # ---- turns

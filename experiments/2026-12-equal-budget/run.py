@@ -2,11 +2,13 @@
 
     python run.py              train and score what is missing: 7 recipes x 3 seeds, one at a time
     python run.py --measure    seconds per step of each recipe, on idle cores, into steps.csv
-    python run.py --rates      the learning rates that were tried, into rates.csv
+    python run.py --rates      the learning rates that were tried, into rates.csv: each for a fifth
+                               of the run, then the best and half of it for the whole run
     python run.py --curves     validation SDR of all finished runs, into curves.csv and a plot
 
 Each may be interrupted and goes on where it was. `--data_root demo:full` trains and scores the same
-recipes on generated songs; `--jobs 2` makes two runs at a time, each with half of the cores.
+recipes on generated songs; `--jobs 2` makes two runs at a time, each with half of the cores;
+`--device cuda` trains and separates on a GPU, where a run has the same steps and takes less time.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,7 @@ TOP = HERE.parents[1]
 RUNS = TOP / "experiments" / "runs" / "equal-budget"
 SEEDS = (0, 1, 2)
 RATES = (2e-3, 4e-3, 8e-3)  # and on by factors of 2, until the best has a neighbour on each side
-TRIAL_EPOCHS = 2  # of the recipes' ten
+TRIAL_EPOCHS, EPOCHS = 2, 10  # of a trial and of the recipes
 CURVES = ("data", "package", "recipe", "seed", "epoch", "step", "minutes", "sdr")
 
 
@@ -64,13 +66,28 @@ def call(row: Row, verb: str, *words: str) -> None:
     subprocess.run(command, check=True, stdout=sys.stderr, cwd=TOP)
 
 
-def train(row: Row, data_root: str, out: Path, *words: str) -> None:
-    """Fit unless the run is complete; go on from its last checkpoint if it has one."""
-    if (out / "run.json").is_file():
-        return
-    resume = ["--resume"] if (out / "last.ckpt").is_file() else []
-    call(row, "fit", "--recipe", row.recipe, "--data_root", data_root, "--out", str(out),
-         "--device", "cpu", *resume, *words)  # fmt: skip
+@dataclass(frozen=True)
+class Place:
+    """What runs train on: songs, a device, and how many runs at a time."""
+
+    data_root: str
+    device: str
+    jobs: int
+
+    def folder(self, row: Row, seed: int) -> Path:
+        return RUNS / self.data_root.replace(":", "-") / f"{row.package}-{row.recipe}-seed{seed}"
+
+    def train(self, row: Row, out: Path, *words: str) -> None:
+        """Fit unless the run is complete; go on from its last checkpoint if it has one."""
+        if (out / "run.json").is_file():
+            return
+        resume = ["--resume"] if (out / "last.ckpt").is_file() else []
+        call(row, "fit", "--recipe", row.recipe, "--data_root", self.data_root, "--out", str(out),
+             "--device", self.device, *resume, *words)  # fmt: skip
+
+    def score(self, row: Row, out: Path) -> None:
+        call(row, "evaluate", "--checkpoint", str(out), "--data_root", self.data_root,
+             "--scores", str(TOP / "results" / "scores"), "--device", self.device)  # fmt: skip
 
 
 def each(jobs: int, work: Callable[..., None], places: Iterable[tuple]) -> None:
@@ -86,20 +103,15 @@ def each(jobs: int, work: Callable[..., None], places: Iterable[tuple]) -> None:
             pool.shutdown(cancel_futures=True)
 
 
-def train_and_score(data_root: str, jobs: int) -> None:
+def train_and_score(place: Place) -> None:
     """Every recipe and seed: seeds last, so that all recipes are seen early."""
 
     def work(seed: int, row: Row) -> None:
-        out = run_folder(row, data_root, seed)
-        train(row, data_root, out, "--seed", str(seed))
-        call(row, "evaluate", "--checkpoint", str(out), "--data_root", data_root,
-             "--scores", str(TOP / "results" / "scores"), "--device", "cpu")  # fmt: skip
+        out = place.folder(row, seed)
+        place.train(row, out, "--seed", str(seed))
+        place.score(row, out)
 
-    each(jobs, work, ((seed, row) for seed in SEEDS for row in ROWS))
-
-
-def run_folder(row: Row, data_root: str, seed: int) -> Path:
-    return RUNS / data_root.replace(":", "-") / f"{row.package}-{row.recipe}-seed{seed}"
+    each(place.jobs, work, ((seed, row) for seed in SEEDS for row in ROWS))
 
 
 def measure(data_root: str) -> None:
@@ -119,29 +131,48 @@ def measure(data_root: str) -> None:
     write(HERE / "steps.csv", tuple(found[0]), found)
 
 
-def try_rates(data_root: str, jobs: int) -> None:
-    """Validation SDR after a fifth of the budget, seed 0, for learning rates around the best."""
-    found: dict[Row, dict[float, float]] = {row: {} for row in ROWS}
+def try_rates(place: Place) -> None:
+    """Validation SDR of seed 0 for learning rates around the best, of a fifth and of all of a run.
 
-    def attempt(row: Row, rate: float) -> None:
-        out = RUNS / "rates" / f"{row.package}-{row.recipe}-{rate:.1e}"
-        train(row, data_root, out, "--recipe.training.lr", f"{rate:.1e}",
-              "--recipe.training.epochs", str(TRIAL_EPOCHS))  # fmt: skip
-        found[row][rate] = max(float(line["val/sdr"]) for line in validations(out))
+    The rate that wins a fifth may be too high for the whole: as long as half of it is better
+    there, it is halved.
+    """
+    found: dict[Row, dict[tuple[int, float], float]] = {row: {} for row in ROWS}
+
+    def attempt(row: Row, epochs: int, rate: float) -> None:
+        out = RUNS / "rates" / f"{row.package}-{row.recipe}-{epochs}-{rate:.1e}"
+        place.train(row, out, "--recipe.training.lr", f"{rate:.1e}",
+                    "--recipe.training.epochs", str(epochs))  # fmt: skip
+        found[row][epochs, rate] = max(float(line["val/sdr"]) for line in validations(out))
 
     def search(row: Row) -> None:
         for rate in RATES:
-            attempt(row, rate)
-        while (best := max(found[row], key=found[row].__getitem__)) in (
-            edges := (min(found[row]), max(found[row]))
+            attempt(row, TRIAL_EPOCHS, rate)
+        while (best := best_rate(found[row])) in (
+            edges := (min(found[row])[1], max(found[row])[1])
         ):
-            attempt(row, best / 2 if best == edges[0] else best * 2)
+            attempt(row, TRIAL_EPOCHS, best / 2 if best == edges[0] else best * 2)
+        attempt(row, EPOCHS, best)
+        attempt(row, EPOCHS, best / 2)
+        while best_rate(whole := of_epochs(found[row], EPOCHS)) == (least := min(whole)[1]):
+            attempt(row, EPOCHS, least / 2)
 
-    each(jobs, search, ((row,) for row in ROWS))
-    write(HERE / "rates.csv", ("package", "recipe", "lr", "sdr"), (
-        {"package": row.package, "recipe": row.recipe, "lr": f"{rate:.1e}", "sdr": f"{sdr:.3f}"}
-        for row in ROWS for rate, sdr in sorted(found[row].items())
+    each(place.jobs, search, ((row,) for row in ROWS))
+    write(HERE / "rates.csv", ("package", "recipe", "device", "epochs", "lr", "sdr"), (
+        {"package": row.package, "recipe": row.recipe, "device": place.device,
+         "epochs": str(epochs), "lr": f"{rate:.1e}", "sdr": f"{sdr:.3f}"}
+        for row in ROWS for (epochs, rate), sdr in sorted(found[row].items())
     ))  # fmt: skip
+
+
+def best_rate(found: Mapping[tuple[int, float], float]) -> float:
+    return max(found, key=found.__getitem__)[1]
+
+
+def of_epochs(
+    found: Mapping[tuple[int, float], float], epochs: int
+) -> dict[tuple[int, float], float]:
+    return {key: sdr for key, sdr in found.items() if key[0] == epochs}
 
 
 def validations(out: Path) -> Iterator[dict[str, str]]:
@@ -149,28 +180,28 @@ def validations(out: Path) -> Iterator[dict[str, str]]:
     return (line for line in read(out / "metrics.csv") if line.get("val/sdr"))
 
 
-def curves(data_root: str) -> None:
+def curves(place: Place) -> None:
     """Validation SDR over minutes of training, by the measured seconds of a step."""
     step_seconds = {
         (line["package"], line["recipe"]): float(line["seconds"])
         for line in read(HERE / "steps.csv")
     }
-    kept = [line for line in read(HERE / "curves.csv") if line["data"] != data_root]
+    kept = [line for line in read(HERE / "curves.csv") if line["data"] != place.data_root]
     for row in ROWS:
         for seed in SEEDS:
-            out = run_folder(row, data_root, seed)
+            out = place.folder(row, seed)
             if not (out / "run.json").is_file():
                 continue
             for epoch, line in enumerate(validations(out), start=1):
                 step = int(line["step"]) + 1
                 minutes = step * step_seconds[row.package, row.recipe] / 60
-                values = (data_root, row.package, row.recipe, seed, epoch, step)
+                values = (place.data_root, row.package, row.recipe, seed, epoch, step)
                 shown = (f"{minutes:.2f}", f"{float(line['val/sdr']):.3f}")
                 kept.append(dict(zip(CURVES, map(str, (*values, *shown)), strict=True)))
     write(HERE / "curves.csv", CURVES, kept)
-    of_data = [line for line in kept if line["data"] == data_root]
+    of_data = [line for line in kept if line["data"] == place.data_root]
     draw(of_data, {(row.package, row.recipe): row.name for row in ROWS},
-         HERE / f"curves-{data_root.replace(':', '-')}.svg")  # fmt: skip
+         HERE / f"curves-{place.data_root.replace(':', '-')}.svg")  # fmt: skip
     for row in ROWS:
         last = [
             max(
@@ -207,21 +238,23 @@ def write(path: Path, columns: tuple[str, ...], lines: Iterable[dict[str, str]])
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--data_root", default="musdb18_7s")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--measure", action="store_true")
     choice.add_argument("--rates", action="store_true")
     choice.add_argument("--curves", action="store_true")
     given = parser.parse_args()
+    place = Place(given.data_root, given.device, given.jobs)
     if given.measure:
         measure(given.data_root)
     elif given.rates:
-        try_rates(given.data_root, given.jobs)
+        try_rates(place)
     elif given.curves:
-        curves(given.data_root)
+        curves(place)
     else:
-        train_and_score(given.data_root, given.jobs)
-        curves(given.data_root)
+        train_and_score(place)
+        curves(place)
 
 
 if __name__ == "__main__":

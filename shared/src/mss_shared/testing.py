@@ -25,7 +25,7 @@ from torch.utils.data import default_collate
 from mss_shared import audio
 from mss_shared.checkpoints.checkpoint import load_checkpoint
 from mss_shared.checkpoints.third_party import read_weights_file
-from mss_shared.datasets import open_dataset
+from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.evaluation.evaluate import evaluate, model_estimator
 from mss_shared.interfaces import ExampleSets
 from mss_shared.leaf_sources import LEAF_SOURCES as SOURCES
@@ -52,9 +52,9 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
     ``<package>/paper.py`` has ``PAPER``; recipes parse and one is the demo; every value names its
     source; models keep inputs of any length at that length; gradients reach every trainable
     parameter, the same ones with activation checkpointing; a short fit reads every field of its
-    recipe, and a second one with the same seed writes the same bytes; the weights load again and
-    are scored; weights in the wrappings of other people's programs load, and hostile files run
-    nothing; ``--help`` of every verb works without importing torch.
+    recipe, and a second one with the same seed, ended halfway and resumed, writes the same bytes;
+    the weights load again and are scored; weights in the wrappings of other people's programs
+    load, and hostile files run nothing; ``--help`` of every verb works without importing torch.
     """
     assert import_module(f"{paper.name}.paper").PAPER is paper
     recipes = check_recipes(paper)
@@ -218,15 +218,15 @@ def _one_pass(paper: AnyPaper, recipe: Any, checkpointing: bool) -> _Pass:
 def check_short_fits(
     paper: AnyPaper, demo: LoadedRecipe[Any], folder: Path, variants: Sequence[Changes]
 ) -> None:
-    """Two short fits write the same bytes and read the whole recipe; the result can be scored."""
+    """A short fit reads the whole recipe, one resumed halfway equals it; it can be scored."""
     from mss_shared.training.fit import Machine, fit
 
     root = make_dataset(folder / "data", demo.recipe.data.stems, _format(paper, demo.recipe))
     dataset = open_dataset(root)
     short = _shorten(demo)
     with recorded_reads() as reads:
-        for name in ("first", "second"):
-            fit(paper, short, dataset, folder / name, Machine(device="cpu"))
+        fit(paper, short, dataset, folder / "first", Machine(device="cpu"))
+        _fit_in_two(paper, short, dataset, folder / "second")
         for index, changes in enumerate(variants):
             variant = _change(short, training=changes)
             fit(paper, variant, dataset, folder / f"variant-{index}", Machine(device="cpu"))
@@ -238,10 +238,28 @@ def check_short_fits(
     unread = _fields(short.recipe) - reads
     assert not unread, f"no code reads {sorted(unread)}"
     first, second = ((folder / name / "metrics.csv").read_bytes() for name in ("first", "second"))
-    assert first == second, "two fits with one seed differ"
+    assert first == second, "a fit and one of the same seed that was resumed differ"
     mixture = torch.from_numpy(dataset.test[0].read_mixture())
     estimate = separate(model, mixture, checkpoint.recipe.inference)
     assert estimate.shape == (len(model.stems), *mixture.shape)
+
+
+def _fit_in_two(paper: AnyPaper, short: LoadedRecipe[Any], dataset: Dataset, out: Path) -> None:
+    """A fit that is interrupted at the start of its second epoch, and then resumed."""
+    from mss_shared.training.fit import Machine, fit
+    from mss_shared.training.restoring import CheckedRestore
+
+    def interrupt(_: Any, trainer: Any, __: Any) -> None:
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    with patch.object(CheckedRestore, "on_train_epoch_start", interrupt):
+        try:
+            fit(paper, short, dataset, out, Machine(device="cpu"))
+        except KeyboardInterrupt:
+            assert (out / "last.ckpt").is_file()
+    assert not (out / "run.json").exists(), "the fit was not interrupted"
+    fit(paper, short, dataset, out, Machine(device="cpu"), resume=True)
 
 
 def check_help(paper: AnyPaper) -> None:

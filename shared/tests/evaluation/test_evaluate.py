@@ -23,6 +23,7 @@ from mss_shared.evaluation.cost import count_gmac
 from mss_shared.evaluation.evaluate import (
     Estimator,
     Settings,
+    _cost,
     evaluate,
     model_estimator,
     oracle_estimator,
@@ -411,3 +412,12 @@ def test_the_remainder_is_the_mixture_less_the_sum_of_all_stems(tmp_path: Path) 
     assert found.stems == (*STEMS, "other")
     made = whole(found.estimate(track))
     np.testing.assert_array_equal(made, np.stack([2 * ones, 3 * ones, 2 * ones]))
+
+
+def test_the_memory_of_a_model_on_the_cpu_is_the_process_s_though_there_is_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda *_: 0)
+    track = make_track(tmp_path, {stem: noise(0, 2, RATE) for stem in STEMS})
+    assert _cost(track, 1.0)["peak_memory_bytes"] > 1e6

@@ -265,6 +265,26 @@ def test_of_two_evaluations_at_once_the_second_is_refused(
     assert files(folder) == files(whole)
 
 
+@pytest.mark.parametrize("at", ["x", "y"])
+@pytest.mark.parametrize("theirs", ["si_sdr", "usdr"])
+def test_two_evaluations_of_the_same_run_at_once_both_end_well(
+    dataset: Dataset, tmp_path: Path, at: str, theirs: str
+) -> None:
+    class Overtaken(Method):
+        """Another process completes the run before one of this one's songs is scored."""
+
+        def __call__(self, track: Track, stems: tuple[str, ...]) -> list[Audio]:
+            if track.name == at:
+                score(Method(), dataset, tmp_path, theirs)
+            return super().__call__(track, stems)
+
+    folder, found = score(Overtaken(), dataset, tmp_path, "usdr")
+    alone, expected = score(Method(), dataset, tmp_path / "alone", "usdr")
+    score(Method(), dataset, tmp_path / "alone", theirs)
+    assert found == expected and files(folder) == files(alone)
+    assert set(read(folder)["protocols"]) == set(read(alone)["protocols"]) == {"usdr", theirs}
+
+
 def test_every_protocol_keeps_the_command_that_scored_it(dataset: Dataset, tmp_path: Path) -> None:
     score(Method(), dataset, tmp_path, "usdr", command="first")
     folder, _ = score(Method(), dataset, tmp_path, "si_sdr", command="second")

@@ -24,7 +24,7 @@ from mss_shared.training import fit as engine
 from mss_shared.training.callbacks import Checkpoints
 from mss_shared.training.fit import Machine, fit
 from mss_shared.training.songs import check_dataset
-from mss_shared.training.trainer import accumulation
+from mss_shared.training.trainer import MovingAverage, accumulation
 
 CPU = Machine(device="cpu")
 
@@ -377,3 +377,12 @@ def test_a_deterministic_run_leaves_the_process_as_it_was(dataset: Dataset, tmp_
     machine = Machine(device="cpu", dev_mode=True, deterministic=True)
     train(dataset, tmp_path / "run", machine=machine)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_the_moving_average_is_kept_on_the_device_that_trains() -> None:
+    module = PAPER.build_training(PAPER.build_model(demo_recipe().recipe), demo_recipe().recipe)
+    place = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("meta")))
+    average: Any = MovingAverage(0.9)
+    average.setup(place, module, "fit")
+    assert {weight.device.type for weight in average._average_model.parameters()} == {"meta"}
+    assert average.state_key == "EMAWeightAveraging"  # as in checkpoints of earlier runs

@@ -14,8 +14,11 @@ from tiny_songs import RATE, STEMS, demo_recipe
 from mss_shared.datasets import Dataset, open_dataset
 from mss_shared.testing import make_dataset
 from mss_shared.training.fit import Machine, fit
+from mss_shared.training.restoring import check_state
 
 CPU = Machine(device="cpu")
+KINDS = [torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RAdam, torch.optim.SGD,
+         torch.optim.Adamax, torch.optim.RMSprop, torch.optim.Adagrad]  # fmt: skip
 LOADED = demo_recipe(training={"epochs": 2})
 
 
@@ -45,6 +48,22 @@ def test_it_is_gone_on_with_as_it_is(dataset: Dataset, run: Path, tmp_path: Path
     shutil.copytree(run, tmp_path / "out")
     fit(PAPER, LOADED, dataset, tmp_path / "out", CPU, resume=True)
     assert len((tmp_path / "out" / "metrics.csv").read_text().splitlines()) == 1 + 2
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_state_of_every_kind_of_optimizer_is_restored(
+    kind: type[torch.optim.Optimizer],
+) -> None:
+    weights = [torch.ones(2, 3, requires_grad=True)]
+    optimizer = kind(weights, lr=1e-3)  # type: ignore[call-arg]
+    weights[0].square().sum().backward()
+    optimizer.step()
+    check_state(optimizer)
+    for name, value in optimizer.state[weights[0]].items():
+        if isinstance(value, torch.Tensor) and value.shape == (2, 3):
+            optimizer.state[weights[0]][name] = torch.zeros(5)
+            with pytest.raises(TypeError, match="shape"):
+                check_state(optimizer)
 
 
 FIT_LOOP = ("loops", "fit_loop")

@@ -243,8 +243,8 @@ def evaluate(
                 for p in chosen
             }
             cost = _describe_cost(estimator, scores.costs(chosen[0], names))
-            fields = (estimator.stems, scores.earlier_protocols() | described, cost)
             scores.check_owner()
+            fields = (estimator.stems, scores.earlier_protocols() | described, cost)
             write_record(folder, about, described_set, *fields, command, inputs)
         scores.close()
     return folder, {p.id: aggregate(results[p.label], p) for p in chosen}
@@ -306,7 +306,9 @@ def _score_tracks(
 
 def _cost(track: Track, seconds: float) -> dict[str, float]:
     """What the estimates of a track took."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # A GPU that the model does not use holds nothing.
+    on_gpu = torch.cuda.is_available() and torch.cuda.max_memory_allocated() > 0
+    device = torch.device("cuda" if on_gpu else "cpu")
     return {
         "seconds": round(seconds, 4),
         "audio_seconds": track.info.seconds,

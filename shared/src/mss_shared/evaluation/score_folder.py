@@ -96,19 +96,27 @@ class ScoreFolder:
         self._found[f"{protocol.label}/{scores.name}"] = rounded
 
     def _begin(self) -> None:
-        """Say whose scores follow; of two processes that begin at once, one is refused."""
+        """Say whose scores follow; of two other runs that begin at once, one is refused."""
+        if not self._record:
+            self._record = self._read("run.json", False)
+            if self._record and self._record.get("inputs") != self.inputs:
+                raise self._taken()
         begun = {"inputs": self.inputs, "record": self._record or None}
-        if not self._record and (self.folder / "run.json").exists():
-            raise self._taken()
         try:
             write_new_text(self.folder / _BEGUN, json.dumps(begun) + "\n")
         except FileExistsError:
             self.check_owner()
 
     def check_owner(self) -> None:
-        """Raise ValueError if another process has begun another run in this folder."""
-        if self._read(_BEGUN, False).get("inputs") != self.inputs:
+        """Raise ValueError if another process has begun another run in this folder.
+
+        One that has meanwhile completed the same run, such as that of the mixture, does no harm;
+        what it scored is kept.
+        """
+        completed = self._read("run.json", False)
+        if (self._read(_BEGUN, False) or completed).get("inputs") != self.inputs:
             raise self._taken()
+        self._record = completed or self._record
 
     def _taken(self) -> ValueError:
         return ValueError(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as pl
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.callbacks import Callback
 
 from mss_shared import console
 from mss_shared.datasets import Dataset
@@ -56,6 +56,7 @@ from mss_shared.training.start import FrozenNorms, freeze, load_start
 from mss_shared.training.steps import StepCheckpoints, find_resumable, read_within
 from mss_shared.training.trainer import (
     Machine,
+    MovingAverage,
     algorithms_kept,
     build_trainer,
     devices_of,
@@ -299,7 +300,7 @@ def _callbacks(
         FrozenNorms(),
     ]
     if loop.ema_decay is not None:
-        callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
+        callbacks.append(MovingAverage(loop.ema_decay))
     if loop.early_stop_epochs is not None:
         callbacks.append(EarlyStop.of(loop))
     return callbacks

@@ -55,7 +55,7 @@ class CheckedRestore(Callback):
             return
         try:
             for optimizer in trainer.optimizers:
-                _check_state(optimizer)
+                check_state(optimizer)
         except (LookupError, TypeError) as error:
             raise damaged(Path(str(trainer.ckpt_path)), error) from None
 
@@ -108,7 +108,7 @@ def _check_kind(found: Any, own: Any, where: str) -> None:
             raise TypeError(f"{where} is no number")
 
 
-def _check_state(optimizer: Optimizer) -> None:
+def check_state(optimizer: Optimizer) -> None:
     """Raise TypeError or KeyError unless each weight's state is what a step of its kind leaves."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     states = [optimizer.state[weight] for weight in weights if optimizer.state.get(weight)]
@@ -136,8 +136,9 @@ def _check_tensors(weight: Tensor, values: Iterable[Any]) -> None:
 def _names_after_a_step(optimizer: Optimizer) -> set[str]:
     """Which state an optimizer of this kind keeps of a weight: that of one number."""
     [number] = weights = [torch.zeros((), requires_grad=True)]
-    options = {k: v for k, v in optimizer.param_groups[0].items() if k in optimizer.defaults}
-    trial = type(optimizer)(weights, **options)
+    trial = type(optimizer)(weights)
+    # Not all options are arguments: AdamW marks its groups as having decoupled weight decay.
+    trial.param_groups[0] |= {**optimizer.param_groups[0], "params": weights}
     number.grad = torch.zeros(())
     trial.step()
     return {*trial.state[number]}

@@ -1,4 +1,4 @@
-"""The Trainer of a run: devices, precision, micro-batches, loggers."""
+"""The Trainer of a run: devices, precision, micro-batches, loggers, where averages are kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import lightning as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import nn
 
@@ -129,6 +129,30 @@ def _place(machine: Machine, **settings: Any) -> pl.Trainer:
             f"--device {machine.device} and --devices {machine.devices} do not fit this machine "
             f"({' '.join(str(error).split()).rstrip('.!')}): choose what is there"
         ) from None
+
+
+class MovingAverage(EMAWeightAveraging):
+    """Lightning's moving average of the weights, kept on the device that trains.
+
+    By default Lightning keeps it where the weights are before they are moved to that device: every
+    step would copy them to the CPU's memory and average them there.
+
+    Args:
+        decay: share of the average that remains after a step.
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(decay=decay)
+
+    @property
+    def state_key(self) -> str:
+        """The name in checkpoints, Lightning's own."""
+        return EMAWeightAveraging.__qualname__
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Begin with the module's weights."""
+        self._device = trainer.strategy.root_device
+        super().setup(trainer, pl_module, stage)
 
 
 def find_logger(name: str, out: Path) -> Logger:
