@@ -1,24 +1,35 @@
-"""Four stems in one call against four calls of one stem each: same weights, same output.
+"""Our LaSAFT-Net against the authors' structure written out: same weights, same input.
 
     python lasaft_bench.py                       published sizes, two threads: needs idle cores
-    python lasaft_bench.py --seconds 1 --rounds 1 --channels 4        a smoke test
+    python lasaft_bench.py --channels 4 --song 12 --rounds 1        a smoke test
 
-The two take turns; printed are the median over rounds of (seconds of the others / seconds of the
-one call), the least seconds of each, and the largest difference of the outputs as a share of the
-peak.
-"unshared" is one call too, that gives the network each window four times.
+Four stems of one window in one call against four passes; a training step of two windows; a song
+from file to files. The two take turns; printed are the median over rounds of (their seconds / our
+seconds), the least seconds of each, and the largest difference, of outputs as a share of their
+peak. The song takes one turn each, and its first and last 4 s are not compared: our command gives
+the model silence around the song, for which it has two windows more at either end. Peak memory is
+that of a process of its own for each, of a shorter song.
 """
 
 import argparse
 import os
+import tempfile
 from collections.abc import Callable
+from itertools import product
+from pathlib import Path
 
+import lasaft_structure as structure
+import soundfile
 import torch
 from torch import Tensor
-from turns import HEAD, compare
+from turns import HEAD, compare, compare_memory, report_memory
 
 from lasaft import Separator
+from lasaft.paper import PAPER
 from lasaft.variants import VARIANTS
+from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.separation import Delivery
+from mss_shared.separation import separate_file as separate_our_file
 
 NAMES = (
     "CUNET_TFC_FiLM",
@@ -29,68 +40,124 @@ NAMES = (
     "CUNET_TFC_GPoCM_LaSAFT",
     "CUNET_TFC_GPoCM_LightSAFT",
 )
+STEPPED = ("CUNET_TFC_GPoCM", "CUNET_TFC_GPoCM_LaSAFT", "CUNET_TFC_GPoCM_LightSAFT")
+PUBLISHED = "CUNET_TFC_GPoCM_LaSAFT"
+WHATS = ("window", "step", "song")
+BATCH = 2
+END_SECONDS = 4.0  # ours gives the windows at the ends of a song silence around it
 RATE = 44_100
+Act = Callable[[], Tensor]
 
 
 def build(name: str, channels: int) -> Separator:
     torch.manual_seed(0)
-    return VARIANTS[name](internal_channels=channels).eval()
+    model = VARIANTS[name](internal_channels=channels).eval()
+    for part in model.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0  # to compare losses
+    return model
 
 
-def four_passes(model: Separator, song: Tensor) -> Callable[[], Tensor]:
-    return lambda: torch.stack([model.separate_track(song[0], stem) for stem in model.stems])[None]
+def noise(*shape: int) -> Tensor:
+    return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(1))
 
 
-class Unshared(torch.nn.Module):
-    """The network, given every item as often as it has conditions."""
+def stems_of_window(model: Separator, who: str) -> Act:
+    """Four stems of the samples that a window keeps."""
+    audio = noise(1, 2, model.config.useful_samples)
 
-    def __init__(self, network: torch.nn.Module) -> None:
-        super().__init__()
-        self.network = network
+    def act() -> Tensor:
+        if who == "ours":
+            found = model(audio)[0]
+        else:
+            stems = range(len(model.stems))
+            found = torch.stack([structure.separate_stem(model, audio[0], s) for s in stems])
+        return found / found.abs().max()
 
-    def forward(self, image: Tensor, condition: Tensor) -> Tensor:
-        repeated = image.repeat_interleave(len(condition) // len(image), dim=0)
-        estimate: Tensor = self.network(repeated, condition)
-        return estimate
+    return torch.inference_mode()(act)
 
 
-def unshared(name: str, channels: int, song: Tensor) -> Callable[[], Tensor]:
-    model = build(name, channels)
-    model.spec2spec = Unshared(model.spec2spec)  # type: ignore[assignment]
-    return lambda: model(song)
+def step(model: Separator, who: str) -> Act:
+    """Forward and backward of the squared error of the spectrogram, one stem for each window."""
+    model.train()
+    mixture, target = (noise(BATCH, 2, model.config.window_samples) for _ in range(2))
+    conditions = torch.arange(BATCH)
+
+    def act() -> Tensor:
+        model.zero_grad()
+        image = model.image(model.spectrum(mixture))
+        network = model.spec2spec
+        if who == "ours":
+            estimate = network(image, conditions)
+        else:
+            estimate = structure.network(network, image, conditions)
+        loss = torch.nn.functional.mse_loss(estimate, model.image(model.spectrum(target)))
+        loss.backward()
+        return loss
+
+    return act
+
+
+def separated_song(model: Separator, who: str, seconds: float, folder: Path) -> Act:
+    """The stems that were written, read back, without their ends, as a share of their peak."""
+    song, out, end = folder / "song.wav", folder / who, round(END_SECONDS * RATE)
+    soundfile.write(song, noise(round(seconds * RATE), 2).numpy(), RATE, subtype="FLOAT")
+    inference = load_recipe(PAPER.recipe_type, find_recipe("lasaft", "paper_gpocm_lasaft"))
+
+    def act() -> Tensor:
+        out.mkdir(exist_ok=True)
+        if who == "ours":
+            separate_our_file(model, song, out, inference.recipe.inference, Delivery())
+        else:
+            structure.separate_file(model, song, out)
+        files = [next(out.rglob(f"{stem}.wav")) for stem in model.stems]
+        stems = torch.stack([torch.from_numpy(soundfile.read(f)[0][end:-end]) for f in files])
+        return stems / stems.abs().max()
+
+    return torch.inference_mode()(act)
+
+
+def action(model: Separator, what: str, who: str, seconds: float, folder: Path) -> Act:
+    if what == "song":
+        return separated_song(model, who, seconds, folder)
+    return step(model, who) if what == "step" else stems_of_window(model, who)
+
+
+def compare_all(given: argparse.Namespace, folder: Path) -> None:
+    names = {"window": given.names, "step": STEPPED, "song": (PUBLISHED,)}
+    told = {"window": "four stems of one window", "step": f"training step of {BATCH} windows"}
+    told["song"] = f"{given.song:g} s from file to files"
+    for what in WHATS:
+        for name in names[what]:
+            ours, theirs = (
+                action(build(name, given.channels), what, who, given.song, folder)
+                for who in ("ours", "theirs")
+            )
+            rounds = 0 if what == "song" else given.rounds
+            compare(f"{name}, {told[what]}", ours, theirs, rounds)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--song", type=float, default=45.0, help="seconds of the song")
     parser.add_argument("--channels", type=int, default=24)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--names", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--memory", nargs=3, help="name, what, and whose to measure alone")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    print(f"torch {torch.__version__}, {given.threads} of {os.cpu_count()} cores\n")
-    print(HEAD)
-    samples = round(given.seconds * RATE)
-    song = 0.1 * torch.randn(1, 2, samples, generator=torch.Generator().manual_seed(1))
-    for name in given.names:
-        model = build(name, given.channels)
-        with torch.inference_mode():
-            peak = model(song).abs().max()
-
-            def one_call(model: Separator = model, peak: Tensor = peak) -> Tensor:
-                return model(song) / peak
-
-            for what, other in (
-                ("four passes", four_passes(model, song)),
-                ("unshared", unshared(name, given.channels, song)),
-            ):
-                compare(
-                    f"{name}, {given.seconds:.0f} s, {what}",
-                    one_call,
-                    lambda other=other, peak=peak: other() / peak,
-                    given.rounds,
-                )
+    with tempfile.TemporaryDirectory() as folder:
+        if given.memory:
+            name, what, who = given.memory
+            model = build(name, given.channels)
+            return report_memory(action(model, what, who, given.song, Path(folder)))
+        print(f"torch {torch.__version__}, {given.threads} of {os.cpu_count()} cores\n")
+        print(HEAD)
+        compare_all(given, Path(folder))
+    words = ["--channels", str(given.channels), "--threads", str(given.threads)]
+    words += ["--song", str(max(given.song / 3, 12.0))]
+    compare_memory(__file__, list(product((PUBLISHED,), WHATS, ("theirs", "ours"))), words)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ the largest difference of the outputs. Peak memory is that of a process of its o
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from turns import HEAD, compare, peak
+from turns import HEAD, compare, compare_memory, report_memory
 
 from open_unmix import OpenUnmix, Separator
 
@@ -69,48 +68,36 @@ def compare_inference(module: Any, niter: int, seconds: float, rounds: int) -> N
         compare(name, lambda: ours(audio), lambda: theirs(audio), rounds)
 
 
-def compare_training(module: Any, rounds: int) -> None:
+def step(network: Any) -> Callable[[], Tensor]:
     """One network, batch 4 of 6 s, forward and backward; dropout off, to compare losses."""
+    mixture, target = torch.rand(2, 4, 2, 2049, 255, generator=torch.Generator().manual_seed(1))
+    network.train().lstm.dropout = 0.0
+
+    def act() -> Tensor:
+        network.zero_grad()
+        loss = nn.functional.mse_loss(network(mixture), target)
+        loss.backward()
+        return loss
+
+    return act
+
+
+def compare_training(module: Any, rounds: int) -> None:
     torch.manual_seed(0)
-    networks = [kind(**SIZES).train() for kind in (OpenUnmix, module.OpenUnmix)]
-    networks[0].load_state_dict(networks[1].state_dict())
-    mixture, target = torch.rand(2, 4, 2, 2049, 255)
-
-    def step(network: Any) -> Callable[[], Tensor]:
-        network.lstm.dropout = 0.0
-
-        def act() -> Tensor:
-            network.zero_grad()
-            loss = nn.functional.mse_loss(network(mixture), target)
-            loss.backward()
-            return loss
-
-        return act
-
-    compare("training step, 4 x 6 s", step(networks[0]), step(networks[1]), rounds)
+    ours, theirs = (kind(**SIZES) for kind in (OpenUnmix, module.OpenUnmix))
+    ours.load_state_dict(theirs.state_dict())
+    compare("training step, 4 x 6 s", step(ours), step(theirs), rounds)
 
 
-def report_memory(who: str, seconds: float, folder: str) -> None:
-    """Separate once and print this process's peak; the interpreter and torch are part of it."""
+def use_memory(what: str, who: str, folder: str) -> None:
+    """Separate, so many seconds with niter 1, or train, once; print this process's peak."""
     module = peer(folder) if who == "theirs" else None
     kinds = (OpenUnmix, Separator) if module is None else (module.OpenUnmix, module.Separator)
-    separator, audio = build(*kinds, niter=1), noise(seconds)
-    before = peak()
+    if what == "step":
+        return report_memory(step(kinds[0](**SIZES)))
+    separator, audio = build(*kinds, niter=1), noise(float(what.removesuffix(" s")))
     with torch.inference_mode():
-        separator(audio)
-    print(json.dumps({"before": before, "peak": peak()}))
-
-
-def compare_memory(folder: str, seconds: float, threads: int) -> None:
-    print("\n| peak memory, niter 1 | before | in all |\n|---|---|---|")
-    runs = [("theirs", seconds), ("ours", seconds), ("ours", LONG_SECONDS)]
-    for who, length in runs[: 2 if seconds < 60 else 3]:
-        words = ["--memory", who, "--seconds", str(length), "--peer", folder]
-        command = [sys.executable, __file__, *words, "--threads", str(threads)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        found = json.loads(done.stdout.splitlines()[-1])
-        line = " | ".join(f"{found[key] / 1e9:.2f} GB" for key in ("before", "peak"))
-        print(f"| {who}, {length:.0f} s | {line} |", flush=True)
+        report_memory(lambda: separator(audio))
 
 
 def main() -> None:
@@ -118,12 +105,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--memory", choices=("ours", "theirs"), help="measure this one alone")
+    parser.add_argument("--memory", nargs=2, help="what and whose to measure alone")
     parser.add_argument("--peer", help="folder with the authors' package")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.memory:
-        return report_memory(given.memory, given.seconds, given.peer)
+        return use_memory(*given.memory, given.peer)
     with tempfile.TemporaryDirectory() as folder:
         install(folder)
         module = peer(folder)
@@ -132,7 +119,10 @@ def main() -> None:
         for niter in (1, 0):
             compare_inference(module, niter, given.seconds, given.rounds)
         compare_training(module, given.rounds)
-        compare_memory(folder, given.seconds, given.threads)
+        song = f"{given.seconds:g} s"
+        rows = [(song, "theirs"), (song, "ours"), ("step", "theirs"), ("step", "ours")]
+        rows += [(f"{LONG_SECONDS:g} s", "ours")] if given.seconds >= 60 else []
+        compare_memory(__file__, rows, ["--peer", folder, "--threads", str(given.threads)])
 
 
 if __name__ == "__main__":

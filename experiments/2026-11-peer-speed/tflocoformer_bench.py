@@ -9,21 +9,18 @@ padded sequences, transposed ones cropped; rotary positions by halves of pairs. 
 torch's fused one, as in the reference, and once written out with a softmax. The two take turns;
 printed are the median over rounds of (its seconds / our seconds), the least seconds of each, and
 the largest difference of the outputs. Then a training step with and without gradient
-checkpointing: peak memory of a process of its own, and whether the gradients are the same.
+checkpointing. Peak memory is that of a process of its own for each; "tf" and "bs" are the two.
 """
 
 import argparse
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from turns import HEAD, compare, peak
+from turns import HEAD, compare, compare_memory, report_memory
 
 from tflocoformer_mss.blocks import Attention, Block, ConvSwiGLU, Path, RMSGroupNorm
 from tflocoformer_mss.model import BSLocoformerSeparator, TFLocoformerSeparator, Transform
@@ -37,6 +34,7 @@ SIZES: dict[str, dict[str, Any]] = {
 HIDDEN = {"tf": 128, "bs": 384}
 NAMES = {"tf": "TF-Locoformer (S)", "bs": "BS-Locoformer, 62 bands, stereo"}
 STEP_SECONDS = {"tf": 1.0, "bs": 1.0}
+CHECKPOINTED = "ours, checkpointed"
 
 
 def build(kind: str, layers: int) -> nn.Module:
@@ -160,40 +158,50 @@ def compare_one(kind: str, given: argparse.Namespace) -> None:
 # ---- memory
 
 
-def report_memory(kind: str, wanted: str, given: argparse.Namespace) -> None:
-    """One training step, and this process's peak before and after it."""
-    model, spec = build(kind, given.layers).train(), noise(kind, given.seconds)
+def use_memory(kind: str, what: str, who: str, given: argparse.Namespace) -> None:
+    """One call, and this process's peak before and after it."""
+    model, spec = build(kind, given.layers), noise(kind, given.seconds)
     for part in model.modules():
         if isinstance(part, Block):
-            part.activation_checkpointing = wanted == "with"
-    small = noise(kind, 0.1)
-    torch.view_as_real(model(small)).abs().mean().backward()  # what a first call allocates
+            part.activation_checkpointing = who == CHECKPOINTED
+
+    def run(spec: Tensor) -> Tensor:
+        found = reference(model, spec, True) if who == "theirs" else model(spec)
+        return torch.view_as_real(found)
+
+    def separate(spec: Tensor) -> None:
+        with torch.inference_mode():
+            run(spec)
+
+    def step(spec: Tensor) -> None:
+        run(spec).abs().mean().backward()
+
+    if what == "step":
+        model.train()
+    act = step if what == "step" else separate
+    act(noise(kind, 0.1))  # what a first call allocates
     model.zero_grad(set_to_none=False)
-    before = peak()
+    report_memory(lambda: act(spec))
+
+
+def gradient_norms(model: nn.Module, spec: Tensor, checkpointed: bool) -> Tensor:
+    for part in model.modules():
+        if isinstance(part, Block):
+            part.activation_checkpointing = checkpointed
+    model.zero_grad()
     torch.view_as_real(model(spec)).abs().mean().backward()
-    norms = [float(p.grad.double().norm()) for p in model.parameters() if p.grad is not None]
-    print(json.dumps({"before": before, "peak": peak(), "norms": norms}))
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    return torch.stack([grad.double().norm() for grad in grads])
 
 
-def compare_memory(given: argparse.Namespace) -> None:
-    print(
-        "\n| training step, gradient checkpointing | memory of the step | in all |\n|---|---|---|"
-    )
-    for kind in NAMES:
-        norms = []
-        for wanted in ("without", "with"):
-            words = ["--memory", kind, wanted, "--seconds", str(given.seconds)]
-            words += ["--threads", str(given.threads), "--layers", str(given.layers)]
-            command = [sys.executable, __file__, *words]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            norms.append(torch.tensor(found["norms"]))
-            sizes = (
-                f"{(found['peak'] - found['before']) / 1e9:.2f} GB | {found['peak'] / 1e9:.2f} GB"
-            )
-            print(f"| {NAMES[kind]}, {given.seconds:g} s, {wanted} | {sizes} |", flush=True)
-        apart = ((norms[0] - norms[1]).abs() / norms[0].clamp(min=1e-12)).max().item()
-        print(f"\nnorms of the gradients differ by at most {apart:.0e} of themselves\n")
+def compare_gradients(given: argparse.Namespace) -> None:
+    for kind, name in NAMES.items():
+        model, spec = build(kind, given.layers).train(), noise(kind, STEP_SECONDS[kind])
+        without, with_ = (gradient_norms(model, spec, wanted) for wanted in (False, True))
+        apart = ((without - with_).abs() / without.clamp(min=1e-12)).max().item()
+        print(
+            f"{name}: checkpointed, norms of gradients differ by at most {apart:.0e} of themselves"
+        )
 
 
 def main() -> None:
@@ -202,16 +210,22 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--memory", nargs=2, help="which to measure alone, with or without")
+    parser.add_argument("--memory", nargs=3, help="kind, what, and whose to measure alone")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.memory:
-        return report_memory(*given.memory, given)
+        return use_memory(*given.memory, given)
     print(f"torch {torch.__version__}, {given.threads} of {os.cpu_count()} cores\n")
     print(HEAD)
     for kind in NAMES:
         compare_one(kind, given)
-    compare_memory(given)
+    words = ["--seconds", str(given.seconds), "--threads", str(given.threads)]
+    words += ["--layers", str(given.layers)]
+    rows = [(kind, "separate", who) for kind in NAMES for who in ("theirs", "ours")]
+    rows += [(kind, "step", who) for kind in NAMES for who in ("theirs", "ours", CHECKPOINTED)]
+    compare_memory(__file__, rows, words)
+    print()
+    compare_gradients(given)
 
 
 if __name__ == "__main__":

@@ -49,19 +49,21 @@ def gmac(act: Callable[[], object]) -> float:
 def compare(
     name: str, ours: Callable[[], Tensor], theirs: Callable[[], Tensor], rounds: int
 ) -> None:
+    """Print a row; without rounds, of one turn each that nothing precedes or counts."""
     spent: dict[str, list[float]] = {"ours": [], "theirs": []}
     outputs: dict[str, Tensor] = {}
-    work = gmac(ours)
+    work = gmac(ours) if rounds else None
     for _ in range(rounds + 1):  # the first round warms up
         for who, act in (("theirs", theirs), ("ours", ours)):
             elapsed, outputs[who] = timed(act)
             spent[who].append(elapsed)
-    ratio = median(t / o for t, o in zip(spent["theirs"][1:], spent["ours"][1:], strict=True))
+    kept = {who: seconds[min(rounds, 1) :] for who, seconds in spent.items()}
+    ratio = median(t / o for t, o in zip(kept["theirs"], kept["ours"], strict=True))
     apart = (outputs["ours"] - outputs["theirs"]).abs().max().item()
-    least = [min(spent[who][1:]) for who in ("theirs", "ours")]
-    share = work / least[1] / matrix_rate()
+    least = [min(kept[who]) for who in ("theirs", "ours")]
+    share = "-" if work is None else f"{work / least[1] / matrix_rate():.0%}"
     print(
-        f"| {name} | {ratio:.2f} | {least[0]:.2f} | {least[1]:.2f} | {share:.0%} | {apart:.0e} |",
+        f"| {name} | {ratio:.2f} | {least[0]:.2f} | {least[1]:.2f} | {share} | {apart:.0e} |",
         flush=True,
     )
 

@@ -126,7 +126,7 @@ def load_recipe(
         _check_override(recipe_type, word)
     original = _instantiate(recipe_type, values, name, ())
     recipe = _instantiate(recipe_type, values, name, overrides) if overrides else original
-    shipped = _read_shipped(recipe_type, name)
+    shipped = read_shipped(recipe_type, name)
     base, comments = (original, text) if shipped is None else shipped
     verbatim = recipe == base
     return LoadedRecipe(
@@ -141,11 +141,11 @@ def load_recipe(
 
 def is_verbatim(recipe: Any, name: str) -> bool | None:
     """Whether a recipe has the values of the shipped recipe of that name; None without one."""
-    shipped = _read_shipped(type(recipe), name)
+    shipped = read_shipped(type(recipe), name)
     return None if shipped is None else bool(recipe == shipped[0])
 
 
-def _read_shipped(recipe_type: type[RecipeType], name: str) -> tuple[RecipeType, str] | None:
+def read_shipped(recipe_type: type[RecipeType], name: str) -> tuple[RecipeType, str] | None:
     """The shipped recipe of a name and its text; None if there is none."""
     package = recipe_type.__module__.partition(".")[0]
     try:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tiny_paper.paper import PAPER
+from tiny_paper.paper import PAPER, TinyPaper
 from tiny_songs import demo_recipe
 
 from mss_shared.checkpoints.checkpoint import load_checkpoint, read_weights_file, save_model
@@ -22,8 +22,8 @@ def save_third_party(path: Path, found: Any) -> str:
     return str(path)
 
 
-def save_ours(path: Path, paper: str = "tiny_paper") -> Any:
-    loaded = demo_recipe()
+def save_ours(path: Path, paper: str = "tiny_paper", **changed: Any) -> Any:
+    loaded = demo_recipe(**changed)
     model = PAPER.build_model(loaded.recipe)
     header = {
         "paper": paper,
@@ -47,6 +47,30 @@ def test_our_file_brings_its_recipe_and_gives_the_same_output(tmp_path: Path) ->
         assert (found.verbatim, found.training) == (True, {"seed": 3})
         assert not found.model.training
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "devices"),
+    [
+        ({}, ["cpu"]),
+        ({"training": {"epochs": 9}}, ["cpu"]),
+        ({"model": {"stems": ("vocals",)}}, ["meta", "cpu"]),
+    ],
+    ids=["shipped", "trained-longer", "other-stems"],
+)
+def test_only_a_model_that_is_not_shipped_is_built_without_memory_first(
+    changed: Any, devices: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_ours(tmp_path / "model.safetensors", **changed)
+    built: list[str] = []
+
+    def build_model(recipe: Any) -> Any:
+        built.append(torch.get_default_device().type)
+        return TinyPaper().build_model(recipe)
+
+    monkeypatch.setattr(PAPER, "build_model", build_model)
+    load_checkpoint(PAPER, str(tmp_path))
+    assert built == devices
 
 
 @pytest.mark.parametrize(

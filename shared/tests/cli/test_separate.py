@@ -70,6 +70,22 @@ def files(out: Path) -> list[str]:
     return sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
 
 
+def test_the_command_starts_without_packages_that_take_seconds_to_import(tmp_path, weights, album):
+    slow = ("torch._dynamo", "sympy", "scipy", "lightning", "matplotlib", "pandas")
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        f"from tiny_paper.paper import PAPER; from mss_shared.cli import run\n"
+        f"run(PAPER, sys.argv[1:])\n"
+        f"found = [name for name in {slow!r} if name in sys.modules]\n"
+        f"assert not found, found"
+    )
+    words = ["separate", album, "--checkpoint", weights, "--out", tmp_path / "out"]
+    command = [sys.executable, "-c", code, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(files(tmp_path / "out")) > 3
+
+
 def vocals(out: Path, song: str = "a") -> Any:
     return audio.read(out / song / "vocals.wav")
 

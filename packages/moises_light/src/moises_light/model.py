@@ -93,10 +93,15 @@ class TDF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c, f, t) -> (batch, c, f, t)."""
-        x = rearrange(x, "b c f t -> b c t f")
-        x = self.act(self.bn1(self.fc1(x)))
-        x = self.act(self.bn2(self.fc2(x)))
-        return rearrange(x, "b c t f -> b c f t")
+        x = self.act(self.bn1(over_bins(self.fc1, x)))
+        return self.act(self.bn2(over_bins(self.fc2, x)))
+
+
+def over_bins(layer: nn.Linear, x: Tensor) -> Tensor:
+    """(batch, c, f, t) -> (batch, c, f', t), without a copy of channels-last memory."""
+    columns = rearrange(x, "b c f t -> b f (t c)")
+    product = torch.baddbmm(layer.bias[:, None], layer.weight.expand(len(x), -1, -1), columns)
+    return rearrange(product, "b f (t c) -> b c f t", t=x.shape[-1])
 
 
 class SplitAndMerge(nn.Module):

@@ -7,6 +7,7 @@ import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from mss_shared.recipe import (
     find_recipe,
     is_verbatim,
     load_recipe,
+    read_shipped,
     recipe_from_text,
 )
 
@@ -196,8 +198,15 @@ def _from_header(
         if verbatim:
             verbatim = loaded.verbatim if _trains_alike(recipe, loaded.recipe) else False
         recipe, name = loaded.recipe, loaded.name
+    shipped = read_shipped(paper.recipe_type, name)
+    # A shipped model needs no trial on the meta device, which imports torch's compiler: seconds.
+    if shipped is not None and shipped[0].model == recipe.model:
+        model = fill(paper.build_model(recipe), weights.state, path)
+    else:
+        build = partial(paper.build_model, recipe)
+        model = build_filled(build, recipe.model, weights.state, path)
     return Checkpoint(
-        model=build_filled(lambda: paper.build_model(recipe), recipe.model, weights.state, path),
+        model=model,
         recipe=recipe,
         recipe_name=name,
         verbatim=verbatim,

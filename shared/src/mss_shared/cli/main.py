@@ -64,40 +64,54 @@ def _run_verb(
     overrides: list[str],
     command: str,
 ) -> None:
-    from mss_shared.cli import (
-        card,
-        checkpoints,
-        doctor,
-        evaluate,
-        recipes,
-        reproduce,
-        seams,
-        separate,
-        train,
-    )
+    """Run a verb. Only its own modules are imported: those of ``evaluate`` take a second."""
+    if arguments.verb in ("demo", "fit"):
+        from mss_shared.cli import train
 
-    if arguments.verb == "demo":
-        train.demo(paper, arguments, command)
-    elif arguments.verb == "fit":
-        train.fit(paper, arguments, overrides, command)
+        if arguments.verb == "demo":
+            train.demo(paper, arguments, command)
+        else:
+            train.fit(paper, arguments, overrides, command)
     elif arguments.verb == "reproduce":
+        from mss_shared.cli import reproduce
+
         reproduce.reproduce(paper, arguments, command)
     elif arguments.verb == "separate":
+        from mss_shared.cli import separate
+
         separate.separate(paper, arguments)
-    elif arguments.verb == "evaluate":
-        evaluate.evaluate(paper, arguments, command)
     elif arguments.verb == "seams":
+        from mss_shared.cli import seams
+
         seams.compare(paper, arguments)
-    elif arguments.verb == "checkpoints":
-        checkpoints.checkpoints(paper, arguments)
-    elif arguments.verb == "import-weights":
-        checkpoints.import_weights(paper, arguments)
+    elif arguments.verb in ("checkpoints", "import-weights"):
+        from mss_shared.cli import checkpoints
+
+        listing = arguments.verb == "checkpoints"
+        (checkpoints.checkpoints if listing else checkpoints.import_weights)(paper, arguments)
     elif arguments.verb == "recipe":
+        from mss_shared.cli import recipes
+
         recipes.show_or_compare(paper, arguments)
     elif arguments.verb == "doctor":
+        from mss_shared.cli import doctor
+
         doctor.show(paper, arguments)
     elif arguments.verb == "card":
+        from mss_shared.cli import card
+
         card.card(paper, arguments)
+    else:
+        _evaluate(paper, paper_verbs, arguments, command)
+
+
+def _evaluate(
+    paper: AnyPaper, paper_verbs: dict[str, Verb], arguments: argparse.Namespace, command: str
+) -> None:
+    from mss_shared.cli import evaluate
+
+    if arguments.verb == "evaluate":
+        evaluate.evaluate(paper, arguments, command)
     else:
         evaluate.run_paper_verb(paper, paper_verbs[arguments.verb], arguments)
 
