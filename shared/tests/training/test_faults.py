@@ -101,8 +101,6 @@ def test_a_machine_that_can_not_be_is_refused(
         ("inference", {"context_seconds": 1.0}, "context_seconds is 1.0 on both sides, which"),
         ("inference", {"window": "hann"}, "window is 'hann': choose from triangle, flat, fade"),
         ("inference", {"edges": ""}, "edges is '': choose from none, zeros, reflect, fit"),
-        ("evaluation", {"protocols": ("sdr",)}, "evaluation.protocols: there is no protocol 'sdr'"),
-        ("evaluation", {"protocols": ()}, "no protocol is named: choose from bsseval_v4"),
         ("model", {"stems": ()}, "model estimates no stem: name the stems in model.stems"),
         ("model", {"width": 0}, "can't be built, as encode.weight would have no numbers: give"),
         ("data", {"chunk_seconds": 0.0}, "chunk_seconds is 0.0: give at least one sample of 8000"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mss_shared.evaluation.protocols import find_protocols
-from mss_shared.recipe_sections import DataConfig, LoopConfig, list_numbers
+from mss_shared.recipe_sections import DataConfig, InferenceConfig, LoopConfig, list_numbers
 from mss_shared.separation.chunks import chunk_lengths
 from mss_shared.training.criteria import KEEP, MONITOR, needs_sdr
 
@@ -105,20 +104,12 @@ def check_data(data: DataConfig, sample_rate: int) -> None:
         raise ValueError(f"data.gain_range is [{low}, {high}]: give the lowest gain first")
 
 
-def check_scoring(recipe: Any, sample_rate: int) -> None:
-    """Raise ValueError for what would be refused only once the run has ended.
-
-    That is how songs are cut into chunks and by which protocols they are scored.
-    """
-    sections = {
-        "inference": lambda: chunk_lengths(recipe.inference, sample_rate),
-        "evaluation.protocols": lambda: find_protocols(recipe.evaluation.protocols),
-    }
-    for name, check in sections.items():
-        try:
-            check()
-        except ValueError as error:
-            raise ValueError(f"the recipe's {name}: {error}") from None
+def check_inference(config: InferenceConfig, sample_rate: int) -> None:
+    """Raise ValueError for what would be refused only when the trained model separates a song."""
+    try:
+        chunk_lengths(config, sample_rate)
+    except ValueError as error:
+        raise ValueError(f"the recipe's inference: {error}") from None
 
 
 def check_machine(machine: Any) -> None:

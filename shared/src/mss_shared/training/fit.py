@@ -38,9 +38,9 @@ from mss_shared.training.callbacks import (
 )
 from mss_shared.training.checks import (
     check_data,
+    check_inference,
     check_loop,
     check_machine,
-    check_scoring,
     check_seed,
 )
 from mss_shared.training.criteria import KEEP, MONITOR
@@ -176,7 +176,7 @@ def _prepare(
     with fitting(NO_MODEL):
         model = paper.build_model(recipe)
     check_data(recipe.data, model.sample_rate)
-    check_scoring(recipe, model.sample_rate)
+    check_inference(recipe.inference, model.sample_rate)
     dataset, drawn = fit_songs(dataset, recipe, model)
     songs = check_dataset(dataset, drawn.data.stems, model)
     read = _decode(dataset) if machine.decode_flac else dataset
