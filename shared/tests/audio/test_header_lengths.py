@@ -1,5 +1,6 @@
 """Headers with missing, stale or shifted lengths: all sound is read, or what is not is said."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -110,6 +111,19 @@ def test_a_wav_file_beyond_4_gib_is_read_to_its_end(tmp_path: Path) -> None:
     info = audio.info(path)
     assert info.samples == frames and "its header can't hold its length" in info.notes[0]
     assert audio.read(path, frames - 10, 10).shape == (2, 10)
+
+
+@pytest.mark.parametrize("more", [2**38, 256 * 10**9, 2**32 + 5_000])
+def test_a_wav_file_with_much_else_after_it_ends_where_its_header_says(
+    tmp_path: Path, more: int
+) -> None:
+    path = tmp_path / "a.wav"
+    content = wav(chunk(b"data", VALUES.tobytes()))
+    path.write_bytes(content)
+    os.truncate(path, len(content) + more)  # takes no space on the disk
+    info = audio.info(path)
+    assert info.samples == SAMPLES and f"{more} bytes after the end that its" in info.notes[0]
+    np.testing.assert_array_equal(audio.read(path).T * 2**15, VALUES)
 
 
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE", "PCM_24"])

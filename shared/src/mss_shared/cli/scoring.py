@@ -66,7 +66,7 @@ def open_data(data_root: str, reading: Reading = AS_IT_IS) -> Dataset:
 
 
 def check_protocols(recipe: Any) -> None:
-    """Raise ValueError for protocols that would be refused only once the trained model is scored."""
+    """Raise ValueError for protocols that would be refused only when the model is scored."""
     try:
         find_protocols(recipe.evaluation.protocols)
     except ValueError as error:
