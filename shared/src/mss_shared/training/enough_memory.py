@@ -16,6 +16,7 @@ from mss_shared.interfaces import ExampleSets
 from mss_shared.names import shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe, to_yaml
+from mss_shared.training.checks import check_stems
 from mss_shared.training.free_memory import free_bytes
 from mss_shared.training.misfits import NO_MODEL, fitting
 from mss_shared.training.step_memory import estimate_step
@@ -41,8 +42,7 @@ def check_model(paper: AnyPaper, recipe: Any, *, ignore_memory: bool = False) ->
     model = _build_without_memory(paper, recipe)
     if model is None:
         return
-    if not model.stems:
-        raise ValueError("the recipe's model estimates no stem: name the stems in model.stems")
+    check_stems(model.stems, "the recipe's model")
     parts = model.state_dict()
     empty = [name for name, part in parts.items() if not part.numel()]
     if empty:
