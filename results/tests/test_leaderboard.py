@@ -114,7 +114,7 @@ def test_what_is_no_leaderboard_is_refused(tmp_path: Path) -> None:
     ):
         read_leaderboard(tmp_path / "none.csv")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="has not the columns of a leaderboard"):
+    with pytest.raises(ValueError, match="other.csv has other columns than"):
         read_leaderboard(tmp_path / "other.csv")
     path = write(tmp_path / "board.csv", ROW)
     for end in (",more\n", "\nshort\n"):

@@ -126,7 +126,7 @@ def test_a_section_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
         load(tmp_path, TEXT[:start] + "inference: other.yaml\nevaluation: {protocols: [usdr]}\n")
 
 
-@pytest.mark.parametrize("text", [b"\xff\xfe\x00", b"reproduces: \xe9"])
+@pytest.mark.parametrize("text", [b"\xff\xe9\x00", b"reproduces: \xe9"])
 def test_a_file_that_is_no_utf8_is_refused(tmp_path: Path, text: bytes) -> None:
     with pytest.raises(ValueError, match=r"row\.yaml is not text, byte \d+ is not UTF-8: save it"):
         load(tmp_path, text)

@@ -11,6 +11,7 @@ from mss_shared.separation.batch.manifest import MANIFEST, Manifest
 from mss_shared.small_files import MOST_BYTES, read_small_file, read_small_text
 from mss_shared.training.begun import read_begun
 from mss_shared.training.callbacks import read_rows
+from mss_shared.yaml_text import read_text
 
 
 def test_what_may_never_end_is_not_opened(tmp_path: Path) -> None:
@@ -57,3 +58,12 @@ def test_values_are_counted_before_memory_is_taken(monkeypatch: pytest.MonkeyPat
     assert parse_json("[1, 2, 3]", "x") == [1, 2, 3]
     with pytest.raises(ValueError, match="x is not valid JSON .it has more than 10 values.: fix"):
         parse_json("[" + "{}," * 10 + "0]", "x")
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32"])
+def test_a_text_in_another_encoding_is_said_to_be(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("{}", encoding=encoding)
+    for read in (read_small_text, read_text, read_json):
+        with pytest.raises(ValueError, match=rf"a\.txt .*in {encoding}, not in UTF-8"):
+            read(path)

@@ -182,7 +182,7 @@ def test_tags_that_execute_and_broken_files_are_refused(text: str, tmp_path: Pat
 
 def test_bytes_that_are_no_text_and_missing_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(ValueError, match="bad.yaml is not text, byte 0"):
+    with pytest.raises(ValueError, match="bad.yaml is in UTF-16, not in UTF-8"):
         read_community_yaml(tmp_path / "bad.yaml")
     with pytest.raises(FileNotFoundError, match="there is no file .*none.yaml"):
         read_community_yaml(tmp_path / "none.yaml")

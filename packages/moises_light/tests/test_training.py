@@ -57,6 +57,19 @@ def test_the_spectral_terms_add_with_their_weights_and_resolutions_average() -> 
     assert module.loss(estimate, reference).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"waveform_weight": 0.0}, "waveform_weight, spec_weight and multi_spec_weight are 0: set"),
+        ({"multi_spec_weight": 1.0}, "multi_spec_weight is 1.0 and multi_n_fft empty: give sizes"),
+        ({"multi_n_fft": "[512, 3]"}, r"multi_n_fft is \[512, 3\]: give at least 4"),
+    ],
+)
+def test_a_loss_without_a_term_or_its_sizes_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        training(**changes)
+
+
 def test_the_spectral_loss_stays_in_float32_under_autocast() -> None:
     estimate = torch.randn(1, 1, 1, 4096)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -16,7 +16,7 @@ from mss_results.partial import partial_of, sweep
 from mss_results.read import read_runs
 from mss_results.runs_table import runs_csv
 from mss_results.site import SitePaths, site
-from mss_results.small_file import MOST_BYTES, read_small
+from mss_results.small_file import MOST_BYTES, decode, read_small
 from mss_results.sources import read_sources
 from mss_results.splice import splice
 from mss_results.tables import leaderboard_csv, wide_csv
@@ -130,10 +130,11 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
 def _read(readme: Path) -> str:
     if not readme.is_file():
         raise FileNotFoundError(f"no file {readme}: --splice must name existing README files")
+    content = read_small(readme)
     try:
-        return read_small(readme).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{readme}: not UTF-8 at byte {error.start}: save it as UTF-8") from None
+        return decode(content)
+    except ValueError as error:
+        raise ValueError(f"{readme}: {error}: save it as UTF-8") from None
 
 
 def _bytes(file: Path) -> bytes | None:

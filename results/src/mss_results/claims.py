@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mss_results.fields import check_name
-from mss_results.small_file import read_small
+from mss_results.small_file import decode, read_small
 from mss_results.track_file import AVERAGE, KNOWN_STEMS
 
 COLUMNS = (
@@ -101,10 +101,11 @@ def _check_row(claim: Claim, rows: dict[tuple[str, ...], Claim], where: str) -> 
 
 
 def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    content = read_small(file)
     try:
-        text = read_small(file).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not UTF-8 at byte {error.start}: save it as UTF-8") from None
+        text = decode(content)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}: save it as UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader, [])

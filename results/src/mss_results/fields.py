@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mss_results.small_file import check_values
+from mss_results.small_file import check_values, decode
 
 MAX_NUMBER = 2**63 - 1
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]*")
@@ -155,7 +155,7 @@ def parse_object(content: bytes, file: Path) -> Fields:
     """
     try:
         check_values(content)
-        values = json.loads(content.decode("utf-8"))
+        values = json.loads(decode(content))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: invalid JSON ({error}): replace the file") from None
     if not isinstance(values, dict):

@@ -1,11 +1,11 @@
 """Read leaderboard.csv back, typed: for scripts and notebooks that ask their own questions."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_type_hints, overload
 
+from mss_results.csv_text import read_columns
 from mss_results.tables import LEADERBOARD_COLUMNS
 
 _HERE = Path(__file__).parents[2] / "leaderboard.csv"  # in a checkout of the repository
@@ -139,23 +139,13 @@ def read_leaderboard(path: str | Path | None = None) -> Leaderboard:
             f"there is no leaderboard {file}: pass the path of a leaderboard.csv, which "
             f"mss-results build writes"
         )
-    with file.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
-        if tuple(reader.fieldnames or ()) != LEADERBOARD_COLUMNS:
-            raise ValueError(
-                f"{file} has not the columns of a leaderboard: build it again with mss-results "
-                f"build"
-            )
-        hints = get_type_hints(LeaderboardRow)
-        return Leaderboard(
-            [_row(line, hints, f"{file}: line {reader.line_num}") for line in reader]
-        )
+    hints = get_type_hints(LeaderboardRow)
+    lines = read_columns(file, LEADERBOARD_COLUMNS)
+    return Leaderboard([_row(line, hints, f"{file}: line {number}") for number, line in lines])
 
 
 def _row(line: Mapping[str, Any], hints: Mapping[str, Any], where: str) -> LeaderboardRow:
     values: dict[str, Any] = {}
-    if len(line) > len(LEADERBOARD_COLUMNS) or None in line.values():
-        raise ValueError(f"{where} has not all columns: build it again with mss-results build")
     for name in LEADERBOARD_COLUMNS:
         text = line[name]
         try:

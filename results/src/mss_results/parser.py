@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +27,20 @@ class Parser(argparse.ArgumentParser):
             meant = f", did you mean {near[0]}?" if near and flag.startswith("-") else ""
             verb.error(f"unrecognized argument: {rest[0]}{meant}")
         return found
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but an empty word is an error: an empty path is the current folder."""
+        words = sys.argv[1:] if args is None else list(args)
+        for previous, word in zip(["", *words], words, strict=False):
+            is_flag = word.startswith("-")
+            name, equals, value = word.partition("=") if is_flag else (previous, "=", word)
+            is_named = name.startswith("-") and "=" not in name
+            what = f"the value of {name}" if is_named else "an argument"
+            if equals and not value:
+                self.error(f"{what} is empty: give one, or leave it out")
+            if "\0" in word:
+                self.error(f"{what} has a NUL character: write it without")
+        return super().parse_known_args(words, namespace)
 
 
 def show_examples(parser: argparse.ArgumentParser, *lines: str) -> None:

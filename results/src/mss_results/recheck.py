@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mss_results.csv_text import name_of
+from mss_results.csv_text import name_of, read_columns
 from mss_results.small_file import read_small
+from mss_results.tables import LEADERBOARD_COLUMNS
 
 _AVERAGED = ("vocals", "drums", "bass", "other")
 _PLACE = ("track", "target", "frames")  # the other columns of a table hold values
@@ -37,12 +38,11 @@ def recheck(leaderboard: Path, scores: Sequence[Path], cells: int, seed: int) ->
     """
     if cells < 0:
         raise ValueError(f"--cells is {cells}: give 0 or more")
-    with leaderboard.open(encoding="utf-8", newline="") as file:
-        lines = [
-            (number, {k: name_of(v) for k, v in line.items() if isinstance(v, str)})
-            for number, line in enumerate(csv.DictReader(file), start=2)
-            if line["kind"] != "claimed"
-        ]
+    lines = [
+        (number, {name: name_of(cell) for name, cell in line.items()})
+        for number, line in read_columns(leaderboard, LEADERBOARD_COLUMNS)
+        if line["kind"] != "claimed"
+    ]
     chosen = random.Random(seed).sample(lines, min(cells, len(lines)))
     by_row: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = {}
     for numbered in sorted(chosen, key=lambda numbered: numbered[0]):

@@ -1,5 +1,6 @@
 """Reading records and tables, which are read whole and so must not be of any size."""
 
+import codecs
 import stat
 from pathlib import Path
 
@@ -21,6 +22,20 @@ def read_small(file: Path) -> bytes:
     if len(content) > MOST_BYTES:
         raise ValueError(f"{file}: longer than {MOST_BYTES} bytes: replace it")
     return content
+
+
+def decode(content: bytes) -> str:
+    """A text in UTF-8.
+
+    Raises:
+        ValueError: saying which byte is wrong, or that it is in UTF-16; a part of a sentence.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ValueError("in UTF-16, not in UTF-8") from None
+        raise ValueError(f"not UTF-8 at byte {error.start}") from None
 
 
 def check_values(content: bytes) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mss_results.small_file import read_small
+from mss_results.small_file import decode, read_small
 
 COLUMNS = tuple("key methods quoted type authors title venue year doi arxiv url".split())
 _ARXIV = re.compile(r"\barXiv:?\s?(\d{2})(\d{2}\.\d{4,5})\b")
@@ -80,10 +80,11 @@ def read_sources(file: Path) -> tuple[Source, ...]:
     """
     if not file.is_file():
         return ()
+    content = read_small(file)
     try:
-        text = read_small(file).decode("utf-8")
+        text = decode(content)
         lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise ValueError(f"{file}: invalid CSV ({error}): save it as UTF-8 CSV") from None
     if not lines or tuple(lines[0]) != COLUMNS:
         found = ",".join(lines[0]) if lines else "none"

@@ -11,6 +11,7 @@ import numpy as np
 
 from mss_results.csv_text import csv_text, name_of
 from mss_results.fields import MAX_NUMBER
+from mss_results.small_file import decode
 from mss_results.track_file import Protocol, TrackScores, check_stem
 
 FILE = "tracks.csv"
@@ -90,9 +91,9 @@ def read_lines(
         ValueError: with file and line, if the table is malformed.
     """
     try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not UTF-8 at byte {error.start}: replace the file") from None
+        text = decode(content)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}: replace the file") from None
     wanted = (*first, *_NAMES, *metrics)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:

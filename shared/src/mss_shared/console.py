@@ -264,7 +264,10 @@ def sentence(error: BaseException) -> str:
 
 def _message(error: BaseException) -> str:
     if not isinstance(error, OSError) or error.errno is None:
-        return str(error)
+        said = str(error)
+        if said in ("embedded null byte", "embedded null character"):  # Python's, of a path
+            return "a path has a NUL character, as no file has: write it without"
+        return said
     path = error.filename if isinstance(error.filename, str | bytes) else ""  # or a descriptor
     named = os.fsdecode(path) or "an output file"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

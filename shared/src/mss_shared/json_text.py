@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared.names import one_line, shorten
-from mss_shared.small_files import MOST_BYTES, read_small_file
+from mss_shared.small_files import MOST_BYTES, decode, read_small_file
 
 MOST_VALUES = 2**22  # which take up to a hundred times their bytes
 MOST_DEPTH = 50
@@ -32,7 +32,7 @@ def parse_json(text: str | bytes, what: str, remedy: str = "fix it") -> Any:
     try:
         if len(text) > MOST_BYTES:
             raise ValueError(f"it is longer than {MOST_BYTES} bytes")
-        text = text.decode("utf-8") if isinstance(text, bytes) else text
+        text = decode(text) if isinstance(text, bytes) else text
         if sum(map(text.count, ",[{")) > MOST_VALUES:
             raise ValueError(f"it has more than {MOST_VALUES} values")
         value = json.loads(text)

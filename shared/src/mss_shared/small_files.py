@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+import codecs
 import stat
 from pathlib import Path
 
 MOST_BYTES = 2**26
+
+# A mark at the beginning of a text and the encoding it stands for; UTF-32's begins as UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+
+def marked_encoding(content: bytes) -> str | None:
+    """The encoding that the first bytes of a text name, if it is another one than UTF-8."""
+    return next((encoding for mark, encoding in _MARKS if content.startswith(mark)), None)
+
+
+def decode(content: bytes) -> str:
+    """The text in UTF-8.
+
+    Raises:
+        ValueError: saying in which encoding it is, or which byte is wrong; the end of a sentence.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        encoding = marked_encoding(content)
+        if encoding is not None:
+            raise ValueError(f"in {encoding}, not in UTF-8") from None
+        raise ValueError(f"not text, byte {error.start} is not UTF-8") from None
 
 
 def read_small_file(path: Path, remedy: str = "restore it, or move it away") -> bytes:
@@ -33,6 +62,6 @@ def read_small_text(path: Path, remedy: str = "restore it, or move it away") -> 
     """
     content = read_small_file(path, remedy)
     try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text, byte {error.start} is not UTF-8: {remedy}") from None
+        return decode(content)
+    except ValueError as error:
+        raise ValueError(f"{path} is {error}: {remedy}") from None

@@ -34,6 +34,7 @@ from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe, load_recipe, shipped_recipes, to_yaml
 from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
 from mss_shared.separation.overlap_add import separate
+from mss_shared.testing_sizes import check_odd_sizes
 from mss_shared.testing_weights import check_nothing_runs, check_wrapped_weights
 
 __all__ = ["check_outside", "check_package", "imagined_examples", "make_dataset"]
@@ -51,10 +52,11 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
 
     ``<package>/paper.py`` has ``PAPER``; recipes parse and one is the demo; every value names its
     source; models keep inputs of any length at that length; gradients reach every trainable
-    parameter, the same ones with activation checkpointing; a short fit reads every field of its
-    recipe, and a second one with the same seed, ended halfway and resumed, writes the same bytes;
-    the weights load again and are scored; weights in the wrappings of other people's programs
-    load, and hostile files run nothing; ``--help`` of every verb works without importing torch.
+    parameter, the same ones with activation checkpointing; sizes that no model has are one
+    sentence; a short fit reads every field of its recipe, and a second one with the same seed,
+    ended halfway and resumed, writes the same bytes; the weights load again and are scored; weights
+    in the wrappings of other people's programs load, and hostile files run nothing; ``--help`` of
+    every verb works without importing torch.
     """
     assert import_module(f"{paper.name}.paper").PAPER is paper
     recipes = check_recipes(paper)
@@ -63,6 +65,7 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
     check_gradients(paper, demo.recipe)
     check_checkpointing(paper, demo.recipe)
     check_step_memory(paper, demo.recipe, folder)
+    assert check_odd_sizes(paper, demo.recipe)
     check_short_fits(paper, demo, folder, variants)
     check_wrapped_weights(paper, demo.recipe, folder)
     check_nothing_runs(lambda path: read_weights_file(path, paper.read_pickled), folder)

@@ -10,6 +10,7 @@ import yaml
 
 from mss_shared.json_text import MOST_DEPTH, check_nesting
 from mss_shared.names import one_line, shorten
+from mss_shared.small_files import decode
 
 MOST_YAML_BYTES = 2**20  # PyYAML takes some seconds for as many
 _PLAIN_TAGS = ("!", "tag:yaml.org,2002:str")
@@ -42,11 +43,9 @@ def read_text(path: Path) -> str:
     if len(content) > MOST_YAML_BYTES:
         raise _too_long(str(path))
     try:
-        return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not text, byte {error.start} is not UTF-8: save it as UTF-8"
-        ) from None
+        return io.StringIO(decode(content), newline=None).read()
+    except ValueError as error:
+        raise ValueError(f"{path} is {error}: save it as UTF-8") from None
 
 
 def parse_yaml(text: str, what: str, loader: type[PlainLoader] = PlainLoader) -> Any:

@@ -1,5 +1,6 @@
 """Headers with missing, stale or shifted lengths: all sound is read, or what is not is said."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -110,6 +111,30 @@ def test_a_wav_file_beyond_4_gib_is_read_to_its_end(tmp_path: Path) -> None:
     info = audio.info(path)
     assert info.samples == frames and "its header can't hold its length" in info.notes[0]
     assert audio.read(path, frames - 10, 10).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", [*LENGTHS, "a.rf64", "a.aifc", "a.flac"])
+def test_a_file_with_gigabytes_of_something_else_after_the_sound_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    path = written(tmp_path, name)
+    length = path.stat().st_size
+    os.truncate(path, length + 2**38)  # takes no space on the disk; a multiple of 4 GiB
+    with pytest.raises(ValueError, match=rf"has {length + 2**38} bytes and {SAMPLES} samples: cut"):
+        audio.info(path)
+    os.truncate(path, length + 2**29)
+    np.testing.assert_array_equal(audio.read(path).T * 2**15, VALUES)
+
+
+def test_a_short_wav_file_is_no_long_one_whose_length_was_counted_modulo_4_gib(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.wav"
+    for more in (2**38, 256 * 10**9, 2**32 + 5_000):
+        path.write_bytes(wav(chunk(b"data", VALUES.tobytes())))
+        os.truncate(path, path.stat().st_size + more)
+        with pytest.raises(ValueError, match=f"bytes and {SAMPLES} samples"):
+            audio.info(path)
 
 
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE", "PCM_24"])

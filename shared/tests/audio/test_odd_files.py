@@ -13,7 +13,7 @@ from tiny_songs import noise
 from tiny_sounds import write_av
 
 from mss_shared import audio
-from mss_shared.audio import decoded_sound
+from mss_shared.audio import decoded_sound, pyav_reader
 from mss_shared.audio.streams import open_song
 
 pytest.importorskip("av")
@@ -99,6 +99,17 @@ def test_an_ogg_file_is_not_searched_for_ever(tmp_path: Path) -> None:
     soundfile.write(path, noise(0, samples=500).T, RATE, "VORBIS")
     os.truncate(path, 2**40)
     with pytest.raises(ValueError, match=r"16777216 bytes before byte \d+ that are no Ogg page"):
+        audio.info(path)
+
+
+def test_an_mp3_file_is_not_searched_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pyav_reader, "_MOST_BETWEEN", 2**20)
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, noise(0, samples=9_000).T, RATE)
+    os.truncate(path, 2**40)
+    with pytest.raises(ValueError, match=r"more than 1048576 bytes without sound before byte \d+:"):
         audio.info(path)
 
 

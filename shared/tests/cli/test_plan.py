@@ -70,6 +70,12 @@ def test_a_run_of_weeks_and_a_step_of_many_gigabytes_are_pointed_out() -> None:
         (["--recipe.training.batch", "0"], "give at least 1"),
         (["--recipe.data.chunk_seconds", "0"], "at least one sample"),
         (["--data_root", "nowhere"], "nowhere"),
+        (["--recipe.model.width", "0"], "can't be built, as encode.weight would have no numbers"),
+        (["--recipe.model.width", "-1"], "can't be built (Trying to create tensor with negative"),
+        (["--recipe.model.width", "1000000000"], "model has a size of 1000000000: give a smaller"),
+        (["--recipe.model.kernel", "1000001", "--recipe.model.width", "900000"], "GB are free"),
+        (["--recipe.inference.overlap", "1.0"], "inference: overlap is 1.0: give at least 0"),
+        (["--recipe.evaluation.protocols", "[sdr]"], "there is no protocol 'sdr': choose from"),
     ],
 )
 def test_values_that_no_run_could_have_are_refused(

@@ -112,6 +112,8 @@ def test_sums_are_read(words: list[str], accompaniment: bool, sums: Any, alone: 
         (["=a"], "is not a sum"),
         (["k="], "is not a sum"),
         (["k=a++b"], "is not a sum"),
+        (['{"": ["a"]}'], "has an empty name: name each sum"),
+        (["a/=b"], "has an empty name: name each sum"),
         (["k=a", "k=b"], "--aggregate gives k twice"),
         (["{"], "--aggregate { is not valid JSON"),
         (['{"a": "drums"}'], "is not an object of lists"),

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +337,16 @@ def test_a_run_that_had_stopped_early_needs_more_patience(dataset: Dataset, tmp_
         open_parent(PAPER, str(parent), None, [])
     go_on(dataset, tmp_path / "on", parent, "training.early_stop_epochs=3")
     assert len(column(tmp_path / "on", "lr")) == 4
+
+
+@pytest.mark.parametrize("record", ["", "a\nb\n", "a\nb\n-1\n", "a\nb\n" + 5_000 * "9"])
+def test_no_run_goes_on_from_one_whose_record_is_damaged(
+    finished: Path, tmp_path: Path, record: str
+) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "recipe.digest").write_text(record)
+    with pytest.raises(ValueError, match=r"run/recipe\.digest is damaged, it has no seed: restore"):
+        open_parent(PAPER, str(tmp_path / "run"), None, ["--recipe.training.epochs=2"])
 
 
 def test_no_run_goes_on_from_one_that_is_none(dataset: Dataset, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_paper.model import TinyMask
 from tiny_paper.paper import PAPER
 from tiny_songs import RATE, STEMS, demo_recipe
 from torch.utils.checkpoint import checkpoint
@@ -143,3 +144,12 @@ def test_attention_is_fused_where_it_is_computed_again() -> None:
     )
     assert found.examples == 2
     assert torch.nn.functional.scaled_dot_product_attention is plain
+
+
+def test_a_model_that_takes_no_example_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = demo_recipe().recipe
+    monkeypatch.setattr(TinyMask, "forward", lambda self, mixture: mixture @ mixture)
+    with pytest.raises(
+        ValueError, match=r"can't be trained on its examples \(.*: give other sizes"
+    ):
+        estimate_step(PAPER, recipe, examples(recipe), 1)

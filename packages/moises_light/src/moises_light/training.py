@@ -26,6 +26,17 @@ class Training(TrainingModule):
         super().__init__()
         if config.schedule not in ("plateau", "cosine"):
             raise ValueError(f"training.schedule is {config.schedule!r}: choose plateau or cosine")
+        if not any((config.waveform_weight, config.spec_weight, config.multi_spec_weight)):
+            raise ValueError(
+                "training.waveform_weight, spec_weight and multi_spec_weight are 0: set one above"
+            )
+        if config.multi_spec_weight and not config.multi_n_fft:
+            raise ValueError(
+                f"training.multi_spec_weight is {config.multi_spec_weight} and multi_n_fft empty: "
+                f"give sizes, or weight 0.0"
+            )
+        if min(config.multi_n_fft, default=4) < 4:
+            raise ValueError(f"training.multi_n_fft is {[*config.multi_n_fft]}: give at least 4")
         self.model = model
         self.config = config
 

@@ -17,6 +17,7 @@ from mss_shared.audio.header import Header, RawSound, raw_sound
 UNKNOWN = 0x7FFF0000
 _UNKNOWN_LONG = 2**62
 _WRAP = 2**32  # sizes are counted modulo this in 32 bits
+_MOST_WRAPS = 16  # 64 GiB, two days of stereo in 24 bits at 48 kHz
 _MOST_CHUNKS = 10_000
 _WORTH_NOTING = 4096  # bytes after the sound; less is padding or a tag
 _NEVER_FINISHED, _TOO_LONG = "its header was never finished", "its header can't hold its length"
@@ -130,9 +131,9 @@ def read_wav(file: BinaryIO, head: bytes, size: int) -> Header:
     unfinished = _unfinished(file, layout, start, size, not promised)
     if unfinished:
         promised = size - start
-    elif long_length is None and size - start - promised >= _WRAP:
+    elif long_length is None and (wrapped := _wrapped(file, layout, start + promised, size)):
         unfinished = _TOO_LONG
-        promised += (size - start - promised) // _WRAP * _WRAP
+        promised += wrapped
     known = promised < UNKNOWN or (promised == long_length and promised < _UNKNOWN_LONG)
     end = min(size, start + promised) if known or unfinished else size
     raw, mask = _wav_samples(format_chunk, order, start, end)
@@ -160,6 +161,17 @@ def _find_data(
         elif name == b"data" and (length or file.read(4) != name):  # an empty one may come first
             return format_chunk, long_length, start, length
     return None
+
+
+def _wrapped(file: BinaryIO, layout: _Layout, end: int, size: int) -> int:
+    """What counting modulo 4 GiB has taken from a length, after which the sound ends at ``end``.
+
+    0 unless the sound then ends with the file but for other chunks: anything may follow a song.
+    """
+    times = max(0, size - end) // _WRAP
+    if not 0 < times <= _MOST_WRAPS or _left(file, layout, end + times * _WRAP, size):
+        return 0
+    return times * _WRAP
 
 
 def _left(file: BinaryIO, layout: _Layout, end: int, size: int) -> int:

@@ -22,6 +22,11 @@ class RawSound:
     subtype: str
     endian: str
 
+    @property
+    def samples(self) -> int:
+        """How many samples per channel the bytes hold."""
+        return (self.end - self.start) // (_BITS.get(self.subtype, 64) // 8 * self.channels)
+
     def shifted(self, offset: int) -> RawSound:
         """The same, relative to ``offset`` bytes before the start of the header."""
         return replace(self, start=self.start + offset, end=self.end + offset)

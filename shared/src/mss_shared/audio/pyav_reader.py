@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
@@ -28,6 +28,9 @@ from mss_shared.audio.file_part import FilePart, SharedFile
 from mss_shared.audio.formats import advise
 from mss_shared.audio.mp3_decoder import decode_mp3
 from mss_shared.audio.sndfile_reader import SequentialFile, SndfileReader
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _FLOATS = ("FLOAT", "DOUBLE")
 # Codecs that encode floats losslessly.
@@ -43,6 +46,8 @@ _TIMED = ("matroska", "flv")
 _JOINED = "mpegts"
 _TICK_SECONDS = 0.003
 _BATCH = 2**16
+# Of video or anything else, between samples.
+_MOST_BETWEEN = 2**28
 # A file modified more recently than this could change again with the same mtime.
 _SETTLED_SECONDS = 1.0
 _TIME_BASE = 10**6  # per second: FFmpeg's AV_TIME_BASE, the unit of a file's duration
@@ -112,7 +117,8 @@ _LAST: dict[tuple[object, ...], _Decoded] = {}
 def _decode(av: Any, path: Path, start: int, end: int | None, track: int | None) -> _Decoded:
     with ExitStack() as stack, ExitStack() as failed:
         spool = failed.enter_context(tempfile.TemporaryFile(prefix="mss-"))
-        part = stack.enter_context(FilePart(path, start, end))
+        sound = DecodedSound(path)
+        part = stack.enter_context(_Part(sound, start, end))
         try:
             container = stack.enter_context(open_container(av, part))
         except (av.FFmpegError, ValueError) as error:
@@ -124,7 +130,7 @@ def _decode(av: Any, path: Path, start: int, end: int | None, track: int | None)
             raise ValueError(
                 f"{path} uses none of PyAV's {len(av.codecs_available)} codecs: convert it to wav"
             )
-        sound = _decode_stream(av, container, stream, path, spool)
+        _decode_stream(av, container, stream, sound, spool)
         order, mask = arranged(sound.names)
         name = container.format.name.split(",")[0].upper()
         subtype = _subtype(sound, stream.codec_context.name)
@@ -132,19 +138,45 @@ def _decode(av: Any, path: Path, start: int, end: int | None, track: int | None)
         return _Decoded(spool, order, mask, notes, name, subtype)
 
 
+class _Part(FilePart):
+    """A byte range that is not searched for ever for the next samples.
+
+    Args:
+        sound: what is decoded of it so far.
+        start, end: as in `FilePart`.
+    """
+
+    def __init__(self, sound: DecodedSound, start: int, end: int | None) -> None:
+        super().__init__(sound.path, start, end)
+        self.sound, self.known, self.since = sound, 0, 0
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """As `FilePart`; a ValueError after many bytes in a row without a sample."""
+        if self.sound.samples != self.known:
+            self.known, self.since = self.sound.samples, 0
+        count = super().readinto(buffer)
+        self.since += count
+        if self.since > _MOST_BETWEEN:
+            raise ValueError(
+                f"{self.sound.path} has more than {_MOST_BETWEEN} bytes without sound before byte "
+                f"{self.position}: it is damaged or no sound, replace it"
+            )
+        return count
+
+
 def _decode_stream(
-    av: Any, container: Any, stream: Any, path: Path, spool: IO[bytes]
-) -> DecodedSound:
+    av: Any, container: Any, stream: Any, sound: DecodedSound, spool: IO[bytes]
+) -> None:
     """Decode a stream into a W64 file; raise the errors of both libraries as ours."""
     try:
-        return _spool(container, stream, path, spool)
+        _spool(container, stream, sound, spool)
     except av.FFmpegError as error:
-        raise ValueError(f"{path} can't be decoded ({_reason(error)}): replace it") from None
+        raise ValueError(f"{sound.path} can't be decoded ({_reason(error)}): replace it") from None
     except (soundfile.LibsndfileError, AssertionError) as error:
         reason = getattr(error, "error_string", "not all samples arrived").rstrip(".")
         raise OSError(
-            f"{path} can't be decoded into {tempfile.gettempdir()} ({reason}): is the disk full? "
-            f"Set TMPDIR to another folder"
+            f"{sound.path} can't be decoded into {tempfile.gettempdir()} ({reason}): is the disk "
+            f"full? Set TMPDIR to another folder"
         ) from None
     finally:
         container.close()
@@ -175,9 +207,8 @@ def _choose_stream(path: Path, streams: Any, track: int | None) -> tuple[Any, tu
     return stream, (f"read audio track {index + 1} of {len(streams)}{name}, {which}",)
 
 
-def _spool(container: Any, stream: Any, path: Path, spool: IO[bytes]) -> DecodedSound:
+def _spool(container: Any, stream: Any, sound: DecodedSound, spool: IO[bytes]) -> None:
     """Decode a stream into a W64 file."""
-    sound = DecodedSound(path)
     file: Any = None
     target = spool.fileno() if os.name == "posix" else spool
     try:
@@ -194,11 +225,10 @@ def _spool(container: Any, stream: Any, path: Path, spool: IO[bytes]) -> Decoded
         if file is not None:
             file.close()
     if file is None:
-        raise ValueError(f"{path} has no samples: give a file with sound")
+        raise ValueError(f"{sound.path} has no samples: give a file with sound")
     if soundfile.info(SharedFile(spool)).frames != written:  # libsndfile reports no error
         raise AssertionError
     _check_duration(container, stream, sound)
-    return sound
 
 
 def _batches(values: Iterator[NDArray[Any]], size: int) -> Iterator[NDArray[Any]]:

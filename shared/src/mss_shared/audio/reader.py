@@ -37,6 +37,10 @@ _PYAV = ("AVI", "MOV", "MATROSKA", "ASF", "VOC")
 # No codec exceeds this: a file that seems to has no length in its header.
 _SAMPLES_PER_BYTE = 2**16
 
+# Formats without video, and the most bytes of pictures and tags in them.
+_SOUND_ALONE = (*_LIBSNDFILE, "OGG", "VOC")
+_MOST_OTHER_BYTES = 2**30
+
 # Formats whose channel layout libsndfile does not report.
 _SURROUND_BY_PYAV = ("AIFF", "CAF")
 
@@ -65,6 +69,14 @@ def open_sound(path: Path) -> Iterator[Reader]:
 def _open(path: Path, stack: ExitStack) -> Reader:
     header = read_header(path)
     header.check(path)
+    reader = _choose(path, stack, header)
+    if header.kind in _SOUND_ALONE:
+        _check_bytes(path, reader)
+    return reader
+
+
+def _choose(path: Path, stack: ExitStack, header: Header) -> Reader:
+    """The reader of a file with this header."""
     if header.kind == "OGG":
         return _open_ogg(path, stack)
     if header.kind in _PYAV:
@@ -80,8 +92,8 @@ def _open(path: Path, stack: ExitStack) -> Reader:
             return _open_raw(path, stack, header, header.raw)
         return _open_refused(path, stack, error)
     stack.callback(reader.close)
-    if header.raw is not None and reader.info.subtype != header.raw.subtype:
-        return _open_raw(path, stack, header, header.raw)  # libsndfile: floats in W64 are integers
+    if header.raw is not None and _misreads(reader, header.raw):
+        return _open_raw(path, stack, header, header.raw)
     if reader.info.samples > _SAMPLES_PER_BYTE * path.stat().st_size:
         return _open_without_length(path, stack)
     if header.kind != "MP3" and reader.info.subtype.startswith("MPEG"):
@@ -92,6 +104,21 @@ def _open(path: Path, stack: ExitStack) -> Reader:
         except (ImportError, ValueError):
             return reader
     return reader
+
+
+def _misreads(reader: Reader, raw: RawSound) -> bool:
+    """Whether libsndfile takes floats for integers, or reads on after the sound, as in W64."""
+    return reader.info.subtype != raw.subtype or reader.info.samples > raw.samples
+
+
+def _check_bytes(path: Path, reader: Reader) -> None:
+    """Raise ValueError for a file of gigabytes that are no sound: it would be read whole."""
+    size = path.stat().st_size
+    if size > _MOST_OTHER_BYTES + 8 * reader.info.samples * reader.info.channels:
+        raise ValueError(
+            f"{path} has {size} bytes and {reader.info.samples} samples: cut off what follows the "
+            f"sound, or repair its header"
+        )
 
 
 def _open_libsndfile(path: Path, header: Header) -> Reader:

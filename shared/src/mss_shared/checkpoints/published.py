@@ -211,6 +211,10 @@ def check(path: Path, entry: Published, what: str = "", remedy: str = "") -> Non
         console.say(f"no digest of {entry.file_name} is published: only its size was checked")
 
 
+class _TooMuch(ValueError):
+    """A server sends more than it should, so that what there is of the file is another one's."""
+
+
 class _Capped(FileIO):
     """A file that takes no byte after its ``most``-th."""
 
@@ -221,7 +225,7 @@ class _Capped(FileIO):
     def write(self, data: Any) -> int:
         """Write all of a block, or nothing of one that is too much."""
         if self.tell() + len(data) > self.most:
-            raise ValueError(f"the server sends more than the {self.most} bytes that are expected")
+            raise _TooMuch(f"the server sends more than the {self.most} bytes that are expected")
         return super().write(data)
 
 
@@ -259,6 +263,8 @@ def _download(entry: Published, part: Path, done: int) -> None:
     except Exception as error:  # pooch passes on whatever its transport raises
         if complete:
             return
+        if isinstance(error, _TooMuch):
+            part.unlink()  # resuming would not fix it
         reason = " ".join(str(error).split())[:120]
         raise FileNotFoundError(
             f"{entry.url} ({entry.size}) can't be downloaded ({type(error).__name__}: {reason}): "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,4 +60,5 @@ def _find_seed(folder: Path, recipe: Any) -> int:
     """The seed of a run that need not have ended: ``fit --seed``, or the recipe's."""
     file = folder / "recipe.digest"
     lines = read_small_text(file).splitlines() if file.is_file() else []
-    return int(lines[2]) if len(lines) > 2 and lines[2].isdecimal() else int(recipe.training.seed)
+    is_seed = len(lines) > 2 and re.fullmatch(r"[0-9]{1,10}", lines[2]) is not None
+    return int(lines[2]) if is_seed else int(recipe.training.seed)

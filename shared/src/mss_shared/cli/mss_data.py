@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,9 +23,9 @@ from mss_shared.datasets.plugins import Builder
 from mss_shared.names import printable
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Run ``mss-data``; exit code 1 if a check finds faults, 2 for a mistake of the user."""
-    words = sys.argv[1:]
+    words = list(sys.argv[1:] if words is None else words)
     with console.one_sentence_errors("mss-data"):
         arguments = _parser(words).parse_args(words)
         code = arguments.run(arguments)

@@ -101,13 +101,13 @@ def _add_score_flags(group: argparse._ActionsContainer) -> None:
 def _run(arguments: argparse.Namespace, command: str) -> None:
     from mss_shared.datasets import open_dataset
     from mss_shared.evaluation.pairs import pair_tracks
-    from mss_shared.evaluation.protocols import find_protocol
+    from mss_shared.evaluation.protocols import find_protocols
     from mss_shared.evaluation.score_files import run_folder
     from mss_shared.evaluation.score_folder import check_free, digest_places
     from mss_shared.evaluation.shards import WHOLE
     from mss_shared.evaluation.track_metrics import Engine
 
-    requested = [find_protocol(name) for name in dict.fromkeys(arguments.protocol)]
+    requested = find_protocols(arguments.protocol)
     faults: dict[str, str] = {}
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(arguments.references, progress, faults)

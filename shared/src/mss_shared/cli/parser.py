@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -31,6 +32,23 @@ class Parser(argparse.ArgumentParser):
             verb = self.verbs.get(getattr(found, "verb", ""), self)
             verb.error(f"unrecognized argument: {rest[0]}{verb.nearest(rest[0])}")
         return found
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but empty words and NUL characters are errors of one sentence.
+
+        An empty path would be the current folder.
+        """
+        words = sys.argv[1:] if args is None else list(args)
+        for previous, word in zip(["", *words], words, strict=False):
+            is_flag = word.startswith("-")
+            name, equals, value = word.partition("=") if is_flag else (previous, "=", word)
+            is_named = name.startswith("-") and "=" not in name
+            what = f"the value of {name}" if is_named else "an argument"
+            if equals and not value:
+                self.error(f"{what} is empty: give one, or leave it out")
+            if "\0" in word:
+                self.error(f"{what} has a NUL character: write it without")
+        return super().parse_known_args(words, namespace)
 
     def nearest(self, word: str) -> str:
         """The flag that an unknown word may mean, as the rest of a sentence; empty if none."""

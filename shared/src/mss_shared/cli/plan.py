@@ -9,7 +9,7 @@ from typing import Any
 
 from mss_shared import console
 from mss_shared.cli.data_flags import reading_from_flags
-from mss_shared.cli.scoring import open_data
+from mss_shared.cli.scoring import check_protocols, open_data
 from mss_shared.datasets.opening import join_datasets
 from mss_shared.datasets.sums import parts_of
 from mss_shared.paper import AnyPaper
@@ -102,17 +102,22 @@ def make_plan(paper: AnyPaper, loaded: LoadedRecipe[Any], arguments: argparse.Na
         paper: the package.
         loaded: its recipe.
         arguments: of ``fit``: data_root, device, devices, num_nodes, micro_batch,
-            checkpoint_activations and step_seconds.
+            checkpoint_activations, ignore_memory and step_seconds.
 
     Raises:
         ValueError: if the recipe has an illegal value, or micro-batches do not add up to a batch.
     """
     from mss_shared.evaluation.cost import flop_counter
+    from mss_shared.training.checks import check_loop
+    from mss_shared.training.enough_memory import check_model
     from mss_shared.training.step_memory import build, estimate_step
     from mss_shared.training.trainer import Machine, accumulation, devices_of, on_cpu
 
     recipe, loop = loaded.recipe, loaded.recipe.training
+    check_protocols(recipe)
     again = arguments.checkpoint_activations
+    check_loop(loop)
+    check_model(paper, recipe, ignore_memory=arguments.ignore_memory)
     model, _ = build(paper, recipe, again)
     songs, recipe, sets = _songs_and_examples(paper, recipe, model, arguments)
     cpu = on_cpu(arguments.device)
@@ -160,13 +165,13 @@ def _songs_and_examples(
     paper: AnyPaper, recipe: Any, model: Any, arguments: argparse.Namespace
 ) -> tuple[Any, Any, Any]:
     """The songs of folders, or imagined ones, the recipe that fits them, and its examples."""
-    from mss_shared.training.checks import check_data, check_loop
+    from mss_shared.training.checks import check_data, check_inference
     from mss_shared.training.imagined import imagined_songs
     from mss_shared.training.random_mixes import default_examples
     from mss_shared.training.songs import fit_songs
 
-    check_loop(recipe.training)
     check_data(recipe.data, model.sample_rate)
+    check_inference(recipe.inference, model.sample_rate)
     if not arguments.data_root:
         songs = imagined_songs(parts_of(recipe.data.stems), model.sample_rate, model.channels)
     else:

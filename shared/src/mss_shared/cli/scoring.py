@@ -26,7 +26,7 @@ from mss_shared.evaluation.evaluate import (
 )
 from mss_shared.evaluation.evaluate import evaluate as score
 from mss_shared.evaluation.oracles import ORACLES
-from mss_shared.evaluation.protocols import mean_of_stems, sort_stems
+from mss_shared.evaluation.protocols import find_protocols, mean_of_stems, sort_stems
 from mss_shared.evaluation.shards import WHOLE
 from mss_shared.names import inside, printable, real_path
 
@@ -63,6 +63,14 @@ def open_data(data_root: str, reading: Reading = AS_IT_IS) -> Dataset:
             f"{' and others' if len(dataset.unheard) > 5 else ''} (mss-data check says why)"
         )
     return dataset
+
+
+def check_protocols(recipe: Any) -> None:
+    """Raise ValueError for protocols that would be refused only when the model is scored."""
+    try:
+        find_protocols(recipe.evaluation.protocols)
+    except ValueError as error:
+        raise ValueError(f"the recipe's evaluation.protocols: {error}") from None
 
 
 def choose_scores(dataset: Dataset, *, publish: bool) -> Path:

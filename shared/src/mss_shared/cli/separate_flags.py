@@ -242,6 +242,8 @@ def read_sums(words: Sequence[str], accompaniment: bool) -> tuple[dict[str, tupl
         is_json = word.lstrip().startswith("{")
         sums_only |= is_json
         for name, parts in (_read_json(word) if is_json else _read_sum(word)).items():
+            if not name.rpartition("/")[2].strip():
+                raise ValueError(f"--aggregate {word} has an empty name: name each sum")
             if name in sums:
                 raise ValueError(f"--aggregate gives {name} twice: name each sum once")
             sums[name] = parts

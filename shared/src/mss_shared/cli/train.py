@@ -16,6 +16,7 @@ from mss_shared.cli.plan import show_plans
 from mss_shared.cli.scoring import (
     ScoreSettings,
     build_boards,
+    check_protocols,
     open_data,
     oracles_for,
     print_tables,
@@ -122,6 +123,8 @@ def _fit(
             for name in arguments.recipe
         ]
         folders = _run_folders([loaded.name for loaded in recipes], arguments.out)
+    for loaded in recipes:
+        check_protocols(loaded.recipe)
     reading = reading_from_flags(arguments)
     dataset = join_datasets([open_data(root, reading) for root in arguments.data_root])
     if arguments.overfit is not None:

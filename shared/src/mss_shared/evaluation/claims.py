@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mss_shared.evaluation.protocols import mean_of_stems
+from mss_shared.small_files import read_small_text
 
 Summary = Mapping[str, Mapping[str, Mapping[str, float]]]  # protocol id, stem, metric
 
@@ -48,14 +50,15 @@ def read_claims(file: Path, row: str) -> tuple[Claim, ...]:
     """
     if not file.is_file():
         return ()
-    with file.open(encoding="utf-8", newline="") as text:
-        rows = [each for each in csv.DictReader(text) if each.get("recipe") == row]
+    text = read_small_text(file)
     try:
+        lines = csv.DictReader(io.StringIO(text, newline=""))
+        rows = [each for each in lines if each.get("recipe") == row]
         return tuple(
             Claim(r["dataset"], r["protocol"], r["stem"], r["metric"], float(r["value_db"]))
             for r in rows
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, csv.Error):
         raise ValueError(f"{file} has no numbers for {row}: restore it") from None
 
 

@@ -27,7 +27,7 @@ from mss_shared.evaluation.block_signals import (
 )
 from mss_shared.evaluation.cost import count_gmac
 from mss_shared.evaluation.models_record import describe_models
-from mss_shared.evaluation.protocols import Protocol, aggregate, find_protocol
+from mss_shared.evaluation.protocols import Protocol, aggregate, find_protocols
 from mss_shared.evaluation.run_record import (
     METHOD_FIELDS,
     describe_dataset,
@@ -210,8 +210,8 @@ def evaluate(
             of other weights, settings or songs in the folder, or tracks to merge without scores.
     """
     chosen = [
-        find_protocol(name).on(estimator.stems, best_order=estimator.best_order)
-        for name in protocols
+        protocol.on(estimator.stems, best_order=estimator.best_order)
+        for protocol in find_protocols(protocols)
     ]
     about = judge_training(estimator.about, dataset)
     described_set = describe_dataset(dataset)

@@ -251,6 +251,17 @@ def find_protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
+def find_protocols(names: Sequence[str]) -> list[Protocol]:
+    """The protocols of these names, each once; the first is the headline.
+
+    Raises:
+        ValueError: for an unknown name, or none at all.
+    """
+    if not names:
+        raise ValueError(f"no protocol is named: choose from {', '.join(PROTOCOLS)}")
+    return [find_protocol(name) for name in dict.fromkeys(names)]
+
+
 def aggregate(tracks: Sequence[TrackScores], protocol: Protocol) -> dict[str, dict[str, float]]:
     """Stem -> metric -> average over a set of tracks, by the protocol's rules.
 

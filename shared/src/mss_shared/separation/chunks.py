@@ -16,6 +16,8 @@ Reader = Callable[[int, int], Tensor]
 WINDOWS = ("triangle", "flat", "fade")
 EDGES = ("none", "zeros", "reflect", "fit")
 
+_MOST_SECONDS = 86_400.0
+
 _ZERO_PADDED = ("zeros", "fit")  # edges with silence before and after the song
 
 # Fades start at zero, but a sample that no other chunk covers needs a positive weight.
@@ -98,7 +100,7 @@ def plan_chunks(samples: int, config: InferenceConfig, sample_rate: int) -> Plan
     Raises:
         ValueError: for a setting out of range.
     """
-    size, context = _lengths(config, sample_rate)
+    size, context = chunk_lengths(config, sample_rate)
     if not config.chunk_seconds or (config.edges == "none" and size >= samples):
         return Plan(samples, samples, (0,), min(context, (samples - 1) // 2), 0, config)
     kept = size - 2 * context
@@ -143,18 +145,23 @@ def find_lookback(samples: int, config: InferenceConfig, sample_rate: int, batch
     That is a batch of chunks, plus those reflected at the end of the song or awaiting the second
     pass.
     """
-    size = _lengths(config, sample_rate)[0]
+    size = chunk_lengths(config, sample_rate)[0]
     return min(samples, (batch + 4) * size) if size else samples
 
 
-def _lengths(config: InferenceConfig, sample_rate: int) -> tuple[int, int]:
-    """Samples of a chunk and of the context on either side, after checking the settings."""
+def chunk_lengths(config: InferenceConfig, sample_rate: int) -> tuple[int, int]:
+    """Samples of a chunk, 0 for the whole song, and of the context on either side.
+
+    Raises:
+        ValueError: for a setting out of range.
+    """
     if not 0.0 <= config.overlap < 1.0:
         raise ValueError(f"overlap is {config.overlap}: give at least 0 and less than 1")
-    if not 0.0 <= config.chunk_seconds * sample_rate < math.inf:
-        raise ValueError(
-            f"chunk_seconds is {config.chunk_seconds}: give a length, or 0.0 for the whole song"
-        )
+    for name in ("chunk_seconds", "context_seconds"):
+        seconds = getattr(config, name)
+        if not 0.0 <= seconds <= _MOST_SECONDS:
+            whole = ", or 0.0 for the whole song" if name == "chunk_seconds" else ""
+            raise ValueError(f"{name} is {seconds}: give a length of at most a day{whole}")
     for name, value, choices in (
         ("window", config.window, WINDOWS),
         ("edges", config.edges, EDGES),
@@ -167,8 +174,6 @@ def _lengths(config: InferenceConfig, sample_rate: int) -> tuple[int, int]:
             f"chunk_seconds is {config.chunk_seconds}, less than a sample at {sample_rate} Hz: "
             f"give more, or 0.0 for the whole song"
         )
-    if not 0.0 <= config.context_seconds * sample_rate < math.inf:
-        raise ValueError(f"context_seconds is {config.context_seconds}: give 0.0 or more")
     context = round(config.context_seconds * sample_rate)
     if size and 2 * context >= size:
         raise ValueError(

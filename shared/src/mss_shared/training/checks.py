@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from mss_shared.recipe_sections import DataConfig, LoopConfig, list_numbers
+from mss_shared.datasets.sums import stem_names
+from mss_shared.names import check_file_name
+from mss_shared.recipe_sections import DataConfig, InferenceConfig, LoopConfig, list_numbers
+from mss_shared.separation.chunks import chunk_lengths
 from mss_shared.training.criteria import KEEP, MONITOR, needs_sdr
 
 # Longer than any song: an example is drawn before its memory is estimated. Ten octaves.
@@ -74,8 +78,24 @@ def _check_selection(loop: LoopConfig) -> None:
         )
 
 
+def check_stems(stems: Sequence[str], what: str) -> None:
+    """Raise ValueError unless there are stems, each of which can name a file of its own.
+
+    Args:
+        stems: names.
+        what: has them, the beginning of the sentence.
+    """
+    if not stems:
+        raise ValueError(f"{what} names no stem: name one or more")
+    for stem in stems:
+        check_file_name(stem, f"a stem of {what}")
+        if list(stems).count(stem) > 1:
+            raise ValueError(f"{what} names the stem {stem} twice: name each once")
+
+
 def check_data(data: DataConfig, sample_rate: int) -> None:
-    """Raise ValueError for lengths, probabilities and ranges that no example can have."""
+    """Raise ValueError for stems, lengths, probabilities and ranges that no example can have."""
+    check_stems(stem_names(data.stems), "data.stems")
     for name, value in list_numbers(data, "data."):
         if not math.isfinite(value):
             raise ValueError(f"{name} is {value}: give a number")
@@ -101,6 +121,14 @@ def check_data(data: DataConfig, sample_rate: int) -> None:
         )
     if low > high:
         raise ValueError(f"data.gain_range is [{low}, {high}]: give the lowest gain first")
+
+
+def check_inference(config: InferenceConfig, sample_rate: int) -> None:
+    """Raise ValueError for what would be refused only when the trained model separates a song."""
+    try:
+        chunk_lengths(config, sample_rate)
+    except ValueError as error:
+        raise ValueError(f"the recipe's inference: {error}") from None
 
 
 def check_machine(machine: Any) -> None:

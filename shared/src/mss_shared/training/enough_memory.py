@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,17 +11,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from mss_shared.checkpoints.strict_loading import TooManyParts, absurd_size, bounded
+from mss_shared.checkpoints.strict_loading import absurd_size, bounded
 from mss_shared.interfaces import ExampleSets
-from mss_shared.names import one_line, shorten
+from mss_shared.names import shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe, to_yaml
+from mss_shared.training.checks import check_stems
 from mss_shared.training.free_memory import free_bytes
+from mss_shared.training.misfits import NO_MODEL, fitting
 from mss_shared.training.step_memory import estimate_step
 
 GB = 1e9
 _MOST_PARTS = 20_000  # modules and tensors of a model; shipped ones have up to some thousand
-_IMPOSSIBLE = ("overflow", "negative dimension")  # what torch says of sizes
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 DEV_EXAMPLES = 2  # of a device in dev_mode; batch norm needs more than one
 
@@ -37,24 +39,41 @@ def check_model(paper: AnyPaper, recipe: Any, *, ignore_memory: bool = False) ->
     size = absurd_size(recipe.model)
     if size is not None:
         raise ValueError(f"the recipe's model has a size of {shorten(size)}: give a smaller one")
-    try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"), bounded(_MOST_PARTS):
-            model: Any = paper.build_model(recipe)
-    except RuntimeError as error:
-        if not isinstance(error, TooManyParts) and not any(w in str(error) for w in _IMPOSSIBLE):
-            return  # it computes with values while it is built
+    model = _build_without_memory(paper, recipe)
+    if model is None:
+        return
+    check_stems(model.stems, "the recipe's model")
+    parts = model.state_dict()
+    empty = [name for name, part in parts.items() if not part.numel()]
+    if empty:
         raise ValueError(
-            f"the recipe's model can't be built ({one_line(str(error))}): give other sizes"
-        ) from None
-    if not model.stems:
-        raise ValueError("the recipe's model estimates no stem: name the stems in model.stems")
-    parts = model.state_dict().values()
-    need, free = sum(part.numel() * part.element_size() for part in parts), free_bytes("cpu")
+            f"{NO_MODEL}, as {empty[0]} would have no numbers: give sizes of at least 1"
+        )
+    need = sum(part.numel() * part.element_size() for part in parts.values())
+    free = free_bytes("cpu")
     if free is not None and need > free and not ignore_memory:
         raise ValueError(
             f"the recipe's model takes {need / GB:.1f} GB, and {free / GB:.1f} GB are free: give "
             f"smaller sizes, or try it with --ignore_memory"
         )
+
+
+def _build_without_memory(paper: AnyPaper, recipe: Any) -> Any:
+    """The model on the meta device; None if it computes with values while it is built."""
+    with (
+        fitting(NO_MODEL),
+        warnings.catch_warnings(),
+        torch.random.fork_rng(devices=[]),
+        torch.device("meta"),
+        bounded(_MOST_PARTS),
+    ):
+        warnings.filterwarnings("ignore", "Initializing zero-element", UserWarning)
+        try:
+            return paper.build_model(recipe)
+        except RuntimeError as error:
+            if "meta tensor" in str(error):
+                return None
+            raise
 
 
 def check_memory(

@@ -36,7 +36,13 @@ from mss_shared.training.callbacks import (
     Stopwatch,
     say_missing,
 )
-from mss_shared.training.checks import check_data, check_loop, check_machine, check_seed
+from mss_shared.training.checks import (
+    check_data,
+    check_inference,
+    check_loop,
+    check_machine,
+    check_seed,
+)
 from mss_shared.training.criteria import KEEP, MONITOR
 from mss_shared.training.data import Examples
 from mss_shared.training.endings import end_together, ends_in_time, plain_endings
@@ -45,6 +51,7 @@ from mss_shared.training.finite import Finite
 from mss_shared.training.heap import keep_freed_memory
 from mss_shared.training.heard import Listener
 from mss_shared.training.heir import Heir, Parent
+from mss_shared.training.misfits import NO_MODEL, fitting
 from mss_shared.training.module import EpochMeans
 from mss_shared.training.outcome import write_outcome
 from mss_shared.training.random_mixes import default_examples
@@ -167,8 +174,10 @@ def _prepare(
     recipe = loaded.recipe
     check_model(paper, recipe, ignore_memory=machine.ignore_memory)
     pl.seed_everything(seed, verbose=False)
-    model = paper.build_model(recipe)
+    with fitting(NO_MODEL):
+        model = paper.build_model(recipe)
     check_data(recipe.data, model.sample_rate)
+    check_inference(recipe.inference, model.sample_rate)
     dataset, drawn = fit_songs(dataset, recipe, model)
     songs = check_dataset(dataset, drawn.data.stems, model)
     read = _decode(dataset) if machine.decode_flac else dataset

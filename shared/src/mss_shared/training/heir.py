@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,9 +91,7 @@ def open_parent(
     folder = Path(source).expanduser()
     if not (folder / "recipe.yaml").is_file():
         raise FileNotFoundError(f"{source} is no run folder: give --continue one that fit has made")
-    digests = read_digests(folder)
-    if digests[3:]:
-        raise ValueError(f"{source} is a --dev_mode run: train one without it to go on from")
+    seed = _read_seed(folder)
     begun = read_begun(folder)
     name = "recipe" if begun is None else begun.recipe
     earlier = load_recipe(paper.recipe_type, folder / "recipe.yaml", run_of=name)
@@ -106,8 +105,24 @@ def open_parent(
     checkpoint = find_epoch(folder, epoch)
     epochs = finished_epochs(checkpoint)
     _check_open(source, checkpoint, epochs, loaded.recipe.training)
-    seed = int(digests[2])
     return Parent(folder, checkpoint, epochs, loaded, earlier.text, changed, seed, begun)
+
+
+def _read_seed(folder: Path) -> int:
+    """The seed of the run that a folder holds.
+
+    Raises:
+        ValueError: if it is a ``--dev_mode`` run, or its record is damaged.
+    """
+    lines = read_digests(folder)
+    if lines[3:]:
+        raise ValueError(f"{folder} is a --dev_mode run: train one without it to go on from")
+    if len(lines) < 3 or re.fullmatch(r"[0-9]{1,10}", lines[2]) is None:
+        raise ValueError(
+            f"{folder}/recipe.digest is damaged, it has no seed: restore it, or begin a run from "
+            f"the weights with --init"
+        )
+    return int(lines[2])
 
 
 def find_epoch(folder: Path, epoch: int | None) -> Path:

@@ -27,6 +27,7 @@ from torch.utils.data import default_collate
 
 from mss_shared.interfaces import Example, ExampleSets
 from mss_shared.paper import AnyPaper
+from mss_shared.training.misfits import NO_MODEL, NO_STEP, fitting
 
 PROCESS_BYTES = 500_000_000  # of torch's libraries and buffers, or of a GPU's context
 _HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -75,6 +76,9 @@ def estimate_step(
         checkpointing: as ``fit --checkpoint_activations``.
         accumulates: whether gradients of earlier passes are there.
         forward: a context for each forward pass, such as a counter of operations.
+
+    Raises:
+        ValueError: if sizes of the recipe do not fit each other, so that there is no such step.
     """
     model, module = build(paper, recipe, checkpointing)
     if hasattr(model, "assume_accelerator"):
@@ -83,7 +87,8 @@ def estimate_step(
     settings = (half, device != "cpu", accumulates, forward or nullcontext())
     item = sets.train[0]
     try:
-        found = _simulate(module, _batch(item, examples), _OPERATIONS, *settings)
+        with fitting(NO_STEP):
+            found = _simulate(module, _batch(item, examples), _OPERATIONS, *settings)
     except _TooLong:  # blocks are recomputed in pieces, the more of them the longer the batch
         item = {name: value[..., : (value.shape[-1] + 1) // 2] for name, value in item.items()}
         less, more = (_simulate(module, _batch(item, n), sys.maxsize, *settings) for n in (1, 2))
@@ -96,7 +101,7 @@ def estimate_step(
 
 def build(paper: AnyPaper, recipe: Any, checkpointing: bool) -> tuple[Any, Any]:
     """A model and its ``TrainingModule``, without a change of the random state."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), fitting(NO_MODEL):
         model = paper.build_model(recipe)
         module: Any = paper.build_training(model, recipe)
     if checkpointing:

@@ -7,13 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-# A mark at the beginning of a file and the encoding it stands for; UTF-32's begins as UTF-16's.
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),
-    (codecs.BOM_UTF32_BE, "UTF-32"),
-    (codecs.BOM_UTF16_LE, "UTF-16"),
-    (codecs.BOM_UTF16_BE, "UTF-16"),
-)
+from mss_shared.small_files import marked_encoding
 
 
 def read_list(content: bytes, source: str, *, ends_with_nul: bool = False) -> list[str]:
@@ -71,14 +65,14 @@ def _entry(line: str) -> str:
 
 def _check_encoding(content: bytes, source: str) -> None:
     """Raise ValueError for UTF-16 and UTF-32, and for names that end with NUL."""
-    known = [encoding for mark, encoding in _MARKS if content.startswith(mark)]
-    if not known and b"\0" in content:
+    known = marked_encoding(content)
+    if known is None and b"\0" in content:
         # ASCII in UTF-16 has a NUL in every other byte.
         if content.count(b"\0") < len(content) // 4:
             raise ValueError(f"{source} has NUL characters: if names end with them, use --list0")
-        known = ["UTF-16"]
-    if known:
-        raise ValueError(f"{source} is in {known[0]}: save it in UTF-8")
+        known = "UTF-16"
+    if known is not None:
+        raise ValueError(f"{source} is in {known}: save it in UTF-8")
 
 
 def _decode(name: bytes, source: str) -> str:
