@@ -74,6 +74,12 @@ def test_dsd100_reads_mixtures_beside_their_sources(tmp_path: Path) -> None:
         open_dataset(f"dsd100:{tmp_path}")
 
 
+@pytest.mark.parametrize("root", ["", "dsd100:", "slakh2100:", "moisesdb:", "sourcefolder:"])
+def test_an_empty_folder_name_is_not_the_current_folder(root: str) -> None:
+    with pytest.raises(FileNotFoundError, match="--data_root names no folder: give one"):
+        open_dataset(root)
+
+
 def test_slakh2100_sums_the_files_of_a_class(tmp_path: Path) -> None:
     dataset = open_dataset(f"slakh2100:{slakh(tmp_path)}")
     [train], [valid], [test] = dataset.train, dataset.valid, dataset.test

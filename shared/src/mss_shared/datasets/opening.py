@@ -113,6 +113,8 @@ def _open(
 
 
 def _check_folder(folder: str | Path) -> Path:
+    if not str(folder):  # the path "" would be the current folder
+        raise FileNotFoundError("--data_root names no folder: give one, or . for the current one")
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(

@@ -202,6 +202,8 @@ class Front(Generic[RecipeType, ModelType]):
         """
         from mss_shared.hub import save_pretrained
 
+        if not os.fspath(folder):  # the path "" would be the current folder
+            raise ValueError("the folder is empty: give one, or . for the current one")
         save_pretrained(self.paper, model, Path(folder).expanduser())
 
     def recipes(self) -> list[str]:
