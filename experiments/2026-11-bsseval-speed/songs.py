@@ -131,7 +131,7 @@ def difference(root: Path, name: str) -> float:
 def print_profile(root: Path, name: str) -> None:
     """Seconds in each function while one song is scored in this process, on one core.
 
-    On one core no threads are started, of whose functions a profile would not know.
+    On one core; what a thread does shows as waiting for it.
     """
     from mss_shared.cli.mss_eval import main
 
