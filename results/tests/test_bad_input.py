@@ -110,6 +110,14 @@ def test_bad_input_is_named_and_nothing_is_half_written(repo, folders, capsys, c
     assert files_of(repo) == before
 
 
+def test_a_very_long_value_is_not_quoted_whole(repo, folders, capsys):
+    claim(PAPERS.splitlines()[1].replace(",no,", f",{'x' * 100_000},"))(repo, folders)
+    assert "x" * 100_000 in (repo / "results" / "papers.csv").read_text()
+    assert main(["build", "--repo", str(repo)]) == 2
+    said = capsys.readouterr().err
+    assert "papers.csv: line" in said and len(said) < 4_100
+
+
 def test_a_method_that_is_there_twice_is_refused(repo, folders, capsys):
     twice(repo, folders)
     before = files_of(repo)

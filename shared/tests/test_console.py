@@ -27,6 +27,12 @@ def test_an_error_becomes_one_line(error: OSError | ValueError, text: str) -> No
     assert said.startswith(text) and "\n" not in said and "None" not in said
 
 
+def test_a_sentence_that_quotes_very_much_keeps_its_beginning_and_its_end() -> None:
+    said = console.sentence(ValueError(f"the recipe names {'x' * 100_000}: name another"))
+    assert said.startswith("the recipe names xx") and said.endswith("xx: name another")
+    assert len(said) < 4_001
+
+
 @pytest.mark.parametrize("error", [ValueError("x: y"), FileNotFoundError("x: y")])
 def test_a_users_mistake_ends_with_2(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end, console.one_sentence_errors("tool"):

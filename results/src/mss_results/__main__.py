@@ -20,6 +20,7 @@ from mss_results.rescore import rescore
 from mss_results.show import Choice, draw, show
 from mss_results.verify import verify
 
+_LONGEST = 4_000  # characters of a message
 _EXAMPLES = {
     "build": ("", "--scores scores --out boards"),
     "verify": ("", "--cells 1000"),
@@ -114,10 +115,12 @@ def _rescore(chosen: argparse.Namespace, paths: Paths) -> None:
 
 
 def _sentence(error: Exception) -> str:
+    """The message; one that quotes a very long value loses some of it in the middle."""
+    said = str(error)
     if isinstance(error, OSError) and error.strerror:
         where = "a file or pipe" if error.filename is None else error.filename
-        return f"{where}: {error.strerror}: check the path, its permissions and its disk"
-    return str(error)
+        said = f"{where}: {error.strerror}: check the path, its permissions and its disk"
+    return said if len(said) <= _LONGEST else f"{said[:3000]}...{said[-900:]}"
 
 
 def _build(paths: Paths) -> None:

@@ -30,6 +30,7 @@ from mss_shared.stopping import stoppable
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+_LONGEST = 4_000  # characters of a sentence; longer ones lose some in the middle
 PLAIN_SECONDS = 10.0  # between two progress lines where there is no terminal
 
 _silent = ContextVar("silent", default=False)
@@ -259,7 +260,8 @@ def _open_missing() -> None:
 
 def sentence(error: BaseException) -> str:
     """The message of an error on one printable line; those of the system with what to do."""
-    return printable(" ".join(_message(error).split()))
+    line = printable(" ".join(_message(error).split()))
+    return line if len(line) <= _LONGEST else f"{line[:3000]}...{line[-900:]}"
 
 
 def _message(error: BaseException) -> str:
