@@ -65,6 +65,18 @@ def test_settings_of_another_model_are_refused_before_they_take_memory(
     assert str(caught.value).isprintable()
 
 
+def test_a_model_that_computes_with_values_is_built_without_a_trial() -> None:
+    def masked(settings: Settings) -> nn.Module:
+        assert torch.eye(3)[torch.eye(3) > 0].sum() == 3
+        return build(settings)
+
+    model = build_filled(lambda: masked(Settings()), Settings(), STATE, Path("x"))
+    assert all(torch.equal(value, STATE[key]) for key, value in model.state_dict().items())
+    for settings, message in ((Settings(layers=3), "x lacks"), (Settings(width="4"), "no model")):
+        with pytest.raises(ValueError, match=message):
+            build_filled(lambda settings=settings: masked(settings), settings, STATE, Path("x"))
+
+
 def test_every_hook_is_gone_after_a_refusal() -> None:
     with pytest.raises(ValueError, match="more than 1040 modules and tensors"):
         build_filled(lambda: build(Settings(layers=9_000)), Settings(), STATE, Path("x"))

@@ -1,8 +1,10 @@
 import dataclasses
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_paper.model import TinyMask
@@ -153,3 +155,24 @@ def test_a_model_that_takes_no_example_is_one_sentence(monkeypatch: pytest.Monke
         ValueError, match=r"can't be trained on its examples \(.*: give other sizes"
     ):
         estimate_step(PAPER, recipe, examples(recipe), 1)
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda: torch.eye(3)[torch.eye(3) > 0],
+        lambda: torch.ones(3).unique(),
+        lambda: torch.ones(3).numpy(),
+        lambda: torch.ones(3).sum().item(),
+        lambda: torch.from_numpy(np.ones(3)) * torch.ones(3),
+    ],
+    ids=["mask", "unique", "numpy", "item", "from_numpy"],
+)
+def test_a_model_that_computes_with_values_is_built_by_the_run_itself(
+    compute: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = type(PAPER).build_model
+    monkeypatch.setattr(
+        type(PAPER), "build_model", lambda self, recipe: (compute(), build(self, recipe))[1]
+    )
+    enough_memory.check_model(PAPER, demo_recipe().recipe)

@@ -17,6 +17,8 @@ from mss_shared.names import one_line, shorten
 LARGEST_SIZE = 2**20  # of any integer of a model's settings; shipped models have up to 48,000
 _PER_TENSOR = 10  # modules, parameters and buffers; shipped models have up to 2.6
 _MARGIN = 1000
+# What Python and torch raise for settings of no model.
+_MISFITS = (RuntimeError, MemoryError, ArithmeticError, TypeError, LookupError)
 
 
 def build_filled(
@@ -25,7 +27,7 @@ def build_filled(
     """Build a model by settings from a file and load the file's weights strictly.
 
     It is built on the meta device first, so that settings that do not belong to the weights end in
-    an error before they take memory.
+    an error before they take memory; not a model that computes with values while it is built.
 
     Args:
         build: builds the model.
@@ -40,15 +42,34 @@ def build_filled(
         ValueError: if the settings build no model, or one of other names or shapes.
     """
     _check_sizes(settings, path)
+    most = _MARGIN + _PER_TENSOR * len(state)
     try:
-        with torch.device("meta"), bounded(_MARGIN + _PER_TENSOR * len(state)):
+        with torch.device("meta"), bounded(most):
             check_fit(build(), state, path)
-    except (RuntimeError, MemoryError, ArithmeticError, TypeError, LookupError) as error:
-        raise ValueError(
-            f"the model settings of {path} build no model ({one_line(str(error))}): they are "
-            f"damaged, or belong to other weights"
-        ) from None
+    except _MISFITS as error:
+        if not computes_with_values(error):
+            raise _no_model(path, error) from None
+        try:
+            with bounded(most):
+                return fill(build(), state, path)
+        except _MISFITS as failure:
+            raise _no_model(path, failure) from None
     return fill(build(), state, path)
+
+
+def computes_with_values(error: BaseException) -> bool:
+    """Whether an error on the meta device is only that its tensors have no values.
+
+    Messages of torch then name the device: of tensors that are read, or combined with others.
+    """
+    return isinstance(error, RuntimeError | TypeError) and "meta" in str(error).lower()
+
+
+def _no_model(path: Path, error: BaseException) -> ValueError:
+    return ValueError(
+        f"the model settings of {path} build no model ({one_line(str(error))}): they are damaged, "
+        f"or belong to other weights"
+    )
 
 
 def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mss_shared.checkpoints.strict_loading import absurd_size, bounded
+from mss_shared.checkpoints.strict_loading import absurd_size, bounded, computes_with_values
 from mss_shared.interfaces import ExampleSets
 from mss_shared.names import shorten
 from mss_shared.paper import AnyPaper
@@ -70,8 +70,8 @@ def _build_without_memory(paper: AnyPaper, recipe: Any) -> Any:
         warnings.filterwarnings("ignore", "Initializing zero-element", UserWarning)
         try:
             return paper.build_model(recipe)
-        except RuntimeError as error:
-            if "meta tensor" in str(error):
+        except (RuntimeError, TypeError) as error:
+            if computes_with_values(error):
                 return None
             raise
 
