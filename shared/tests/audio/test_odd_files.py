@@ -113,6 +113,16 @@ def test_an_mp3_file_is_not_searched_for_ever(
         audio.info(path)
 
 
+def test_sound_may_begin_after_much_of_another_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pyav_reader, "_MOST_BETWEEN", 2**23)
+    path, sound = tmp_path / "a.mkv", integers(16)
+    before = np.zeros((2, 3_000_000), np.int16)  # of which FFmpeg writes all but ten seconds first
+    write_av(path, [before, sound.astype(np.int16)], "pcm_s16le", "s16", default=1)
+    np.testing.assert_array_equal(audio.read(path) * 2**15, sound)
+
+
 def test_songs_of_an_ogg_file_that_differ_or_of_which_one_is_cut_are_refused(
     tmp_path: Path,
 ) -> None:

@@ -38,6 +38,7 @@ class DecodedSound:
         sample_rate: in Hz.
         names: FFmpeg's names of the channels.
         samples: how many were decoded.
+        others: how many packets of other streams, such as video, were passed over.
         longest: samples of the longest frame.
         low_bits: whether 32-bit integers use their lowest 8 bits.
         end_seconds: the end of the last packet, padding included.
@@ -51,6 +52,7 @@ class DecodedSound:
     sample_rate: int = 0
     names: tuple[str, ...] = ()
     samples: int = 0
+    others: int = 0
     longest: int = 0
     low_bits: bool = False
     end_seconds: float = 0.0

@@ -46,7 +46,7 @@ _TIMED = ("matroska", "flv")
 _JOINED = "mpegts"
 _TICK_SECONDS = 0.003
 _BATCH = 2**16
-# Of video or anything else, between samples.
+# Bytes that are neither samples nor packets of video.
 _MOST_BETWEEN = 2**28
 # A file modified more recently than this could change again with the same mtime.
 _SETTLED_SECONDS = 1.0
@@ -139,7 +139,7 @@ def _decode(av: Any, path: Path, start: int, end: int | None, track: int | None)
 
 
 class _Part(FilePart):
-    """A byte range that is not searched for ever for the next samples.
+    """A byte range that is not searched for ever for the next samples, or packets of video.
 
     Args:
         sound: what is decoded of it so far.
@@ -148,12 +148,13 @@ class _Part(FilePart):
 
     def __init__(self, sound: DecodedSound, start: int, end: int | None) -> None:
         super().__init__(sound.path, start, end)
-        self.sound, self.known, self.since = sound, 0, 0
+        self.sound, self.known, self.since = sound, (0, 0), 0
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """As `FilePart`; a ValueError after many bytes in a row without a sample."""
-        if self.sound.samples != self.known:
-            self.known, self.since = self.sound.samples, 0
+        """As `FilePart`; a ValueError after many bytes in a row of which nothing came."""
+        found = (self.sound.samples, self.sound.others)
+        if found != self.known:
+            self.known, self.since = found, 0
         count = super().readinto(buffer)
         self.since += count
         if self.since > _MOST_BETWEEN:
@@ -251,7 +252,10 @@ def _decoded_frames(container: Any, stream: Any, sound: DecodedSound) -> Iterato
     # Raw samples up to the end of the file: the last packet may be shorter than the others.
     endless = stream.codec_context.name.startswith("pcm_")
     endless = endless and read_header(sound.path).promised is None
-    for packet in container.demux(stream):
+    for packet in container.demux():
+        if packet.stream.index != stream.index:
+            sound.others += 1
+            continue
         if packet.is_corrupt and not endless:
             raise ValueError(
                 f"{sound.path} has an incomplete packet after {sound.samples} samples: the file is "
