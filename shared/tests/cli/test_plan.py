@@ -50,6 +50,13 @@ def test_a_small_step_is_measured_and_overrides_count(capsys: pytest.CaptureFixt
     assert found["batch"] == "4 x 0.25 s, 2 at a time"
 
 
+def test_songs_of_no_folder_have_the_sums_that_a_recipe_makes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--recipe.data.stems", "[vocals = bass + other, drums]", "--step_seconds", "900"]
+    assert lines(capsys, *words)["steps"] == "8, 4 epochs"
+
+
 def test_a_run_of_weeks_and_a_step_of_many_gigabytes_are_pointed_out() -> None:
     values: dict[str, Any] = dict.fromkeys(Plan.__dataclass_fields__, 1)
     plan = Plan(**{**values, "steps": 1_000_000, "step_seconds": 2.0, "bytes": 200e9})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -15,14 +16,14 @@ TRAINING_SONGS, VALIDATION_SONGS = 86, 14  # of MUSDB18
 SONG_SECONDS = 236.0  # the mean of MUSDB18's songs: 9.8 hours, 150 songs
 
 
+@dataclass(frozen=True)
 class _Hum:
-    """A track whose stems are constant, and loud enough not to count as silent."""
+    """A track whose stems, sums too, are constant and loud enough not to count as silent."""
 
-    mixture = None
-
-    def __init__(self, name: str, stems: Sequence[str], info: AudioInfo) -> None:
-        self.name, self.info = name, info
-        self.stems = dict.fromkeys(stems, Path(name))
+    name: str
+    stems: Mapping[str, Path]
+    info: AudioInfo
+    mixture: None = None
 
     def read_stem(self, stem: str, start: int = 0, samples: int | None = None) -> Audio:
         length = self.info.samples - start if samples is None else samples
@@ -49,7 +50,10 @@ def imagined_songs(stems: Sequence[str], sample_rate: int, channels: int) -> Dat
     info = AudioInfo(round(SONG_SECONDS * sample_rate), sample_rate, channels, "PCM_16", "WAV")
 
     def songs(split: str, count: int) -> tuple[Track, ...]:
-        return tuple(cast(Track, _Hum(f"{split}-{n}", stems, info)) for n in range(count))
+        names = [f"{split}-{n}" for n in range(count)]
+        return tuple(
+            cast(Track, _Hum(name, dict.fromkeys(stems, Path(name)), info)) for name in names
+        )
 
     train, valid = songs("train", TRAINING_SONGS), songs("valid", VALIDATION_SONGS)
     return Dataset("imagined", Path("imagined"), train, valid, ())
