@@ -26,6 +26,7 @@ import contextlib, io, json, resource, sys
 from tiny_paper.paper import PAPER
 from mss_shared.cli import run
 commands, limits = json.loads(sys.argv[1])
+sys.dont_write_bytecode = True  # half a file of a module would be left for the next program
 run(PAPER, commands["fit"].format(out="run").split())
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 for limit in limits:

@@ -15,6 +15,7 @@ from tiny_places import TESTS
 from tiny_songs import RATE, STEMS
 
 from mss_shared.testing import make_dataset
+from mss_shared.training.callbacks import Stoppable
 from mss_shared.training.endings import ends_in_time, plain_endings
 
 
@@ -40,6 +41,31 @@ def test_a_worker_that_ended_is_the_end_of_all_only_if_all_were_signalled(
     trainer: Any = SimpleNamespace(received_sigterm=signalled, world_size=1)
     with pytest.raises(kind, match=r"143|continue with --resume"), plain_endings(trainer):
         raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_after_a_signal_no_lost_worker_is_an_error(number: signal.Signals) -> None:
+    """torch's own handler of SIGCHLD raises, wherever code is then."""
+    heard: list[int] = []
+
+    def lost(*_: object) -> None:
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated. ")
+
+    ours = {signal.SIGCHLD: lost, number: lambda came, _: heard.append(came)}
+    before = {each: signal.signal(each, handler) for each, handler in ours.items()}
+    held = signal.getsignal(signal.SIGTERM)
+    trainer: Any = SimpleNamespace(strategy=SimpleNamespace(launcher=None))
+    module: Any = None
+    try:
+        Stoppable(ours[number]).on_train_start(trainer, module)
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGCHLD)
+    finally:
+        signal.signal(signal.SIGTERM, held)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert heard == [number]
 
 
 def test_a_process_group_that_is_terminated_ends_without_a_word(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ class Stoppable(Callback):
             return
 
         def stop(number: int, frame: Any) -> None:
+            _let_workers_end()
             self.came = number
             launcher = trainer.strategy.launcher
             if launcher is not None:  # of the other devices' processes
@@ -64,6 +65,14 @@ class Stoppable(Callback):
             self.handler(number, frame)
 
         signal.signal(signal.SIGTERM, stop)
+        hang_up = getattr(signal, "SIGHUP", None)
+        if hang_up is not None and callable(before := signal.getsignal(hang_up)):
+
+            def hang(number: int, frame: Any) -> None:
+                _let_workers_end()
+                before(number, frame)
+
+            signal.signal(hang_up, hang)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -71,6 +80,15 @@ class Stoppable(Callback):
         """End the run if a signal did not."""
         if self.came is not None:
             self.handler(self.came, None)
+
+
+def _let_workers_end() -> None:
+    """A signal may reach the whole process group: torch raises no error for workers it ended too.
+
+    Most of them end with 0, but not those that are just being started.
+    """
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, lambda *_: None)
 
 
 class MetricsFile(Callback):
