@@ -108,6 +108,7 @@ def _run_verb(
 def _evaluate(
     paper: AnyPaper, paper_verbs: dict[str, Verb], arguments: argparse.Namespace, command: str
 ) -> None:
+    """``evaluate``, or a verb of the paper's own."""
     from mss_shared.cli import evaluate
 
     if arguments.verb == "evaluate":
