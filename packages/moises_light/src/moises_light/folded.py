@@ -1,9 +1,10 @@
-"""Convolution, norm and activation; on a CPU without gradients, the norm is in the convolution."""
+"""What is computed otherwise where nothing is trained: norms in convolutions, and linear layers."""
 
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 
@@ -48,3 +49,10 @@ class ConvNormAct(nn.Module):
         if transposed:
             return F.conv_transpose2d(x, weight, bias, conv.stride)
         return F.conv2d(x, weight, bias, conv.stride, conv.padding, groups=conv.groups)
+
+
+def over_bins(layer: nn.Linear, x: Tensor) -> Tensor:
+    """(batch, c, f, t) -> (batch, c, f', t), without a copy of channels-last memory."""
+    columns = rearrange(x, "b c f t -> b f (t c)")
+    product = torch.baddbmm(layer.bias[:, None], layer.weight.expand(len(x), -1, -1), columns)
+    return rearrange(product, "b f (t c) -> b c f t", t=x.shape[-1])

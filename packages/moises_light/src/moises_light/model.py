@@ -22,7 +22,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
 from moises_light.config import ACT_NAMES, ModelConfig, TransformerParams
-from moises_light.folded import ConvNormAct
+from moises_light.folded import ConvNormAct, over_bins
 from moises_light.pretrained import Pretrained
 from moises_light.recompute import Recomputing
 
@@ -101,13 +101,6 @@ class TDF(nn.Module):
         x = self.act(self.bn1(self.fc1(x)))
         x = self.act(self.bn2(self.fc2(x)))
         return rearrange(x, "b c t f -> b c f t")
-
-
-def over_bins(layer: nn.Linear, x: Tensor) -> Tensor:
-    """(batch, c, f, t) -> (batch, c, f', t), without a copy of channels-last memory."""
-    columns = rearrange(x, "b c f t -> b f (t c)")
-    product = torch.baddbmm(layer.bias[:, None], layer.weight.expand(len(x), -1, -1), columns)
-    return rearrange(product, "b f (t c) -> b c f t", t=x.shape[-1])
 
 
 class SplitAndMerge(nn.Module):
