@@ -1,4 +1,4 @@
-"""What stands in the page's files; test_page.py looks at it in a browser."""
+"""What stands in the page's files; the tests in page look at it in a browser."""
 
 import json
 import re
