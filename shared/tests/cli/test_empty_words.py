@@ -10,6 +10,8 @@ from tiny_paper.paper import PAPER
 from mss_shared.cli import mss_data, mss_eval, run
 from mss_shared.cli.main import command_parser
 from mss_shared.cli.separate_flags import OPTIONAL
+from mss_shared.conformance import __main__ as conformance
+from mss_shared.new_paper import __main__ as new_paper
 
 
 def flags() -> list[tuple[str, str]]:
@@ -62,6 +64,8 @@ def test_an_empty_value_of_any_flag_is_one_sentence(
         ("eval", ["songs", "stems", "--out", ""], "the value of --out is empty"),
         ("eval", ["songs", ""], "an argument is empty"),
         ("data", ["check", ""], "an argument is empty"),
+        ("new_paper", ["toy", "--repo", ""], "the value of --repo is empty"),
+        ("conformance", ["--repo", ""], "the value of --repo is empty"),
     ],
 )
 def test_empty_words_and_nul_characters_are_refused_by_every_command(
@@ -77,5 +81,17 @@ def test_empty_words_and_nul_characters_are_refused_by_every_command(
         "paper": lambda words: run(PAPER, words),
         "eval": mss_eval.main,
         "data": mss_data.main,
+        "new_paper": new_paper.main,
+        "conformance": conformance.main,
     }
     assert said in refused(acts[command], words, tmp_path, capsys)
+
+
+def test_no_command_parses_its_words_otherwise() -> None:
+    source = Path(mss_data.__file__).parents[1]
+    others = [
+        path
+        for path in source.rglob("*.py")
+        if "ArgumentParser(" in path.read_text() and path.name != "parser.py"
+    ]
+    assert len(list(source.rglob("*.py"))) > 100 and others == []

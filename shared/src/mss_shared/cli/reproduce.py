@@ -14,6 +14,7 @@ from mss_shared.cli import evaluate
 from mss_shared.cli.budget import Budget
 from mss_shared.cli.fit_flags import add_fit_flags
 from mss_shared.cli.flags import add_evaluate_flags
+from mss_shared.cli.parser import Parser
 from mss_shared.cli.plan import Plan, describe, duration, make_plan
 from mss_shared.cli.reproduce_fits import Command, check_slurm, fit_words, run_fits, submit_fits
 from mss_shared.cli.reproduce_jobs import find_queued, has_slurm, remember_jobs
@@ -182,7 +183,7 @@ def _score(
     remainder = evaluate.find_remainder(paper, fits[0].loaded.recipe)
     if remainder is not None:
         words += ["--remainder", remainder]
-    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser = Parser()
     add_evaluate_flags(parser, paper)
     typed = shlex.join([paper.command, "evaluate", *words])
     summary = evaluate.evaluate(paper, parser.parse_args(words), typed).summary
@@ -223,7 +224,7 @@ def _print_plan(
 
 def _plan(paper: AnyPaper, fit: Fit) -> Plan:
     """What training a recipe costs on one device, for songs like those of MUSDB18."""
-    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser = Parser()
     add_fit_flags(parser)
     words = ["--recipe", fit.name, "--devices", "1", "--plan"]
     return make_plan(paper, fit.loaded, parser.parse_args(words))

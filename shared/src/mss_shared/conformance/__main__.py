@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
 from mss_shared import atomic, console
+from mss_shared.cli.parser import Parser
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Write ``CONFORMANCE.md`` of all packages, or of those named."""
-    parser = argparse.ArgumentParser(prog="python -m mss_shared.conformance", allow_abbrev=False)
+    parser = Parser(prog="python -m mss_shared.conformance")
     parser.add_argument("packages", nargs="*", help="names of papers; default: all")
     parser.add_argument("--repo", type=Path, default=Path(), help="the repository's folder")
     parser.add_argument(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from mss_shared import console
+from mss_shared.cli.parser import Parser
 from mss_shared.new_paper.package import begin_package
 from mss_shared.new_paper.registry import FILES
 
@@ -19,10 +19,9 @@ then put the paper in its place, by shared/docs/add_a_paper.md."""
 
 def main(words: Sequence[str] | None = None) -> None:
     """Write ``packages/NAME``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m mss_shared.new_paper",
         description="Write a package for a new paper, with a small U-Net in the network's place.",
-        allow_abbrev=False,
     )
     parser.add_argument("name", help="import name: lower-case letters, digits, single underscores")
     parser.add_argument("--repo", type=Path, default=Path(), help="the repository's folder (.)")
