@@ -23,7 +23,7 @@ def draw(
         names: shown for a package and recipe, in the order of the legend.
         path: of the SVG file.
     """
-    figure, axes = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
     for key, name in names.items():
         points: dict[float, list[float]] = defaultdict(list)
         for line in lines:
@@ -38,6 +38,6 @@ def draw(
     axes.set_xlabel("minutes of training on two CPU cores")
     axes.set_ylabel("SDR of the validation songs in dB")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside right upper")
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
