@@ -1,4 +1,4 @@
-"""The page without a mouse, on a phone and for who cannot see colours."""
+"""The page by keyboard, on a phone, and with enough contrast in both colour schemes."""
 
 import pytest
 from chromium import PHONE, pictures, ready, visit, why_not
