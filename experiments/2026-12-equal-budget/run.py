@@ -6,9 +6,11 @@
                                of the run, then the best and half of it for the whole run
     python run.py --curves     validation SDR of all finished runs, into curves.csv and a plot
 
-Each may be interrupted and goes on where it was. `--data_root demo:full` trains and scores the same
-recipes on generated songs; `--jobs 2` makes two runs at a time, each with half of the cores;
-`--device cuda` trains and separates on a GPU, where a run has the same steps and takes less time.
+Each may be interrupted and goes on where it was. A run whose scores are in results/scores is not
+made again; `--scores FOLDER` makes all runs anew, with scores in that folder.
+`--data_root demo:full` trains and scores the same recipes on generated songs; `--jobs 2` makes two
+runs at a time, each with half of the cores; `--device cuda` trains and separates on a GPU, where a
+run has the same steps and takes less time.
 """
 
 from __future__ import annotations
@@ -73,6 +75,12 @@ class Place:
     data_root: str
     device: str
     jobs: int
+    scores: Path
+
+    def scored(self, row: Row, seed: int) -> bool:
+        """Whether the scores of all test songs are there: `evaluate` writes run.json last."""
+        runs = self.scores / self.data_root.replace(":", "_") / row.package
+        return (runs / f"{row.recipe}-seed{seed}" / "run.json").is_file()
 
     def folder(self, row: Row, seed: int) -> Path:
         return RUNS / self.data_root.replace(":", "-") / f"{row.package}-{row.recipe}-seed{seed}"
@@ -87,7 +95,7 @@ class Place:
 
     def score(self, row: Row, out: Path) -> None:
         call(row, "evaluate", "--checkpoint", str(out), "--data_root", self.data_root,
-             "--scores", str(TOP / "results" / "scores"), "--device", self.device)  # fmt: skip
+             "--scores", str(self.scores), "--device", self.device)  # fmt: skip
 
 
 def each(jobs: int, work: Callable[..., None], places: Iterable[tuple]) -> None:
@@ -111,7 +119,8 @@ def train_and_score(place: Place) -> None:
         place.train(row, out, "--seed", str(seed))
         place.score(row, out)
 
-    each(place.jobs, work, ((seed, row) for seed in SEEDS for row in ROWS))
+    missing = [(seed, row) for seed in SEEDS for row in ROWS if not place.scored(row, seed)]
+    each(place.jobs, work, missing)
 
 
 def measure(data_root: str) -> None:
@@ -186,11 +195,14 @@ def curves(place: Place) -> None:
         (line["package"], line["recipe"]): float(line["seconds"])
         for line in read(HERE / "steps.csv")
     }
-    kept = [line for line in read(HERE / "curves.csv") if line["data"] != place.data_root]
+    before = list(read(HERE / "curves.csv"))
+    kept = [line for line in before if line["data"] != place.data_root]
     for row in ROWS:
         for seed in SEEDS:
             out = place.folder(row, seed)
             if not (out / "run.json").is_file():
+                kept += (line for line in before if line["data"] == place.data_root
+                         and line["seed"] == str(seed) and mine(row, line))  # fmt: skip
                 continue
             for epoch, line in enumerate(validations(out), start=1):
                 step = int(line["step"]) + 1
@@ -240,12 +252,13 @@ def main() -> None:
     parser.add_argument("--data_root", default="musdb18_7s")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--scores", type=Path, default=TOP / "results" / "scores", metavar="FOLDER")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--measure", action="store_true")
     choice.add_argument("--rates", action="store_true")
     choice.add_argument("--curves", action="store_true")
     given = parser.parse_args()
-    place = Place(given.data_root, given.device, given.jobs)
+    place = Place(given.data_root, given.device, given.jobs, given.scores.absolute())
     if given.measure:
         measure(given.data_root)
     elif given.rates:
