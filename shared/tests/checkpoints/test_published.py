@@ -260,7 +260,7 @@ def test_going_on_from_another_file_is_found_by_its_digest(served: Published) ->
 
 
 def test_one_of_several_that_ask_at_once_downloads_for_all(
-    served: Published, monkeypatch: pytest.MonkeyPatch
+    served: Published, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     plain = Server.do_GET
 
@@ -273,6 +273,25 @@ def test_one_of_several_that_ask_at_once_downloads_for_all(
         asked = [pool.submit(fetch, served) for _ in range(4)]
         assert {each.result().read_bytes() for each in asked} == {Server.content}
     assert Server.asked == [None]
+    said = capsys.readouterr().out
+    assert said.count("another process downloads vocals.pth (0.0 MB): waiting for it") == 3
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["size known", "size from the server"])
+def test_a_slow_server_is_seen_to_send(
+    known: bool, served: Published, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("mss_shared.console.PLAIN_SECONDS", 0)  # a line for each megabyte
+    content = bytes(2_500_000)
+    monkeypatch.setattr(Server, "content", content)
+    monkeypatch.setattr(Server, "most", len(content))
+    large = entry(content, url=served.url, bytes=len(content) if known else None)
+    assert fetch(large).stat().st_size == len(content)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" (")[0] for line in lines] == [
+        "downloading MB: 1/2 vocals.pth",
+        "downloading MB: 2/2 vocals.pth",
+    ]
 
 
 def package(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> str:

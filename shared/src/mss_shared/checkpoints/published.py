@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from mss_shared import console
 from mss_shared.checkpoints.file_kinds import find_kind
@@ -29,6 +31,7 @@ from mss_shared.names import check_file_name
 from mss_shared.separation.batch.inputs import expanded
 from mss_shared.yaml_text import parse_yaml, read_text
 
+_MEGABYTE = 10**6
 MOST_BYTES = 10 * 10**9  # of a file whose size is not known; those that are have up to 1.4 GB
 
 
@@ -139,13 +142,27 @@ def fetch(entry: Published, *, agreed: bool = False) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.parents[1] / "locks" / path.name
     lock.parent.mkdir(exist_ok=True)
-    with FileLock(lock):
+    with _alone(FileLock(lock), entry):
         if path.is_file():  # another process has downloaded and checked it meanwhile
             return path
         part = path.with_name(f".part-{path.name}")
         _complete(entry, part)
         part.replace(path)
     return path
+
+
+@contextmanager
+def _alone(lock: FileLock, entry: Published) -> Iterator[None]:
+    """Hold the lock in the block; say so if another process has it, as that may take long."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        console.say(f"another process downloads {entry.file_name} ({entry.size}): waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _ask(entry: Published) -> None:
@@ -216,17 +233,20 @@ class _TooMuch(ValueError):
 
 
 class _Capped(FileIO):
-    """A file that takes no byte after its ``most``-th."""
+    """A file that takes no byte after its ``most``-th, and tells its length after each block."""
 
-    def __init__(self, path: Path, mode: str, most: int) -> None:
+    def __init__(self, path: Path, mode: str, most: int, tell: Callable[[int], None]) -> None:
         super().__init__(path, mode)
         self.most = most
+        self.report = tell
 
     def write(self, data: Any) -> int:
         """Write all of a block, or nothing of one that is too much."""
         if self.tell() + len(data) > self.most:
             raise _TooMuch(f"the server sends more than the {self.most} bytes that are expected")
-        return super().write(data)
+        written = super().write(data)
+        self.report(self.tell())
+        return written
 
 
 def _digest(path: Path) -> str:
@@ -245,18 +265,33 @@ def _download(entry: Published, part: Path, done: int) -> None:
             f'installed: pip install "mss-shared[download]", or {by_hand}'
         ) from None
     complete = False
+    total = entry.bytes or 0
 
     def begin(response: Any, *_: Any, **__: Any) -> None:
         """Start over if the server sends the whole file; note if it has nothing more (416)."""
-        nonlocal complete
+        nonlocal complete, total
         complete = response.status_code == 416
         if response.status_code == 200:
             file.seek(0)
             file.truncate()
+        length = response.headers.get("Content-Length", "")
+        if not total and length.isdecimal():
+            total = file.tell() + int(length)
+
+    shown = 0
+
+    def tell(length: int) -> None:
+        nonlocal shown
+        if length // _MEGABYTE > shown and total:
+            shown = length // _MEGABYTE
+            progress(entry.file_name, shown, max(shown, total // _MEGABYTE))
 
     headers = {"Range": f"bytes={done}-", "Accept-Encoding": "identity"} if done else {}
     try:
-        with _Capped(part, "r+" if done else "w", entry.bytes or MOST_BYTES) as file:
+        with (
+            console.progress("downloading MB") as progress,
+            _Capped(part, "r+" if done else "w", entry.bytes or MOST_BYTES, tell) as file,
+        ):
             file.seek(done)
             download = HTTPDownloader(progressbar=False, headers=headers, hooks={"response": begin})
             download(entry.url, file, None)
