@@ -4,7 +4,8 @@
     python variants.py bs_roformer  those of one package
 
 One thread, the same examples for all; SDR of one-second excerpts of the validation songs, median
-per stem. Each run's schedule ends with its own steps.
+per stem. Each run's schedule ends with its own steps. Two processes, one of each package, may run
+at a time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import Any
 
 import torch
 import yaml
-from torch import Tensor
+from filelock import FileLock
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import default_collate
 
@@ -33,6 +35,8 @@ from mss_shared.training.songs import fit_songs
 HERE = Path(__file__).parent
 TOP = HERE.parents[1]
 TABLE = HERE / "variants.csv"
+RUNS = TOP / "experiments" / "runs" / "demo-recipes"
+LOCK = FileLock(RUNS / "variants.lock")
 STEMS = ("vocals", "drums", "bass", "other")
 COLUMNS = ("package", "variant", "steps", "seconds", *STEMS, "mean")
 
@@ -56,6 +60,12 @@ SHORT = (
     "model.freqs_per_bands=[2,2,2,2,2,2,4,4,4,4,8,8,8,16,16,32,32,64,128,173]"
 )
 HOP = "training.batch=2 model.stft_hop_length=441"
+TODAY = f"{HOP} model.depth=1 model.dim=64 model.heads=4"
+FINER = (
+    "model.freqs_per_bands=[2,2,2,2,2,2,2,2,2,2,2,2,4,4,4,4,4,4,4,4,8,8,8,8,8,8,16,16,16,16,"
+    "32,32,32,32,64,64,128,128,172,173]"
+)
+MEL = "model.kind=mel model.freqs_per_bands=null model.num_bands=20 model.mask_estimator_depth=1"
 # (package, name, steps, changes of the recipe before)
 VARIANTS = (
     ("moises_light", "before, whole run", 600, ""),
@@ -82,7 +92,15 @@ VARIANTS = (
     ("bs_roformer", "hop 441, window 1024, batch 2", 360, f"{HOP} {SHORT}"),
     ("bs_roformer", "hop 245, batch 2", 170, "training.batch=2 model.stft_hop_length=245"),
     ("bs_roformer", "hop 441, depth 1, batch 2", 360, f"{HOP} model.depth=1"),
-    ("bs_roformer", "the same, 64 wide", 270, f"{HOP} model.depth=1 model.dim=64 model.heads=4"),
+    ("bs_roformer", "today: the same, 64 wide", 270, TODAY),
+    ("bs_roformer", "today, whole run", 550, TODAY),
+    ("bs_roformer", "today, vocals alone", 270, f"{TODAY} model.stems=[vocals]"),
+    ("bs_roformer", "today, mask MLP 4 times as wide", 270,
+     f"{TODAY} model.mlp_expansion_factor=4"),
+    ("bs_roformer", "today, twice the bands", 160, f"{TODAY} {FINER}"),
+    ("bs_roformer", "today, mel bands", 260, f"{TODAY} {MEL}"),
+    ("bs_roformer", "today, bands keep their levels", 270, f"{TODAY} levels=kept"),
+    ("bs_roformer", "the same, whole run", 550, f"{TODAY} levels=kept"),
 )  # fmt: skip
 
 
@@ -97,8 +115,7 @@ def changed(package: str, words: str) -> tuple[Any, Any]:
         for group in groups:
             place = place[group]
         place[last] = yaml.safe_load(value)
-    path = TOP / "experiments" / "runs" / "demo-recipes" / "demo.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = RUNS / f"{package}.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     paper = import_module(f"{package}.paper").PAPER
     return paper, load_recipe(paper.recipe_type, path).recipe
@@ -106,9 +123,12 @@ def changed(package: str, words: str) -> tuple[Any, Any]:
 
 def train(package: str, steps: int, words: str) -> dict[str, str]:
     """The columns of a trained variant."""
-    paper, recipe = changed(package, f"{BEFORE[package]} {words}")
+    paper, recipe = changed(package, f"{BEFORE[package]} {words.removesuffix(' levels=kept')}")
     torch.manual_seed(0)
     model = paper.build_model(recipe)
+    if words.endswith(" levels=kept"):
+        for features in model.band_split.to_features:
+            features[0] = LevelNorm(features[0].gamma)
     songs, recipe = fit_songs(open_dataset("demo"), recipe, model)
     sets = default_examples(songs, recipe.data, model.stems, 0)
     sets = paper.choose_examples(sets, songs, recipe, model, 0)
@@ -129,7 +149,24 @@ def train(package: str, steps: int, words: str) -> dict[str, str]:
         schedule["scheduler"].step()
     seconds = time.process_time() - start
     sdrs = median_sdrs(model.eval(), sets.valid)
-    return {"seconds": f"{seconds:.0f}", **dict(zip((*STEMS, "mean"), sdrs, strict=True))}
+    return {"seconds": f"{seconds:.0f}", **dict(zip((*model.stems, "mean"), sdrs, strict=True))}
+
+
+class LevelNorm(nn.Module):
+    """The norm of a band over all frames at once: not the paper's, whose bands lose their level.
+
+    The paper's RMSNorm sets each band of each frame to one root mean square, so that no layer
+    after it can tell a loud frame or band from a soft one.
+    """
+
+    def __init__(self, gamma: nn.Parameter) -> None:
+        super().__init__()
+        self.gamma = gamma
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, frames, numbers of the band) -> the same."""
+        scale = x.square().mean(dim=(1, 2), keepdim=True).clamp(min=1e-10).rsqrt()
+        return x * scale * self.gamma
 
 
 @torch.no_grad()
@@ -151,18 +188,32 @@ def median_sdrs(model: Any, examples: Sequence[dict[str, Tensor]]) -> list[str]:
 def main() -> None:
     torch.set_num_threads(1)
     wanted = sys.argv[1:]
-    lines = list(csv.DictReader(TABLE.open(newline=""))) if TABLE.is_file() else []
-    done = {(line["package"], line["variant"]) for line in lines}
+    RUNS.mkdir(parents=True, exist_ok=True)
     for package, name, steps, words in VARIANTS:
-        if (package, name) in done or (wanted and package not in wanted):
+        with LOCK:
+            known = {(line["package"], line["variant"]) for line in read_table()}
+        if (package, name) in known or (wanted and package not in wanted):
             continue
         found = train(package, steps, words)
-        lines.append({"package": package, "variant": name, "steps": str(steps), **found})
-        print(lines[-1], flush=True)
-        with TABLE.open("w", newline="") as file:
-            table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            table.writeheader()
-            table.writerows(lines)
+        line = {"package": package, "variant": name, "steps": str(steps), **found}
+        print(line, flush=True)
+        with LOCK:
+            write_table([*read_table(), line])
+
+
+def read_table() -> list[dict[str, str]]:
+    """The rows that were made; none if there is no table."""
+    return list(csv.DictReader(TABLE.open(newline=""))) if TABLE.is_file() else []
+
+
+def write_table(lines: list[dict[str, str]]) -> None:
+    """The table with these rows, in the order of VARIANTS."""
+    order = [(package, name) for package, name, *_ in VARIANTS]
+    lines.sort(key=lambda line: order.index((line["package"], line["variant"])))
+    with TABLE.open("w", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(lines)
 
 
 if __name__ == "__main__":
