@@ -16,7 +16,7 @@ mpl.rcParams["svg.hashsalt"] = "curves"  # the same file for the same numbers
 def draw(
     lines: Sequence[Mapping[str, str]], names: Mapping[tuple[str, str], str], path: Path
 ) -> None:
-    """Draw validation SDR in dB over minutes of training.
+    """Draw validation uSDR in dB over minutes of training.
 
     Args:
         lines: of curves.csv, of one data set.
@@ -36,7 +36,7 @@ def draw(
             low, high = ([edge(points[place]) for place in minutes] for edge in (min, max))
             axes.fill_between(minutes, low, high, alpha=0.2, color=drawn.get_color(), linewidth=0)
     axes.set_xlabel("minutes of training on two CPU cores")
-    axes.set_ylabel("SDR of the validation songs in dB")
+    axes.set_ylabel("uSDR of the validation songs in dB")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper")
     figure.savefig(path, metadata={"Date": None})

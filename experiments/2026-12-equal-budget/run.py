@@ -1,13 +1,14 @@
 """Train seven small networks of five papers for equal time on MUSDB18's previews, and score them.
 
     python run.py              train and score what is missing: 7 recipes x 3 seeds, one at a time
-    python run.py --measure    seconds per step of each recipe, on idle cores, into steps.csv
+    python run.py --measure    seconds per step of each recipe, on idle cores, into steps.csv; anew
     python run.py --rates      the learning rates that were tried, into rates.csv: each for a fifth
                                of the run, then the best and half of it for the whole run
     python run.py --curves     validation SDR of all finished runs, into curves.csv and a plot
 
-Each may be interrupted and goes on where it was. A run whose scores are in results/scores is not
-made again; `--scores FOLDER` makes all runs anew, with scores in that folder.
+A run may be interrupted and goes on where it was. One whose scores are in results/scores is not
+made again; with `--scores FOLDER` that folder counts instead, so that an empty one makes all runs
+anew, but for those that are complete in experiments/runs/equal-budget: these are only scored.
 `--data_root demo:full` trains and scores the same recipes on generated songs; `--jobs 2` makes two
 runs at a time, each with half of the cores; `--device cuda` trains and separates on a GPU, where a
 run has the same steps and takes less time.
@@ -32,6 +33,7 @@ from plot import draw
 HERE = Path(__file__).parent
 TOP = HERE.parents[1]
 RUNS = TOP / "experiments" / "runs" / "equal-budget"
+DATA_ROOTS = ("musdb18_7s", "demo:full")  # names: they are parts of those of folders
 SEEDS = (0, 1, 2)
 RATES = (2e-3, 4e-3, 8e-3)  # and on by factors of 2, until the best has a neighbour on each side
 TRIAL_EPOCHS, EPOCHS = 2, 10  # of a trial and of the recipes
@@ -89,9 +91,8 @@ class Place:
         """Fit unless the run is complete; go on from its last checkpoint if it has one."""
         if (out / "run.json").is_file():
             return
-        resume = ["--resume"] if (out / "last.ckpt").is_file() else []
         call(row, "fit", "--recipe", row.recipe, "--data_root", self.data_root, "--out", str(out),
-             "--device", self.device, *resume, *words)  # fmt: skip
+             "--device", self.device, "--resume", *words)  # fmt: skip
 
     def score(self, row: Row, out: Path) -> None:
         call(row, "evaluate", "--checkpoint", str(out), "--data_root", self.data_root,
@@ -147,9 +148,10 @@ def try_rates(place: Place) -> None:
     there, it is halved.
     """
     found: dict[Row, dict[tuple[int, float], float]] = {row: {} for row in ROWS}
+    trials = RUNS / ("rates" if place.device == "cpu" else f"rates-{place.device}")
 
     def attempt(row: Row, epochs: int, rate: float) -> None:
-        out = RUNS / "rates" / f"{row.package}-{row.recipe}-{epochs}-{rate:.1e}"
+        out = trials / f"{row.package}-{row.recipe}-{epochs}-{rate:.1e}"
         place.train(row, out, "--recipe.training.lr", f"{rate:.1e}",
                     "--recipe.training.epochs", str(epochs))  # fmt: skip
         found[row][epochs, rate] = max(float(line["val/sdr"]) for line in validations(out))
@@ -205,7 +207,7 @@ def curves(place: Place) -> None:
                          and line["seed"] == str(seed) and mine(row, line))  # fmt: skip
                 continue
             for epoch, line in enumerate(validations(out), start=1):
-                step = int(line["step"]) + 1
+                step = int(line["step"])  # those made so far
                 minutes = step * step_seconds[row.package, row.recipe] / 60
                 values = (place.data_root, row.package, row.recipe, seed, epoch, step)
                 shown = (f"{minutes:.2f}", f"{float(line['val/sdr']):.3f}")
@@ -248,8 +250,12 @@ def write(path: Path, columns: tuple[str, ...], lines: Iterable[dict[str, str]])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--data_root", default="musdb18_7s")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data_root", choices=DATA_ROOTS, default=DATA_ROOTS[0])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--scores", type=Path, default=TOP / "results" / "scores", metavar="FOLDER")
@@ -258,6 +264,10 @@ def main() -> None:
     choice.add_argument("--rates", action="store_true")
     choice.add_argument("--curves", action="store_true")
     given = parser.parse_args()
+    if given.jobs < 1:
+        parser.error(f"--jobs is {given.jobs}: give 1 or more")
+    if (given.measure or given.rates) and given.data_root != DATA_ROOTS[0]:
+        parser.error(f"steps.csv and rates.csv are of {DATA_ROOTS[0]}: leave out --data_root")
     place = Place(given.data_root, given.device, given.jobs, given.scores.absolute())
     if given.measure:
         measure(given.data_root)
