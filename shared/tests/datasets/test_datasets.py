@@ -366,6 +366,21 @@ def test_the_previews_are_found_where_the_environment_says(
         open_dataset("musdb18_7s")
 
 
+def test_a_part_of_the_previews_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MUSDB18_7S_ROOT", str(tmp_path))
+    for split, count in (("train", 94), ("test", 49)):
+        (tmp_path / split).mkdir()
+        for number in range(count):
+            (tmp_path / split / f"{number}.stem.mp4").touch()
+    musdb18.find_previews()
+    assert "has 94 of 94 training and 49 of 50 test songs" in capsys.readouterr().out
+    (tmp_path / "test" / "last.stem.mp4").touch()
+    musdb18.find_previews()
+    assert not capsys.readouterr().out
+
+
 @pytest.mark.parametrize("place", ["home/MUSDB18/MUSDB18-7", "cache/mss/musdb18_7s"])
 def test_the_previews_are_found_where_they_were_downloaded(
     place: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch

@@ -27,6 +27,8 @@ from mss_shared.names import check_file_name, real_path, shorten
 # The data sets of the same 150 songs: compressed, as wav, and the seven-second previews.
 NAMES = ("musdb18", "musdb18hq", "musdb18_7s")
 
+_PREVIEWS = {"train": 94, "test": 50}  # songs
+
 # The streams of a stem file.
 _STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 
@@ -174,13 +176,25 @@ def find_previews() -> Path:
                 f"MUSDB18_7S_ROOT is {given}, which has no .stem.mp4 files in train/ or test/: "
                 f"correct it, or unset it to download them"
             )
-        return root
+        return _counted(root)
     cache = platformdirs.user_cache_path("mss") / "musdb18_7s"
     for root in (Path("~/MUSDB18/MUSDB18-7").expanduser(), cache):
         if find_stem_files(root):
-            return root
+            return _counted(root)
     _download(cache)
-    return cache
+    return _counted(cache)
+
+
+def _counted(root: Path) -> Path:
+    """The folder of the previews; says so if it holds a part of them, as after a broken copy."""
+    found = find_stem_files(root)
+    counts = {split: len(found.get(split, ())) for split in _PREVIEWS}
+    if any(counts[split] < _PREVIEWS[split] for split in _PREVIEWS):
+        console.say(
+            f"{root} has {counts['train']} of {_PREVIEWS['train']} training and {counts['test']} "
+            f"of {_PREVIEWS['test']} test songs of the previews: copy or download the rest"
+        )
+    return root
 
 
 def _download(target: Path) -> None:
