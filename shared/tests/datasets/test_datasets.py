@@ -1,5 +1,6 @@
 """Data sets: layouts, splits, names, refusals, fingerprints."""
 
+import os
 import sys
 import wave
 from pathlib import Path
@@ -16,6 +17,7 @@ from tiny_songs import STEMS, noise, write_set, write_track
 from mss_shared import audio
 from mss_shared.audio.containers import write_streams
 from mss_shared.datasets import Dataset, folders, musdb18, open_dataset
+from mss_shared.datasets.content import digest_files
 from mss_shared.datasets.tracks import track_fingerprint
 from mss_shared.metrics.bsseval import bsseval
 
@@ -307,6 +309,32 @@ def test_stem_mp4_files_are_decoded_once_into_the_cache(stem_files: Path, cache:
     assert len(before) == 10
     assert open_dataset(stem_files).fingerprint == dataset.fingerprint
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.wav")} == before
+
+
+def test_a_stem_file_that_was_replaced_is_decoded_again(stem_files: Path, cache: Path) -> None:
+    before, path = open_dataset(stem_files).test[0].read_stem("vocals"), stem_files / "test"
+    copies = {path: path.stat().st_mtime_ns for path in cache.rglob("*.wav")}
+    os.utime(path / "x y.stem.mp4", ns=(1, 1))  # touched, its bytes are the same
+    assert np.array_equal(open_dataset(stem_files).test[0].read_stem("vocals"), before)
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.wav")} == copies
+    write_stem_file(path / "x y.stem.mp4", 90)
+    after = open_dataset(stem_files).test[0].read_stem("vocals")
+    assert not np.array_equal(after, before)
+    next(cache.rglob("x y/.source")).write_text("of an older version")
+    assert np.array_equal(open_dataset(stem_files).test[0].read_stem("vocals"), after)
+
+
+def test_inputs_of_scores_are_the_stem_files_and_not_how_a_processor_rounds_them(
+    stem_files: Path, cache: Path
+) -> None:
+    tracks = open_dataset(stem_files).test
+    before = digest_files(tracks)
+    for path in cache.rglob("x y/*.wav"):
+        samples = audio.read(path)
+        audio.write(path, samples * np.float32(1 + 2**-23), 44_100, "FLOAT")
+    assert digest_files(tracks) == before
+    write_stem_file(stem_files / "test" / "x y.stem.mp4", 90)
+    assert digest_files(open_dataset(stem_files).test) != before
 
 
 def test_a_track_whose_decoding_failed_is_decoded_again(

@@ -104,12 +104,17 @@ def find_shared(content: Content, other: Content) -> Iterator[tuple[str, str]]:
 def digest_files(tracks: Iterable[Track]) -> str:
     """SHA-256 over names, sizes and excerpts from all over the files of tracks.
 
-    Edits longer than a hundredth of a file are noticed, wherever they are.
+    Edits longer than a hundredth of a file are noticed, wherever they are. Of decoded stem files,
+    over the files they were decoded from.
     """
     digest = hashlib.sha256()
     for track in tracks:
         digest.update(f"{track.name} {track.info}\n".encode())
         for path in sorted({path for source in track.stems.values() for path in files_of(source)}):
+            decoded_from = musdb18.source_digest(path.parent)
+            if decoded_from is not None:
+                digest.update(f"{path.name} of {decoded_from}\n".encode())
+                continue
             size = path.stat().st_size
             digest.update(f"{path.name} {size}\n".encode())
             with path.open("rb") as file:

@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from mss_shared import audio, console
-from mss_shared.atomic import making_folder
+from mss_shared.atomic import making_folder, write_text
 from mss_shared.audio.containers import StreamInfo, list_streams, read_stream
 from mss_shared.audio.formats import STEM_MP4_SUFFIX
 from mss_shared.console import Report
@@ -31,6 +31,9 @@ _PREVIEWS = {"train": 94, "test": 50}  # songs
 
 # The streams of a stem file.
 _STREAMS = ("mixture", "drums", "bass", "other", "vocals")
+
+# In a decoded track's folder: size and time of the stem file, and its SHA-256.
+_SOURCE = ".source"
 
 # The conventional validation split (musdb, split="valid").
 VALIDATION = (
@@ -126,19 +129,52 @@ def get_cache(root: Path) -> Path:
 def decode_track(path: Path, folder: Path) -> Path:
     """Decode a stem file into a track folder below ``folder``, unless it is there; return it.
 
+    A file that was replaced is decoded again.
+
     Raises:
         ImportError: if PyAV is not installed.
         ValueError: if it has other than five streams, or can't be decoded.
     """
     target = folder / name_track(path)
-    if target.is_dir():
+    stat = path.stat()
+    state = f"{stat.st_size} {stat.st_mtime_ns}"
+    before = _read_source(target)
+    if before and before[0] == state:
+        return target
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if before and before[1] == digest:
+        write_text(target / _SOURCE, f"{state}\n{digest}\n")
         return target
     check_streams(path)
+    if target.is_dir():
+        shutil.rmtree(target)
     with making_folder(target) as part:
         for number, stem in enumerate(_STREAMS):
             values, rate = read_stream(path, number)
             audio.write(part / f"{stem}.wav", values, rate, "FLOAT")
+        (part / _SOURCE).write_text(f"{state}\n{digest}\n")
     return target
+
+
+def source_digest(folder: Path) -> str | None:
+    """SHA-256 of the stem file that a folder of the user's cache was decoded from, else None.
+
+    Decoders round by the processor they run on: decoded samples differ in their last bits from
+    machine to machine, the file does not.
+    """
+    home = platformdirs.user_cache_path("mss") / "musdb18"
+    source = _read_source(folder) if home in folder.parents else None
+    return source[1] if source else None
+
+
+def _read_source(folder: Path) -> tuple[str, str] | None:
+    """Size and time, and digest, of the file that a folder was decoded from; None if unknown."""
+    try:
+        state, digest = (folder / _SOURCE).read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):  # there is none, or it is not of this form
+        return None
+    return state, digest
 
 
 def check_streams(path: Path) -> StreamInfo:
