@@ -26,9 +26,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 
 from plot import draw
+
+from mss_shared.recipe import load_recipe
 
 HERE = Path(__file__).parent
 TOP = HERE.parents[1]
@@ -51,6 +55,12 @@ class Row:
     @property
     def file(self) -> Path:
         return TOP / "packages" / self.package / "recipes" / f"{self.recipe}.yaml"
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the recipe's values, as score files have it."""
+        paper = import_module(f"{self.package}.paper").PAPER
+        return load_recipe(paper.recipe_type, self.file).digest
 
 
 ROWS = (
@@ -82,7 +92,15 @@ class Place:
     def scored(self, row: Row, seed: int) -> bool:
         """Whether the scores of all test songs are there: `evaluate` writes run.json last."""
         runs = self.scores / self.data_root.replace(":", "_") / row.package
-        return (runs / f"{row.recipe}-seed{seed}" / "run.json").is_file()
+        record = runs / f"{row.recipe}-seed{seed}" / "run.json"
+        if not record.is_file():
+            return False
+        if json.loads(record.read_text(encoding="utf-8"))["recipe_digest"] != row.digest:
+            raise SystemExit(
+                f"{record.parent} is of other values than {row.file} has: remove it and "
+                f"{self.folder(row, seed)} to make that run again"
+            )
+        return True
 
     def folder(self, row: Row, seed: int) -> Path:
         return RUNS / self.data_root.replace(":", "-") / f"{row.package}-{row.recipe}-seed{seed}"
