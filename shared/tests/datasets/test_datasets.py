@@ -437,6 +437,11 @@ def test_the_previews_are_downloaded_through_musdb_with_their_terms(
     fake = SimpleNamespace(DB=download, __spec__=SimpleNamespace())
     monkeypatch.setitem(sys.modules, "musdb", fake)
     monkeypatch.setattr("shutil.which", lambda tool: f"/bin/{tool}")
+    target = cache / "mss" / "musdb18_7s"
+    target.mkdir(parents=True)  # what is fetched would be lost, as it can't replace this
+    with pytest.raises(FileExistsError, match="where the previews go, holds no .stem.mp4 files"):
+        musdb18.find_previews()
+    target.rmdir()
     assert musdb18.find_previews() == cache / "mss" / "musdb18_7s"
     assert "non-commercial" in capsys.readouterr().out
     assert musdb18.find_previews() == cache / "mss" / "musdb18_7s"  # from now on from there

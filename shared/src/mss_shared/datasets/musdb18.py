@@ -200,6 +200,7 @@ def find_previews() -> Path:
     Looked for at MUSDB18_7S_ROOT, where musdb puts it, and in the user's cache.
 
     Raises:
+        FileExistsError: if something else is where they would be downloaded to.
         FileNotFoundError: if MUSDB18_7S_ROOT holds no stem files.
         ImportError: if they must be downloaded, and musdb or ffmpeg is missing.
         OSError: if the download fails.
@@ -240,6 +241,10 @@ def _download(target: Path) -> None:
         raise ModuleNotFoundError(
             'the previews of MUSDB18 are downloaded by musdb: pip install "mss-shared[data]" and '
             "install ffmpeg, or set MUSDB18_7S_ROOT to the folder that holds train/ and test/"
+        )
+    if target.exists():
+        raise FileExistsError(
+            f"{target}, where the previews go, holds no .stem.mp4 files in train/ or test/: remove it"
         )
     console.say(
         f"downloading the seven-second previews of MUSDB18 (161 MB) to {target}; terms: academic, "
