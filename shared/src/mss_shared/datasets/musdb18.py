@@ -244,7 +244,7 @@ def _download(target: Path) -> None:
         )
     if target.exists():
         raise FileExistsError(
-            f"{target}, where the previews go, holds no .stem.mp4 files in train/ or test/: remove it"
+            f"{target}, where the previews go, holds no .stem.mp4 files in its splits: remove it"
         )
     console.say(
         f"downloading the seven-second previews of MUSDB18 (161 MB) to {target}; terms: academic, "
