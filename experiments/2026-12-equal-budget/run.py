@@ -118,16 +118,17 @@ class Place:
 
 
 def each(jobs: int, work: Callable[..., None], places: Iterable[tuple]) -> None:
-    """`work` with every place, `jobs` at a time and in order; the first error ends all."""
+    """`work` with every place, `jobs` at a time and in order; an error stops no other place."""
     if jobs > 1:
         os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
     with ThreadPoolExecutor(jobs) as pool:
         found = [pool.submit(work, *place) for place in places]
         try:
-            for one in found:
-                one.result()
+            failed = [error for one in found if (error := one.exception()) is not None]
         finally:
             pool.shutdown(cancel_futures=True)
+    if failed:
+        raise SystemExit(f"{len(failed)} of {len(found)} failed; run it again: {failed[0]}")
 
 
 def train_and_score(place: Place) -> None:
