@@ -58,13 +58,16 @@ def _column(rows: Sequence[dict[str, Scores]]) -> Column:
     return columns[0]
 
 
-def cell(scores: Scores, tracks: Sequence[str]) -> Cell:
-    """A cell of medians over tracks: (track) of a stem, or (stem, track) of their average."""
+def cell(scores: Scores, tracks: Sequence[str], draws: bool = False) -> Cell:
+    """A cell of medians over tracks: (track) of a stem, or (stem, track) of their average.
+
+    Tracks are resampled for an average, whose test needs it, and for a stem with `draws`.
+    """
     stems = np.atleast_2d(scores)
     value = float(np.mean([combine(stem, "median") for stem in stems]))
-    drawn = (
-        np.mean([resample(stem, "median") for stem in stems], axis=0) if len(stems) > 1 else None
-    )
+    drawn = None
+    if len(stems) > 1 or draws:
+        drawn = np.mean([resample(stem, "median") for stem in stems], axis=0)
     by_track = dict(zip(tracks, stems.mean(axis=0).tolist(), strict=True))
     more = {} if drawn is None else {"resamples": drawn}
     return Cell(value, len(tracks), "", None, by_track, **more)

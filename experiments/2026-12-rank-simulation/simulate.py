@@ -1,4 +1,4 @@
-"""Writes boards.csv, coverage.csv and false_alarms.csv beside this file."""
+"""Writes boards.csv, coverage.csv, false_alarms.csv and seeds.csv beside this file."""
 
 import csv
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import boards
 import coverage
+import seeds
 
 HERE = Path(__file__).parent
 SEED = 2026
@@ -32,3 +33,4 @@ if __name__ == "__main__":
     )
     write("coverage.csv", [line for n in (6, 10, 20, 50) for line in coverage.simulate(n, SEED)])
     write("false_alarms.csv", [coverage.false_alarms(n, SEED) for n in (6, 10, 20, 50)])
+    write("seeds.csv", [line for n in (10, 20, 50) for line in seeds.false_alarms(n, SEED)])

@@ -38,3 +38,12 @@ def draw_seeds(random: np.random.RandomState, seeds: int, tracks: int) -> Scores
     songs = draw_songs(random, 1, tracks, hard=True)[0]
     levels = SEED_DB * random.normal(size=(seeds, 1))
     return songs + levels + SEED_TRACK_DB * random.normal(size=(seeds, tracks))
+
+
+def draw_runs(
+    random: np.random.RandomState, levels: Scores, seeds: int, stems: int, tracks: int
+) -> Scores:
+    """(recipe, seed, stem, track) scores of runs of recipes of these levels."""
+    rows = draw_rows(random, levels, stems, tracks)[:, None]
+    runs = SEED_DB * random.normal(size=(len(levels), seeds, 1, 1))
+    return rows + runs + SEED_TRACK_DB * random.normal(size=(len(levels), seeds, stems, tracks))

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,3 +140,24 @@ def test_p_interval_and_direction_of_the_average_agree(seed, rows, tracks):
         assert sum(pair.wins) <= pair.tracks == tracks
         if pair.p > 2.0 ** (1 - tracks) * 1.000001:
             assert (pair.p < 0.05) == (pair.interval[0] > 0)
+
+
+@settings(max_examples=100)
+@given(
+    st.integers(0, 2**31 - 1),
+    st.sampled_from([KEY, (AVERAGE, "SDR")]),
+    st.lists(st.floats(-3, 3).map(lambda value: value**3), min_size=2, max_size=4),
+    st.lists(st.floats(-1, 1), max_size=4),
+)
+def test_seeds_never_make_a_pair_surer(seed, key, first, second):
+    random = np.random.RandomState(seed)
+    one, two = (four(id, random.normal(5, 2, (4, 9))) for id in ("a", "b"))
+    alone = column_of(one, two, key=key).pairs[0]
+    for row, runs in ((one, first), (two, second)):
+        value = row.cells[key].value
+        row.cells[key] = replace(row.cells[key], by_seed=tuple(value + run for run in runs))
+    pair = column_of(one, two, key=key).pairs[0]
+    assert (pair.better, pair.difference, pair.wins) == (alone.better, alone.difference, alone.wins)
+    assert pair.p >= alone.p
+    width, before = (ends[1] - ends[0] for ends in (pair.interval, alone.interval))
+    assert width >= before * (1 - 1e-9)

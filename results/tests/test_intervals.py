@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mss_results.bootstrap import resample
-from mss_results.intervals import interval, standard_error
+from mss_results.intervals import interval, tracks_error
 
 NAN = math.nan
 SIX = [1.25, 5.5, 2.75, 8.125, 3.0, 9.5]
@@ -53,7 +53,7 @@ def test_equal_tracks_have_an_interval_without_width():
 def test_several_seeds_add_their_variance_over_their_number():
     drawn = resample(SIX, "mean")
     value = float(np.mean(SIX))
-    tracks = standard_error(drawn, 6) ** 2
+    tracks = tracks_error(drawn, 6).size ** 2
     seeds = np.var([3.0, 5.0, 7.0], ddof=1) / 3
     low, high = interval(value, drawn, 6, [3.0, 5.0, 7.0])
     freedom = (tracks + seeds) ** 2 / (tracks**2 / 5 + seeds**2 / 2)

@@ -123,12 +123,33 @@ def test_a_track_without_a_score_for_one_seed_has_that_of_the_others(folders):
     assert row.cells["vocals", "SDR"].by_track["a"] == 1.5
 
 
-def test_rows_of_seeds_are_ranked_by_the_means_of_their_tracks(folders):
+def pair_of(folders, key):
+    (board,) = build_boards(read_runs([folders.root]), [])
+    (pair,) = board.columns[key][0].pairs
+    assert (pair.better, pair.worse) == ("ours/demo-seeds0,1", "theirs/demo-seed0")
+    return board, pair
+
+
+@pytest.mark.parametrize("stem", ["drums", "average"])
+def test_seeds_that_agree_leave_the_test_of_tracks_as_it_is(folders, stem):
+    for seed in (0, 1):
+        write(folders, seed, 3.5)
+    write(folders, 0, 1.0, method="theirs", recipe_digest=None)
+    board, pair = pair_of(folders, (stem, "SDR"))
+    assert (pair.p, pair.difference) == (2 / 2**8, 2.5)
+    assert str(board.rows[0].ranks[stem, "SDR"]) == "1"
+
+
+@pytest.mark.parametrize("stem", ["drums", "average"])
+def test_seeds_that_disagree_more_than_the_rows_leave_the_order_open(folders, stem):
     for seed in (0, 1):
         write(folders, seed, 3.0 + seed)
     write(folders, 0, 1.0, method="theirs", recipe_digest=None)
-    (board,) = build_boards(read_runs([folders.root]), [])
-    (pair,) = board.columns["drums", "SDR"][0].pairs
-    assert (pair.better, pair.worse) == ("ours/demo-seeds0,1", "theirs/demo-seed0")
-    assert (pair.p, pair.difference) == (2 / 2**8, 2.5)
-    assert str(board.rows[0].ranks["drums", "SDR"]) == "1"
+    board, pair = pair_of(folders, (stem, "SDR"))
+    # Every track is 2.5 dB apart, so only the seeds vary: 2.5 over sqrt(0.5 / 2), Student's t of
+    # one degree of freedom, whose tail is that of Cauchy's law.
+    p = 1 - 2 * math.atan(2.5 / 0.5) / math.pi
+    assert (pair.p, pair.difference) == (pytest.approx(p), 2.5)
+    half = 0.5 * math.tan(0.475 * math.pi)
+    assert pair.interval == pytest.approx((2.5 - half, 2.5 + half))
+    assert str(board.rows[0].ranks[stem, "SDR"]) == "1-2"

@@ -53,7 +53,10 @@ def test_a_row_is_compared_with_all_others_on_every_board_that_has_it(ladder, ca
     text = show(capsys, ladder, "--against", "ours/middle", "--stem", "vocals")
     assert text.startswith("ten, bsseval_v4@1\n") and "six," not in text
     (heading,) = (line for line in text.splitlines() if line.startswith("ours/middle against"))
-    assert "2 others in vocals SDR (paired Wilcoxon test;" in heading
+    assert (
+        "2 others in vocals SDR (paired Wilcoxon test, and seeds where there are several;"
+        in heading
+    )
     assert "p corrected for 2 pairs by Holm" in heading
     below, above = (
         next(line.split() for line in text.splitlines() if line.startswith(f"ours/{run} "))
@@ -66,7 +69,10 @@ def test_a_row_is_compared_with_all_others_on_every_board_that_has_it(ladder, ca
 
 def test_the_average_says_that_it_is_tested_by_bootstrap(ladder, capsys):
     text = show(capsys, ladder, "--against", "ours/low", "--dataset", "ten")
-    assert "in average SDR (paired bootstrap of the average shown;" in text
+    assert (
+        "in average SDR (paired bootstrap of the average shown, and seeds where there are several;"
+        in text
+    )
 
 
 def test_where_no_ranks_are_possible_rows_are_compared_with_the_best(ladder, capsys):

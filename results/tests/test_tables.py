@@ -236,6 +236,7 @@ def test_ranks_and_intervals_stand_in_every_table(folders, papers):
     assert "| 1 | ours | demo | measured | best |" in text
     assert "| 2-3 | ours | demo | measured | good |" in text
     assert "- rank: from one plus" in text and "95% interval over tracks" in text
+    assert "- rows of one seed: their ranks and intervals are for other songs" in text
     lines = [
         line
         for line in records(leaderboard_csv([board]))
@@ -254,7 +255,7 @@ def test_too_few_tracks_for_ranks_are_said_with_friedmans_p(folders, papers):
         folders.write(scores, run=f"run{run}", metric="SDR SIR")
     board = boards_of(folders.root.parent.parent)["demo_small--bsseval_v4@1"]
     text = markdown(board, metric="SDR")
-    assert "| rank |" not in text and "- rank:" not in text
+    assert "| rank |" not in text and "- rank:" not in text and "one seed" not in text
     assert (
         "- no ranks: 6 tracks cannot separate any two of 10 rows, as p is at least 0.031 and is "
         "corrected for 45 pairs" in text

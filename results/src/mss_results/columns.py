@@ -9,8 +9,7 @@ import numpy as np
 
 from mss_results.aggregate import Cell
 from mss_results.differences import hodges_lehmann
-from mss_results.distributions import student_tail
-from mss_results.intervals import interval, standard_error
+from mss_results.intervals import interval_error, tracks_error
 from mss_results.significance import (
     DECIMALS,
     LEVEL,
@@ -118,7 +117,8 @@ def _column(scored: Sequence[Candidate], key: Key) -> Column:
     places = list(combinations(range(len(cells)), 2))
     first, second = np.array(places).T
     gaps = values[first] - values[second]  # (pair, track)
-    pairs = _average_pairs(cells, places, gaps) if key[0] == AVERAGE else _pairs(gaps)
+    test = _average_pairs if key[0] == AVERAGE else _pairs
+    pairs = test(cells, places, gaps)
     corrected = holm([pair.p for pair in pairs])
     return Column(
         rows=tuple(each.id for each in scored),
@@ -131,12 +131,22 @@ def _column(scored: Sequence[Candidate], key: Key) -> Column:
     )
 
 
-def _pairs(gaps: Values) -> list[Pair]:
-    """Wilcoxon's test and the Hodges-Lehmann estimate."""
+def _pairs(cells: Sequence[Cell], places: Sequence[tuple[int, int]], gaps: Values) -> list[Pair]:
+    """Wilcoxon's test and the Hodges-Lehmann estimate.
+
+    Between rows of several seeds the estimate's interval is widened by the variance of drawing
+    runs, and p is that of the wider one if it is above that of Wilcoxon's test.
+    """
     pairs: list[Pair] = []
-    for gap, p, lead in zip(gaps, *wilcoxon(gaps), strict=True):
+    for (one, two), gap, p, lead in zip(places, gaps, *wilcoxon(gaps), strict=True):
         present = gap[~np.isnan(gap)]
-        pairs.append(_oriented(present, float(p), int(lead), *hodges_lehmann(present)))
+        estimate, ends = hodges_lehmann(present)
+        if ends is not None and (cells[one].by_seed or cells[two].by_seed):
+            error = interval_error(ends, len(present) - 1)
+            wider = error.with_seeds(cells[one].by_seed, cells[two].by_seed)
+            if wider is not error:
+                ends, p = wider.around(estimate), max(float(p), wider.p(estimate))
+        pairs.append(_oriented(present, float(p), int(lead), estimate, ends))
     return pairs
 
 
@@ -145,26 +155,22 @@ def _average_pairs(
 ) -> list[Pair]:
     """A paired bootstrap of what the column shows, the mean of the four stems' aggregates.
 
-    The rows' values are resampled on the same tracks. Their difference over its standard error is
-    compared with Student's t; p is never below that of a row that wins on every track.
+    The rows' values are resampled on the same tracks, and rows of several seeds add the variance of
+    drawing runs. The difference over its standard error is compared with Student's t; p is never
+    below that of the tracks alone, or that of a row that wins on every track.
     """
     pairs: list[Pair] = []
     for (one, two), gap in zip(places, gaps, strict=True):
         present = gap[~np.isnan(gap)]
         difference = round(cells[one].value - cells[two].value, DECIMALS)
-        resamples = cells[one].resamples - cells[two].resamples
-        p = _bootstrap_p(difference, resamples, len(present))
-        ends = interval(difference, resamples, len(present))
+        p, ends = 1.0, None
+        if len(present) > 1:
+            tracks = tracks_error(cells[one].resamples - cells[two].resamples, len(present))
+            error = tracks.with_seeds(cells[one].by_seed, cells[two].by_seed)
+            p, ends = max(error.p(difference), tracks.p(difference)), error.around(difference)
+        p = max(p, smallest_p(len(present)))
         pairs.append(_oriented(present, p, difference, difference, ends))
     return pairs
-
-
-def _bootstrap_p(difference: float, resamples: Values, tracks: int) -> float:
-    if difference == 0 or tracks < 2:
-        return 1.0
-    error = standard_error(resamples, tracks)
-    p = 2 * student_tail(abs(difference) / error, tracks - 1) if error else 0.0
-    return max(p, smallest_p(tracks))
 
 
 def _oriented(

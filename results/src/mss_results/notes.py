@@ -11,9 +11,13 @@ from mss_results.significance import smallest_p
 RANKS = (
     "rank: from one plus the number of rows that are significantly better to the number of ranked "
     "rows less those that are significantly worse (paired Wilcoxon test over tracks, for the "
-    "average a paired bootstrap; Holm correction over all pairs of the column, 0.05); claims, "
-    "variants, contaminated rows, oracles, baselines, partial test sets and rows with no other row "
-    "on the same data are not ranked."
+    "average a paired bootstrap, and over seeds where a row has several; Holm correction over all "
+    "pairs of the column, 0.05); claims, variants, contaminated rows, oracles, baselines, partial "
+    "test sets and rows with no other row on the same data are not ranked."
+)
+ONE_SEED = (
+    "rows of one seed: their ranks and intervals are for other songs, and say nothing about other "
+    "seeds."
 )
 _LISTED_TRACKS = 5
 
@@ -46,6 +50,8 @@ def _legend(rows: Sequence[Row]) -> list[str]:
         )
     if any(row.ranks for row in rows):
         lines.append(RANKS)
+    if any(row.ranks and len(row.seeds) == 1 for row in rows):
+        lines.append(ONE_SEED)
     if any(row.parts for row in rows):
         lines.append(
             "several seeds: the mean of the runs; in parentheses their range in the main column."

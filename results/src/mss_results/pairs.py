@@ -10,10 +10,10 @@ from mss_results.significance import LEVEL, smallest_p
 from mss_results.tables import fixed
 from mss_results.track_file import AVERAGE
 
-WILCOXON = "paired Wilcoxon test; difference: Hodges-Lehmann"
+WILCOXON = "paired Wilcoxon test, and seeds where there are several; difference: Hodges-Lehmann"
 BOOTSTRAP = (
-    "paired bootstrap of the average shown; difference: of these averages; won: tracks on which "
-    "the mean of the four stems is higher"
+    "paired bootstrap of the average shown, and seeds where there are several; difference: of "
+    "these averages; won: tracks on which the mean of the four stems is higher"
 )
 
 
