@@ -188,11 +188,12 @@ def try_rates(place: Place) -> None:
             attempt(row, EPOCHS, least / 2)
 
     each(place.jobs, search, ((row,) for row in ROWS))
-    write(HERE / "rates.csv", ("package", "recipe", "device", "epochs", "lr", "sdr"), (
+    others = (line for line in read(HERE / "rates.csv") if line["device"] != place.device)
+    write(HERE / "rates.csv", ("package", "recipe", "device", "epochs", "lr", "sdr"), [*others, *(
         {"package": row.package, "recipe": row.recipe, "device": place.device,
          "epochs": str(epochs), "lr": f"{rate:.1e}", "sdr": f"{sdr:.3f}"}
         for row in ROWS for (epochs, rate), sdr in sorted(found[row].items())
-    ))  # fmt: skip
+    )])  # fmt: skip
 
 
 def best_rate(found: Mapping[tuple[int, float], float]) -> float:
@@ -231,8 +232,10 @@ def curves(place: Place) -> None:
                 values = (place.data_root, row.package, row.recipe, seed, epoch, step)
                 shown = (f"{minutes:.2f}", f"{float(line['val/sdr']):.3f}")
                 kept.append(dict(zip(CURVES, map(str, (*values, *shown)), strict=True)))
-    write(HERE / "curves.csv", CURVES, kept)
     of_data = [line for line in kept if line["data"] == place.data_root]
+    if not of_data:
+        raise SystemExit(f"{RUNS} has no complete run of {place.data_root} to draw")
+    write(HERE / "curves.csv", CURVES, kept)
     draw(of_data, {(row.package, row.recipe): row.name for row in ROWS},
          HERE / f"curves-{place.data_root.replace(':', '-')}.svg")  # fmt: skip
     for row in ROWS:

@@ -197,6 +197,9 @@ def test_stem_files_are_checked_and_listed_by_their_headers(
     code, out, _ = run(monkeypatch, capsys, "check", str(root))
     assert code == 1 and out.splitlines()[0] == "train/a.stem.mp4: ok"
     assert "test/b.stem.mp4: " in out and "2 tracks, 1 with faults" in out
+    code, out, _ = run(monkeypatch, capsys, "info", str(root))
+    assert code == 1 and "  a  1.0 s  44100 Hz  2 channels" in out.splitlines()
+    assert "test: 1 tracks, 0.0 minutes" in out and "  b  " in out and "b.stem.mp4 is not" in out
     (root / "test" / "b.stem.mp4").unlink()
     shutil.rmtree(tmp_path / "cache")
     code, out, _ = run(monkeypatch, capsys, "info", str(root))

@@ -111,8 +111,7 @@ def _find_root(given: str) -> tuple[str, Path]:
 def _info(arguments: argparse.Namespace) -> int:
     root = find_previews() if arguments.root == PREVIEWS else Path(arguments.root).expanduser()
     if find_stem_files(root):
-        _list_stem_files(root)
-        return 0
+        return _list_stem_files(root)
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(arguments.root, progress)
     console.say(f"{dataset.name}  {dataset.root}")
@@ -131,18 +130,29 @@ def _info(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _list_stem_files(root: Path) -> None:
-    """What the headers of ``.stem.mp4`` files say; nothing is decoded."""
+def _list_stem_files(root: Path) -> int:
+    """What the headers of ``.stem.mp4`` files say; nothing is decoded. 1 if any is damaged."""
     console.say(f"{root} holds .stem.mp4 files")
+    faulty = 0
     for split, paths in find_stem_files(root).items():
-        streams = {name_track(path): check_streams(path) for path in paths}
-        seconds = sum(stream.seconds for stream in streams.values())
+        seconds = 0.0
+        lines: list[str] = []
+        for path in paths:
+            try:
+                stream = check_streams(path)
+            except (ValueError, OSError) as error:
+                faulty += 1
+                found = console.sentence(error)
+            else:
+                seconds += stream.seconds
+                found = (
+                    f"{stream.seconds:.1f} s  {stream.sample_rate} Hz  {stream.channels} channels"
+                )
+            lines.append(f"  {printable(name_track(path))}  {printable(found)}")
         console.say(f"{split}: {len(paths)} tracks, {seconds / 60:.1f} minutes")
-        for name, stream in streams.items():
-            console.say(
-                f"  {printable(name)}  {stream.seconds:.1f} s  {stream.sample_rate} Hz  "
-                f"{stream.channels} channels"
-            )
+        for line in lines:
+            console.say(line)
+    return 1 if faulty else 0
 
 
 def _build(name: str, builder: Builder, arguments: argparse.Namespace) -> int:
