@@ -1,4 +1,4 @@
-"""What is computed otherwise where nothing is trained: norms in convolutions, and linear layers."""
+"""What is computed otherwise where nothing is trained: norms in convolutions, and in place."""
 
 from typing import Any
 
@@ -27,8 +27,7 @@ class ConvNormAct(nn.Module):
         """(batch, c_in, f, t) -> (batch, c_out, f', t')."""
         if not self._folds(x):
             return self.act(self.bn(self.conv(x)))
-        x = self._convolve_and_normalise(x)
-        return x.relu_() if isinstance(self.act, nn.ReLU) else self.act(x)
+        return activate(self.act, self._convolve_and_normalise(x))
 
     def _folds(self, x: Tensor) -> bool:
         return (
@@ -56,3 +55,22 @@ def over_bins(layer: nn.Linear, x: Tensor) -> Tensor:
     columns = rearrange(x, "b c f t -> b f (t c)")
     product = torch.baddbmm(layer.bias[:, None], layer.weight.expand(len(x), -1, -1), columns)
     return rearrange(product, "b f (t c) -> b c f t", t=x.shape[-1])
+
+
+def activate(act: nn.Module, x: Tensor) -> Tensor:
+    """The activation of a tensor that nothing else refers to, without gradients."""
+    return x.relu_() if isinstance(act, nn.ReLU) else act(x)
+
+
+def add(x: Tensor, fresh: Tensor) -> Tensor:
+    """x + fresh; in the memory of `fresh`, which nothing else refers to, without gradients."""
+    if torch.is_grad_enabled() or x.dtype != fresh.dtype:
+        return x + fresh
+    return fresh.add_(x)
+
+
+def multiply(x: Tensor, fresh: Tensor) -> Tensor:
+    """x * fresh; in the memory of `fresh`, which nothing else refers to, without gradients."""
+    if torch.is_grad_enabled() or torch.promote_types(x.dtype, fresh.dtype) != fresh.dtype:
+        return x * fresh
+    return fresh.mul_(x)

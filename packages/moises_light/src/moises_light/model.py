@@ -22,7 +22,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
 from moises_light.config import ACT_NAMES, ModelConfig, TransformerParams
-from moises_light.folded import ConvNormAct, over_bins
+from moises_light.folded import ConvNormAct, activate, add, multiply, over_bins
 from moises_light.pretrained import Pretrained
 from moises_light.recompute import Recomputing
 
@@ -94,8 +94,8 @@ class TDF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c, f, t) -> (batch, c, f, t)."""
         if not torch.is_grad_enabled():
-            x = self.act(self.bn1(over_bins(self.fc1, x)))
-            return self.act(self.bn2(over_bins(self.fc2, x)))
+            x = activate(self.act, self.bn1(over_bins(self.fc1, x)))
+            return activate(self.act, self.bn2(over_bins(self.fc2, x)))
         # Trained as before, to the bit: other roundings end a run elsewhere.
         x = rearrange(x, "b c f t -> b c t f")
         x = self.act(self.bn1(self.fc1(x)))
@@ -126,8 +126,8 @@ class SplitAndMerge(nn.Module):
         """(batch, c, f, t) -> (batch, c, f, t)."""
         residual = self.res(x)
         x = self.split1(x)
-        x = x + self.tdf(x)
-        return self.split2(x) + residual
+        x = add(x, self.tdf(x))
+        return add(residual, self.split2(x))
 
 
 class TimeDownsample(ConvNormAct):
@@ -211,11 +211,11 @@ class Attention(nn.Module):
         return self.to_out(rearrange(x, "b h n e -> b n (h e)"))
 
     def rotate(self, x: Tensor) -> Tensor:
-        """Apply RoPE to queries or keys, (sequence, head, position, e) -> the same shape.
+        """Apply RoPE to queries or keys, (sequence, head, position, e); without gradients in place.
 
         Adjacent features are the real and imaginary part of a number that is multiplied by
-        exp(i * angle). The library that owns the frequencies can rotate as well, but a training
-        step of the demo then takes 1.2 times as long (experiments/2026-11-moises-light-speed).
+        exp(i * angle). With the library that owns the frequencies a step of the demo takes 1.2
+        times as long (experiments/2026-11-moises-light-speed).
         """
         # bfloat16 cannot represent every integer above 256: positions would coincide.
         dtype = torch.promote_types(x.dtype, torch.float32)
@@ -223,7 +223,8 @@ class Attention(nn.Module):
         angle = torch.outer(position, self.rotary_embed.freqs.to(dtype))
         pairs = torch.view_as_complex(x.to(dtype).unflatten(-1, (-1, 2)))
         rotation = torch.view_as_complex(torch.stack([angle.cos(), angle.sin()], dim=-1))
-        return torch.view_as_real(pairs * rotation).flatten(-2).to(x.dtype)
+        pairs = pairs * rotation if torch.is_grad_enabled() else pairs.mul_(rotation)
+        return torch.view_as_real(pairs).flatten(-2).to(x.dtype)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """softmax(q k^T / sqrt(e)) v, each (sequence, head, position, e)."""
@@ -273,7 +274,7 @@ class Transformer(nn.Module):
         """(sequence, position, c) -> (sequence, position, c)."""
         for layer in self.layers:
             for part in layer.children():
-                x = x + part(x)
+                x = add(x, part(x))
         return x
 
 
@@ -309,14 +310,14 @@ class DualPath(nn.Module):
         batch = x.shape[0]
         y = self.time_transformer(rearrange(x, "b f t c -> (b f) t c"))
         y = rearrange(y, "(b f) t c -> b f t c", b=batch)
-        return x + y if self.outer else y
+        return add(x, y) if self.outer else y
 
     def along_bins(self, x: Tensor) -> Tensor:
         """(batch, f, t, c) -> the same; each frame is a sequence of bins."""
         batch = x.shape[0]
         y = self.freq_transformer(rearrange(x, "b f t c -> (b t) f c"))
         y = rearrange(y, "(b t) f c -> b f t c", b=batch)
-        return x + y if self.outer else y
+        return add(x, y) if self.outer else y
 
 
 class Bottleneck(Recomputing):
@@ -494,7 +495,7 @@ class MoisesLight(Pretrained, Recomputing):
         with torch.autocast(spec.device.type, enabled=False):
             if self.config.use_mask:
                 # Detached as in the package: the mixture is data here, not a path for gradients.
-                out = spec.detach().unsqueeze(1) * out
+                out = multiply(spec.detach().unsqueeze(1), out)
             elif self.config.normalize_input:
                 out = out * std.unsqueeze(1) + mean.unsqueeze(1)
             estimate = self.istft(out)[..., :samples]
@@ -520,7 +521,7 @@ class MoisesLight(Pretrained, Recomputing):
         return hops * hop
 
     def window(self) -> Tensor:
-        """The window in at least float32, so that a model in half precision transforms in it."""
+        """The window in at least float32, in which models of half precision transform, too."""
         return self.stft_window.to(torch.promote_types(self.stft_window.dtype, torch.float32))
 
     def stft(self, mixture: Tensor) -> Tensor:
@@ -546,6 +547,8 @@ class MoisesLight(Pretrained, Recomputing):
 
     def istft(self, spec: Tensor) -> Tensor:
         """(batch, stem, channel, frame, freq_dim, 2) -> (batch, stem, channel, padded sample)."""
+        if spec.shape[1] > 1 and not torch.is_grad_enabled():  # a fraction of the memory
+            return torch.cat([self.istft(stem) for stem in spec.split(1, dim=1)], dim=1)
         config = self.config
         batch, stems, _, frames, _, _ = spec.shape
         above = rearrange(self.freq_pad.to(spec.dtype), "1 (c r) f 1 -> 1 1 c 1 f r", r=2)
@@ -563,8 +566,7 @@ class MoisesLight(Pretrained, Recomputing):
             normalized=config.normalized,
             length=(frames - 1) * config.hop_size,
         )
-        estimate = estimate.to(spec.device)
-        return rearrange(estimate, "(b s c) n -> b s c n", b=batch, s=stems)
+        return rearrange(estimate.to(spec.device), "(b s c) n -> b s c n", b=batch, s=stems)
 
     def network(self, spec: Tensor) -> Tensor:
         """U-Net between band split and band merge: the normalised spectrogram to masks or stems.
