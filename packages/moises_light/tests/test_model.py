@@ -402,20 +402,28 @@ def test_folding_batch_norm_changes_rounding_alone(
     ],
     ids=lambda changes: " ".join(map(str, changes.values())) or "plain",
 )
-def test_what_is_computed_in_place_without_gradients_is_nothing_that_was_given(
+def test_what_is_computed_in_place_without_gradients_is_as_with_them(
     changes: dict[str, Any],
 ) -> None:
     model, mixture = small_model(**changes).double(), noise(2, 2, 3_000).double()
     before = mixture.clone()
     expected = model(mixture).detach()
-    given: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+    assert torch.allclose(run(model, mixture), expected, rtol=0, atol=1e-12)
+    assert torch.equal(mixture, before)
+    for block in (*model.encoder_blocks, model.bottleneck):
+        width = block.split1[0].conv.in_channels if block is not model.bottleneck else 24
+        x = noise(1, width, 32, 4).double()
+        before = x.clone()
+        run(block, x)
+        assert torch.equal(x, before)
+
+
+def test_features_that_a_hook_keeps_stay_as_they_are() -> None:
+    model, mixture = small_model().double(), noise(1, 2, 3_000).double()
+    exact = run(model, mixture)
+    kept: list[tuple[Tensor, Tensor]] = []
     for part in model.modules():
-        part.register_forward_pre_hook(lambda m, x: given.update({m: (x[0], x[0].clone())}))
-        part.register_forward_hook(lambda m, *_: _assert_as_it_was(*given[m]))
-    estimate = run(model, mixture)
-    assert given.keys() >= set(model.encoder_blocks) and torch.equal(mixture, before)
-    assert torch.allclose(estimate, expected, rtol=0, atol=1e-12)
-
-
-def _assert_as_it_was(tensor: Tensor, before: Tensor) -> None:
-    assert torch.equal(tensor, before)
+        part.register_forward_hook(lambda _m, _i, out: kept.append((out, out.clone())))
+        part.register_forward_pre_hook(lambda _m, given: kept.append((given[0], given[0].clone())))
+    assert torch.allclose(run(model, mixture), exact, rtol=0, atol=1e-12)
+    assert len(kept) > 100 and all(torch.equal(out, before) for out, before in kept)

@@ -14,6 +14,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from lasaft.folded import Folded, hooked
+
 Modulation = Callable[[Tensor], Tensor]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -108,12 +110,12 @@ class TFC(Block):
 
 def convolution(
     in_channels: int, out: int, kt: int, kf: int, act: str, dilation: int = 1
-) -> nn.Sequential:
+) -> Folded:
     """One layer of a TFC: convolution, batch norm, activation; input and output have one size."""
     # The authors' code swaps kt and kf in the kernel but not in the padding.
     padding = (dilation * (kt // 2), dilation * (kf // 2))
     conv = nn.Conv2d(in_channels, out, (kt, kf), padding=padding, dilation=dilation)
-    return nn.Sequential(conv, nn.BatchNorm2d(out), activation(act))
+    return Folded(conv, nn.BatchNorm2d(out), activation(act))
 
 
 class DTFC(nn.Module):
@@ -150,7 +152,7 @@ def frequency_layers(
     bias: bool,
     act: str,
     affine: bool = True,
-) -> nn.Sequential:
+) -> Folded:
     """Linear layers on the last axis, each with batch norm and activation.
 
     Args:
@@ -164,7 +166,7 @@ def frequency_layers(
     for before, after in zip(bins, bins[1:], strict=False):
         norm = nn.BatchNorm2d(channels, affine=affine)
         layers += [nn.Linear(before, after, bias), norm, activation(act)]
-    return nn.Sequential(*layers)
+    return Folded(*layers)
 
 
 class TDF(nn.Module):
@@ -290,6 +292,13 @@ class TFC_LaSAFT(Attentive):
         super().__init__(tfc, num_tdfs, dk)
         self.tdfs = TDF(channels, f, f * num_tdfs, bn_factor, bias, min_bn_units, act)
         self.linear_query = nn.Linear(condition_dim, dk)
+
+    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
+        """(item, channel, frame, bin), (item, feature) -> the first's shape."""
+        assert embedding is not None
+        if hooked(self.tdfs) or not self.tdfs.tdf.folds(features):
+            return super().transform(features, embedding)
+        return features + self.tdfs.tdf.mixed(features, self.attention(embedding))
 
     def latent_sources(self, features: Tensor) -> Tensor:
         """(item, channel, frame, bin) -> (item, channel, frame, bin, latent source)."""

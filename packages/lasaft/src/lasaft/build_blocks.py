@@ -8,6 +8,7 @@ from torch import nn
 
 from lasaft.blocks import TDF, TFC, TFC_TDF, Block, TFC_LaSAFT, TFC_LightSAFT, bottleneck
 from lasaft.config import FREQUENCY_ALONE, ModelConfig
+from lasaft.folded import Folded
 from lasaft.svs2020 import (
     TDC,
     TFC_TIF,
@@ -115,4 +116,4 @@ def build_resampling(config: ModelConfig, stride: tuple[int, int], up: bool) -> 
     if config.block in FREQUENCY_ALONE:
         return FrequencyResampling(channels, up)
     kind = nn.ConvTranspose2d if up else nn.Conv2d
-    return nn.Sequential(kind(channels, channels, stride, stride), nn.BatchNorm2d(channels))
+    return Folded(kind(channels, channels, stride, stride), nn.BatchNorm2d(channels))

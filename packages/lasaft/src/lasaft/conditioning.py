@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lasaft.blocks import Modulation, activation
 from lasaft.config import ModelConfig
+from lasaft.folded import in_other_order
 
 
 class ControlBlock(nn.Module):
@@ -122,8 +123,12 @@ def pocm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     Returns:
         (item, channel, frame, bin).
     """
-    weights, shift = gamma.transpose(1, 2).to(x.dtype), beta[..., None].to(x.dtype)
-    return torch.baddbmm(shift, weights, x.flatten(2)).view_as(x)
+    gamma, beta = gamma.to(x.dtype), beta.to(x.dtype)
+    if in_other_order(x):
+        rows = rearrange(x, "b c t f -> b (t f) c")
+        product = torch.baddbmm(beta[:, None], rows, gamma)
+        return rearrange(product, "b (t f) c -> b c t f", f=x.shape[-1])
+    return torch.baddbmm(beta[..., None], gamma.mT, x.flatten(2)).view_as(x)
 
 
 def gpocm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -131,4 +136,5 @@ def gpocm(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
 
     Shapes as in ``pocm``.
     """
-    return pocm(x, gamma, beta).sigmoid() * x
+    gates = pocm(x, gamma, beta)
+    return gates.sigmoid() * x if torch.is_grad_enabled() else gates.sigmoid_().mul_(x)

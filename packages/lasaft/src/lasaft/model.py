@@ -18,6 +18,7 @@ from lasaft.blocks import Modulation, activation
 from lasaft.build_blocks import build_block, build_encoder_block, build_resampling
 from lasaft.conditioning import ConditionGenerator
 from lasaft.config import ModelConfig, check_config
+from lasaft.folded import Folded
 from lasaft.pretrained import Pretrained
 from lasaft.recompute import Recomputing
 from lasaft.shared_passes import estimate_stems
@@ -47,7 +48,7 @@ class DenseCUNet(Recomputing):
         channels, levels = config.internal_channels, config.levels
         bins, strides = config.bins(), config.strides()
         # The order of these layers is that of the published weights and of the random start.
-        self.first_conv = nn.Sequential(
+        self.first_conv = Folded(
             nn.Conv2d(config.input_channels, channels, (1, 2)),
             nn.BatchNorm2d(channels),
             activation(config.first_conv_activation),

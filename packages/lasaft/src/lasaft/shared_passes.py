@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from lasaft.blocks import Attentive, Block, Modulation
 from lasaft.conditioning import ConditionGenerator
+from lasaft.folded import Folded
 
 Modulations = Sequence[Modulation | None]  # one per block of the network, in the order they run
 Rest = Callable[[Tensor, Modulation | None], Tensor]
@@ -33,7 +34,7 @@ class ConditionedUNet(Protocol):
 
     n_blocks: int
     modulated: tuple[int, ...]
-    first_conv: nn.Sequential
+    first_conv: Folded
     encoders: nn.ModuleList
     downsamplings: nn.ModuleList
     upsamplings: nn.ModuleList

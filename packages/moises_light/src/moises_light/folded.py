@@ -57,20 +57,30 @@ def over_bins(layer: nn.Linear, x: Tensor) -> Tensor:
     return rearrange(product, "b f (t c) -> b c f t", t=x.shape[-1])
 
 
-def activate(act: nn.Module, x: Tensor) -> Tensor:
-    """The activation of a tensor that nothing else refers to, without gradients."""
-    return x.relu_() if isinstance(act, nn.ReLU) else act(x)
+def activate(act: nn.Module, x: Tensor, by: nn.Module | None = None) -> Tensor:
+    """The activation of what `by` made, without gradients; in place if nothing can refer to it."""
+    in_place = isinstance(act, nn.ReLU) and not (by and hooked(by))
+    return x.relu_() if in_place else act(x)
 
 
-def add(x: Tensor, fresh: Tensor) -> Tensor:
-    """x + fresh; in the memory of `fresh`, which nothing else refers to, without gradients."""
-    if torch.is_grad_enabled() or x.dtype != fresh.dtype:
-        return x + fresh
-    return fresh.add_(x)
+def add(x: Tensor, made: Tensor, by: nn.Module) -> Tensor:
+    """x + made; without gradients in the memory of what `by` made, if nothing can refer to it."""
+    if torch.is_grad_enabled() or x.dtype != made.dtype or hooked(by):
+        return x + made
+    return made.add_(x)
 
 
-def multiply(x: Tensor, fresh: Tensor) -> Tensor:
-    """x * fresh; in the memory of `fresh`, which nothing else refers to, without gradients."""
-    if torch.is_grad_enabled() or torch.promote_types(x.dtype, fresh.dtype) != fresh.dtype:
-        return x * fresh
-    return fresh.mul_(x)
+def multiply(x: Tensor, made: Tensor, by: nn.Module) -> Tensor:
+    """x * made, as in `add`."""
+    dtype = torch.promote_types(x.dtype, made.dtype)
+    if torch.is_grad_enabled() or dtype != made.dtype or hooked(by):
+        return x * made
+    return made.mul_(x)
+
+
+def hooked(module: nn.Module) -> bool:
+    """Whether a hook may keep what a part of the module reads or returns, or torch compiles."""
+    of_all = nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks
+    if torch.compiler.is_compiling() or any(of_all):
+        return True
+    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())

@@ -94,8 +94,8 @@ class TDF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c, f, t) -> (batch, c, f, t)."""
         if not torch.is_grad_enabled():
-            x = activate(self.act, self.bn1(over_bins(self.fc1, x)))
-            return activate(self.act, self.bn2(over_bins(self.fc2, x)))
+            x = activate(self.act, self.bn1(over_bins(self.fc1, x)), self.bn1)
+            return activate(self.act, self.bn2(over_bins(self.fc2, x)), self.bn2)
         # Trained as before, to the bit: other roundings end a run elsewhere.
         x = rearrange(x, "b c f t -> b c t f")
         x = self.act(self.bn1(self.fc1(x)))
@@ -126,8 +126,8 @@ class SplitAndMerge(nn.Module):
         """(batch, c, f, t) -> (batch, c, f, t)."""
         residual = self.res(x)
         x = self.split1(x)
-        x = add(x, self.tdf(x))
-        return add(residual, self.split2(x))
+        x = add(x, self.tdf(x), self)
+        return add(residual, self.split2(x), self)
 
 
 class TimeDownsample(ConvNormAct):
@@ -223,8 +223,7 @@ class Attention(nn.Module):
         angle = torch.outer(position, self.rotary_embed.freqs.to(dtype))
         pairs = torch.view_as_complex(x.to(dtype).unflatten(-1, (-1, 2)))
         rotation = torch.view_as_complex(torch.stack([angle.cos(), angle.sin()], dim=-1))
-        pairs = pairs * rotation if torch.is_grad_enabled() else pairs.mul_(rotation)
-        return torch.view_as_real(pairs).flatten(-2).to(x.dtype)
+        return torch.view_as_real(multiply(rotation, pairs, self)).flatten(-2).to(x.dtype)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """softmax(q k^T / sqrt(e)) v, each (sequence, head, position, e)."""
@@ -274,7 +273,7 @@ class Transformer(nn.Module):
         """(sequence, position, c) -> (sequence, position, c)."""
         for layer in self.layers:
             for part in layer.children():
-                x = add(x, part(x))
+                x = add(x, part(x), part)
         return x
 
 
@@ -310,14 +309,14 @@ class DualPath(nn.Module):
         batch = x.shape[0]
         y = self.time_transformer(rearrange(x, "b f t c -> (b f) t c"))
         y = rearrange(y, "(b f) t c -> b f t c", b=batch)
-        return add(x, y) if self.outer else y
+        return add(x, y, self) if self.outer else y
 
     def along_bins(self, x: Tensor) -> Tensor:
         """(batch, f, t, c) -> the same; each frame is a sequence of bins."""
         batch = x.shape[0]
         y = self.freq_transformer(rearrange(x, "b f t c -> (b t) f c"))
         y = rearrange(y, "(b t) f c -> b f t c", b=batch)
-        return add(x, y) if self.outer else y
+        return add(x, y, self) if self.outer else y
 
 
 class Bottleneck(Recomputing):
@@ -495,7 +494,7 @@ class MoisesLight(Pretrained, Recomputing):
         with torch.autocast(spec.device.type, enabled=False):
             if self.config.use_mask:
                 # Detached as in the package: the mixture is data here, not a path for gradients.
-                out = multiply(spec.detach().unsqueeze(1), out)
+                out = multiply(spec.detach().unsqueeze(1), out, self)
             elif self.config.normalize_input:
                 out = out * std.unsqueeze(1) + mean.unsqueeze(1)
             estimate = self.istft(out)[..., :samples]

@@ -1,0 +1,134 @@
+"""What is computed otherwise where nothing is trained: batch norms in layers, and in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Folded(nn.Sequential):
+    """Convolutions or linear layers, each followed by a batch norm and, if given, an activation.
+
+    In evaluation, batch norm scales and shifts by constants. On a CPU and without gradients they
+    go into the layer's weights, or into the smaller side of a linear layer, which saves passes over
+    the features; the parameters stay as they are. Outputs agree to rounding.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(item, channel, frame, bin) -> the layers' output."""
+        if not self.folds(x):
+            plain: Tensor = super().forward(x)
+            return plain
+        return _run(list(self), x)
+
+    def folds(self, x: Tensor) -> bool:
+        """Whether the batch norms are constants for this input, and are folded."""
+        cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        norms: list[nn.Module] = list(self)[1::3]
+        constant = not torch.is_grad_enabled() and not any(norm.training for norm in norms)
+        return cpu and constant and not hooked(self)
+
+    def mixed(self, x: Tensor, weights: Tensor) -> Tensor:
+        """The output's groups of bins, weighted and added up; where ``folds`` is true.
+
+        One group after the other: all at once take a multiple of the memory.
+
+        Args:
+            x: (item, channel, frame, bin) of linear layers.
+            weights: (item, group); the output's last axis counts bins, and groups within a bin.
+
+        Returns:
+            (item, channel, frame, output bin).
+        """
+        layers: list[Any] = list(self)
+        *first, linear, norm, act = layers
+        hidden, groups, constants = _run(first, x), weights.shape[1], _constants(norm)
+        total = hidden.new_zeros(*hidden.shape[:-1], linear.out_features // groups)
+        for group, weight in enumerate(weights.to(x.dtype).mT[..., None, None, None]):
+            bias = None if linear.bias is None else linear.bias[group::groups]
+            part = over_bins(linear.weight[group::groups], bias, hidden, *constants)
+            total.addcmul_(_activate([act], part), weight)
+        return total
+
+
+def in_other_order(x: Tensor) -> bool:
+    """Whether features are channels-last in memory, as folded layers leave them."""
+    return not (torch.is_grad_enabled() or x.is_contiguous())
+
+
+def hooked(module: nn.Module) -> bool:
+    """Whether a hook may keep what a part of the module reads or returns, or torch compiles."""
+    of_all = nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks
+    if torch.compiler.is_compiling() or any(of_all):
+        return True
+    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+
+
+def _run(layers: Sequence[Any], x: Tensor) -> Tensor:
+    for start in range(0, len(layers), 3):
+        layer, norm, *act = layers[start : start + 3]
+        normalised = _linear if isinstance(layer, nn.Linear) else _convolution
+        x = _activate(act, normalised(layer, x, *_constants(norm)))
+    return x
+
+
+def _constants(norm: Any) -> tuple[Tensor, Tensor]:
+    """What batch norm multiplies each channel by, and what it adds then; at least float32."""
+    exact = torch.promote_types(norm.running_var.dtype, torch.float32)
+    scale = (norm.running_var.to(exact) + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight
+    shift = -norm.running_mean * scale
+    return scale, shift if norm.bias is None else shift + norm.bias
+
+
+def _linear(layer: nn.Linear, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Along the last axis of (item, channel, frame, bin), then scaled and shifted by channel."""
+    return over_bins(layer.weight, layer.bias, x, scale, shift)
+
+
+def over_bins(
+    weight: Tensor, bias: Tensor | None, x: Tensor, scale: Tensor, shift: Tensor
+) -> Tensor:
+    """(item, channel, frame, bin) -> (item, channel, frame, unit), contiguous.
+
+    Args:
+        weight: (unit, bin) of a linear layer.
+        bias: (unit,) of it, or None.
+        x: in any memory order.
+        scale, shift: (channel,), of the batch norm behind it.
+    """
+    scale, shift = (each[:, None, None].to(x.dtype) for each in (scale, shift))
+    if bias is not None:
+        shift = shift + scale * bias
+    if weight.shape[1] < len(weight):  # scaled where there is less to scale
+        return F.linear(x.contiguous() * scale, weight).add_(shift)
+    return F.linear(x.contiguous(), weight).mul_(scale).add_(shift)
+
+
+def _convolution(layer: Any, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """A 2-d convolution, plain or transposed, scaled and shifted by its weights.
+
+    Its output, like its input, is in the memory order in which convolutions are faster on a CPU.
+    """
+    x = x.contiguous(memory_format=torch.channels_last)
+    if layer.bias is not None:
+        shift = shift + scale * layer.bias
+    if isinstance(layer, nn.ConvTranspose2d):  # its weights are (in, out, ...)
+        weight = layer.weight * scale[:, None, None]
+        weight, shift = weight.to(layer.weight.dtype), shift.to(layer.weight.dtype)
+        up = F.conv_transpose2d(x, weight, shift, layer.stride)
+        return up.contiguous(memory_format=torch.channels_last)
+    weight = layer.weight * scale[:, None, None, None]
+    weight, shift = weight.to(layer.weight.dtype), shift.to(layer.weight.dtype)
+    return F.conv2d(x, weight, shift, layer.stride, layer.padding, layer.dilation)
+
+
+def _activate(act: Sequence[nn.Module], x: Tensor) -> Tensor:
+    for each in act:
+        x = x.relu_() if isinstance(each, nn.ReLU) else each(x)
+    return x
