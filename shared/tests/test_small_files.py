@@ -1,7 +1,9 @@
 """Files that are read whole end in a sentence if they are no plain files, or too long."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +69,31 @@ def test_a_text_in_another_encoding_is_said_to_be(tmp_path: Path, encoding: str)
     for read in (read_small_text, read_text, read_json):
         with pytest.raises(ValueError, match=rf"a\.txt .*in {encoding}, not in UTF-8"):
             read(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"training": {}},
+        {"training": {"seed": "/../../x"}},
+        {"training": {"seed": 0, "tracks": 5}},
+        {"training": {"seed": 0, "content": [1]}},
+        {"training": {"seed": 0, "dataset": ["a"]}},
+        {"frozen": [5]},
+        {"frozen": [None]},
+        {"frozen": [{"x": 1}]},
+        {"frozen": "abc"},
+        {"asked": [1]},
+        {"recipe": 1},
+    ],
+    ids=str,
+)
+def test_an_odd_value_in_the_record_of_a_beginning_is_named(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    begun = {"recipe": "demo", "asked": {}, "frozen": ["a*"], "training": {"seed": 0}}
+    (tmp_path / "begun.json").write_text(json.dumps(begun))
+    assert read_begun(tmp_path) is not None
+    (tmp_path / "begun.json").write_text(json.dumps(begun | change))
+    with pytest.raises(ValueError, match=r"begun\.json is damaged"):
+        read_begun(tmp_path)

@@ -77,3 +77,47 @@ def test_a_recipe_that_no_longer_reads_is_one_sentence(run: Path, tmp_path: Path
     with pytest.raises(ValueError, match=r"recipe\.yaml") as error:
         load_checkpoint(PAPER, str(tmp_path / "best.ckpt"))
     assert "\n" not in str(error.value).strip()
+
+
+def test_sizes_of_another_model_are_refused_before_they_take_memory(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(run / "last.ckpt", tmp_path / "last.ckpt")
+    text = (run / "recipe.yaml").read_text()
+    devices = []
+    built = PAPER.build_model
+
+    def build(recipe: Any) -> Any:
+        devices.append(torch.get_default_device().type)
+        return built(recipe)
+
+    monkeypatch.setattr(type(PAPER), "build_model", lambda _self, recipe: build(recipe))
+    for sizes in ({"width": 10**6, "kernel": 1001}, {"width": 2 * 10**8}):
+        lines = [
+            f"  {key}: {sizes[key]}" if (key := line.split(":")[0].strip()) in sizes else line
+            for line in text.splitlines()
+        ]
+        assert lines != text.splitlines()
+        (tmp_path / "recipe.yaml").write_text("\n".join(lines))
+        with pytest.raises(ValueError, match=r"last\.ckpt"):
+            load_checkpoint(PAPER, str(tmp_path / "last.ckpt"))
+    assert set(devices) <= {"meta"}
+
+
+@pytest.mark.parametrize("steps", ["8", [1], -1, 2**70, torch.tensor(4), True, 1.0], ids=repr)
+def test_a_number_of_steps_that_is_none_is_refused(run: Path, tmp_path: Path, steps: Any) -> None:
+    shutil.copy(run / "recipe.yaml", tmp_path / "recipe.yaml")
+    content = torch.load(run / "last.ckpt", weights_only=True)
+    torch.save({**content, "global_step": steps}, tmp_path / "last.ckpt")
+    with pytest.raises(ValueError, match=r"last\.ckpt is damaged: its global_step is"):
+        load_checkpoint(PAPER, str(tmp_path / "last.ckpt"))
+
+
+def test_its_record_says_of_all_that_a_board_reads_that_it_is_unknown(run: Path) -> None:
+    training = load_checkpoint(PAPER, str(run / "last.ckpt")).training
+    whole = load_checkpoint(PAPER, str(run)).training
+    assert training is not None and whole is not None
+    assert [training[name] for name in ("dataset", "fingerprint", "tracks", "extra_data")] == (
+        4 * [None]
+    )
+    assert {"dataset", "fingerprint", "tracks", "seed", "steps"} <= whole.keys() & training.keys()

@@ -19,6 +19,7 @@ from mss_shared.cli import run, scoring, train
 from mss_shared.datasets import plugins
 from mss_shared.recipe import find_recipe
 from mss_shared.testing import make_dataset
+from mss_shared.training.run_folder import owned
 
 FIT = ["fit", "--recipe", "demo", "--data_root", "X", "--out", "OUT"]
 
@@ -63,6 +64,17 @@ def test_the_demo_leaves_model_stems_scores_and_prints_the_table(
     [record] = (out / "scores").glob("*/tiny_paper/demo-seed0/run.json")
     assert json.loads(record.read_text())["training"]["steps"] == 8
     run(PAPER, ["demo", "--data_root", str(songs), "--out", str(out)])  # made anew
+    assert not (out / ".demo.lock").exists()
+    # What someone has put there since, and a run that goes on, stay.
+    for name in ("notes.txt", "fit2"):
+        (out / name).mkdir()
+        said = refused(capsys, "demo", "--data_root", songs, "--out", out)
+        assert f"holds '{name}', which no demo made" in said
+        assert (out / "model.safetensors").is_file()
+        (out / name).rmdir()
+    with owned(out, ".demo.lock"):
+        said = refused(capsys, "demo", "--data_root", songs, "--out", out)
+    assert "is in use by" in said and (out / "model.safetensors").is_file()
 
 
 def test_the_demo_leaves_a_folder_of_others_alone(

@@ -176,6 +176,30 @@ def test_files_of_others_stay(dataset: Dataset, tmp_path: Path) -> None:
     assert (folder / "notes.txt").is_file() and (folder / "usdr" / "plot.png").is_file()
 
 
+@pytest.mark.parametrize("link", ["mine", "usdr", "usdr/test"])
+def test_overwriting_removes_only_files_that_the_record_lists(
+    dataset: Dataset, tmp_path: Path, link: str
+) -> None:
+    folder, _ = score(Method(), dataset, tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    for foreign in (elsewhere / "test" / "precious.json", elsewhere / "x.json"):
+        foreign.parent.mkdir(parents=True, exist_ok=True)
+        foreign.write_text("years")
+    (elsewhere / "test" / "x.json").write_text("years")
+    (folder / "notes" / "test").mkdir(parents=True)
+    (folder / "notes" / "test" / "my.json").write_text("mine")
+    if (folder / link).exists():
+        shutil.rmtree(folder / link)
+    (folder / link).symlink_to(elsewhere)
+    before = files(elsewhere)
+    try:
+        score(Method(), dataset, tmp_path, digest="1", settings=Settings(overwrite=True))
+    except ValueError as error:
+        assert "nothing is written there" in str(error) and link != "mine"
+    assert files(elsewhere) == before and len(before) == 3
+    assert (folder / "notes" / "test" / "my.json").read_text() == "mine"
+
+
 def test_estimates_are_kept_even_if_the_scores_are_there(dataset: Dataset, tmp_path: Path) -> None:
     score(Method(), dataset, tmp_path)
     kept: dict[str, Any] = {}

@@ -28,6 +28,7 @@ from mss_shared.checkpoints.third_party import (
     WeightsFile,
     read_weights_file,
 )
+from mss_shared.checkpoints.training_record import describes_training
 from mss_shared.checkpoints.unfinished import from_run, is_of_run
 from mss_shared.interfaces import Checkpoint
 from mss_shared.json_text import parse_json
@@ -280,7 +281,7 @@ def read_header(paper: str, path: Path, weights: WeightsFile) -> Header:
         isinstance(sources, dict) and all(type(count) is int for count in sources.values())
     ):
         raise _invalid_field(path, "leaf_sources", sources, "counts by name, or null")
-    if training is not None and not _describes_training(training):
+    if training is not None and not describes_training(training):
         raise _invalid_field(
             path, "training", training, "an object with an integer seed, names of tracks, or null"
         )
@@ -293,31 +294,6 @@ def read_header(paper: str, path: Path, weights: WeightsFile) -> Header:
         # Once, a recipe's file could have any name.
         name = name_like(check_file_name(name, f"the recipe_name of {path}"), "recipe")
     return Header(recipe, name, verbatim, sources, training, origin)
-
-
-def _describes_training(training: Any) -> bool:
-    """Whether the fields of ``describe_training`` have its types, as far as they are there."""
-    if not isinstance(training, dict) or type(training.get("seed")) is not int:
-        return False
-    texts = [training.get("dataset"), training.get("fingerprint")]
-    lists = [training.get("tracks"), training.get("validation")]
-    for content in (training.get("content"), training.get("validation_content")):
-        if content is not None:
-            if not isinstance(content, dict):
-                return False
-            lists += content.values()
-    for names in lists:
-        if names is not None:
-            if not isinstance(names, list):
-                return False
-            texts += names
-    steps = training.get("steps")
-    return (
-        all(text is None or isinstance(text, str) for text in texts)
-        and (steps is None or type(steps) is int)
-        and isinstance(training.get("extra_data", False), bool)
-        and abs(training["seed"]) < 2**63
-    )
 
 
 def _describes_origin(origin: Any) -> bool:

@@ -57,6 +57,38 @@ def build_filled(
     return fill(build(), state, path)
 
 
+def outline(build: Callable[[], Any], settings: Any, content: Any, path: Path) -> Any:
+    """A model of settings from a file, for its names and shapes: it takes no memory.
+
+    One that computes with values while it is built has values, and has as few layers as this file.
+
+    Args:
+        build: builds the model.
+        settings: the dataclass of the model's settings, or a mapping.
+        content: all that the file holds.
+        path: of the file, for errors.
+
+    Raises:
+        ValueError: if the settings build no model.
+    """
+    _check_sizes(settings, path)
+    most = _MARGIN + _PER_TENSOR * _count_tensors(content)
+    try:
+        with torch.device("meta"), bounded(most):
+            return build()
+    except _MISFITS as error:
+        if not computes_with_values(error):
+            raise _no_model(path, error) from None
+        with bounded(most):
+            return build()
+
+
+def _count_tensors(content: Any) -> int:
+    if isinstance(content, Mapping):
+        return sum(map(_count_tensors, content.values()))
+    return int(isinstance(content, Tensor))
+
+
 def computes_with_values(error: BaseException) -> bool:
     """Whether an error on the meta device is only that its tensors have no values.
 
@@ -74,6 +106,9 @@ def _no_model(path: Path, error: BaseException) -> ValueError:
 
 def fill(model: Any, state: Mapping[str, Tensor], path: Path) -> Any:
     """Load weights strictly; a ValueError says in one sentence what does not fit."""
+    stems = list(getattr(model, "stems", ()))
+    if len(set(stems)) < len(stems):
+        raise ValueError(f"{path} gives a stem twice ({shorten(', '.join(stems))}): rename one")
     check_fit(model, state, path)
     model.load_state_dict(state, strict=True)
     return model.eval()

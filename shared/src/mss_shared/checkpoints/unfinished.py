@@ -9,13 +9,15 @@ from typing import Any
 
 from torch import Tensor
 
-from mss_shared.checkpoints.strict_loading import build_filled
+from mss_shared.checkpoints.strict_loading import build_filled, outline
 from mss_shared.interfaces import Checkpoint
-from mss_shared.names import name_like, real_path
+from mss_shared.names import name_like, real_path, shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import is_verbatim, recipe_from_text, shipped_recipes
 from mss_shared.small_files import read_small_text
 from mss_shared.yaml_text import read_text
+
+MOST_STEPS = 2**53  # a JSON number, too
 
 
 def is_of_run(path: Path) -> bool:
@@ -43,17 +45,26 @@ def from_run(
     recipe = recipe_from_text(paper.recipe_type, read_text(path.parent / "recipe.yaml"), "recipe")
     names = [file.stem for file in shipped_recipes(paper.name) if is_verbatim(recipe, file.stem)]
     name = names[0] if names else name_like(real_path(path.parent).name, "recipe")
-    state = adapt(paper.build_model(recipe))
-    steps = content.get("global_step") if isinstance(content, dict) else None
+    steps = _read_steps(content, path)
+    model = outline(lambda: paper.build_model(recipe), recipe.model, content, path)
+    state = adapt(model)
+    unknown = dict.fromkeys(("dataset", "fingerprint", "tracks", "extra_data"))
     return Checkpoint(
         model=build_filled(lambda: paper.build_model(recipe), recipe.model, state, path),
         recipe=recipe,
         recipe_name=name,
         verbatim=False,  # the recipe trains to the end
         leaf_sources=None,
-        training={"seed": _find_seed(path.parent, recipe), "steps": steps, "tracks": None},
+        training={**unknown, "seed": _find_seed(path.parent, recipe), "steps": steps},
         notes=(f"{path}: recipe {name}, after {steps} steps of a run that need not have ended",),
     )
+
+
+def _read_steps(content: Any, path: Path) -> int | None:
+    steps = content.get("global_step") if isinstance(content, dict) else None
+    if steps is not None and (type(steps) is not int or not 0 <= steps <= MOST_STEPS):
+        raise ValueError(f"{path} is damaged: its global_step is {shorten(steps)}, no count")
+    return steps
 
 
 def _find_seed(folder: Path, recipe: Any) -> int:

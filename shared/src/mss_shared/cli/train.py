@@ -7,6 +7,7 @@ import importlib.util
 import shutil
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mss_shared import atomic, console
@@ -28,25 +29,40 @@ from mss_shared.datasets import plugins
 from mss_shared.datasets.opening import join_datasets
 from mss_shared.evaluation.evaluate import Settings, model_estimator
 from mss_shared.evaluation.models_record import name_run
+from mss_shared.names import shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.processes import follow_leader, is_first
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation.device import pick_device
+from mss_shared.stopping import interruptible, uninterrupted
 
 _MARK = "demo.txt"  # in the folders that the demo has made and may remove
+_LOCK = ".demo.lock"
+_MADE = (
+    *(_MARK, _LOCK, ".fit.lock", ".part-*", "recipe.yaml", "recipe.digest", "begun.json"),
+    *("metrics.csv", "tensorboard", "*.ckpt", "model.safetensors", "run.json", "scores", "stems"),
+)
 
 
 def demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     """The whole pipeline: demo set, training, separation, scores and a table of them."""
     check_installed(arguments.data_root)
     pick_device(arguments.device)
+    from mss_shared.training.run_folder import owned
+
+    _check_demo(arguments.out)
+    with uninterrupted(), owned(arguments.out, _LOCK), interruptible():
+        _demo(paper, arguments, command)
+
+
+def _demo(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> None:
     from mss_shared.training.fit import Machine
     from mss_shared.training.fit import fit as train
 
     loaded = load_recipe(paper.recipe_type, find_recipe(paper.name, "demo"))
     dataset = open_data(arguments.data_root)
     out: Path = arguments.out
-    _clear_run(out)
+    _clear_demo(out)
     atomic.write_text(out / _MARK, f"{command}\n")
     machine = Machine(device=arguments.device, dev_mode=arguments.dev_mode)
     console.say(f"training {paper.name} from its demo recipe in {out}")
@@ -167,12 +183,33 @@ def _run_folders(names: Sequence[str], out: Path | None) -> list[Path]:
     return [(out or Path("runs")) / name for name in names]
 
 
-def _clear_run(out: Path) -> None:
-    """Remove an earlier demo run; refuse to touch a folder that holds anything else."""
+def _check_demo(out: Path) -> None:
+    """Raise ValueError unless a folder is empty, or holds nothing but an earlier demo run."""
     if not out.exists():
         return
-    if not out.is_dir() or (any(out.iterdir()) and not (out / _MARK).is_file()):
+    names = {path.name for path in out.iterdir()} - {_LOCK} if out.is_dir() else {""}
+    if names and not (out / _MARK).is_file():
         raise ValueError(
             f"{out} is not empty and no run of demo: choose another --out, or remove it yourself"
         )
-    shutil.rmtree(out)
+    others = [name for name in sorted(names) if not _is_of_demo(name)]
+    if others:
+        raise ValueError(
+            f"{out} holds {shorten(others[0])}, which no demo made: move it elsewhere, or choose "
+            f"another --out"
+        )
+
+
+def _is_of_demo(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in _MADE)
+
+
+def _clear_demo(out: Path) -> None:
+    """Remove an earlier demo run; its mark last, so that a killed removal can be gone on with."""
+    _check_demo(out)
+    made = [path for path in out.iterdir() if path.name not in (_LOCK, _MARK)]
+    for path in made:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -162,12 +162,11 @@ class ScoreFolder:
         return bool(self._record or self._journal.entries or any(self.folder.rglob("test/*.json")))
 
     def _clear(self) -> None:
-        """Remove score files, the record, and folders that are then empty."""
-        for path in [*self.folder.glob("*/test/*.json"), self.folder / "run.json"]:
-            path.unlink(missing_ok=True)
-        for folder in [*self.folder.glob("*/test"), *self.folder.glob("*/")]:
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+        """Remove the score files that record and journals list, the record, and empty folders."""
+        for key, entry in _entries(self._record, self._inputs).items():
+            self._journal.entries.setdefault(key, entry)
+        self._journal.keep_only((), ())
+        (self.folder / "run.json").unlink(missing_ok=True)
         self.close()
         self._journal.clear()
         self._record, self._is_begun = {}, False

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mss_shared import atomic
+from mss_shared.checkpoints.training_record import describes_training
 from mss_shared.json_text import read_json_object
 from mss_shared.provenance import without_absolute_paths
 
@@ -91,8 +92,17 @@ def read_begun(folder: Path) -> Begun | None:
     try:
         values = read_json_object(path)
         begun = Begun(**{**values, "frozen": tuple(values["frozen"])})
-        if [type(v) for v in (begun.recipe, begun.asked, begun.training)] != [str, dict, dict]:
+        if not (isinstance(values["frozen"], list) and _has_its_types(begun)):
             raise TypeError
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path} is damaged: restore it, or begin the run again") from None
     return begun
+
+
+def _has_its_types(begun: Begun) -> bool:
+    return (
+        isinstance(begun.recipe, str)
+        and isinstance(begun.asked, dict)
+        and all(isinstance(name, str) for name in begun.frozen)
+        and describes_training(begun.training)
+    )

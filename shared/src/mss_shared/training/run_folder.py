@@ -34,7 +34,7 @@ _PARTS: dict[str, type] = {
 
 
 @contextmanager
-def owned(out: Path) -> Iterator[None]:
+def owned(out: Path, lock: str = LOCK) -> Iterator[None]:
     """Hold a run folder while the block runs; a folder that is then empty is removed.
 
     In a command: ``with uninterrupted(), owned(out), interruptible():``.
@@ -43,8 +43,8 @@ def owned(out: Path) -> Iterator[None]:
         ValueError: if another process that may be alive holds it.
         OSError: if the folder can't be written.
     """
-    check_plain(out / LOCK)
-    lease = make_lease(out / LOCK)
+    check_plain(out / lock)
+    lease = make_lease(out / lock)
     try:
         holder = acquire(lease, patient=True)
         if holder is not None:

@@ -92,3 +92,13 @@ def test_a_list_may_come_through_a_pipe(tmp_path: Path) -> None:
         assert read_listed(f"/dev/fd/{reading}") == ["a.wav"]
     finally:
         os.close(reading)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no device without an end")
+def test_a_list_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="the list /dev/zero is longer than"):
+        read_listed("/dev/zero")
+    with open("/dev/zero", encoding="utf-8") as endless:
+        monkeypatch.setattr("sys.stdin", endless)
+        with pytest.raises(ValueError, match="the list on stdin is longer than"):
+            read_listed("-")

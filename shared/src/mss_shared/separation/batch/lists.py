@@ -6,8 +6,9 @@ import codecs
 import os
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
-from mss_shared.small_files import marked_encoding
+from mss_shared.small_files import MOST_BYTES, marked_encoding
 
 
 def read_list(content: bytes, source: str, *, ends_with_nul: bool = False) -> list[str]:
@@ -39,7 +40,7 @@ def read_listed(name: str, *, ends_with_nul: bool = False) -> list[str]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: as ``read_list``, or if stdin is closed.
+        ValueError: as ``read_list``, if stdin is closed, or if it is longer than 64 MB.
         OSError: if it can't be read.
     """
     if name == "-":
@@ -47,15 +48,25 @@ def read_listed(name: str, *, ends_with_nul: bool = False) -> list[str]:
     path = Path(name)
     if not path.exists() or path.is_dir():
         raise FileNotFoundError(f"there is no list {path}: check --list")
-    return read_list(path.read_bytes(), f"the list {path}", ends_with_nul=ends_with_nul)
+    with path.open("rb") as file:
+        content = _read(file, f"the list {path}")
+    return read_list(content, f"the list {path}", ends_with_nul=ends_with_nul)
 
 
 def _read_stdin() -> bytes:
     if sys.stdin is None or sys.stdin.closed:
         raise ValueError("stdin is closed, so there is no list to read: name files instead of -")
     if hasattr(sys.stdin, "buffer"):
-        return sys.stdin.buffer.read()
+        return _read(sys.stdin.buffer, "the list on stdin")
     return os.fsencode(sys.stdin.read())
+
+
+def _read(file: BinaryIO, source: str) -> bytes:
+    """All of a file, a pipe or a device, which may never end."""
+    content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"{source} is longer than {MOST_BYTES} bytes: it must be a list of songs")
+    return content
 
 
 def _entry(line: str) -> str:
