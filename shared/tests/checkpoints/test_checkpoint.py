@@ -185,3 +185,9 @@ def test_a_file_of_any_bytes_is_refused_in_one_sentence(tmp_path: Path, content:
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"can't be read as plain weights|holds no state dict"):
         read_weights_file(path)
+
+
+def test_a_stem_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    save_ours(tmp_path / "model.safetensors", model={"stems": ("a", "b", "a")})
+    with pytest.raises(ValueError, match=r"gives a stem twice \('a, b, a'\)"):
+        load_checkpoint(PAPER, str(tmp_path))
