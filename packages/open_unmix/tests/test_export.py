@@ -196,6 +196,82 @@ def test_a_spoilt_folder_is_refused(spoil: Any, message: str, tmp_path: Path) ->
         load_checkpoints(PAPER, str(tmp_path))
 
 
+def spoil_weights(folder: Path, **changes: torch.Tensor) -> None:
+    """Change tensors of vocals; names have two underscores for a point."""
+    [path] = folder.glob("vocals*.pth")
+    changed = {name.replace("__", "."): tensor for name, tensor in changes.items()}
+    torch.save(torch.load(path, weights_only=True) | changed, path)
+
+
+EMPTY_LAYERS = {f"lstm__weight_ih_l{layer}": torch.zeros(1) for layer in range(20_000)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fc1__weight": torch.zeros(60_000, 1)}, "has fc1.weight of shape .60000, 1., the"),
+        ({"fc1__weight": torch.zeros(200_000, 1)}, "has fc1.weight of shape"),
+        ({"fc1__weight": torch.zeros(2**21, 1)}, "vocals.pth have a size of 2097152"),
+        ({"fc1__weight": torch.tensor(1.0)}, r"vocals.pth has fc1.weight of shape \(\)"),
+        ({"output_mean": torch.zeros(0)}, r"vocals.pth has output_mean of shape \(0,\)"),
+        ({"output_mean": torch.zeros(34)}, "network of nfft 66 and .* the .json beside it has 64"),
+        ({"input_mean": torch.zeros(500_000)}, "vocals.pth has input_mean of shape"),
+        ({"bn3__weight": torch.zeros(2**21)}, "nb_channels 63550, the .json beside it has 64 and"),
+        (EMPTY_LAYERS, "vocals.pth has 20000 LSTM layers: .* at most 100"),
+    ],
+)
+def test_an_odd_tensor_is_refused_before_a_network_takes_memory(
+    changes: dict[str, torch.Tensor], message: str, tmp_path: Path
+) -> None:
+    exported(tmp_path)
+    spoil_weights(tmp_path, **changes)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_checkpoints(PAPER, str(tmp_path))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "rate", [torch.inf, torch.nan, 1e30, 0.0, -5.0, [1.0, 2.0, 3.0], [], 44100j]
+)
+def test_a_sample_rate_that_is_none_is_refused(rate: Any, tmp_path: Path) -> None:
+    exported(tmp_path)
+    as_of_2019(tmp_path)
+    spoil_weights(tmp_path, sample_rate=torch.tensor(rate))
+    with pytest.raises(ValueError, match="pth has sample_rate .*: it must be a number from 1 to"):
+        load_checkpoints(PAPER, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"wiener_win_len": value} for value in (-5, 10**15, 1e15, "x" * 4000)),
+        *({"niter": value} for value in (-1, 10**9, "x" * 4000)),
+        *({"nhop": value} for value in (1.5, 64, 0, "x" * 4000)),
+        *({"nb_channels": value} for value in (7, 1, 2.5)),
+        *({"nfft": value} for value in (65, 63, 128, 64.5, 1)),
+        *({"sample_rate": value} for value in (float("nan"), float("inf"), 0, -5, 1e30)),
+        {"softmask": ["x"] * 1000},
+        {"pipeline": "x" * 4000},
+    ],
+)
+def test_a_transform_or_filter_that_no_network_has_is_refused(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    exported(tmp_path)
+    spoil_filter(tmp_path, **changes)
+    [name] = changes
+    with pytest.raises(ValueError, match=rf"\.(json|pth) .*{name} .*: ") as caught:
+        load_checkpoints(PAPER, str(tmp_path))
+    assert len(str(caught.value)) - len(str(tmp_path)) < 300
+
+
+def test_whole_numbers_may_be_written_with_a_point(tmp_path: Path) -> None:
+    exported(tmp_path)
+    spoil_filter(tmp_path, nfft=64.0, nhop=16.0, nb_channels=2.0, wiener_win_len=0, niter=0)
+    [found, _] = load_checkpoints(PAPER, str(tmp_path))
+    assert (found.recipe.model.n_fft, found.recipe.model.n_hop) == (64, 16)
+
+
 def published(name: str, golden_json: Any, keys: str) -> dict[str, torch.Tensor]:
     """A state dict as the authors published it, all its tensors small numbers."""
     torch.manual_seed(1)

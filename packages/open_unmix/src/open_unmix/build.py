@@ -15,12 +15,30 @@ from open_unmix.wiener import EPS, NORBERT_EPS
 EPSILONS = {"pipeline": None, "torch": EPS, "norbert": NORBERT_EPS}
 
 
-def build_separator(**values: Any) -> Separator:
-    """Build a separator with new weights.
+def build_network(config: ModelConfig) -> OpenUnmix:
+    """Build the network of one target with new weights.
+
+    Raises:
+        ValueError: if a size is out of range.
+    """
+    return OpenUnmix(
+        nb_bins=config.n_fft // 2 + 1,
+        nb_channels=config.nb_channels,
+        hidden_size=config.hidden_size,
+        nb_layers=config.nb_layers,
+        unidirectional=config.unidirectional,
+        max_bin=bandwidth_to_max_bin(config.sample_rate, config.n_fft, config.bandwidth_hz),
+        n_hop=config.n_hop,
+    )
+
+
+def build_separator(networks: Mapping[str, OpenUnmix] | None = None, **values: Any) -> Separator:
+    """Build a separator.
 
     A single target is not filtered, because a Wiener filter needs a second stem.
 
     Args:
+        networks: of the targets; with new weights if None.
         values: fields of `ModelConfig`.
 
     Raises:
@@ -30,19 +48,8 @@ def build_separator(**values: Any) -> Separator:
     for target in config.targets:  # which torch makes an attribute of
         if not target or "." in target or hasattr(nn.ModuleDict(), target):
             raise ValueError(f"model.targets has the stem {target!r}: choose another name")
-    max_bin = bandwidth_to_max_bin(config.sample_rate, config.n_fft, config.bandwidth_hz)
-    networks = {
-        target: OpenUnmix(
-            nb_bins=config.n_fft // 2 + 1,
-            nb_channels=config.nb_channels,
-            hidden_size=config.hidden_size,
-            nb_layers=config.nb_layers,
-            unidirectional=config.unidirectional,
-            max_bin=max_bin,
-            n_hop=config.n_hop,
-        )
-        for target in config.targets
-    }
+    if networks is None:
+        networks = {target: build_network(config) for target in config.targets}
     if len(networks) < len(config.targets):
         raise ValueError(f"model.targets is {', '.join(config.targets)}: name each stem once")
     return Separator(

@@ -8,6 +8,7 @@ separator.json                       {"nfft", "nhop", "sample_rate", "nb_channel
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,12 +17,12 @@ from typing import Any
 
 from torch import Tensor
 
-from mss_shared.checkpoints import fill, read_weights_file, strip_prefixes
+from mss_shared.checkpoints import build_filled, read_weights_file, strip_prefixes
 from mss_shared.interfaces import Checkpoint
 from mss_shared.json_text import read_json
-from mss_shared.names import name_like, real_path
+from mss_shared.names import name_like, real_path, shorten
 from mss_shared.recipe import find_recipe, load_recipe
-from open_unmix.build import build_separator
+from open_unmix.build import build_network, build_separator
 from open_unmix.recipe import ModelConfig, Recipe
 from open_unmix.separator import PIPELINES, Separator
 
@@ -33,7 +34,9 @@ SEPARATOR_KEYS = ("nfft", "nhop", "sample_rate", "nb_channels")
 FILTER = {"pipeline": "1.3.0", "niter": 1, "softmask": False, "wiener_win_len": 300}
 FILTER_2019 = {"pipeline": "1.0.0", "niter": 1, "softmask": False, "wiener_win_len": None}
 FILTER_KEYS = tuple(FILTER)
-MOST = 1_000_000  # samples or Hz; more is a mistake
+MOST = 1_000_000  # samples, Hz or frames; more is a mistake
+MOST_LAYERS = 100  # torch takes the square of this in time to make an LSTM
+MOST_ITERATIONS = 1000
 
 
 def adapt(
@@ -53,12 +56,20 @@ def adapt(
     if any(key.startswith("target_models.") for key in state) or len(model.targets) != 1:
         return dict(state), []
     [target] = model.targets
+    network, notes = _drop_constants(state, target, name)
+    constants = {k: v for k, v in model.state_dict().items() if not k.startswith("target_models.")}
+    return {**constants, **{f"target_models.{target}.{k}": v for k, v in network.items()}}, notes
+
+
+def _drop_constants(
+    state: Mapping[str, Tensor], target: str, name: str
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The state dict of a target's network without `LEGACY`, and notes for the user."""
     dropped = [key for key in LEGACY if key in state]
     notes = [f"{name}: dropped {', '.join(dropped)}, which are constants"] if dropped else []
-    constants = {k: v for k, v in model.state_dict().items() if not k.startswith("target_models.")}
-    named = {f"target_models.{target}.{k}": v for k, v in state.items() if k not in dropped}
-    notes.append(f"{name}: {len(named)} tensors, read as the network of {target}")
-    return {**constants, **named}, notes
+    network = {key: tensor for key, tensor in state.items() if key not in dropped}
+    notes.append(f"{name}: {len(network)} tensors, read as the network of {target}")
+    return network, notes
 
 
 def open_folder(folder: Path, recipe_name: str | None) -> list[Checkpoint]:
@@ -74,7 +85,8 @@ def open_folder(folder: Path, recipe_name: str | None) -> list[Checkpoint]:
 
     Raises:
         FileNotFoundError: if weights, or both separator.json and a <target>.json, are missing.
-        ValueError: if a .json lacks a key, or a weights file is not a network's.
+        ValueError: if a .json lacks a key or has a value that no network has, or a weights file is
+            not a network's or not one of the .json's sizes.
     """
     files = {
         DIGEST.sub("", path.stem): path
@@ -103,12 +115,13 @@ def _open_network(
     if transform is None:
         transform = _read_target(path.parent / f"{target}.json", state)
     config = read_sizes(state, path, target, transform)
-    model = build_separator(**config.__dict__)
-    state, notes = adapt(state, model, path.name)
+    state, notes = _drop_constants(state, target, path.name)
+    network = build_filled(lambda: build_network(config), config, state, path)
+    model = build_separator({target: network}, **config.__dict__).eval()
     recipe = replace(base, reproduces=None, model=config)
     name = name_like(real_path(path.parent).name, "folder")
     notes = [*file.notes, *stripped, *notes]
-    return Checkpoint(fill(model, state, path), recipe, name, None, None, None, tuple(notes))
+    return Checkpoint(model, recipe, name, None, None, None, tuple(notes))
 
 
 def read_sizes(
@@ -123,29 +136,48 @@ def read_sizes(
         transform: contents of separator.json with `FILTER_KEYS`.
 
     Raises:
-        ValueError: if the weights lack an entry that sizes are read from.
+        ValueError: if the weights lack an entry that sizes are read from, or it is empty; if they
+            have too many layers, or the bins or channels of another transform.
     """
-    try:
-        hidden, max_bin = len(state["fc1.weight"]), len(state["input_mean"])
-        layers = sum(re.fullmatch(r"lstm\.weight_ih_l\d+", key) is not None for key in state)
-        channels = len(state["bn3.weight"]) // len(state["output_mean"])
-    except KeyError as error:
+    hidden, max_bin = _count_rows(state, "fc1.weight", path), _count_rows(state, "input_mean", path)
+    bins = _count_rows(state, "output_mean", path)
+    layers = sum(re.fullmatch(r"lstm\.weight_ih_l\d+", key) is not None for key in state)
+    if layers > MOST_LAYERS:
         raise ValueError(
-            f"{path} lacks {error.args[0]}: pass the weights of an Open-Unmix network"
-        ) from None
+            f"{path} has {layers} LSTM layers: pass the weights of a network of at most "
+            f"{MOST_LAYERS}"
+        )
+    channels = _count_rows(state, "bn3.weight", path) // bins
     rate, n_fft = round(transform["sample_rate"]), int(transform["nfft"])
+    if (n_fft, transform["nb_channels"]) != (2 * (bins - 1), channels):
+        raise ValueError(
+            f"{path} is a network of nfft {2 * (bins - 1)} and nb_channels {channels}, the .json "
+            f"beside it has {n_fft} and {transform['nb_channels']}: pass the one written with it"
+        )
     return ModelConfig(
         targets=(target,),
         sample_rate=rate,
         nb_channels=channels,
         n_fft=n_fft,
         n_hop=int(transform["nhop"]),
-        bandwidth_hz=(max_bin - 0.5) * rate / n_fft,  # halfway to the first bin that is cut
+        bandwidth_hz=(min(max_bin, bins) - 0.5) * rate / n_fft,  # halfway to the first bin cut
         hidden_size=hidden,
         nb_layers=layers,
         unidirectional="lstm.weight_ih_l0_reverse" not in state,
         **{name: transform[name] for name in FILTER_KEYS},
     )
+
+
+def _count_rows(state: Mapping[str, Tensor], key: str, path: Path) -> int:
+    """The first dimension of a tensor; ValueError if there is none."""
+    if key not in state:
+        raise ValueError(f"{path} lacks {key}: pass the weights of an Open-Unmix network")
+    if state[key].numel() == 0 or state[key].ndim == 0:
+        raise ValueError(
+            f"{path} has {key} of shape {shorten(tuple(state[key].shape))}: pass the weights of an "
+            f"Open-Unmix network"
+        )
+    return len(state[key])
 
 
 def _read_separator(path: Path) -> dict[str, Any]:
@@ -154,10 +186,16 @@ def _read_separator(path: Path) -> dict[str, Any]:
     for name, kind in (("niter", int), ("softmask", bool), ("wiener_win_len", int)):
         value = contents[name]
         if type(value) is not kind and not (name == "wiener_win_len" and value is None):
-            raise ValueError(f"{path} has {name} {value!r}: it must be of type {kind.__name__}")
+            raise ValueError(
+                f"{path} has {name} {shorten(value)}: it must be of type {kind.__name__}"
+            )
+    for name, most in (("niter", MOST_ITERATIONS), ("wiener_win_len", MOST)):
+        if not 0 <= (contents[name] or 0) <= most:
+            raise ValueError(f"{path} has {name} {contents[name]}: it must be from 0 to {most}")
     if contents["pipeline"] not in PIPELINES:
         raise ValueError(
-            f"{path} has pipeline {contents['pipeline']!r}: choose from {', '.join(PIPELINES)}"
+            f"{path} has pipeline {shorten(contents['pipeline'])}: choose from "
+            f"{', '.join(PIPELINES)}"
         )
     return contents
 
@@ -166,7 +204,8 @@ def _read_target(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
     """The transform of version 1.0.0: from a <target>.json, and the rate from the weights.
 
     Raises:
-        ValueError: if the file is not JSON or incomplete, or the weights have no rate.
+        ValueError: if the file is not JSON, incomplete or invalid, or the weights have no rate, or
+            something that is none.
     """
     contents = read_json(path)
     arguments = contents.get("args") if isinstance(contents, dict) else None
@@ -176,15 +215,34 @@ def _read_target(path: Path, state: Mapping[str, Tensor]) -> dict[str, Any]:
             f"{path.with_suffix('.pth')} lacks sample_rate, and there is no separator.json: write "
             f"one with {', '.join(SEPARATOR_KEYS)}"
         )
-    return {**FILTER_2019, **found, "sample_rate": float(state["sample_rate"])}
+    value = state["sample_rate"]
+    shown = shorten(value.item()) if value.numel() == 1 else f"of shape {tuple(value.shape)}"
+    rate = float(value) if value.numel() == 1 and not value.is_complex() else math.nan
+    if not 1 <= rate <= MOST:
+        raise ValueError(
+            f"{path.with_suffix('.pth')} has sample_rate {shown}: it must be a number from 1 to "
+            f"{MOST}"
+        )
+    return {**FILTER_2019, **found, "sample_rate": rate}
 
 
 def _read_keys(path: Path, contents: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+    """A JSON value, or ValueError unless it has these keys, with numbers in range.
+
+    All but sample_rate must be whole, nhop also shorter than nfft.
+    """
     missing = [key for key in keys if not isinstance(contents, dict) or key not in contents]
     if missing:
         raise ValueError(f"{path} lacks {missing[0]}: it needs {', '.join(keys)}")
     for key in keys:
         value = contents[key]
-        if type(value) not in (int, float) or not 1 <= value <= MOST:
-            raise ValueError(f"{path} has {key} {value!r}: it must be a number from 1 to {MOST}")
+        least = 2 if key == "nfft" else 1
+        most = contents["nfft"] - 1 if key == "nhop" else MOST  # nfft comes first in keys
+        is_number = type(value) is int or (type(value) is float and math.isfinite(value))
+        if is_number and least <= value <= most and (key == "sample_rate" or value == int(value)):
+            continue
+        what = "number" if key == "sample_rate" else "whole number"
+        raise ValueError(
+            f"{path} has {key} {shorten(value)}: it must be a {what} from {least} to {most}"
+        )
     return dict(contents)
