@@ -317,3 +317,48 @@ def test_keys_that_no_network_has_are_refused(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "more.ckpt")
     with pytest.raises(ValueError, match="spec2spec.more does not fit"):
         read_weights(tmp_path / "more.ckpt", hop_length=64, num_frame=16)
+
+
+@pytest.mark.parametrize(
+    ("key", "shape", "message"),
+    [
+        ("first_conv.0.weight", (100_000, 4, 1, 1), "first_conv.0.weight has the shape .100000"),
+        ("first_conv.0.weight", (2**21, 4, 1, 1), "odd.ckpt have a size of 2097152"),
+        ("first_conv.0.weight", (0, 4, 1, 2), "the weights have an empty 'first_conv.0.weight': "),
+        ("first_conv.0.weight", (), "the weights have shapes that fit no block: they are not"),
+        ("embedding.weight", (4, 200_000), "weight has the shape"),
+        ("embedding.weight", (4,), "the weights have shapes that fit no block: they are not"),
+        ("mid_block.keys", (7, 100), "shape"),
+        ("mid_block.tfc.H.0.0.weight", (3, 3, 100_001, 3), "weight has the shape"),
+        ("mid_block.tfc.H.0.0.weight", (3, 3), "the weights have shapes that fit no block"),
+        ("mid_block.tdfs.tdf.0.weight", (1, 1), "shape"),
+    ],
+)
+def test_an_odd_tensor_is_refused_before_a_network_takes_memory(
+    key: str, shape: tuple[int, ...], message: str, tmp_path: Path
+) -> None:
+    state = small().state_dict()
+    assert f"spec2spec.{key}" in state
+    state[f"spec2spec.{key}"] = torch.zeros(shape)
+    torch.save(state, tmp_path / "odd.ckpt")
+    with pytest.raises(ValueError, match=message):
+        read_weights(tmp_path / "odd.ckpt", hop_length=64, num_frame=16)
+
+
+@pytest.mark.parametrize("size", [0, 1])
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("mid_block.tfc.H.{}.x", "n_internal_layers 20000"),
+        ("encoders.{}.x", "the weights lack|n_blocks 40001"),
+        ("condition_generator.dense_control_block.linear.{}.weight", "control_n_layer 20000"),
+    ],
+)
+def test_more_layers_than_any_network_has_are_refused(
+    key: str, message: str, size: int, tmp_path: Path
+) -> None:
+    more = {f"spec2spec.{key.format(i)}": torch.zeros(size, 1) for i in range(20_000)}
+    torch.save(more | small().state_dict(), tmp_path / "odd.ckpt")
+    expected = message if size else "the weights have an empty"
+    with pytest.raises(ValueError, match=f"({expected}).*: they are not those of a LaSAFT"):
+        read_weights(tmp_path / "odd.ckpt", hop_length=64, num_frame=16)

@@ -21,10 +21,14 @@ from mss_shared.checkpoints import (
     read_weights_file,
     strip_prefixes,
 )
+from mss_shared.names import one_line, shorten
 from mss_shared.recipe import recipe_from_text
 from mss_shared.small_files import read_small_text
 
 OLD_PREFIX, PREFIX = "conditional_spec2spec.", "spec2spec."  # until 28 January 2021, and since
+STRANGE = "they are not those of a LaSAFT network"
+MOST_LAYERS = 100  # blocks, layers of a block, layers of the control block
+Shapes = Mapping[str, tuple[int, ...]]
 KINDS = (  # keys that tell a block's kind, from the most specific on
     ("tdfs.tdf.0.weight", "TFC_LaSAFT"),
     ("LaSAFT_bn_layer.0.weight", "TFC_LightSAFT"),
@@ -95,10 +99,15 @@ def read_weights(path: str | Path, **arguments: Any) -> Separator:
         )
     stems = STEMS if sizes["modulation"] else STEMS[:1]
     preset = {"stems": stems, **settings, **sizes}
-    model = Separator(read_arguments(preset, arguments))
-    _check_keys(state, model, path)
-    model.load_state_dict(state, strict=True)
-    return model.eval()
+    config = read_arguments(preset, arguments)
+
+    def build() -> Separator:
+        model = Separator(config)
+        _check_keys(state, model, path)
+        return model
+
+    recognised: Separator = build_filled(build, config, state, path)
+    return recognised
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], Recipe | None]:
@@ -125,8 +134,8 @@ def _check_keys(state: Mapping[str, Tensor], model: Separator, path: Path) -> No
     unmatched = set(expected) ^ set(state)
     if unmatched:
         raise ValueError(
-            f"{path}: {sorted(unmatched)[0]} does not fit: these are not the weights of a network "
-            f"of this package"
+            f"{path}: {one_line(min(unmatched))} does not fit: these are not the weights of a "
+            f"network of this package"
         )
     for key, tensor in expected.items():
         if tensor.shape != state[key].shape:
@@ -182,22 +191,36 @@ def recognise(state: Mapping[str, Tensor]) -> dict[str, Any]:
     decoder are assumed.
 
     Raises:
-        ValueError: if the weights belong to no network of this package.
+        ValueError: if the weights belong to no network of this package, or to one of more than
+            ``MOST_LAYERS`` in a row.
     """
+    shapes = {k.removeprefix(PREFIX): tuple(v.shape) for k, v in state.items()}
+    empty = next((key for key, shape in shapes.items() if 0 in shape), None)
+    if empty is not None:
+        raise ValueError(f"the weights have an empty {shorten(empty)}: {STRANGE}")
+    sizes = _sizes(shapes)
+    for field in ("n_blocks", "n_internal_layers", "control_n_layer"):
+        if sizes.get(field, 0) > MOST_LAYERS:
+            raise ValueError(f"the weights have {field} {sizes[field]}: {STRANGE}")
+    return sizes
+
+
+def _sizes(shapes: Shapes) -> dict[str, Any]:
+    """What ``recognise`` returns, from shapes by name without ``PREFIX``."""
     try:
-        shapes = {k.removeprefix(PREFIX): tuple(v.shape) for k, v in state.items()}
         first = {k.removeprefix("encoders.0."): v for k, v in shapes.items()}
         middle = {k.removeprefix("mid_block."): v for k, v in shapes.items()}
         kind, own = _kind(middle), _kind(first)
         sizes = {"n_fft": shapes["stft.stft.window"][0], **_skeleton(shapes)}
         sizes |= _block(kind, middle) | _bottleneck(kind, own, shapes) | _conditions(shapes, sizes)
         return sizes | ({} if kind == own else {"encoder_block": own})
-    except (KeyError, StopIteration, IndexError, ZeroDivisionError) as error:
-        what = f"lack {error.args[0]}" if error.args else "have no known block"
-        raise ValueError(f"the weights {what}: they are not those of a LaSAFT network") from None
+    except (KeyError, StopIteration) as error:
+        what = f"lack {one_line(error.args[0])}" if error.args else "have no known block"
+        raise ValueError(f"the weights {what}: {STRANGE}") from None
+    except (ValueError, LookupError, ArithmeticError):  # other dimensions, widths of no factor
+        raise ValueError(f"the weights have shapes that fit no block: {STRANGE}") from None
 
 
-Shapes = Mapping[str, tuple[int, ...]]
 RECURRENT = {"TFC_RNN": "tdf_f1_to_f2.tdf", "TDC_RNN": "tif_f1_to_f2.tif"}  # their last layers
 
 
