@@ -1,4 +1,7 @@
+import errno
 import json
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,6 +89,51 @@ def test_what_is_exported_loads_again_and_sounds_the_same(tmp_path: Path) -> Non
     audio = torch.randn(1, 2, 700)
     with torch.no_grad():
         assert torch.equal(joined(audio), separator(audio))
+
+
+def test_the_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    for name in ("a", "b"):
+        exported(tmp_path / name)
+        write_onnx(made(), tmp_path / name / "vocals.onnx")
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on files there")
+@pytest.mark.parametrize("suffix", ["pth", "onnx"])
+def test_a_full_disk_is_an_os_error_that_leaves_nothing(suffix: str, tmp_path: Path) -> None:
+    import resource
+
+    pytest.importorskip("onnx")
+    network, limits = made(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    write_onnx(network, tmp_path / "before.onnx")  # so that what it imports is written
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        with pytest.raises(OSError) as caught:
+            if suffix == "pth":
+                write_target(network, "vocals", RECIPE, tmp_path / "x")
+            else:
+                write_onnx(network, tmp_path / "x" / "vocals.onnx")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert caught.value.errno == errno.EFBIG
+    assert caught.value.filename == str(tmp_path / "x" / f"vocals.{suffix}")
+    assert not [*(tmp_path / "x").iterdir()]
+
+
+@pytest.mark.parametrize("target", ["separator", "Separator", "vocals-0123abcd"])
+def test_a_stem_that_the_layout_reads_as_something_else_is_not_exported(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    separator = Separator({"bass": made(), target: made()}, n_fft=64, n_hop=16)
+    checkpoint = SimpleNamespace(model=separator, recipe=RECIPE)
+    monkeypatch.setattr("open_unmix.export.load_checkpoints", lambda paper, source: [checkpoint])
+    with pytest.raises(ValueError, match=f"the stem {target} can't be exported .*: choose --form"):
+        export(PAPER, {"checkpoint": ["x"], "out": str(tmp_path / "out")})
+    assert not [*tmp_path.iterdir()]
 
 
 def test_the_files_hold_what_the_authors_loader_asks_for(tmp_path: Path, golden_json: Any) -> None:

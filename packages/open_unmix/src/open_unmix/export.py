@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx
 from open_unmix.recipe import ModelConfig
 from open_unmix.separator import Separator
-from open_unmix.weights import FILTER_KEYS
+from open_unmix.weights import DIGEST, FILTER_KEYS
+
+SEPARATOR = "separator.json"
 
 
 def export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
@@ -32,6 +35,9 @@ def export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
     for source in flags["checkpoint"]:
         for checkpoint in load_checkpoints(paper, source):
             separator: Separator = checkpoint.model
+            if kind == "umx":
+                for target in separator.targets:  # before the first is written
+                    check_target(target)
             for target, network in zip(separator.targets, separator.networks(), strict=True):
                 if kind == "umx":
                     write_target(network, target, checkpoint.recipe, out)
@@ -43,9 +49,19 @@ def export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
 
 
 def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> None:
-    """Write ``<target>.pth`` and ``<target>.json``, the names that the authors' loader expects."""
+    """Write ``<target>.pth`` and ``<target>.json``, the names that the authors' loader expects.
+
+    The same weights give the same bytes.
+
+    Raises:
+        OSError: if a file can't be written.
+        ValueError: for a target of whose name the layout makes something else.
+    """
+    check_target(target)
+    buffer = BytesIO()  # torch names the archive in a file after it, and breaks on a full disk
+    torch.save(network.state_dict(), buffer)
     with replacing(out / f"{target}.pth") as part:
-        torch.save(network.state_dict(), part)
+        part.write_bytes(buffer.getbuffer())
     arguments = {
         "target": target,
         "nfft": 2 * (network.nb_bins - 1),
@@ -63,6 +79,20 @@ def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> Non
     write_text(out / f"{target}.json", json.dumps({"args": arguments}, indent=2) + "\n")
 
 
+def check_target(target: str) -> None:
+    """Raise ValueError for a name that has another meaning in the authors' layout."""
+    if f"{target}.json".casefold() == SEPARATOR:  # some disks do not tell cases apart
+        raise ValueError(
+            f"the stem {target} can't be exported in the authors' layout, where {SEPARATOR} "
+            f"describes all stems: choose --format onnx"
+        )
+    if DIGEST.search(target):
+        raise ValueError(
+            f"the stem {target} can't be exported in the authors' layout, which takes the end of "
+            f"its name for a digest: choose --format onnx"
+        )
+
+
 def write_separator(separator: Separator, model: ModelConfig, out: Path) -> None:
     """Write ``separator.json``: the transform that all targets share, and how they are filtered.
 
@@ -75,4 +105,4 @@ def write_separator(separator: Separator, model: ModelConfig, out: Path) -> None
         "nb_channels": separator.channels,
     }
     transform |= {name: getattr(model, name) for name in FILTER_KEYS}
-    write_text(out / "separator.json", json.dumps(transform, indent=2) + "\n")
+    write_text(out / SEPARATOR, json.dumps(transform, indent=2) + "\n")
