@@ -182,7 +182,7 @@ def _count_rows(state: Mapping[str, Tensor], key: str, path: Path) -> int:
 
 def _read_separator(path: Path) -> dict[str, Any]:
     """The contents of separator.json, or ValueError if they are not JSON, incomplete or invalid."""
-    contents = FILTER | _read_keys(path, read_json(path), SEPARATOR_KEYS)
+    contents: dict[str, Any] = {**FILTER, **_read_keys(path, read_json(path), SEPARATOR_KEYS)}
     for name, kind in (("niter", int), ("softmask", bool), ("wiener_win_len", int)):
         value = contents[name]
         if type(value) is not kind and not (name == "wiener_win_len" and value is None):
@@ -190,7 +190,7 @@ def _read_separator(path: Path) -> dict[str, Any]:
                 f"{path} has {name} {shorten(value)}: it must be of type {kind.__name__}"
             )
     for name, most in (("niter", MOST_ITERATIONS), ("wiener_win_len", MOST)):
-        if not 0 <= (contents[name] or 0) <= most:
+        if contents[name] is not None and not 0 <= contents[name] <= most:
             raise ValueError(f"{path} has {name} {contents[name]}: it must be from 0 to {most}")
     if contents["pipeline"] not in PIPELINES:
         raise ValueError(
