@@ -3,24 +3,31 @@
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mss_results.entry_file import read_arrays
+from mss_results.fields import MAX_NUMBER
 from mss_results.partial import partial_of, sweep
 from mss_results.track_file import Protocol, TrackScores
 
 _LAYOUT = 1  # version of the format of an entry
+_KINDS: Mapping[str, type[np.generic]] = {
+    "tracks": np.str_,
+    "steps": np.float64,
+    "lengths": np.int64,
+    "values": np.float64,
+}
 
 
 @dataclass(frozen=True)
 class Cache:
     """A folder with one entry per run and protocol; without a folder nothing is cached.
 
-    An entry that can't be read counts as absent: it is computed and written again.
+    An entry that can't be read counts as absent, whatever it is: it is computed and written again.
     """
 
     folder: Path | None
@@ -39,19 +46,17 @@ class Cache:
         )
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def load(self, key: str, protocol: Protocol) -> tuple[TrackScores, ...] | None:
-        """The tracks of an entry, or None."""
+    def load(
+        self, key: str, protocol: Protocol, names: Sequence[str]
+    ) -> tuple[TrackScores, ...] | None:
+        """The tracks of an entry, which must have these names in this order, or None."""
         if self.folder is None:
             return None
         try:
-            # Opened here, because np.load does not close a damaged file.
-            with (
-                (self.folder / f"{key}.npz").open("rb") as file,
-                np.load(file, allow_pickle=False) as entry,
-            ):
-                return _unpack(protocol, {name: entry[name] for name in entry.files})
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            tracks = _unpack(protocol, read_arrays(self.folder / f"{key}.npz", _KINDS))
+        except (OSError, ValueError):
             return None
+        return tracks if [each.track for each in tracks] == list(names) else None
 
     def store(self, key: str, protocol: Protocol, tracks: Sequence[TrackScores]) -> None:
         """Write an entry atomically."""
@@ -90,11 +95,17 @@ def _pack(protocol: Protocol, tracks: Sequence[TrackScores]) -> dict[str, np.nda
 
 
 def _unpack(protocol: Protocol, entry: Mapping[str, np.ndarray]) -> tuple[TrackScores, ...]:
+    """The tracks of an entry's arrays; ValueError if these don't fit each other."""
     columns = _columns(protocol)
-    ends = np.cumsum(entry["lengths"])
-    if len(ends) != len(columns) * len(entry["tracks"]) or ends[-1] != len(entry["values"]):
+    tracks, steps, lengths, values = (entry[name] for name in _KINDS)
+    # Each length is within bounds before they are added up, so that the sum is, too.
+    if np.any((lengths < 0) | (lengths > len(values))) or lengths.sum() != len(values):
+        raise ValueError("the frames are not as many as the lengths say")
+    if len(steps) != len(tracks) or len(lengths) != len(columns) * len(tracks):
         raise ValueError("the arrays of the entry are inconsistent")
-    pieces = np.split(entry["values"], ends[:-1])
+    if any(np.any(np.abs(numbers) > MAX_NUMBER) for numbers in (steps, values)):
+        raise ValueError("the entry has values that no file may have")
+    pieces = np.split(values, np.cumsum(lengths)[:-1])
     return tuple(
         TrackScores(
             protocol.id,
@@ -102,5 +113,5 @@ def _unpack(protocol: Protocol, entry: Mapping[str, np.ndarray]) -> tuple[TrackS
             dict(zip(columns, pieces[index * len(columns) :], strict=False)),
             float(step),
         )
-        for index, (track, step) in enumerate(zip(entry["tracks"], entry["steps"], strict=True))
+        for index, (track, step) in enumerate(zip(tracks, steps, strict=True))
     )

@@ -342,7 +342,7 @@ def _tracks(
     cache: Cache,
 ) -> tuple[TrackScores, ...]:
     key = cache.key(protocol, {track: digest for track, _, digest in files}, absent)
-    cached = cache.load(key, protocol)
+    cached = cache.load(key, protocol, [track for track, _, _ in files])
     contents = ((track, file, _content(file, digest)) for track, file, digest in files)
     if cached is not None:
         for _ in contents:  # still check the digests
