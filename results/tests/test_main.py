@@ -1,4 +1,7 @@
+import errno
+import os
 import re
+import resource
 import subprocess
 import sys
 
@@ -6,6 +9,7 @@ import pytest
 from score_folders import four_stems
 
 from mss_results.__main__ import main
+from mss_results.build import replace_files
 
 
 def contents(repo):
@@ -277,3 +281,46 @@ def test_the_program_imports_numpy_alone_and_survives_a_closed_pipe(repo):
     with subprocess.Popen(show, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.fixture
+def full_disk():
+    """A limit in the place of a full disk: no file gets longer than 500 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_on_a_full_disk_build_names_the_file_and_leaves_nothing(repo, capsys, full_disk):
+    before = contents(repo)
+    error = fails(capsys, "build", "--repo", repo, "--cache", repo / "cache")
+    said = re.fullmatch(r"mss-results: (\S+): File too large: check the path, .*\n", error)
+    assert said is not None and said[1].startswith(f"{repo}/results/")
+    assert not said[1].endswith(".partial")
+    assert contents(repo) == before
+    folders = [path.name for path in (repo / "results").iterdir() if path.is_dir()]
+    assert folders == ["scores"]
+
+
+def test_on_a_full_disk_the_file_is_named_and_what_was_there_before_stays(tmp_path, full_disk):
+    (tmp_path / "empty").mkdir()
+    file = tmp_path / "empty" / "new" / "sub" / "a.svg"
+    with pytest.raises(OSError, match="File too large") as raised:
+        replace_files({file.with_name("b.svg"): b"short", file: bytes(501)})
+    assert (raised.value.filename, raised.value.filename2) == (str(file), None)
+    assert [*tmp_path.rglob("*")] == [tmp_path / "empty"]
+
+
+@pytest.mark.parametrize("step", ["write", "rename"])
+def test_an_error_of_the_system_names_no_hidden_file(repo, capsys, monkeypatch, step):
+    def refuse(first, *others):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(first), None, *map(str, others))
+
+    if step == "rename":
+        monkeypatch.setattr(os, "replace", refuse)
+    else:
+        monkeypatch.setattr("pathlib.Path.write_bytes", lambda file, content: refuse(file))
+    error = fails(capsys, "build", "--repo", repo)
+    assert ".partial" not in error and f"mss-results: {repo}" in error
+    assert "Permission denied: check the path" in error

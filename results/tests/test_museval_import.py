@@ -2,6 +2,7 @@ import json
 import math
 import random
 import re
+import resource
 
 import pytest
 from score_folders import PAPERS
@@ -229,3 +230,17 @@ def test_imported_rows_are_ranked_and_said_to_be_unchecked(tmp_path, capsys):
     text = (repo / "results" / "tables" / "band--bsseval_v4@1.md").read_text()
     assert "| 1-2 | TAK2 |" in text
     assert "- training tracks unknown, hence not checked against the test tracks: " in text
+
+
+def test_on_a_full_disk_the_file_is_named_and_no_folder_is_left(tmp_path, capsys):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    folder = museval_files(tmp_path / "in")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
+    try:
+        assert main(arguments(folder, tmp_path / "scores")) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    error = capsys.readouterr().err
+    assert "File too large" in error and ".partial" not in error
+    assert error.startswith(f"mss-results: {tmp_path}/scores/") and ".json: " in error
+    assert not list((tmp_path / "scores").glob("*"))

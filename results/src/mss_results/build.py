@@ -12,7 +12,7 @@ from mss_results.claims import read_claims
 from mss_results.diagram import diagram
 from mss_results.latex import latex
 from mss_results.markdown import page
-from mss_results.partial import partial_of, sweep
+from mss_results.partial import made_folders, make_folder, named_finally, partial_of, sweep
 from mss_results.read import read_runs
 from mss_results.runs_table import runs_csv
 from mss_results.site import SitePaths, site
@@ -108,23 +108,31 @@ def write(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
 
 
 def replace_files(contents: Mapping[Path, bytes]) -> None:
-    """Write all files under other names, then rename them; on error, change nothing."""
+    """Write all files under other names, then rename them; on error, change nothing.
+
+    Raises:
+        OSError: naming the file that can't be written.
+        ValueError: if one is a link or no plain file.
+    """
     partial: dict[Path, Path] = {}
-    try:
-        for target in contents:
-            if target.is_symlink() or (target.exists() and not target.is_file()):
-                raise ValueError(f"{target}: a link or no plain file: remove it")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            sweep(target)
-            partial[target] = partial_of(target)
-            partial[target].write_bytes(contents[target])
-            if target.exists():
-                shutil.copymode(target, partial[target])
-        for target, temporary in partial.items():
-            os.replace(temporary, target)
-    finally:
-        for temporary in partial.values():
-            temporary.unlink(missing_ok=True)
+    with made_folders() as made:
+        try:
+            for target in contents:
+                if target.is_symlink() or (target.exists() and not target.is_file()):
+                    raise ValueError(f"{target}: a link or no plain file: remove it")
+                make_folder(target.parent, made)
+                sweep(target)
+                partial[target] = partial_of(target)
+                with named_finally(partial[target], target):
+                    partial[target].write_bytes(contents[target])
+                    if target.exists():
+                        shutil.copymode(target, partial[target])
+            for target, temporary in partial.items():
+                with named_finally(temporary, target):
+                    os.replace(temporary, target)
+        finally:
+            for temporary in partial.values():
+                temporary.unlink(missing_ok=True)
 
 
 def _read(readme: Path) -> str:

@@ -15,7 +15,7 @@ from mss_results import track_table
 from mss_results.fields import Fields, check_name
 from mss_results.musdb18 import check_official
 from mss_results.museval_files import METRICS, Source
-from mss_results.partial import partial_of, sweep
+from mss_results.partial import made_folders, make_folder, named_finally, partial_of, sweep
 from mss_results.read import SCHEMA
 from mss_results.track_file import KNOWN_STEMS, STEMS, TrackScores
 
@@ -99,23 +99,34 @@ def plan_import(source: Source, origin: Origin, scores: Path, per_track: bool) -
 
 
 def write_runs(runs: Sequence[NewRun]) -> None:
-    """Write all runs to temporary folders, then rename them, so that each is complete or absent."""
+    """Write all runs to temporary folders, then rename them, so that each is complete or absent.
+
+    Raises:
+        OSError: naming the file that can't be written.
+    """
     for run in runs:
         sweep(run.folder)
     partial = {run.folder: partial_of(run.folder) for run in runs}
-    try:
-        for run in runs:
-            inner = partial[run.folder] / run.label
-            for name, content in run.files.items():
-                (inner / name).parent.mkdir(parents=True, exist_ok=True)
-                (inner / name).write_bytes(content)
-            text = json.dumps(run.record, indent=2, ensure_ascii=False) + "\n"
-            (partial[run.folder] / "run.json").write_text(text, encoding="utf-8")
-        for folder, temporary in partial.items():
-            os.rename(temporary, folder)
-    finally:
-        for temporary in partial.values():
-            shutil.rmtree(temporary, ignore_errors=True)
+    with made_folders() as made:
+        try:
+            for run in runs:
+                make_folder(run.folder.parent, made)
+                _write_run(run, partial[run.folder])
+            for folder, temporary in partial.items():
+                with named_finally(temporary, folder):
+                    os.rename(temporary, folder)
+        finally:
+            for temporary in partial.values():
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_run(run: NewRun, partial: Path) -> None:
+    text = json.dumps(run.record, indent=2, ensure_ascii=False) + "\n"
+    files = {f"{run.label}/{name}": content for name, content in run.files.items()}
+    for name, content in (files | {"run.json": text.encode("utf-8")}).items():
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        with named_finally(partial / name, run.folder / name):
+            (partial / name).write_bytes(content)
 
 
 def _label(origin: Origin) -> str:

@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _ENDING = ".partial"
@@ -27,6 +29,47 @@ def sweep(path: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
         else:
             left.unlink(missing_ok=True)
+
+
+@contextmanager
+def named_finally(partial: Path, path: Path) -> Iterator[None]:
+    """Let errors of the system name a file, or one in a folder, as it will be named at last.
+
+    A failing write does not say where: it gets that name, too.
+    """
+    try:
+        yield
+    except OSError as error:
+        files = (error.filename, error.filename2)
+        hidden = [
+            Path(each).relative_to(partial)
+            for each in files
+            if isinstance(each, str) and Path(each).is_relative_to(partial)
+        ]
+        if hidden or files == (None, None):
+            error.filename = os.fspath(path / hidden[-1] if hidden else path)
+            del error.filename2
+        raise
+
+
+@contextmanager
+def made_folders() -> Iterator[list[Path]]:
+    """Yield a list for `make_folder`; if the block raises, the empty ones of them are removed."""
+    made: list[Path] = []
+    try:
+        yield made
+    except BaseException:
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def make_folder(folder: Path, made: list[Path]) -> None:
+    """Make a folder and those that it lies in, and list those that were not there."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    made.extend(reversed(missing))
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _host() -> str:
