@@ -2,10 +2,13 @@
 
 import errno
 import os
+import resource
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_paper.paper import PAPER
@@ -14,6 +17,7 @@ from tiny_songs import demo_recipe, noise
 from mss_shared import audio
 from mss_shared.atomic import (
     PART,
+    make_part,
     making_folder,
     replace_all,
     replacing,
@@ -21,6 +25,7 @@ from mss_shared.atomic import (
     write_text,
 )
 from mss_shared.checkpoints.checkpoint import save_model
+from mss_shared.console import sentence
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002], ids=oct)
@@ -216,3 +221,109 @@ def test_a_pipe_or_device_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="pipe is a device or a pipe: choose the path of"):
         replace_all([(tmp_path / "new", tmp_path / "pipe")])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "pipe"]
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """A limit in the place of a full disk: no file gets longer than 500 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def write_in_folder(path: Path) -> None:
+    with making_folder(path.parent) as part:
+        (part / path.name).write_bytes(bytes(501))
+
+
+def write_in_folder_atomically(path: Path) -> None:
+    with making_folder(path.parent) as part:
+        write_text(part / path.name, "x" * 501)
+
+
+def write_all(path: Path) -> None:
+    part = make_part(path)
+    try:
+        part.write_text("new")
+        replace_all([(part, path)])
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("write", "named"),
+    [
+        (lambda path: write_text(path, "x" * 501), "a.json"),
+        (lambda path: write_new_text(path, "x" * 501), "a.json"),
+        (write_in_folder, "."),  # a failing write does not say in which file
+        (write_in_folder_atomically, "a.json"),
+    ],
+)
+def test_on_a_full_disk_the_users_own_name_is_said(
+    write: Callable[[Path], None], named: str, tmp_path: Path, full_disk: None
+) -> None:
+    with pytest.raises(OSError, match="File too large") as raised:
+        write(tmp_path / "new" / "a.json")
+    assert raised.value.filename == str(tmp_path / "new" / named)
+    assert PART not in sentence(raised.value)
+
+
+def test_of_a_copy_that_fails_the_copy_is_named_not_the_original(
+    tmp_path: Path, full_disk: None
+) -> None:
+    (tmp_path / "long").touch()
+    os.truncate(tmp_path / "long", 500)
+    with pytest.raises(FileNotFoundError) as absent, replacing(tmp_path / "a") as part:
+        shutil.copyfile(tmp_path / "none", part)
+    assert absent.value.filename == str(tmp_path / "none")
+    error = OSError(errno.ENOSPC, "No space left on device", "long", None, "b")
+    with pytest.raises(OSError, match="No space") as raised, making_folder(tmp_path / "b") as part:
+        error.filename2 = str(part / "c" / "d")
+        raise error
+    assert (raised.value.filename, raised.value.filename2) == (str(tmp_path / "b/c/d"), None)
+
+
+@pytest.mark.parametrize("write", [lambda path: write_text(path, "x"), write_all])
+def test_a_folder_where_a_file_belongs_is_named(
+    write: Callable[[Path], None], tmp_path: Path
+) -> None:
+    (tmp_path / "a.json").mkdir()
+    with pytest.raises(IsADirectoryError) as raised:
+        write(tmp_path / "a.json")
+    assert (raised.value.filename, raised.value.filename2) == (str(tmp_path / "a.json"), None)
+    assert PART not in str(raised.value)
+
+
+@pytest.mark.parametrize("call", ["open", "mkdir", "replace", "fsync"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_text(path, "x"),
+        lambda path: write_new_text(path, "x"),
+        write_all,
+        write_in_folder_atomically,
+    ],
+)
+def test_no_error_names_a_hidden_file(
+    call: str, write: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = getattr(os, call)
+
+    def refuse(first: object, *others: Any, **options: Any) -> Any:
+        if call == "fsync":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        making = call != "open" or others[0] & os.O_CREAT
+        if PART in str(first) and making:
+            names = [str(first), *((None, str(others[0])) if call == "replace" else ())]
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), *names)
+        return real(first, *others, **options)
+
+    monkeypatch.setattr(os, call, refuse)
+    try:
+        write(tmp_path / "new" / "a.json")
+    except OSError as error:
+        assert error.filename in (str(tmp_path / "new"), str(tmp_path / "new" / "a.json"))
+        assert PART not in str(error)
+    monkeypatch.undo()
+    assert not [*tmp_path.rglob(f"{PART}*")]

@@ -42,10 +42,29 @@ def make_part(path: Path, *, suffix: str | None = None, prefix: str | None = Non
     while True:
         part = path.with_name(f"{_begin(path, prefix)}{secrets.token_hex(6)}{ending}")
         try:
-            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            with named_finally(part, path):
+                os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         except FileExistsError:
             continue
         return part
+
+
+@contextmanager
+def named_finally(part: Path, path: Path) -> Iterator[None]:
+    """Let errors of the system name a file or folder, or what is in it, as it is to be named.
+
+    A write that fails on a full disk does not say where: it gets the path's name.
+    """
+    try:
+        yield
+    except OSError as error:
+        files = (error.filename, error.filename2)
+        names = [Path(each) for each in files if isinstance(each, str)]
+        hidden = [each.relative_to(part) for each in names if each.is_relative_to(part)]
+        if hidden or (error.filename is None and error.errno in _FULL):
+            error.filename = os.fspath(path / hidden[-1] if hidden else path)
+            del error.filename2  # of a copy that failed, the first is the original
+        raise
 
 
 @contextmanager
@@ -68,17 +87,14 @@ def replacing(
         part = make_part(path, suffix=suffix, prefix=prefix)
         mode = part.stat().st_mode
         try:
-            with interruptible():
-                yield part
-            if part.stat().st_mode != mode:  # the writer replaced the file
-                with suppress(OSError):  # some file systems have no modes to change
-                    part.chmod(mode)
-            _sync(part)
-            os.replace(part, path)
-        except OSError as error:
-            if error.filename is None and error.errno in _FULL:
-                error.filename = os.fspath(path)  # a failing write does not say where
-            raise
+            with named_finally(part, path):
+                with interruptible():
+                    yield part
+                if part.stat().st_mode != mode:  # the writer replaced the file
+                    with suppress(OSError):  # some file systems have no modes to change
+                        part.chmod(mode)
+                _sync(part)
+                os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
 
@@ -98,7 +114,8 @@ def replace_all(moves: Sequence[tuple[Path, Path]], *, prefix: str | None = None
     """
     for part, path in moves:
         _check_replaceable(path)
-        _sync(part)
+        with named_finally(part, path):
+            _sync(part)
     with uninterrupted():
         _move(moves, prefix)
 
@@ -108,13 +125,15 @@ def _move(moves: Sequence[tuple[Path, Path]], prefix: str | None) -> None:
     try:
         for part, path in moves:
             kept[path] = _keep(path, prefix)
-            os.replace(part, path)
+            with named_finally(part, path):
+                os.replace(part, path)
     except BaseException:
         for path, old in reversed(kept.items()):
             if old is None:
                 path.unlink(missing_ok=True)
             else:
-                os.replace(old, path)
+                with named_finally(old, path):
+                    os.replace(old, path)
         raise
     finally:
         for old in kept.values():
@@ -172,7 +191,7 @@ def making_folder(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{_begin(path, None)}{secrets.token_hex(6)}")
-    with uninterrupted():
+    with uninterrupted(), named_finally(part, path):
         part.mkdir()
         try:
             with interruptible():
@@ -206,13 +225,10 @@ def write_new_text(path: Path, text: str) -> None:
     with uninterrupted():
         part = make_part(path)
         try:
-            part.write_text(text, encoding="utf-8")
-            _sync(part)
-            _link(part, path)
-        except OSError as error:
-            if error.filename is None and error.errno in _FULL:
-                error.filename = os.fspath(path)
-            raise
+            with named_finally(part, path):
+                part.write_text(text, encoding="utf-8")
+                _sync(part)
+                _link(part, path)
         finally:
             part.unlink(missing_ok=True)
 

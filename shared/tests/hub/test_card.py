@@ -1,6 +1,7 @@
 """The verb card: a folder with weights, settings, scores under their protocols, and tracks."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,20 @@ def test_what_is_there_is_never_overwritten(
         assert end.value.code == 2
         assert sentence in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["hub"]
+
+
+def test_on_a_full_disk_the_users_own_name_is_said(
+    made: tuple[Fitted, Evaluated, Path], tmp_path: Path, capsys: Any
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
+    try:
+        with pytest.raises(SystemExit):
+            card(made[0].folder, "--out", tmp_path / "hub")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert f"error: {tmp_path}/hub/model.safetensors is too large" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
 
 
 def test_scores_of_other_weights_are_left_out(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import soundfile
 
-from mss_shared.atomic import make_part
+from mss_shared.atomic import make_part, named_finally
 from mss_shared.audio.channel_layout import set_mask
 from mss_shared.audio.file_part import native_name
 from mss_shared.audio.formats import Format, encode
@@ -113,14 +113,19 @@ class SoundWriter:
             )
 
     def finish_header(self, mask: int = 0) -> None:
-        """Complete the closed file: channel mask, no timestamp, and tags not written so far."""
-        remove_time(self.part)
-        if self.channels > 2:
-            set_mask(self.part, mask)
-        if self.tags.time_reference is not None:
-            add_time_reference(self.part, self.tags.time_reference)
-        if self.form.container == "MP3":
-            add_id3(self.part, self.tags)
+        """Complete the closed file: channel mask, no timestamp, and tags not written so far.
+
+        Raises:
+            OSError: if it can't be changed.
+        """
+        with named_finally(self.part, self.target):
+            remove_time(self.part)
+            if self.channels > 2:
+                set_mask(self.part, mask)
+            if self.tags.time_reference is not None:
+                add_time_reference(self.part, self.tags.time_reference)
+            if self.form.container == "MP3":
+                add_id3(self.part, self.tags)
 
     def discard(self) -> None:
         """Close the unfinished file, and delete it if it still exists."""
