@@ -164,12 +164,16 @@ def _tables(found: Sequence[Measured]) -> str:
         metrics = [*dict.fromkeys(name for values in each.values.values() for name in values)]
         lines = [f"| stem | {' | '.join(metrics)} |", f"| --- |{' --- |' * len(metrics)}"]
         lines += [
-            f"| {_cell(stem)} | {' | '.join(f'{values[name]:.2f}' for name in metrics)} |"
+            f"| {_cell(stem)} | {' | '.join(_decimals(values.get(name)) for name in metrics)} |"
             for stem, values in each.values.items()
         ]
         title = f"{each.dataset}, {each.tracks} tracks, protocol {each.protocol} ({each.rules}):"
         blocks.append("\n".join([title, "", *lines, ""]))
     return "\n".join(blocks)
+
+
+def _decimals(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _training(training: Mapping[str, Any] | None) -> str:

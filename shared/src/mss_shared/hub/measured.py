@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mss_shared.evaluation.protocols import Protocol, aggregate, find_protocol
-from mss_shared.evaluation.score_files import from_json, track_file
+from mss_shared.evaluation.protocols import PROTOCOLS, Protocol, aggregate
+from mss_shared.evaluation.score_files import TrackScores, from_json, track_file
 from mss_shared.json_text import read_json_object
-from mss_shared.names import is_name
+from mss_shared.names import is_file_name, is_name, one_line, shorten
 from mss_shared.small_files import read_small_text
+
+_REMEDY = "score the model again"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Measured:
         protocol: its id.
         rules: how frames and tracks are averaged.
         tracks: how many.
-        values: stem -> metric -> average; without those that are NaN.
+        values: stem -> metric -> average; without those that are NaN, but there is one.
     """
 
     dataset: str
@@ -38,7 +40,8 @@ class Measured:
 def find_scores(roots: Sequence[Path], method: str, digest: str) -> list[Measured]:
     """All scores of a single model's weights below some roots, each id and data set once.
 
-    Scores of a changed setting, such as another overlap, are left out.
+    Scores of a changed setting, such as another overlap, or of a protocol that this version does
+    not define alike are left out.
 
     Args:
         roots: of score folders; one that is not there has none.
@@ -51,7 +54,7 @@ def find_scores(roots: Sequence[Path], method: str, digest: str) -> list[Measure
     found: dict[tuple[str, str], Measured] = {}
     for root in roots:
         for path in sorted(root.glob(f"*/{method}/*/run.json")):
-            record = read_json_object(path, "score the model again")
+            record = read_json_object(path, _REMEDY)
             if _is_of(record, digest):
                 for each in _read(path.parent, record):
                     found.setdefault((each.dataset, each.protocol), each)
@@ -69,33 +72,70 @@ def _is_of(record: Mapping[str, Any], digest: str) -> bool:
 
 def _read(folder: Path, record: Mapping[str, Any]) -> Iterator[Measured]:
     """The scores of a run that this version can average, protocol by protocol."""
-    try:
-        dataset, tracks = record["dataset"]["name"], record["dataset"]["tracks"]
-        split, protocols = record["dataset"]["split"], record["protocols"]
-        chosen = {label: _protocol(about) for label, about in protocols.items()}
-    except (KeyError, TypeError, AttributeError):
-        raise ValueError(f"{folder / 'run.json'} is no record of scores: replace it") from None
-    if not is_name(dataset):
-        raise ValueError(f"{folder / 'run.json'} has no valid name of a data set: replace it")
+    where = f"{folder / 'run.json'}: field "
+    about = _object(record.get("dataset"), f"{where}dataset")
+    dataset = _name(about.get("name"), f"{where}dataset.name")
+    split = _name(about.get("split"), f"{where}dataset.split")
+    tracks = _names(about.get("tracks"), f"{where}dataset.tracks")
+    chosen = {
+        label: _protocol(entry, f"{where}protocols.{one_line(label)}")
+        for label, entry in _object(record.get("protocols"), f"{where}protocols").items()
+    }
     for label, protocol in chosen.items():
         if protocol is None:
             continue
-        scores = []
-        for track in tracks:
-            path = track_file(folder, label, track)
-            text = read_small_text(path)
-            scores.append(from_json(text, track, protocol.id, str(path)))
+        scores = [
+            _read_track(track_file(folder, label, track), track, protocol) for track in tracks
+        ]
         values = {
             stem: {name: value for name, value in metrics.items() if math.isfinite(value)}
             for stem, metrics in aggregate(scores, protocol).items()
         }
         rules = f"{protocol.frames} over frames, {protocol.tracks} over tracks"
-        yield Measured(dataset, str(split), protocol.id, rules, len(tracks), values)
+        if any(values.values()):
+            yield Measured(dataset, split, protocol.id, rules, len(tracks), values)
 
 
-def _protocol(about: Mapping[str, Any]) -> Protocol | None:
+def _protocol(value: object, where: str) -> Protocol | None:
     """The protocol of a record, if this version defines it alike."""
-    name = about["id"].partition("@")[0].partition(".")[0]
-    best_order = ".best_order" in about["id"]
-    protocol = find_protocol(name).on(about["targets"], best_order=best_order)
-    return protocol if protocol.id == about["id"] else None
+    about = _object(value, where)
+    id = _name(about.get("id"), f"{where}.id")
+    targets = tuple(_names(about.get("targets"), f"{where}.targets"))
+    known = PROTOCOLS.get(id.partition("@")[0].partition(".")[0])
+    if known is None:
+        return None
+    # Not by its own choice of targets, for which it may need a package: they are chosen.
+    protocol = replace(known, targets=targets, best_order=".best_order" in id)
+    return protocol if protocol.id == id else None
+
+
+def _read_track(path: Path, track: str, protocol: Protocol) -> TrackScores:
+    scores = from_json(read_small_text(path), track, protocol.id, str(path))
+    frames = [frame for each in scores.targets.values() for frame in each]
+    if not (
+        set(scores.targets) <= set(protocol.targets)
+        and all(set(protocol.metrics) <= set(frame.metrics) for frame in frames)
+    ):
+        raise ValueError(f"{path} has other stems or metrics than its run.json: {_REMEDY}")
+    return scores
+
+
+def _object(value: object, where: str) -> dict[str, Any]:
+    """A JSON object that is not empty."""
+    if isinstance(value, dict) and value:
+        return value
+    raise ValueError(f"{where} is {shorten(value)}: it must be an object with fields: {_REMEDY}")
+
+
+def _name(value: object, where: str) -> str:
+    if isinstance(value, str) and is_name(value):
+        return value
+    raise ValueError(f"{where} is {shorten(value)}: it must be a name: {_REMEDY}")
+
+
+def _names(value: object, where: str) -> list[str]:
+    """A list of different file names that is not empty."""
+    if isinstance(value, list) and value and all(map(is_file_name, value)):
+        if len(set(value)) == len(value):
+            return value
+    raise ValueError(f"{where} is {shorten(value)}: it must list different names: {_REMEDY}")
