@@ -275,7 +275,7 @@ def test_boards_of_ones_own_have_the_repositorys_claims_and_leave_its_readmes_al
 
 def test_the_program_imports_numpy_alone_and_survives_a_closed_pipe(repo):
     heavy = {"torch", "pandas", "scipy", "museval", "mss_shared"}
-    code = f"import sys, mss_results.__main__; sys.exit(bool({heavy} & set(sys.modules)))"
+    code = f"import sys, mss_results.command; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     show = [sys.executable, "-m", "mss_results", "show", "--repo", str(repo)]
     with subprocess.Popen(show, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -324,3 +324,35 @@ def test_an_error_of_the_system_names_no_hidden_file(repo, capsys, monkeypatch, 
     error = fails(capsys, "build", "--repo", repo)
     assert ".partial" not in error and f"mss-results: {repo}" in error
     assert "Permission denied: check the path" in error
+
+
+def test_ctrl_c_is_one_line_also_while_modules_are_imported():
+    program = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Pressed(MetaPathFinder):
+    def find_spec(self, name, *others):
+        if name == sys.argv[1]:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Pressed())
+from mss_results.__main__ import main
+sys.exit(main(["build"]))
+"""
+    for module in ("numpy", "mss_results.parser", "mss_results.verify"):
+        ended = subprocess.run(
+            [sys.executable, "-c", program, module], capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (130, "mss-results: interrupted\n")
+
+
+def test_ctrl_c_during_a_verb_is_one_line(repo, capsys, monkeypatch):
+    def press(file, content):
+        raise KeyboardInterrupt
+
+    before = contents(repo)
+    monkeypatch.setattr("pathlib.Path.write_bytes", press)
+    assert main(["build", "--repo", str(repo)]) == 130
+    assert capsys.readouterr().err == "mss-results: interrupted\n"
+    assert contents(repo) == before

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from mss_results.__main__ import _stoppable, main
+from mss_results.__main__ import main
 from mss_results.build import replace_files
+from mss_results.command import _stoppable
 from mss_results.partial import partial_of, sweep
 
 # Renames the process to a dead one: ended, and waited for.
@@ -55,11 +56,11 @@ def test_a_rebuilt_file_sweeps_what_a_killed_build_left_beside_it(tmp_path):
 def test_a_signal_ends_a_build_with_its_number_and_without_a_traceback(repo, name, code):
     program = (
         "import os, signal, sys\n"
-        "import mss_results.__main__ as main\n"
+        "from mss_results import __main__, command\n"
         f"signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
-        f"main.plan = lambda paths: os.kill(os.getpid(), signal.{name})\n"
-        "sys.exit(main.main(sys.argv[1:]))\n"
+        f"command.plan = lambda paths: os.kill(os.getpid(), signal.{name})\n"
+        "sys.exit(__main__.main(sys.argv[1:]))\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program, "build", "--repo", str(repo)],
@@ -68,7 +69,7 @@ def test_a_signal_ends_a_build_with_its_number_and_without_a_traceback(repo, nam
         check=False,
     )
     assert ended.returncode == code
-    assert ended.stderr == ""
+    assert ended.stderr == ("mss-results: interrupted\n" if name == "SIGINT" else "")
 
 
 def test_the_callers_signal_handlers_stay(repo):
