@@ -475,3 +475,14 @@ def test_scores_of_other_estimates_are_replaced_only_on_request(
     assert "holds scores of other estimates: name these with --method" in capsys.readouterr().err
     main([*words, "--overwrite"])
     assert run(songs, "--protocol", "usdr", "--method", "mine") == 2
+
+
+def test_references_that_are_all_odd_are_said(
+    songs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in TRACKS:
+        (songs / "ref" / "test" / name / "bass.wav").write_bytes(b"cut")
+    assert run(songs) == 2
+    said = capsys.readouterr().err
+    assert all(f"{name}/bass.wav" in said for name in TRACKS)
+    assert "none of 3 tracks of " in said and "--data_root" not in said

@@ -112,6 +112,7 @@ def _run(arguments: argparse.Namespace, command: str) -> None:
     with console.progress("preparing songs") as progress:
         dataset = open_dataset(arguments.references, progress, faults)
     console.say(printable(dataset.identity))
+    _check_references(arguments.references, dataset, faults)
     pairs = pair_tracks(
         dataset, arguments.estimates, arguments.stems, fit_length=arguments.fit_length
     )
@@ -175,6 +176,15 @@ def _check_scored(
     found = {song.name: find_scores(journal, song, protocols, engine) for song in songs}
     missing = [name for name, scores in found.items() if len(scores) < len(protocols)]
     check_merged(missing, len(songs), folder)
+
+
+def _check_references(given: str, dataset: Dataset, faults: Mapping[str, str]) -> None:
+    """Raise ValueError if no track can be read, after saying what is wrong with each."""
+    if dataset.test or not faults:
+        return
+    for fault in faults.values():
+        console.say(f"mss-eval: {printable(fault)}", sys.stderr)
+    raise ValueError(f"none of {len(faults)} tracks of {given} can be read: fix them")
 
 
 def _check_faults(faults: Mapping[str, str], count: int, folder: Path) -> None:
