@@ -79,8 +79,11 @@ def outline(build: Callable[[], Any], settings: Any, content: Any, path: Path) -
     except _MISFITS as error:
         if not computes_with_values(error):
             raise _no_model(path, error) from None
-        with bounded(most):
-            return build()
+        try:
+            with bounded(most):
+                return build()
+        except _MISFITS as failure:
+            raise _no_model(path, failure) from None
 
 
 def _count_tensors(content: Any) -> int:
