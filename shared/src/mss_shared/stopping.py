@@ -32,6 +32,19 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
+def starting(command: str) -> Iterator[None]:
+    """Import a command and run it: Ctrl-C at any time is one line and exit code 130.
+
+    An entry imports nothing but this outside of the block.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"{command}: interrupted", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
+
+
+@contextmanager
 def stoppable() -> Iterator[None]:
     """Turn Ctrl-C, SIGTERM and SIGHUP into exceptions, to clean up after them.
 

@@ -40,6 +40,7 @@ def check_front(
         card: the package's README.md, whose snippet begins with ``from <package> import load``.
     """
     _check_names(paper)
+    check_start(paper.name, paper.command)
     package: Any = import_module(paper.name)
     separator = package.load(None, recipe="demo", device="cpu")
     weights = folder / "weights"
@@ -67,6 +68,42 @@ def _check_names(paper: AnyPaper) -> None:
     assert done.returncode == 0, done.stderr
     package = import_module(paper.name)
     assert {*NAMES} <= {*package.__all__}
+
+
+def check_start(module: str, command: str) -> None:
+    """Assert that Ctrl-C at any import of ``python -m <module> --help`` is one line and 130.
+
+    One process is interrupted once at each module that it imports: at all of ours but the entry,
+    and at the packages of others, not within them, where some can't be imported a second time.
+
+    Args:
+        module: what runs the command.
+        command: its name.
+    """
+    code = (
+        f"import runpy, sys\n"
+        f"import mss_shared.cli, mss_shared.stopping\n"
+        f"met = {{{module!r}, {module + '.__main__'!r}}}\n"
+        f"ours = ('mss_shared', {module.partition('.')[0]!r})\n"
+        f"class Interrupting:\n"
+        f"    def find_spec(self, name, path=None, target=None):\n"
+        f"        top = name.partition('.')[0]\n"
+        f"        within = top in sys.stdlib_module_names or (name != top and top not in ours)\n"
+        f"        if name not in met and not within:\n"
+        f"            met.add(name)\n"
+        f"            raise KeyboardInterrupt\n"
+        f"sys.meta_path.insert(0, Interrupting())\n"
+        f"sys.argv = [{command!r}, '--help']\n"
+        f"code = 130\n"
+        f"while code == 130:\n"
+        f"    try: runpy.run_module({module!r}, run_name='__main__')\n"
+        f"    except SystemExit as end: code = end.code\n"
+        f"assert not code and len(met) > 10, (code, met)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {*done.stderr.splitlines()} == {f"{command}: interrupted"}
+    assert done.stdout.startswith(f"usage: {command} ")
 
 
 def _check_equal(model: Any, other: Any) -> None:

@@ -446,7 +446,7 @@ def test_scale_invariant_ratios_of_files_are_those_of_arrays(songs: Path) -> Non
 
 
 def test_the_protocols_of_the_help_are_all_there_are() -> None:
-    from mss_shared.cli.mss_eval import _parser
+    from mss_shared.cli.eval_command import _parser
     from mss_shared.evaluation.protocols import PROTOCOLS
 
     text = " ".join(_parser().format_help().split())

@@ -505,3 +505,16 @@ def test_held_out_names_replace_an_earlier_hold_out_and_lose_no_track(tmp_path: 
     found = folders.hold_out(folders.read(tmp_path, "x"), ("4", "5"))
     assert [track.name for track in found.train] == ["0", "1", "2", "3"]
     assert [track.name for track in found.valid] == ["4", "5"]
+
+
+def test_of_several_odd_tracks_the_first_is_named_and_the_others_counted(tmp_path: Path) -> None:
+    write_set(tmp_path / "set", songs("train/a", "train/b", "train/c", "valid/v", "test/x"))
+    for place in ("train/b", "train/c", "test/x"):
+        (tmp_path / "set" / place / f"{STEMS[0]}.wav").write_bytes(b"RIFF")
+    with pytest.raises(ValueError, match=r"/b/.*; 2 more faults, which mss-data check lists$"):
+        open_dataset(tmp_path / "set")
+    for song in ("a", "b"):
+        (tmp_path / "moisesdb" / song).mkdir(parents=True)
+        (tmp_path / "moisesdb" / song / "data.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"/a/.*; 1 more fault, which mss-data check lists$"):
+        open_dataset(f"moisesdb:{tmp_path}/moisesdb")

@@ -63,14 +63,19 @@ def read(
 
     Raises:
         ValueError: if there is no track folder, a file is unreadable, the files of one track
-            differ in length, rate or channels, or sound lies where no track would have it.
+            differ in length, rate or channels, or sound lies where no track would have it. It is
+            of the first track, and says how many more have faults.
     """
     found = tree.look(root) if found is None else found
-    _check_places(found, faults)
+    errors: list[Exception] = [ValueError(fault) for fault in found.faults.values()]
+    if faults is not None:
+        faults.update({Path(place).name: fault for place, fault in found.faults.items()})
+        errors.clear()
     splits = {
-        split: read_split(found.splits[split], faults if split == "test" else None, reader)
+        split: _open(found.splits[split], errors, faults if split == "test" else None, reader)
         for split in SPLITS
     }
+    _raise_first(errors)
     if not any(splits.values()) and not faults:
         raise ValueError(
             f"no track folders under {root}: --data_root must hold train/ and test/ with one "
@@ -80,14 +85,6 @@ def read(
         *(name, root, splits["train"], splits["valid"], splits["test"]),
         unheard=tuple(found.unheard),
     )
-
-
-def _check_places(found: Tree, faults: Faults | None) -> None:
-    """Refuse sound that no track would have."""
-    for place, fault in found.faults.items():
-        if faults is None:
-            raise ValueError(fault)
-        faults[Path(place).name] = fault
 
 
 def _hint(root: Path) -> str:
@@ -108,7 +105,9 @@ def read_listed(
     name: str, root: Path, found: Mapping[str, Sequence[Path]], reader: Reader
 ) -> Dataset:
     """Open the track folders of each split; every tenth is held out if there is no validation."""
-    train, valid, test = (read_split(found.get(split, ()), None, reader) for split in SPLITS)
+    errors: list[Exception] = []
+    train, valid, test = (_open(found.get(split, ()), errors, None, reader) for split in SPLITS)
+    _raise_first(errors)
     return with_validation(Dataset(name, root, train, valid, test))
 
 
@@ -138,15 +137,37 @@ def read_split(
     reader: Reader | None = None,
 ) -> tuple[Track, ...]:
     """Open track folders; with ``faults``, broken ones are left out and added there."""
+    errors: list[Exception] = []
+    tracks = _open(paths, errors, faults, reader)
+    _raise_first(errors)
+    return tracks
+
+
+def _open(
+    paths: Iterable[Path], errors: list[Exception], faults: Faults | None, reader: Reader | None
+) -> tuple[Track, ...]:
+    """The tracks that can be opened; what the others raise goes into ``faults`` or ``errors``."""
     tracks = []
     for path in paths:
         try:
             tracks.append((reader or read_track)(path))
         except (ValueError, OSError) as error:
             if faults is None:
-                raise
-            faults[path.name] = console.sentence(error)
+                errors.append(error)
+            else:
+                faults[path.name] = console.sentence(error)
     return tuple(tracks)
+
+
+def _raise_first(errors: Sequence[Exception]) -> None:
+    """Raise the first of some errors; it says how many others there are, and what lists them."""
+    if len(errors) > 1:
+        others = console.count(len(errors) - 1, "more fault")
+        raise ValueError(
+            f"{console.sentence(errors[0])}; {others}, which mss-data check lists"
+        ) from errors[0]
+    if errors:
+        raise errors[0]
 
 
 def read_track(folder: Path, reading: Reading = AS_IT_IS) -> Track:
