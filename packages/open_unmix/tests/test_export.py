@@ -399,6 +399,45 @@ def test_the_verb_writes_every_network(tmp_path: Path, monkeypatch: pytest.Monke
     assert {path.name for path in (tmp_path / "o").iterdir()} == {"bass.onnx", "vocals.onnx"}
 
 
+@pytest.mark.parametrize("kind", ["umx", "onnx"])
+def test_checkpoints_that_would_overwrite_each_other_are_not_exported(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    separator = Separator({"bass": made(), "vocals": made()}, n_fft=64, n_hop=16)
+    other = Separator({"drums": made(), "other": made()}, n_fft=64, n_hop=8)
+    found = {"a": separator, "b": separator, "c": other}
+    monkeypatch.setattr(
+        "open_unmix.export.load_checkpoints",
+        lambda paper, source: [SimpleNamespace(model=found[source], recipe=RECIPE)],
+    )
+    for names, fault in (("ab", "two checkpoints estimate bass"), ("ac", "transforms .* that sh")):
+        flags = {"checkpoint": [*names], "out": str(tmp_path / "out"), "format": kind}
+        with pytest.raises(ValueError, match=fault):
+            export(PAPER, flags)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_two_files_of_one_target_are_refused(tmp_path: Path) -> None:
+    exported(tmp_path)
+    (tmp_path / "vocals-0123abcd.pth").write_bytes((tmp_path / "vocals.pth").read_bytes())
+    with pytest.raises(ValueError, match=r"vocals-0123abcd.pth and vocals.pth, two networks of 'vocals'"):
+        load_checkpoints(PAPER, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"niter": -1}, "niter -1: it must be from 0 to 1000"),
+        ({"niter": 10**9}, "niter 1000000000: it must"),
+        ({"wiener_win_len": -5}, "wiener_win_len -5: it must be from 0 to 1000000"),
+        ({"wiener_win_len": 10**12}, "wiener_win_len 1000000000000: it must"),
+    ],
+)
+def test_a_filter_that_would_run_for_ever_is_refused(values: dict[str, int], fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        Separator({"bass": made(), "vocals": made()}, n_fft=64, n_hop=16, **values)  # type: ignore[arg-type]
+
+
 def test_a_target_of_a_file_is_not_exported_elsewhere(tmp_path: Path) -> None:
     """The names of targets come from the weights' header, and become names of files."""
     weights, out = tmp_path / "x.safetensors", tmp_path / "a" / "out"

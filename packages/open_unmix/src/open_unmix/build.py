@@ -78,7 +78,7 @@ def join(models: Sequence[Separator], recipe: Recipe, flags: Mapping[str, Any]) 
         ValueError: if two models estimate one stem, their transforms differ, --targets names a
             stem without a network, or --alpha is given without ratio masks.
     """
-    networks = _collect_networks(models)
+    networks = collect_networks(models)
     targets = flags.get("targets", list(networks))
     for target in targets:
         if target not in networks:
@@ -109,8 +109,12 @@ def join(models: Sequence[Separator], recipe: Recipe, flags: Mapping[str, Any]) 
     ).eval()
 
 
-def _collect_networks(models: Sequence[Separator]) -> dict[str, OpenUnmix]:
-    """The networks of all models by stem."""
+def collect_networks(models: Sequence[Separator]) -> dict[str, OpenUnmix]:
+    """The networks of all models by stem.
+
+    Raises:
+        ValueError: if two models estimate one stem, or their transforms differ.
+    """
     networks: dict[str, OpenUnmix] = {}
     for model in models:
         if _get_transform(model) != _get_transform(models[0]):

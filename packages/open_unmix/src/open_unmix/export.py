@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from mss_shared import console
 from mss_shared.atomic import replacing, write_text
 from mss_shared.checkpoints import load_checkpoints
 from mss_shared.paper import AnyPaper
+from open_unmix.build import collect_networks
 from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx
 from open_unmix.recipe import ModelConfig
@@ -29,23 +30,33 @@ def export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
     Args:
         paper: this package.
         flags: values of checkpoint, out and format by name.
+
+    Raises:
+        ValueError: if two checkpoints estimate one stem, their transforms differ, or the layout
+            reads the name of a stem as something else. Nothing is written then.
     """
     out = Path(flags["out"])
-    kind = flags.get("format", "umx")
-    for source in flags["checkpoint"]:
-        for checkpoint in load_checkpoints(paper, source):
-            separator: Separator = checkpoint.model
-            if kind == "umx":
-                for target in separator.targets:  # before the first is written
-                    check_target(target)
-            for target, network in zip(separator.targets, separator.networks(), strict=True):
-                if kind == "umx":
-                    write_target(network, target, checkpoint.recipe, out)
-                else:
-                    write_onnx(network, out / f"{target}.onnx")
-                console.say(f"{target}: {out}")
-            if kind == "umx":
-                write_separator(separator, checkpoint.recipe.model, out)
+    loaded = [each for source in flags["checkpoint"] for each in load_checkpoints(paper, source)]
+    separators: list[Separator] = [each.model for each in loaded]
+    networks = collect_networks(separators)
+    if flags.get("format", "umx") == "umx":
+        _write_layout(separators, [each.recipe for each in loaded], out)
+        return
+    for target, network in networks.items():
+        write_onnx(network, out / f"{target}.onnx")
+        console.say(f"{target}: {out}")
+
+
+def _write_layout(separators: Sequence[Separator], recipes: Sequence[Any], out: Path) -> None:
+    """Write the authors' layout; the first checkpoint says how the targets are filtered."""
+    for separator in separators:  # before the first is written
+        for target in separator.targets:
+            check_target(target)
+    for separator, recipe in zip(separators, recipes, strict=True):
+        for target, network in zip(separator.targets, separator.networks(), strict=True):
+            write_target(network, target, recipe, out)
+            console.say(f"{target}: {out}")
+    write_separator(separators[0], recipes[0].model, out)
 
 
 def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> None:

@@ -21,6 +21,8 @@ from open_unmix.wiener import EPS, NORBERT_EPS, Piece, Wiener, filter_window
 PIPELINES = ("1.0.0", "1.3.0")
 FILTERS = ("torch", "norbert")
 PIECE_FRAMES = 64  # frames per run: a float32 plane of 2049 bins then fits in a core's cache
+MOST_ITERATIONS = 1000  # more is a mistake, as are longer windows
+MOST_FRAMES = 1_000_000
 KEEP_FRAMES = 1024  # longer windows are not kept in memory but computed again per iteration
 
 
@@ -47,8 +49,8 @@ class Separator(Pretrained, nn.Module):
             window in memory.
 
     Raises:
-        ValueError: if there is a single stem to filter, a network has other sizes, or pipeline or
-            filter are unknown.
+        ValueError: if there is a single stem to filter, a network has other sizes, pipeline or
+            filter are unknown, or niter or wiener_win_len is out of range.
 
     Source: paper, one independent network per target and a multichannel Wiener filter; authors'
     code, `Separator` (1.3.0) and `separate` (1.0.0).
@@ -73,6 +75,7 @@ class Separator(Pretrained, nn.Module):
     ) -> None:
         super().__init__()
         _check(target_models, niter, residual, n_fft, nb_channels)
+        check_filter(niter, wiener_win_len)
         for name, value, valid in (("pipeline", pipeline, PIPELINES), ("wiener", wiener, FILTERS)):
             if value not in valid:
                 raise ValueError(f"{name} is {value!r}: choose {' or '.join(valid)}")
@@ -249,13 +252,28 @@ def check_aggregate(sums: Mapping[str, Sequence[str]], stems: Sequence[str]) -> 
             )
 
 
+def check_filter(niter: int, window: int | None, owner: str = "") -> None:
+    """Raise ValueError for iterations or a window in frames that no filter has.
+
+    Args:
+        niter: the iterations.
+        window: wiener_win_len.
+        owner: what has them, for the sentence: ``separator.json has``.
+    """
+    has = f"{owner} " if owner else ""
+    if not 0 <= niter <= MOST_ITERATIONS:
+        raise ValueError(f"{has}niter {niter}: it must be from 0 to {MOST_ITERATIONS}")
+    if window is not None and not 0 <= window <= MOST_FRAMES:
+        raise ValueError(f"{has}wiener_win_len {window}: it must be from 0 to {MOST_FRAMES}")
+
+
 def _check(
     target_models: Mapping[str, Any], niter: int, residual: bool, n_fft: int, nb_channels: int
 ) -> None:
     """Raise ValueError unless there are networks of these sizes, and enough stems to filter."""
     if not target_models:
         raise ValueError("target_models is empty: pass one network per stem")
-    if niter < 0 or (niter and len(target_models) == 1 and not residual):
+    if niter and len(target_models) == 1 and not residual:
         raise ValueError(
             f"niter={niter} with {len(target_models)} stem: a Wiener filter needs a second stem, "
             f"set niter=0, or residual"

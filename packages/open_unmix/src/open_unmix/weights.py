@@ -24,7 +24,7 @@ from mss_shared.names import name_like, real_path, shorten
 from mss_shared.recipe import find_recipe, load_recipe
 from open_unmix.build import build_network, build_separator
 from open_unmix.recipe import ModelConfig, Recipe
-from open_unmix.separator import PIPELINES, Separator
+from open_unmix.separator import PIPELINES, Separator, check_filter
 
 LEGACY = ("sample_rate", "stft.window", "transform.0.window")  # constants in the files of 2019
 BASE_RECIPE = "umxhq_vocals"  # for chunks and protocols, which no file states
@@ -34,9 +34,8 @@ SEPARATOR_KEYS = ("nfft", "nhop", "sample_rate", "nb_channels")
 FILTER = {"pipeline": "1.3.0", "niter": 1, "softmask": False, "wiener_win_len": 300}
 FILTER_2019 = {"pipeline": "1.0.0", "niter": 1, "softmask": False, "wiener_win_len": None}
 FILTER_KEYS = tuple(FILTER)
-MOST = 1_000_000  # samples, Hz or frames; more is a mistake
+MOST = 1_000_000  # samples or Hz; more is a mistake
 MOST_LAYERS = 100  # torch takes the square of this in time to make an LSTM
-MOST_ITERATIONS = 1000
 
 
 def adapt(
@@ -85,14 +84,19 @@ def open_folder(folder: Path, recipe_name: str | None) -> list[Checkpoint]:
 
     Raises:
         FileNotFoundError: if weights, or both separator.json and a <target>.json, are missing.
-        ValueError: if a .json lacks a key or has a value that no network has, or a weights file is
-            not a network's or not one of the .json's sizes.
+        ValueError: if a .json lacks a key or has a value that no network has, a weights file is not
+            a network's or not one of the .json's sizes, or two are of one target.
     """
-    files = {
-        DIGEST.sub("", path.stem): path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() == ".pth"
-    }
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() == ".pth":
+            target = DIGEST.sub("", path.stem)
+            if target in files:
+                raise ValueError(
+                    f"{folder} holds {files[target].name} and {path.name}, two networks of "
+                    f"{shorten(target)}: keep one"
+                )
+            files[target] = path
     has_separator = (folder / "separator.json").is_file()
     has_targets = all((folder / f"{target}.json").is_file() for target in files)
     if not files or not (has_separator or has_targets):
@@ -189,9 +193,7 @@ def _read_separator(path: Path) -> dict[str, Any]:
             raise ValueError(
                 f"{path} has {name} {shorten(value)}: it must be of type {kind.__name__}"
             )
-    for name, most in (("niter", MOST_ITERATIONS), ("wiener_win_len", MOST)):
-        if contents[name] is not None and not 0 <= contents[name] <= most:
-            raise ValueError(f"{path} has {name} {contents[name]}: it must be from 0 to {most}")
+    check_filter(contents["niter"], contents["wiener_win_len"], f"{path} has")
     if contents["pipeline"] not in PIPELINES:
         raise ValueError(
             f"{path} has pipeline {shorten(contents['pipeline'])}: choose from "
