@@ -6,16 +6,18 @@ import hashlib
 import importlib
 import os
 import shutil
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import safetensors.numpy
-from forked import Ending, run_forked
+from forked import Ending, Started, run_forked
 from tiny_paper.paper import PAPER
 from tiny_songs import RATE, STEMS, noise
 
 from mss_shared import audio
-from mss_shared.cli import run
+from mss_shared.cli import eval_command, run
 from mss_shared.testing import make_dataset
 
 # Imported once, here, and not again by each forked process.
@@ -29,6 +31,7 @@ class Bench:
 
     Attributes:
         songs: a data set.
+        stems: estimates of its test songs.
         inputs: sound files to separate.
         run: a complete training run of two epochs.
         expected: by command, what it writes when nothing is in its way.
@@ -39,7 +42,12 @@ class Bench:
         for module in HEAVY:
             importlib.import_module(module)
         self.root, self.log = root, root / "log"
-        self.songs = make_dataset(root / "songs", STEMS, (RATE, 2), seconds=1.0)
+        self.songs = make_dataset(root / "songs", STEMS, (RATE, 2), test=4, seconds=1.0)
+        self.stems = root / "stems"
+        for number in range(4):
+            for index, stem in enumerate(STEMS):
+                estimate = noise(10 * number + index, samples=RATE)
+                audio.write(self.stems / f"test-{number}" / f"{stem}.wav", estimate, RATE)
         self.inputs = root / "inputs"
         self.inputs.mkdir()
         for number in range(6):
@@ -57,7 +65,12 @@ class Bench:
 
     def commands(self) -> dict[str, Callable[[Path], list[str]]]:
         """By name: output folder -> the words of a command that can be done again."""
-        return {"separate": self.separate, "fit": self.fit, "evaluate": self.evaluate}
+        return {
+            "separate": self.separate,
+            "fit": self.fit,
+            "evaluate": self.evaluate,
+            "mss-eval --jobs 2": self.mss_eval,
+        }
 
     def fit(self, out: Path) -> list[str]:
         """Train for two epochs, or go on."""
@@ -70,18 +83,15 @@ class Bench:
         words = ["separate", str(self.inputs), "--lossless", "--device", "cpu"]
         return [*words, "--checkpoint", str(self.run), "--out", str(out)]
 
-    def evaluate(self, out: Path) -> list[str]:
+    def evaluate(self, out: Path, checkpoint: Path | None = None) -> list[str]:
         """The data set's test songs."""
-        words = [
-            "evaluate",
-            "--checkpoint",
-            str(self.run),
-            "--data_root",
-            str(self.songs),
-            "--device",
-            "cpu",
-        ]
-        return [*words, "--scores", str(out), "--protocol", "usdr"]
+        words = ["evaluate", "--checkpoint", str(checkpoint or self.run), "--device", "cpu"]
+        return [*words, "--data_root", str(self.songs), "--scores", str(out), "--protocol", "usdr"]
+
+    def mss_eval(self, out: Path) -> list[str]:
+        """Stems of the test songs, in two processes."""
+        words = ["mss-eval", str(self.songs), str(self.stems), "--out", str(out), "--jobs", "2"]
+        return [*words, "--protocol", "bsseval_v4", "usdr"]
 
     def do(
         self,
@@ -91,9 +101,16 @@ class Bench:
         kill_after: float = 60.0,
         stop: tuple[int, ...] = (),
     ) -> Ending:
-        """Run a command of the tiny paper in a process of its own."""
-        work = lambda: run(PAPER, words)  # noqa: E731
+        """Run a command in a process of its own."""
+        work = partial(_run, words)
         return run_forked(work, self.log, file_bytes=file_bytes, kill_after=kill_after, stop=stop)
+
+    def do_two(self, words: list[str], wait: float) -> tuple[Ending, Ending]:
+        """Run a command twice, the second from ``wait`` seconds after the first."""
+        first = Started(partial(_run, words), self.root / "first-log")
+        time.sleep(wait)
+        second = Started(partial(_run, words), self.log)
+        return first.end(), second.end()
 
     def fresh(self, like: Path | None = None) -> Path:
         """An empty output folder, or a copy of another one."""
@@ -102,6 +119,14 @@ class Bench:
         if like is not None:
             shutil.copytree(like, out)
         return out
+
+
+def _run(words: list[str]) -> None:
+    """``mss-eval``, or a verb of the tiny paper."""
+    if words[0] == "mss-eval":
+        eval_command.run(words[1:])
+    else:
+        run(PAPER, words)
 
 
 def content(out: Path) -> dict[str, str]:

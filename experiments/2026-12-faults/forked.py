@@ -16,6 +16,7 @@ from typing import NoReturn
 
 SECONDS, GIGABYTES = 10.0, 2.0
 _PATIENCE = 60.0  # then a process is killed
+_WORKERS_END = 5.0  # seconds after their parent
 _MOST_BYTES = 24 * 2**30  # of address space: what asks for terabytes fails at once
 
 
@@ -30,6 +31,7 @@ class Ending:
         seconds: until then, by the clock.
         processor_seconds: which do not tell how busy the machine is.
         gigabytes: more than its parent had.
+        workers_left: whether a process of its own was alive five seconds later.
     """
 
     code: int
@@ -38,9 +40,12 @@ class Ending:
     seconds: float
     processor_seconds: float
     gigabytes: float
+    workers_left: bool
 
     def fault(self, *allowed: int) -> str:
         """What is wrong with it: empty for one sentence and exit code 2, or an allowed code."""
+        if self.workers_left:
+            return f"worker processes are left: {self.said}"
         if "Traceback (most recent call last)" in self.printed:
             return f"a traceback: {self.said}"
         if self.code not in (2, *allowed):
@@ -67,29 +72,56 @@ def run_forked(
         kill_after: end it by SIGKILL after so many seconds, or by the signals of ``stop``.
         stop: signals, one after another.
     """
-    began, before = time.monotonic(), _memory()
-    sys.stdout.flush()
-    process = os.fork()
-    if process == 0:
-        _become(work, log, file_bytes)
-    status, used = _wait(process, began + kill_after, stop)
-    lines = log.read_text(encoding="utf-8", errors="replace")
-    said = next((line for line in reversed(lines.splitlines()) if line.strip()), "")
-    code = os.waitstatus_to_exitcode(status)
-    return Ending(
-        128 - code if code < 0 else code,
-        said[-300:],
-        lines,
-        time.monotonic() - began,
-        used.ru_utime + used.ru_stime,
-        max(0.0, used.ru_maxrss / 2**20 - before),
-    )
+    return Started(work, log, file_bytes).end(kill_after, stop)
+
+
+class Started:
+    """A function in a forked process, which has a process group of its own."""
+
+    def __init__(
+        self, work: Callable[[], object], log: Path, file_bytes: int | None = None
+    ) -> None:
+        self.log, self.began, self.before = log, time.monotonic(), _memory()
+        sys.stdout.flush()
+        self.process = os.fork()
+        if self.process == 0:
+            _become(work, log, file_bytes)
+
+    def end(self, kill_after: float = _PATIENCE, stop: tuple[int, ...] = ()) -> Ending:
+        """Wait for its end, or bring it about; see `run_forked`."""
+        status, used = _wait(self.process, self.began + kill_after, stop)
+        lines = self.log.read_text(encoding="utf-8", errors="replace")
+        said = next((line for line in reversed(lines.splitlines()) if line.strip()), "")
+        code = os.waitstatus_to_exitcode(status)
+        return Ending(
+            128 - code if code < 0 else code,
+            said[-300:],
+            lines,
+            time.monotonic() - self.began,
+            used.ru_utime + used.ru_stime,
+            max(0.0, used.ru_maxrss / 2**20 - self.before),
+            _outlived_by_workers(self.process),
+        )
+
+
+def _outlived_by_workers(group: int) -> bool:
+    """Whether processes of a group are there still, after they had time to end; then kill them."""
+    end = time.monotonic() + _WORKERS_END
+    while time.monotonic() < end:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.02)
+    os.killpg(group, signal.SIGKILL)
+    return True
 
 
 def _become(work: Callable[[], object], log: Path, file_bytes: int | None) -> NoReturn:
     """Never returns."""
     code = 70
     try:
+        os.setpgid(0, 0)
         handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(handle, stream)

@@ -25,8 +25,10 @@ from mss_shared.testing_mutations import mutate_bytes, mutate_json
 
 COLUMNS = ("fault", "tries", "must happen", "happened")
 STOPPED = "143 or 130, or 0 if it was done, and nothing is left"
-RERUN = "a second run ends with 0 and the same bytes, nothing is left"
+RERUN = "a further run ends with 0 and the same bytes, nothing is left"
+OPENS = "0, and the run is scored; or one sentence and 2, within 10 s and 2 GB"
 SENTENCE = "0, or one sentence and 2, within 10 s and 2 GB"
+TWICE = f"{SENTENCE}, and one of them 0; {RERUN}"
 Try = Callable[[Bench, random.Random], str]  # what is wrong, empty if nothing
 
 
@@ -36,7 +38,10 @@ def killed(name: str) -> Try:
     def attempt(bench: Bench, choose: random.Random) -> str:
         out, command = bench.fresh(), bench.commands()[name]
         for _ in range(choose.randint(1, 2)):
-            bench.do(command(out), kill_after=choose.random() * bench.seconds[name])
+            if bench.do(
+                command(out), kill_after=choose.random() * bench.seconds[name]
+            ).workers_left:
+                return "worker processes are left"
         return finished(bench, name, out)
 
     return attempt
@@ -50,6 +55,8 @@ def stopped(name: str) -> Try:
         number = choose.choice((signal.SIGTERM, signal.SIGINT))
         moment, times = choose.random() * bench.seconds[name], choose.randint(1, 2)
         ending = bench.do(command(out), kill_after=moment, stop=(number,) * times)
+        if ending.workers_left:
+            return "worker processes are left"
         if ending.code not in (0, 128 + number) or "Traceback" in ending.printed:
             return f"exit code {ending.code} after signal {number}: {ending.printed}"
         left = left_over(out)
@@ -68,6 +75,22 @@ def full(name: str) -> Try:
         left = [each for each in left_over(out) if not each.endswith(".lock")]
         if ending.fault(0) or left:
             return ending.fault(0) or f"{left[0]} is left"
+        return finished(bench, name, out)
+
+    return attempt
+
+
+def twice(name: str) -> Try:
+    """Two of one command into one folder, the second at a random moment of the first."""
+
+    def attempt(bench: Bench, choose: random.Random) -> str:
+        out, command = bench.fresh(), bench.commands()[name]
+        endings = bench.do_two(command(out), choose.random() * bench.seconds[name])
+        for ending in endings:
+            if ending.fault(0):
+                return ending.fault(0)
+        if all(ending.code for ending in endings):
+            return f"neither of two ends with 0: {endings[0].said}, {endings[1].said}"
         return finished(bench, name, out)
 
     return attempt
@@ -94,9 +117,16 @@ def odd_file(name: str, file: str, odd: Callable[[bytes, random.Random], bytes])
             (out / done).unlink(missing_ok=True)
         [path] = out.rglob(file)
         path.write_bytes(odd(path.read_bytes(), choose))
-        return bench.do(bench.commands()[name](out)).fault(0)
+        ending = bench.do(bench.commands()[name](out))
+        return ending.fault(0) or (scored(bench, out) if (name, ending.code) == ("fit", 0) else "")
 
     return attempt
+
+
+def scored(bench: Bench, run: Path) -> str:
+    """What is wrong with the scores of a run that ended well."""
+    ending = bench.do([*bench.evaluate(bench.root / "scores", run), "--overwrite"])
+    return ending.fault(0) or (f"the run can't be scored: {ending.said}" if ending.code else "")
 
 
 def odd_weights(file: str) -> Try:
@@ -108,8 +138,8 @@ def odd_weights(file: str) -> Try:
         odd = odd_checkpoint if path.suffix == ".ckpt" else mutate_bytes
         path.write_bytes(odd(path.read_bytes(), choose))
         source = path if path.suffix == ".ckpt" else folder
-        words = bench.evaluate(bench.root / "scores")
-        return bench.do([*words, "--checkpoint", str(source), "--overwrite"]).fault(0)
+        words = bench.evaluate(bench.root / "scores", source)
+        return bench.do([*words, "--overwrite"]).fault(0)
 
     return attempt
 
@@ -128,8 +158,9 @@ def odd_recipe(bench: Bench, choose: random.Random) -> str:
     """Training by an odd recipe, stopped by its first fault."""
     path = bench.root / "odd.yaml"
     path.write_bytes(mutate_bytes((bench.run / "recipe.yaml").read_bytes(), choose))
-    words = bench.fit(bench.fresh())
-    return bench.do([*words, "--recipe", str(path)]).fault(0)
+    out = bench.fresh()
+    ending = bench.do([*bench.fit(out), "--recipe", str(path)])
+    return ending.fault(0) or ("" if ending.code else scored(bench, out))
 
 
 def odd_json(content: bytes, choose: random.Random) -> bytes:
@@ -144,16 +175,23 @@ FAULTS: dict[str, tuple[str, Try]] = {
     "separate is killed": (RERUN, killed("separate")),
     "fit is killed": (RERUN, killed("fit")),
     "evaluate is killed": (RERUN, killed("evaluate")),
+    "mss-eval --jobs 2 is killed": (RERUN, killed("mss-eval --jobs 2")),
     "separate is stopped": (f"{STOPPED}; {RERUN}", stopped("separate")),
     "fit is stopped": (f"{STOPPED}; {RERUN}", stopped("fit")),
     "evaluate is stopped": (f"{STOPPED}; {RERUN}", stopped("evaluate")),
+    "mss-eval --jobs 2 is stopped": (f"{STOPPED}; {RERUN}", stopped("mss-eval --jobs 2")),
     "separate on a full disk": (f"{SENTENCE}; {RERUN}", full("separate")),
     "fit on a full disk": (f"{SENTENCE}; {RERUN}", full("fit")),
     "evaluate on a full disk": (f"{SENTENCE}; {RERUN}", full("evaluate")),
-    "fit --resume from an odd last.ckpt": (SENTENCE, odd_file("fit", "last.ckpt", odd_checkpoint)),
-    "fit --resume with an odd begun.json": (SENTENCE, odd_file("fit", "begun.json", odd_json)),
+    "mss-eval --jobs 2 on a full disk": (f"{SENTENCE}; {RERUN}", full("mss-eval --jobs 2")),
+    "two of separate in one folder": (TWICE, twice("separate")),
+    "two of fit in one folder": (TWICE, twice("fit")),
+    "two of evaluate in one folder": (TWICE, twice("evaluate")),
+    "two of mss-eval --jobs 2 in one folder": (TWICE, twice("mss-eval --jobs 2")),
+    "fit --resume from an odd last.ckpt": (OPENS, odd_file("fit", "last.ckpt", odd_checkpoint)),
+    "fit --resume with an odd begun.json": (OPENS, odd_file("fit", "begun.json", odd_json)),
     "fit --resume with an odd metrics.csv": (
-        SENTENCE,
+        OPENS,
         odd_file("fit", "metrics.csv", mutate_bytes),
     ),
     "separate after an odd separated.jsonl": (
@@ -163,7 +201,7 @@ FAULTS: dict[str, tuple[str, Try]] = {
     "evaluate of an odd last.ckpt": (SENTENCE, odd_weights("last.ckpt")),
     "evaluate of an odd model.safetensors": (SENTENCE, odd_weights("model.safetensors")),
     "separate an odd wav file": (SENTENCE, odd_song),
-    "fit by an odd recipe": (SENTENCE, odd_recipe),
+    "fit by an odd recipe": (OPENS, odd_recipe),
 }
 
 
