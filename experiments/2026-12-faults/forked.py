@@ -16,7 +16,7 @@ from typing import NoReturn
 
 SECONDS, GIGABYTES = 10.0, 2.0
 _PATIENCE = 60.0  # then a process is killed
-_WORKERS_END = 5.0  # seconds after their parent
+_WORKERS_END = 20.0  # seconds after their parent: one that begins must import first
 _MOST_BYTES = 24 * 2**30  # of address space: what asks for terabytes fails at once
 
 
@@ -31,7 +31,7 @@ class Ending:
         seconds: until then, by the clock.
         processor_seconds: which do not tell how busy the machine is.
         gigabytes: more than its parent had.
-        workers_left: whether a process of its own was alive five seconds later.
+        workers_left: whether a process of its own was alive 20 seconds later.
     """
 
     code: int

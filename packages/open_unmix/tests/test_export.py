@@ -420,7 +420,9 @@ def test_checkpoints_that_would_overwrite_each_other_are_not_exported(
 def test_two_files_of_one_target_are_refused(tmp_path: Path) -> None:
     exported(tmp_path)
     (tmp_path / "vocals-0123abcd.pth").write_bytes((tmp_path / "vocals.pth").read_bytes())
-    with pytest.raises(ValueError, match=r"vocals-0123abcd.pth and vocals.pth, two networks of 'vocals'"):
+    with pytest.raises(
+        ValueError, match=r"vocals-0123abcd.pth and vocals.pth, two networks of 'vocals'"
+    ):
         load_checkpoints(PAPER, str(tmp_path))
 
 

@@ -76,7 +76,7 @@ def test_dsd100_reads_mixtures_beside_their_sources(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("root", ["", "dsd100:", "slakh2100:", "moisesdb:", "sourcefolder:"])
 def test_an_empty_folder_name_is_not_the_current_folder(root: str) -> None:
-    with pytest.raises(FileNotFoundError, match="--data_root names no folder: give one"):
+    with pytest.raises(FileNotFoundError, match="the data set is an empty word: give a f"):
         open_dataset(root)
 
 

@@ -58,7 +58,7 @@ def test_without_a_valid_folder_every_tenth_training_track_is_held_out(tmp_path:
 def test_a_single_training_track_is_not_held_out(tmp_path: Path) -> None:
     dataset = open_dataset(write_set(tmp_path, songs("train/a", "test/x")))
     assert names(dataset) == {"train": ["a"], "valid": [], "test": ["x"]}
-    with pytest.raises(ValueError, match=r"has no valid tracks: --data_root must hold a valid/"):
+    with pytest.raises(ValueError, match=r"has no valid tracks: the data set must hold a valid/"):
         dataset.split("valid")
 
 
@@ -137,9 +137,7 @@ def test_a_stem_the_track_lacks_is_refused_with_those_it_has(tmp_path: Path) -> 
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        FileNotFoundError, match=r"no folder .*gone: --data_root must be the folder"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*gone: a data set is the folder"):
         open_dataset(tmp_path / "gone")
 
 
@@ -147,7 +145,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_folder_without_tracks_is_refused(tmp_path: Path, inside: list[str]) -> None:
     for name in inside:
         (tmp_path / name).mkdir()
-    with pytest.raises(ValueError, match=r"no track folders under .*: --data_root must hold"):
+    with pytest.raises(ValueError, match=r"no track folders under .*: a data set holds"):
         open_dataset(tmp_path)
 
 

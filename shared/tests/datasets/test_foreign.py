@@ -54,12 +54,12 @@ def loose_mp4(root: Path) -> None:
 
 
 LAYOUTS = [
-    (slakh, "Slakh2100", "--data_root slakh2100:"),
+    (slakh, "Slakh2100", "open it as slakh2100:"),
     (medleydb, "MedleyDB", "give each song a folder"),
     (ccmixter, "ccMixter", "give each song a folder"),
-    (dsd100, "DSD100", "--data_root dsd100:"),
-    (moisesdb, "MoisesDB", "--data_root moisesdb:"),
-    (stem_folders, "a folder per stem", "--data_root sourcefolder:"),
+    (dsd100, "DSD100", "open it as dsd100:"),
+    (moisesdb, "MoisesDB", "open it as moisesdb:"),
+    (stem_folders, "a folder per stem", "files as sourcefolder:"),
     (loose_mp4, "MUSDB18 without its splits", "train/ and test/"),
 ]
 

@@ -199,7 +199,7 @@ def test_mss_data_builds_what_a_plugin_builds(
     code, out, _ = mss_data(monkeypatch, capsys, "lab", "--takes", "3")
     assert (code, out) == (0, "built/3\n")
     code, _, err = mss_data(monkeypatch, capsys, "plain")
-    assert code == 2 and "plain has nothing to build: open it with --data_root plain" in err
+    assert code == 2 and "plain has nothing to build: open it as plain" in err
 
 
 def test_a_broken_plugin_hinders_no_other_verb(

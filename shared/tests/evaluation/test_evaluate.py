@@ -312,7 +312,7 @@ def test_estimates_that_are_none_are_refused_and_nothing_is_written(
 
 def test_a_set_without_test_tracks_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     empty = Dataset("mine", tmp_path, dataset.test, (), ())
-    with pytest.raises(ValueError, match="has no test tracks: --data_root must hold a test/"):
+    with pytest.raises(ValueError, match="has no test tracks: the data set must hold a test/"):
         evaluate(method(perfect), empty, ("usdr",), tmp_path, "run")
 
 

@@ -78,7 +78,7 @@ def read(
     _raise_first(errors)
     if not any(splits.values()) and not faults:
         raise ValueError(
-            f"no track folders under {root}: --data_root must hold train/ and test/ with one "
+            f"no track folders under {root}: a data set holds train/ and test/ with one "
             f"folder per track, each with a wav file per stem{_hint(root)}"
         )
     return Dataset(

@@ -37,7 +37,7 @@ def refuse(root: Path) -> None:
 def recognise(root: Path) -> tuple[str, str, str] | None:
     """The name of the layout, what shows it, and what to do; None for any other folder."""
     if {"mixtures", "sources"} <= {path.name.lower() for path in _folders(root)}:
-        return "DSD100", "Mixtures/ beside Sources/", f"open it with --data_root dsd100:{root}"
+        return "DSD100", "Mixtures/ beside Sources/", f"open it as dsd100:{root}"
     loose = next((path for path in _entries(root) if tree.is_stem_mp4(path)), None)
     if loose is not None and not tree.find_splits(root):
         return (
@@ -58,8 +58,7 @@ def _recognise_by_folders(root: Path) -> tuple[str, str, str] | None:
             return (
                 "a folder per stem, not per song",
                 f"{place.name}/ holds {listed}",
-                f"open unrelated files with --data_root sourcefolder:{root}, or give each song a "
-                f"folder",
+                f"open unrelated files as sourcefolder:{root}, or give each song a folder",
             )
     return None
 
@@ -71,10 +70,10 @@ def _recognise_by_tracks(root: Path) -> tuple[str, str, str] | None:
         stems = {Path(name).stem.lower() for name in files}
         if "mix" in stems and "stems" in inside:
             why = f"{track.name} holds a mix beside stems/"
-            return "Slakh2100", why, f"open it with --data_root slakh2100:{root}"
+            return "Slakh2100", why, f"open it as slakh2100:{root}"
         if (track / "data.json").is_file() and inside:
             why = f"{track.name} holds data.json and a folder per stem"
-            return "MoisesDB", why, f"open it with --data_root moisesdb:{root}"
+            return "MoisesDB", why, f"open it as moisesdb:{root}"
         mix = next((name for name in files if re.search(r"_MIX\.\w+$", name)), None)
         if mix is not None:
             return "MedleyDB", f"{track.name} holds {mix}", _give_each_song("stems")

@@ -114,11 +114,13 @@ def _open(
 
 def _check_folder(folder: str | Path) -> Path:
     if not str(folder):  # the path "" would be the current folder
-        raise FileNotFoundError("--data_root names no folder: give one, or . for the current one")
+        raise FileNotFoundError(
+            "the data set is an empty word: give a folder, or . for the current one"
+        )
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(
-            f"there is no folder {root}: --data_root must be the folder that holds train/ and "
+            f"there is no folder {root}: a data set is the folder that holds train/ and "
             f"test/, or a name ({', '.join([*plugins.list_names(), PREVIEWS])})"
         )
     return root
@@ -142,7 +144,7 @@ def _open_layout(layout: str, root: Path) -> Dataset:
     dataset = LAYOUTS[layout](root)
     if not (dataset.train or dataset.valid or dataset.test):
         raise ValueError(
-            f"no tracks under {root}: --data_root {layout}:... must hold train/ with one folder "
+            f"no tracks under {root}: {layout}:FOLDER must hold train/ with one folder "
             f"per {'stem' if layout == 'sourcefolder' else 'track'}"
         )
     return dataset

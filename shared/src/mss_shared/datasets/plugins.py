@@ -175,9 +175,7 @@ def find_builder(name: str) -> Builder:
     entry = find_entry(name)
     plugin = None if entry is None else load_plugin(entry)
     if not isinstance(plugin, Builder):
-        raise ValueError(
-            f"the data set {name} has nothing to build: open it with --data_root {name}"
-        )
+        raise ValueError(f"the data set {name} has nothing to build: open it as {name}")
     return plugin
 
 

@@ -162,7 +162,7 @@ class Dataset:
         tracks: tuple[Track, ...] = getattr(self, name)
         if not tracks:
             raise ValueError(
-                f"{self.root} has no {name} tracks: --data_root must hold a {name}/ folder of "
+                f"{self.root} has no {name} tracks: the data set must hold a {name}/ folder of "
                 f"track folders"
             )
         return tracks
