@@ -178,3 +178,23 @@ def test_whatever_is_written_is_read_again(
     blocks = audio.read_blocks(writer.part, 0, samples, 500)
     assert np.array_equal(np.concatenate([*blocks], axis=1), sound)
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("step", ["close", "change_format"])
+def test_a_file_that_lost_its_header_is_named_as_it_is_to_be(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SoundWriter(tmp_path / "a.flac", Format("FLAC", "PCM_16"), RATE, 2, SAMPLES)
+    writer.write(steps("PCM_16"))
+    close = writer._close
+
+    def lose() -> None:
+        close()
+        writer.part.write_bytes(b"")
+
+    monkeypatch.setattr(writer, "_close", lose)
+    with pytest.raises(OSError, match=r"a\.flac can't be written .*: is the disk full") as caught:
+        writer.close() if step == "close" else writer.change_format(SPOOL)
+    assert ".part" not in str(caught.value)
+    writer.discard()
+    assert not names(tmp_path)

@@ -94,6 +94,8 @@ class SoundWriter:
                 with interruptible():
                     for block in read_back(old_part) if copy else ():
                         self.write(block * gain)
+            except soundfile.LibsndfileError as error:
+                raise OSError(_describe_failure(self.target, error)) from None
             finally:
                 old_part.unlink(missing_ok=True)
 
@@ -104,8 +106,11 @@ class SoundWriter:
             OSError: if it is shorter than what was written, which libsndfile does not report.
         """
         self._close()
-        with soundfile.SoundFile(native_name(self.part)) as file:
-            frames = file.frames
+        try:
+            with soundfile.SoundFile(native_name(self.part)) as file:
+                frames = file.frames
+        except soundfile.LibsndfileError as error:
+            raise OSError(_describe_failure(self.target, error)) from None
         if self.form.container != "MP3" and frames != self.samples:
             raise OSError(
                 f"{self.target} can't be written ({frames} of {self.samples} samples arrived): is "
