@@ -94,7 +94,7 @@ def test_a_configuration_is_recognised_from_shapes(name: str, changes: dict[str,
     if name in ("tdc_net", "tdf_net", "tdc_rnn_net") and changes:
         changes = {}
     model = small(name, **changes)
-    found = recognise(model.state_dict())
+    found = recognise(model.state_dict(), "x.ckpt")
     wanted = read_arguments(PRESETS[name], {**SMALL, **changes})
     for field in ("bn_factor", "min_bn_units"):  # several give the same widths
         found.pop(field, None)
@@ -297,10 +297,10 @@ def test_weights_of_another_size_name_what_differs(tmp_path: Path) -> None:
 def test_weights_of_another_kind_are_refused(lost: str) -> None:
     state = small().state_dict()
     del state[lost]
-    with pytest.raises(ValueError, match="the weights lack .* they are not those of a LaSAFT"):
-        recognise(state)
-    with pytest.raises(ValueError, match="have no known block: they are not those"):
-        recognise({"stft.stft.window": torch.ones(4)})
+    with pytest.raises(ValueError, match="x.ckpt lacks .* these are not the weights of a LaSAFT"):
+        recognise(state, "x.ckpt")
+    with pytest.raises(ValueError, match="has no known block: these are not the"):
+        recognise({"stft.stft.window": torch.ones(4)}, "x.ckpt")
 
 
 def test_widths_that_no_factor_gives_are_named(tmp_path: Path) -> None:
@@ -324,13 +324,13 @@ def test_keys_that_no_network_has_are_refused(tmp_path: Path) -> None:
     [
         ("first_conv.0.weight", (100_000, 4, 1, 1), "first_conv.0.weight has the shape .100000"),
         ("first_conv.0.weight", (2**21, 4, 1, 1), "odd.ckpt have a size of 2097152"),
-        ("first_conv.0.weight", (0, 4, 1, 2), "the weights have an empty 'first_conv.0.weight': "),
-        ("first_conv.0.weight", (), "the weights have shapes that fit no block: they are not"),
+        ("first_conv.0.weight", (0, 4, 1, 2), "has an empty 'first_conv.0.weight': "),
+        ("first_conv.0.weight", (), "has shapes that fit no block: these are not"),
         ("embedding.weight", (4, 200_000), "weight has the shape"),
-        ("embedding.weight", (4,), "the weights have shapes that fit no block: they are not"),
+        ("embedding.weight", (4,), "has shapes that fit no block: these are not"),
         ("mid_block.keys", (7, 100), "shape"),
         ("mid_block.tfc.H.0.0.weight", (3, 3, 100_001, 3), "weight has the shape"),
-        ("mid_block.tfc.H.0.0.weight", (3, 3), "the weights have shapes that fit no block"),
+        ("mid_block.tfc.H.0.0.weight", (3, 3), "has shapes that fit no block"),
         ("mid_block.tdfs.tdf.0.weight", (1, 1), "shape"),
     ],
 )
@@ -350,7 +350,7 @@ def test_an_odd_tensor_is_refused_before_a_network_takes_memory(
     ("key", "message"),
     [
         ("mid_block.tfc.H.{}.x", "n_internal_layers 300"),
-        ("encoders.{}.x", "the weights lack|n_blocks 601"),
+        ("encoders.{}.x", " lacks |n_blocks 601"),
         ("condition_generator.dense_control_block.linear.{}.weight", "control_n_layer 300"),
     ],
 )
@@ -359,6 +359,6 @@ def test_more_layers_than_any_network_has_are_refused(
 ) -> None:
     more = {f"spec2spec.{key.format(i)}": torch.zeros(size, 1) for i in range(300)}
     torch.save(more | small().state_dict(), tmp_path / "odd.ckpt")
-    expected = message if size else "the weights have an empty"
-    with pytest.raises(ValueError, match=f"({expected}).*: they are not those of a LaSAFT"):
+    expected = message if size else "has an empty"
+    with pytest.raises(ValueError, match=f"({expected}).*: these are not the weights of a LaSAFT"):
         read_weights(tmp_path / "odd.ckpt", hop_length=64, num_frame=16)

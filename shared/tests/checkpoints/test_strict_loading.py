@@ -77,6 +77,15 @@ def test_a_model_that_computes_with_values_is_built_without_a_trial() -> None:
             build_filled(lambda settings=settings: masked(settings), settings, STATE, Path("x"))
 
 
+def test_what_a_model_says_of_its_settings_names_the_file() -> None:
+    def odd() -> nn.Module:
+        raise ValueError("width 5 is odd: choose an even one")
+
+    said = r"^the model settings of a/x\.pth: width 5 is odd: choose an even one$"
+    with pytest.raises(ValueError, match=said):
+        build_filled(odd, Settings(), STATE, Path("a/x.pth"))
+
+
 def test_every_hook_is_gone_after_a_refusal() -> None:
     with pytest.raises(ValueError, match="more than 1040 modules and tensors"):
         build_filled(lambda: build(Settings(layers=9_000)), Settings(), STATE, Path("x"))

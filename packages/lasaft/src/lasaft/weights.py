@@ -26,7 +26,7 @@ from mss_shared.recipe import recipe_from_text
 from mss_shared.small_files import read_small_text
 
 OLD_PREFIX, PREFIX = "conditional_spec2spec.", "spec2spec."  # until 28 January 2021, and since
-STRANGE = "they are not those of a LaSAFT network"
+STRANGE = "these are not the weights of a LaSAFT network"
 MOST_LAYERS = 100  # blocks, layers of a block, layers of the control block
 Shapes = Mapping[str, tuple[int, ...]]
 KINDS = (  # keys that tell a block's kind, from the most specific on
@@ -55,7 +55,7 @@ def adapt(
         ValueError: if the shapes tell other sizes than the recipe's.
     """
     renamed, notes = rename(state, name)
-    sizes = recognise(renamed)
+    sizes = recognise(renamed, name)
     for field, value in sizes.items():
         expected = getattr(model.config, field)
         if field not in ("bn_factor", "min_bn_units", "modulation") and value != expected:
@@ -90,7 +90,7 @@ def read_weights(path: str | Path, **arguments: Any) -> Separator:
         filled: Separator = build_filled(lambda: Separator(ours), ours, state, path)
         return filled
     state, _ = rename(state, path.name)
-    sizes = recognise(state)
+    sizes = recognise(state, str(path))
     settings = _unseen_settings(hyper, path)
     if sizes["input_channels"] == 2 and "spec_type" not in {**settings, **arguments}:
         raise ValueError(
@@ -184,11 +184,15 @@ def rename(state: Mapping[str, Tensor], name: str) -> tuple[dict[str, Tensor], l
     return renamed, [f"{name}: renamed {OLD_PREFIX} of {len(old_keys)} keys to {PREFIX}"]
 
 
-def recognise(state: Mapping[str, Tensor]) -> dict[str, Any]:
+def recognise(state: Mapping[str, Tensor], name: str) -> dict[str, Any]:
     """The fields of ``ModelConfig`` that keys and shapes tell.
 
     PoCM and GPoCM have the same shapes, and so have a modulated encoder and decoder: GPoCM and
     decoder are assumed.
+
+    Args:
+        state: the weights.
+        name: of their file, for errors.
 
     Raises:
         ValueError: if the weights belong to no network of this package, or to one of more than
@@ -197,15 +201,15 @@ def recognise(state: Mapping[str, Tensor]) -> dict[str, Any]:
     shapes = {k.removeprefix(PREFIX): tuple(v.shape) for k, v in state.items()}
     empty = next((key for key, shape in shapes.items() if 0 in shape), None)
     if empty is not None:
-        raise ValueError(f"the weights have an empty {shorten(empty)}: {STRANGE}")
-    sizes = _sizes(shapes)
+        raise ValueError(f"{name} has an empty {shorten(empty)}: {STRANGE}")
+    sizes = _sizes(shapes, name)
     for field in ("n_blocks", "n_internal_layers", "control_n_layer"):
         if sizes.get(field, 0) > MOST_LAYERS:
-            raise ValueError(f"the weights have {field} {sizes[field]}: {STRANGE}")
+            raise ValueError(f"{name} has {field} {sizes[field]}: {STRANGE}")
     return sizes
 
 
-def _sizes(shapes: Shapes) -> dict[str, Any]:
+def _sizes(shapes: Shapes, name: str) -> dict[str, Any]:
     """What ``recognise`` returns, from shapes by name without ``PREFIX``."""
     try:
         first = {k.removeprefix("encoders.0."): v for k, v in shapes.items()}
@@ -215,10 +219,10 @@ def _sizes(shapes: Shapes) -> dict[str, Any]:
         sizes |= _block(kind, middle) | _bottleneck(kind, own, shapes) | _conditions(shapes, sizes)
         return sizes | ({} if kind == own else {"encoder_block": own})
     except (KeyError, StopIteration) as error:
-        what = f"lack {one_line(error.args[0])}" if error.args else "have no known block"
-        raise ValueError(f"the weights {what}: {STRANGE}") from None
+        what = f"lacks {one_line(error.args[0])}" if error.args else "has no known block"
+        raise ValueError(f"{name} {what}: {STRANGE}") from None
     except (ValueError, LookupError, ArithmeticError):  # other dimensions, widths of no factor
-        raise ValueError(f"the weights have shapes that fit no block: {STRANGE}") from None
+        raise ValueError(f"{name} has shapes that fit no block: {STRANGE}") from None
 
 
 RECURRENT = {"TFC_RNN": "tdf_f1_to_f2.tdf", "TDC_RNN": "tif_f1_to_f2.tif"}  # their last layers

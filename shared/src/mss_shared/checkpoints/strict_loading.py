@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from mss_shared.names import one_line, shorten
+
+Result = TypeVar("Result")
 
 LARGEST_SIZE = 2**20  # of any integer of a model's settings; shipped models have up to 48,000
 _PER_TENSOR = 10  # modules, parameters and buffers; shipped models have up to 2.6
@@ -42,18 +44,7 @@ def build_filled(
         ValueError: if the settings build no model, or one of other names or shapes.
     """
     _check_sizes(settings, path)
-    most = _MARGIN + _PER_TENSOR * len(state)
-    try:
-        with torch.device("meta"), bounded(most):
-            check_fit(build(), state, path)
-    except _MISFITS as error:
-        if not computes_with_values(error):
-            raise _no_model(path, error) from None
-        try:
-            with bounded(most):
-                return fill(build(), state, path)
-        except _MISFITS as failure:
-            raise _no_model(path, failure) from None
+    _try(lambda: check_fit(build(), state, path), len(state), path)
     return fill(build(), state, path)
 
 
@@ -72,18 +63,30 @@ def outline(build: Callable[[], Any], settings: Any, content: Any, path: Path) -
         ValueError: if the settings build no model.
     """
     _check_sizes(settings, path)
-    most = _MARGIN + _PER_TENSOR * _count_tensors(content)
-    try:
-        with torch.device("meta"), bounded(most):
-            return build()
-    except _MISFITS as error:
-        if not computes_with_values(error):
-            raise _no_model(path, error) from None
+    return _try(build, _count_tensors(content), path)
+
+
+def _try(attempt: Callable[[], Result], tensors: int, path: Path) -> Result:
+    """Build a model on the meta device; with values if it computes with them meanwhile.
+
+    Args:
+        attempt: builds it.
+        tensors: how many the file has, which bounds how many layers are built.
+        path: of the file, which every error names.
+    """
+    most = _MARGIN + _PER_TENSOR * tensors
+    for device in (torch.device("meta"), nullcontext()):
         try:
-            with bounded(most):
-                return build()
-        except _MISFITS as failure:
-            raise _no_model(path, failure) from None
+            with device, bounded(most):
+                return attempt()
+        except ValueError as error:
+            if str(path) in str(error):
+                raise
+            raise ValueError(f"the model settings of {path}: {error}") from None
+        except _MISFITS as error:
+            if isinstance(device, nullcontext) or not computes_with_values(error):
+                raise _no_model(path, error) from None
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _count_tensors(content: Any) -> int:
