@@ -1,13 +1,15 @@
-"""Where the two models that are least ahead spend their time: torch's operations, on one thread.
+"""Where the models that are not twice as fast spend their time: torch's operations, on one thread.
 
     python operations.py
 
-Small Moises-Light, 6 s, and BS-Locoformer, 4 s, as in the comparisons. Shares of one run are little
-affected by other programs.
+Moises-Light, 6 s, BS-Locoformer, 4 s, and LaSAFT-Net, four stems of one window, as in the
+comparisons. Shares of one run are little affected by other programs.
 """
 
+from functools import partial
 from typing import Any
 
+import lasaft_bench
 import moises_light_bench
 import tflocoformer_bench
 import torch
@@ -17,12 +19,16 @@ from turns import gmac, matrix_rate, timed
 import moises_light
 
 LARGEST = 10  # in each table
+ARITHMETIC = ("conv", "mm", "attention")  # in the names of what multiplies matrices
 
 
-def moises_light_small() -> Any:
+def moises_light_of(size: str) -> Any:
     kinds = {"ours": moises_light.MoisesLight, "configs": moises_light.configs}
-    model = moises_light_bench.build(kinds, "ours", "paper_small")
-    return moises_light_bench.separate(model, 6.0)
+    return moises_light_bench.separate(moises_light_bench.build(kinds, "ours", size), 6.0)
+
+
+def lasaft_net() -> Any:
+    return lasaft_bench.stems_of_window(lasaft_bench.build(lasaft_bench.PUBLISHED, 24), "ours")
 
 
 def bs_locoformer() -> Any:
@@ -33,7 +39,12 @@ def bs_locoformer() -> Any:
 
 def main() -> None:
     torch.set_num_threads(1)
-    named = {"Moises-Light small": moises_light_small, "BS-Locoformer": bs_locoformer}
+    named = {
+        "Moises-Light small": partial(moises_light_of, "paper_small"),
+        "Moises-Light large": partial(moises_light_of, "paper_large"),
+        "BS-Locoformer": bs_locoformer,
+        "LaSAFT-Net": lasaft_net,
+    }
     for name, make in named.items():
         act = make()
         work = gmac(act)
@@ -42,7 +53,13 @@ def main() -> None:
             act()
         rows = [row for row in profiler.key_averages() if row.key.startswith("aten::")]
         total = sum(row.self_cpu_time_total for row in rows)
-        print(f"{name}: {work:.0f} GMAC, {work / least / matrix_rate():.0%} of the matrix rate\n")
+        multiplied = sum(
+            row.self_cpu_time_total for row in rows if any(kind in row.key for kind in ARITHMETIC)
+        )
+        print(
+            f"{name}: {work:.0f} GMAC, {work / least / matrix_rate():.0%} of the matrix rate; "
+            f"convolutions, products and attention take {multiplied / total:.0%} of the time\n"
+        )
         print("| operation | calls | of the time | MB taken |\n|---|---|---|---|")
         for row in sorted(rows, key=lambda row: -row.self_cpu_time_total)[:LARGEST]:
             share, mb = row.self_cpu_time_total / total, row.cpu_memory_usage / 1e6

@@ -24,7 +24,7 @@ def draw(
         path: of the SVG file.
     """
     figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
-    for key, name in names.items():
+    for number, (key, name) in enumerate(names.items()):
         points: dict[float, list[float]] = defaultdict(list)
         for line in lines:
             if (line["package"], line["recipe"]) == key:
@@ -32,9 +32,10 @@ def draw(
         minutes = sorted(points)
         if minutes:
             means = [sum(points[place]) / len(points[place]) for place in minutes]
-            (drawn,) = axes.plot(minutes, means, label=name, marker=".")
+            color = f"C{number}"  # of a method, the same in all plots
+            axes.plot(minutes, means, label=name, marker=".", color=color)
             low, high = ([edge(points[place]) for place in minutes] for edge in (min, max))
-            axes.fill_between(minutes, low, high, alpha=0.2, color=drawn.get_color(), linewidth=0)
+            axes.fill_between(minutes, low, high, alpha=0.2, color=color, linewidth=0)
     axes.set_xlabel("minutes of training on two CPU cores")
     axes.set_ylabel("uSDR of the validation songs in dB")
     axes.grid(alpha=0.3)
