@@ -4,7 +4,8 @@
     python run.py --measure    seconds per step of each recipe, on idle cores, into steps.csv; anew
     python run.py --rates      the learning rates that were tried, into rates.csv: each for a fifth
                                of the run, then the best and half of it for the whole run
-    python run.py --curves     validation SDR of all finished runs, into curves.csv and a plot
+    python run.py --curves     validation SDR of all finished runs, into curves.csv and a plot; of
+                               a run that is not here, the lines in the file stay
 
 A run may be interrupted and goes on where it was. One whose scores are in results/scores is not
 made again; with `--scores FOLDER` that folder counts instead, so that an empty one makes all runs
@@ -32,6 +33,8 @@ from pathlib import Path
 
 from plot import draw
 
+from mss_shared import console
+from mss_shared.datasets import open_dataset
 from mss_shared.recipe import load_recipe
 
 HERE = Path(__file__).parent
@@ -117,6 +120,12 @@ class Place:
              "--scores", str(self.scores), "--device", self.device)  # fmt: skip
 
 
+def prepare(data_root: str) -> None:
+    """Download, decode or generate the songs, or fail, before the first run."""
+    with console.progress("preparing songs") as progress:
+        open_dataset(data_root, progress)
+
+
 def each(jobs: int, work: Callable[..., None], places: Iterable[tuple]) -> None:
     """`work` with every place, `jobs` at a time and in order; an error stops no other place."""
     if jobs > 1:
@@ -133,6 +142,7 @@ def each(jobs: int, work: Callable[..., None], places: Iterable[tuple]) -> None:
 
 def train_and_score(place: Place) -> None:
     """Every recipe and seed: seeds last, so that all recipes are seen early."""
+    prepare(place.data_root)
 
     def work(seed: int, row: Row) -> None:
         out = place.folder(row, seed)
@@ -166,6 +176,7 @@ def try_rates(place: Place) -> None:
     The rate that wins a fifth may be too high for the whole: as long as half of it is better
     there, it is halved.
     """
+    prepare(place.data_root)
     found: dict[Row, dict[tuple[int, float], float]] = {row: {} for row in ROWS}
     trials = RUNS / ("rates" if place.device == "cpu" else f"rates-{place.device}")
 
@@ -235,9 +246,11 @@ def curves(place: Place) -> None:
     of_data = [line for line in kept if line["data"] == place.data_root]
     if not of_data:
         raise SystemExit(f"{RUNS} has no complete run of {place.data_root} to draw")
-    write(HERE / "curves.csv", CURVES, kept)
+    write(HERE / "curves.csv", CURVES, sorted(kept, key=in_order))
     draw(of_data, {(row.package, row.recipe): row.name for row in ROWS},
          HERE / f"curves-{place.data_root.replace(':', '-')}.svg")  # fmt: skip
+    print("| recipe | seeds | best uSDR of the validation songs | range |")
+    print("| --- | --- | --- | --- |")
     for row in ROWS:
         last = [
             max(
@@ -251,6 +264,12 @@ def curves(place: Place) -> None:
         if last:
             spread = f"{min(last):.2f} to {max(last):.2f}"
             print(f"| {row.name} | {len(last)} | {statistics.mean(last):.2f} | {spread} |")
+
+
+def in_order(line: dict[str, str]) -> tuple[int, int, int, int]:
+    """Where a line of curves.csv belongs."""
+    row = [mine(row, line) for row in ROWS].index(True)
+    return DATA_ROOTS.index(line["data"]), row, int(line["seed"]), int(line["epoch"])
 
 
 def mine(row: Row, line: dict[str, str]) -> bool:
@@ -290,16 +309,19 @@ def main() -> None:
         parser.error(f"--jobs is {given.jobs}: give 1 or more")
     if (given.measure or given.rates) and given.data_root != DATA_ROOTS[0]:
         parser.error(f"steps.csv and rates.csv are of {DATA_ROOTS[0]}: leave out --data_root")
+    if previews := os.environ.get("MUSDB18_7S_ROOT"):  # the runs' current folder is another one
+        os.environ["MUSDB18_7S_ROOT"] = str(Path(previews).expanduser().absolute())
     place = Place(given.data_root, given.device, given.jobs, given.scores.absolute())
-    if given.measure:
-        measure(given.data_root)
-    elif given.rates:
-        try_rates(place)
-    elif given.curves:
-        curves(place)
-    else:
-        train_and_score(place)
-        curves(place)
+    with console.one_sentence_errors("run.py"):
+        if given.measure:
+            measure(given.data_root)
+        elif given.rates:
+            try_rates(place)
+        elif given.curves:
+            curves(place)
+        else:
+            train_and_score(place)
+            curves(place)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Simulated scores: what songs, methods and seeds do to the score of a track, in dB."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,9 +43,18 @@ def draw_seeds(random: np.random.RandomState, seeds: int, tracks: int) -> Scores
 
 
 def draw_runs(
-    random: np.random.RandomState, levels: Scores, seeds: int, stems: int, tracks: int
+    random: np.random.RandomState,
+    levels: Scores,
+    seeds: int,
+    stems: int,
+    tracks: int,
+    spreads: Sequence[tuple[float, float]] = ((SEED_DB, SEED_TRACK_DB),),
 ) -> Scores:
-    """(recipe, seed, stem, track) scores of runs of recipes of these levels."""
+    """(recipe, seed, stem, track) scores of runs of recipes of these levels.
+
+    `spreads` are in dB, of a run's level and of its songs; one pair for each recipe, or for all.
+    """
     rows = draw_rows(random, levels, stems, tracks)[:, None]
-    runs = SEED_DB * random.normal(size=(len(levels), seeds, 1, 1))
-    return rows + runs + SEED_TRACK_DB * random.normal(size=(len(levels), seeds, stems, tracks))
+    level_db, track_db = np.array(spreads).T[:, :, None, None, None]
+    runs = level_db * random.normal(size=(len(levels), seeds, 1, 1))
+    return rows + runs + track_db * random.normal(size=(len(levels), seeds, stems, tracks))

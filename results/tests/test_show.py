@@ -57,14 +57,14 @@ def test_a_row_is_compared_with_all_others_on_every_board_that_has_it(ladder, ca
         "2 others in vocals SDR (paired Wilcoxon test, and seeds where there are several;"
         in heading
     )
-    assert "p corrected for 2 pairs by Holm" in heading
+    assert "p corrected for 2 pairs by Holm, and for all 3 of the column, by which" in heading
     below, above = (
         next(line.split() for line in text.splitlines() if line.startswith(f"ours/{run} "))
         for run in ("high", "low")
     )
-    assert below[:5] == ["ours/high", "0.0039", "0", "10", "10"]  # 2 x 2/1024
-    assert above[:5] == ["ours/low", "0.0039", "10", "0", "10"]
-    assert re.fullmatch(r"-\d\.\d\d", below[5]) and re.fullmatch(r"\+\d\.\d\d", above[5])
+    assert below[:6] == ["ours/high", "0.0039", "0.0059", "0", "10", "10"]  # 2 and 3 x 2/1024
+    assert above[:6] == ["ours/low", "0.0039", "0.0059", "10", "0", "10"]
+    assert re.fullmatch(r"-\d\.\d\d", below[6]) and re.fullmatch(r"\+\d\.\d\d", above[6])
 
 
 def test_the_average_says_that_it_is_tested_by_bootstrap(ladder, capsys):
@@ -82,7 +82,7 @@ def test_where_no_ranks_are_possible_rows_are_compared_with_the_best(ladder, cap
     assert "with 6 tracks the smallest of these p is never below 0.031 times 3 pairs, 0.094" in text
     assert "intervals are of single differences, not corrected" in text
     (line,) = {line for line in text.splitlines() if line.startswith("ours/run1 ")}
-    assert line.split() == ["ours/run1", "0.094", "6", "0", "6", "+2.00", "[+2.00,", "+2.00]"]
+    assert line.split() == ["ours/run1", "0.094", "0.19", *"606", "+2.00", "[+2.00,", "+2.00]"]
     assert "against" not in show(capsys, ladder, "--dataset", "ten").partition("no ranks")[0]
 
 

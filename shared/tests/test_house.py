@@ -5,6 +5,7 @@ import csv
 import re
 import subprocess
 import tomllib
+from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 
@@ -80,6 +81,20 @@ def test_a_papers_environment_has_what_its_flags_name() -> None:
     needs = ini("tox.ini")[papers]["deps"]
     [shared] = re.findall(r"-e \./shared\[(.*)\]", needs)
     assert {"train", "data", "eval", "download"} <= {*shared.split(",")}
+
+
+def test_tox_passes_every_variable_that_the_code_reads() -> None:
+    passed = ini("tox.ini")["testenv"]["pass_env"].split()
+    read = r"""(?:environ(?:\.get\(|\[)|getenv\()["']([A-Z0-9_]+)"""
+    names = {
+        name
+        for folder in ("shared", "packages", "results")
+        for path in (ROOT / folder).rglob("src/**/*.py")
+        for name in re.findall(read, path.read_text(encoding="utf-8"))
+    }
+    assert "MUSDB18_7S_ROOT" in names
+    names -= {"PYTHONPATH"}  # an environment of tox has its own packages alone
+    assert not [name for name in names if not any(fnmatchcase(name, each) for each in passed)]
 
 
 def test_what_the_readmes_commands_create_is_ignored_by_git() -> None:

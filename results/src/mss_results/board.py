@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from mss_results.aggregate import Cell, aggregate, average_cell
 from mss_results.claims import Claim
 from mss_results.columns import Candidate, Column, Key, compare_columns
+from mss_results.projections import PROJECTED, contradiction
 from mss_results.ranks import Rank, rank
 from mss_results.read import Cost, Run, ScoreSet
 from mss_results.seeds import group_seeds, joined_name, mean_cells, mean_cost
@@ -264,6 +265,8 @@ def _board(
     metrics = tuple(sorted({metric for _, metric in keys}, key=_metric_rank))
     shown = {stem for stem, _ in keys} | set(STEMS)
     columns = compare_columns(candidates(dataset, rows))
+    if contradiction(rows):
+        columns = {key: found for key, found in columns.items() if key[1] not in PROJECTED}
     ranks = rank(columns)
     ranked = [
         replace(row, ranks=ranks.get(row.id, {})) if row.run else row

@@ -46,11 +46,14 @@ def _comparison(column: Column, key: Key, id: str) -> Comparison:
     pairs = sorted(column.against(id), key=lambda pair: _gap(pair, id)[1])
     heading = (
         f"{id} against {len(pairs)} others in {' '.join(key)} ({_test(key)}; p corrected for "
-        f"{len(pairs)} pairs by Holm; intervals are of single differences, not corrected"
+        f"{len(pairs)} pairs by Holm, and for all {len(column.pairs)} of the column, by which "
+        f"ranks are; intervals are of single differences, not corrected"
         f"{_floor(column, len(pairs))}):"
     )
-    header = ["against", "p", "won", "lost", "tracks", "difference"]
-    return Comparison(heading, [header, *(_line(pair, id) for pair in pairs)])
+    of_ranks = {frozenset((pair.better, pair.worse)): pair.corrected for pair in column.pairs}
+    header = ["against", "p", "p of ranks", "won", "lost", "tracks", "difference"]
+    lines = [_line(pair, id, of_ranks[frozenset((pair.better, pair.worse))]) for pair in pairs]
+    return Comparison(heading, [header, *lines])
 
 
 def _floor(column: Column, pairs: int) -> str:
@@ -68,12 +71,13 @@ def _test(key: Key) -> str:
     return BOOTSTRAP if key[0] == AVERAGE else WILCOXON
 
 
-def _line(pair: Pair, id: str) -> list[str]:
+def _line(pair: Pair, id: str, of_ranks: float) -> list[str]:
     other = pair.worse if pair.better == id else pair.better
     wins: Sequence[int] = pair.wins if pair.better == id else pair.wins[::-1]
     low, middle, high = (_signed(each) for each in _gap(pair, id))
     ends = f" [{low}, {high}]" if low else ""
-    return [other, p_value(pair.corrected), *map(str, wins), str(pair.tracks), middle + ends]
+    tested = (p_value(pair.corrected), p_value(of_ranks))
+    return [other, *tested, *map(str, wins), str(pair.tracks), middle + ends]
 
 
 def _gap(pair: Pair, id: str) -> tuple[float, float, float]:

@@ -445,6 +445,43 @@ def test_the_previews_are_downloaded_through_musdb_with_their_terms(
     assert musdb18.find_previews() == cache / "mss" / "musdb18_7s"  # from now on from there
 
 
+def test_a_download_that_fails_says_what_to_set(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MUSDB18_7S_ROOT", raising=False)
+    monkeypatch.setenv("HOME", str(cache / "home"))
+
+    def download(root: str, download: bool) -> None:
+        print(f"to {root}...")
+        raise OSError("<urlopen error [Errno 111] Connection refused>")
+
+    fake = SimpleNamespace(DB=download, __spec__=SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "musdb", fake)
+    monkeypatch.setattr("shutil.which", lambda tool: f"/bin/{tool}")
+    with pytest.raises(OSError, match=r"can't be downloaded \(<.*>\): set MUSDB18_7S_ROOT to a"):
+        open_dataset("musdb18_7s")
+    assert ".part" not in capsys.readouterr().out
+    assert not [*(cache / "mss").iterdir()]
+
+
+def test_of_a_part_of_musdb18_the_validation_songs_that_are_there_are_held_out() -> None:
+    official = musdb18.official_tracks("train")
+    others = [name for name in official if name not in musdb18.VALIDATION]
+
+    def held(names: list[str]) -> list[str]:
+        tracks = tuple(SimpleNamespace(name=name) for name in sorted(names))
+        dataset: Any = Dataset("x", Path(), tracks, (), ())  # type: ignore[arg-type]
+        return [track.name for track in musdb18.hold_out_validation(dataset).valid]
+
+    assert held([*others, *musdb18.VALIDATION[1:]]) == sorted(musdb18.VALIDATION[1:])
+    assert held([*others[:3], musdb18.VALIDATION[0]]) == [musdb18.VALIDATION[0]]
+    assert held(["mine", *musdb18.VALIDATION]) == sorted(musdb18.VALIDATION)
+    tenth = ["mine", *others[:9], musdb18.VALIDATION[0]]  # other songs, too
+    assert held(tenth) == sorted(tenth)[::10]
+    assert held(others[:11]) == sorted(others[:11])[::10]
+    assert held([*musdb18.VALIDATION[:5]]) == sorted(musdb18.VALIDATION[:5])[::10]
+
+
 def test_without_musdb_the_previews_are_refused_with_what_to_do(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -516,3 +553,22 @@ def test_of_several_odd_tracks_the_first_is_named_and_the_others_counted(tmp_pat
         (tmp_path / "moisesdb" / song / "data.json").write_text("{}")
     with pytest.raises(ValueError, match=r"/a/.*; 1 more fault, which mss-data check lists$"):
         open_dataset(f"moisesdb:{tmp_path}/moisesdb")
+
+
+def test_how_much_decoding_will_write_is_said_before_it_begins(
+    stem_files: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said() -> str:
+        open_dataset(stem_files)
+        return capsys.readouterr().out
+
+    of_one = 5 * 22_050 * 2 * 4 / 1e6
+    first = said()
+    assert f"decoding 2 stem files to {cache}" in first
+    megabytes = int(first.split(": ")[1].split(" MB")[0])
+    assert megabytes == pytest.approx(2 * of_one, abs=1.0)
+    written = sum(path.stat().st_size for path in cache.rglob("*.wav")) / 1e6
+    assert megabytes == pytest.approx(written, abs=1.0)
+    assert not said()
+    (stem_files / "test" / "x y.stem.mp4").touch()
+    assert "decoding 1 stem file to" in said()

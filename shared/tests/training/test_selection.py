@@ -126,8 +126,14 @@ def test_an_sdr_that_is_no_number_stops_the_run(
 
 
 @pytest.mark.parametrize(
-    ("keep", "average", "chosen"),
-    [("best", 1, [2]), ("best_sdr", 1, [1]), ("best_sdr", 2, [1, 3]), ("best", 9, [2, 1, 3, 0])],
+    ("keep", "average", "chosen", "said"),
+    [
+        ("best", 1, [2], "kept epoch 2, the best: val/loss 1"),
+        ("best_sdr", 1, [1], "kept epoch 1, the best: val/sdr 3"),
+        ("best_sdr", 2, [1, 3], "kept the mean of epochs 1, 3, the best by val/sdr"),
+        ("best", 9, [2, 1, 3, 0], "kept the mean of epochs 2, 1, 3, 0, the best by val/loss"),
+        ("last", 1, [3], "kept epoch 3, the last"),
+    ],
 )
 def test_the_model_is_the_mean_of_the_best_epochs(
     dataset: Dataset,
@@ -136,6 +142,8 @@ def test_the_model_is_the_mean_of_the_best_epochs(
     keep: str,
     average: int,
     chosen: list[int],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     changes = {"keep": keep, "average_best": average, "val_sdr_seconds": 0.2}
     loaded = demo_recipe(model={"batch_norm": True}, training=changes)
@@ -160,6 +168,7 @@ def test_the_model_is_the_mean_of_the_best_epochs(
             assert torch.equal(value, states[0][name])
     record = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert record["selection"] == {"keep": keep, "epochs": chosen}
+    assert said in capsys.readouterr().out.splitlines()
 
 
 def test_averaging_keeps_the_checkpoints_of_the_best_epochs_alone(

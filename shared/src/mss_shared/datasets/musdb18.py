@@ -7,9 +7,11 @@ import hashlib
 import importlib.util
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import cache
 from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 
 import platformdirs
@@ -31,6 +33,8 @@ _PREVIEWS = {"train": 94, "test": 50}  # songs
 
 # The streams of a stem file.
 _STREAMS = ("mixture", "drums", "bass", "other", "vocals")
+
+_BY_HAND = "set MUSDB18_7S_ROOT to a folder that holds their train/ and test/, or try again"
 
 # In a decoded track's folder: size and time of the stem file, and its SHA-256.
 _SOURCE = ".source"
@@ -57,11 +61,14 @@ VALIDATION = (
 def hold_out_validation(dataset: Dataset) -> Dataset:
     """Make the 14 tracks the validation split, if there is none and they are training tracks.
 
-    Otherwise every tenth training track, as `folders.with_validation` does.
+    Of a part of MUSDB18's training tracks, those of the 14 that are there. Otherwise every tenth
+    training track, as `folders.with_validation` does.
     """
     names = {track.name for track in dataset.train}
-    if not dataset.valid and names.issuperset(VALIDATION):
-        return folders.hold_out(dataset, VALIDATION)
+    there = tuple(name for name in VALIDATION if name in names)
+    is_part = names <= official_tracks("train").keys() and 0 < len(there) < len(names)
+    if not dataset.valid and (is_part or there == VALIDATION):
+        return folders.hold_out(dataset, there)
     return folders.with_validation(dataset)
 
 
@@ -113,11 +120,40 @@ def decode(root: Path, progress: Report | None = None) -> Tree:
         )
     decoded = Tree(ignored=found.ignored, faults=found.faults)
     files = [(split, path) for split, paths in found.stem_files.items() for path in paths]
+    _say_size(root, files)
     for done, (split, path) in enumerate(files):
         if progress is not None:
             progress(name_track(path), done, len(files))
         decoded.splits[split].append(decode_track(path, get_cache(root) / split))
     return decoded
+
+
+def _say_size(root: Path, files: Sequence[tuple[str, Path]]) -> None:
+    """Say how much of the disk the wav files of what is not decoded yet will take, and where."""
+    cache = get_cache(root)
+    infos = [
+        check_streams(path)
+        for split, path in files
+        if not _is_decoded(path, cache / split / name_track(path))
+    ]
+    values = sum(round(each.seconds * each.sample_rate) * each.channels for each in infos)
+    if infos:
+        console.say(
+            f"decoding {console.count(len(infos), 'stem file')} to {cache}: "
+            f"{4 * len(_STREAMS) * values / 1e6:,.0f} MB of 32-bit wav"
+        )
+
+
+def _is_decoded(path: Path, target: Path) -> bool:
+    """Whether a track folder was decoded from a file that has not been touched since."""
+    before = _read_source(target)
+    return before is not None and before[0] == _state(path)
+
+
+def _state(path: Path) -> str:
+    """Size and time."""
+    stat = path.stat()
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
 def get_cache(root: Path) -> Path:
@@ -136,11 +172,9 @@ def decode_track(path: Path, folder: Path) -> Path:
         ValueError: if it has other than five streams, or can't be decoded.
     """
     target = folder / name_track(path)
-    stat = path.stat()
-    state = f"{stat.st_size} {stat.st_mtime_ns}"
-    before = _read_source(target)
-    if before and before[0] == state:
+    if _is_decoded(path, target):
         return target
+    before, state = _read_source(target), _state(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if before and before[1] == digest:
@@ -253,6 +287,10 @@ def _download(target: Path) -> None:
     import musdb
 
     with making_folder(target) as part:
-        musdb.DB(root=str(part), download=True)
+        try:
+            with redirect_stdout(StringIO()):  # it prints the name of the unfinished folder
+                musdb.DB(root=str(part), download=True)
+        except OSError as error:
+            raise OSError(f"the previews can't be downloaded ({error}): {_BY_HAND}") from None
         if not find_stem_files(part):
-            raise OSError(f"musdb left no .stem.mp4 files in {part}: download them by hand")
+            raise OSError(f"musdb downloaded no .stem.mp4 files: {_BY_HAND}")

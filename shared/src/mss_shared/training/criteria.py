@@ -25,8 +25,11 @@ class Criterion:
 
     def cost(self, metrics: Mapping[str, Any]) -> float:
         """The value among logged ones, with a sign by which lower is better."""
-        value = float(metrics[self.name])
-        return -value if self.mode == "max" else value
+        return self.value(float(metrics[self.name]))
+
+    def value(self, cost: float) -> float:
+        """From the cost to the value, and back."""
+        return -cost if self.mode == "max" else cost
 
 
 LOSS = Criterion("val/loss", "min")

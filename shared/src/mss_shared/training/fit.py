@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import warnings
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -258,7 +259,20 @@ def _train(
         record = {**begun.training, "steps": run.trainer.global_step}
         seconds = run.stopwatch.seconds
         write_outcome(out, job.paper, job.loaded, job.model, record, chosen, seconds, command)
+        console.say(_kept(chosen, run.checkpoints))
         console.say(f"model and run.json: {out}")
+
+
+def _kept(chosen: Mapping[str, Any], checkpoints: Checkpoints) -> str:
+    """Which epochs became the model, as metrics.csv counts them, and by what."""
+    epochs = ", ".join(map(str, chosen["epochs"]))
+    if chosen["keep"] == "last":
+        return f"kept epoch {epochs}, the last"
+    if len(chosen["epochs"]) > 1:
+        return f"kept the mean of epochs {epochs}, the best by {checkpoints.criterion.name}"
+    best = checkpoints.criterion.value(checkpoints.lowest)
+    named = epochs or "of best.ckpt"  # runs that were begun earlier do not know which it is
+    return f"kept epoch {named}, the best: {checkpoints.criterion.name} {best:.4g}"
 
 
 def _decode(dataset: Dataset) -> Dataset:
