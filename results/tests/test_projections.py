@@ -1,5 +1,7 @@
 """Ratios that an oracle contradicts are shown, with the reason, and not ranked."""
 
+import re
+
 import pytest
 from score_folders import four_stems
 
@@ -38,8 +40,8 @@ def ranks(text):
 def test_an_oracle_whose_sir_lies_below_its_sdr_takes_the_ranks_of_the_projections(show):
     text = show("SIR SDR", "oracle")  # the second one is 10 dB higher
     assert ranks(text) == {"SDR": ["1", "2", "3"], "SIR": []}
-    why = "SIR: not to be trusted, and not ranked, as irm has an SIR of 9.05 dB below its SDR of "
-    assert f"{why}19.05 dB" in " ".join(text.split())
+    why = r"^SIR: not to be trusted, and not ranked, as irm has an SIR of 10\.5. dB below its SDR of"
+    assert re.search(why, text, re.MULTILINE)
     assert "not to be trusted" not in show("SIR SDR", "oracle", "--metric", "SDR")
 
 
