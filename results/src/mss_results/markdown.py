@@ -30,7 +30,8 @@ def markdown(board: Board, method: str | None = None, metric: str | None = None)
             if scored:
                 blocks.append(escape(f"{title}{each} {unit(board)}, higher is better:"))
                 blocks.append(_pipes(grid(board, scored, each, sources)))
-    below = [f"- {escape(line)}" for line in sentences(board, rows, metric)]
+    shown = None if metric is None else (metric,)
+    below = [f"- {escape(line)}" for line in sentences(board, rows, shown)]
     blocks += ["\n".join(below)] if below else []
     if sources:
         lines = [f"{number}. {escape(source)}" for source, number in sources.items()]
@@ -70,7 +71,8 @@ def terminal(board: Board, keys: Sequence[Key] = (), against: str | None = None)
             if compared is not None:
                 lines += ["", compared.heading, *_aligned(compared.lines)]
     numbered = [f"{number}. {source}" for source, number in sources.items()]
-    for part_lines in (sentences(board, rows), numbered):
+    shown = [metric for metric in board.metrics if metric in {key[1] for key in keys}]
+    for part_lines in (sentences(board, rows, shown), numbered):
         lines += ["", *part_lines] if part_lines else []
     return "\n".join(lines) + "\n"
 

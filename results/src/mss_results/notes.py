@@ -23,12 +23,13 @@ ONE_SEED = (
 _LISTED_TRACKS = 5
 
 
-def sentences(board: Board, rows: Sequence[Row], metric: str | None = None) -> list[str]:
-    """What a reader must know to interpret these rows of the board, in one metric or all."""
+def sentences(board: Board, rows: Sequence[Row], metrics: Sequence[str] | None = None) -> list[str]:
+    """What a reader must know to interpret these rows of the board, in these metrics or all."""
+    shown = board.metrics if metrics is None else metrics
     return [
         *_legend(rows),
-        *_unsound(board, board.metrics if metric is None else (metric,)),
-        *_unseparated(board, rows, board.metrics if metric is None else (metric,)),
+        *_unsound(board, shown),
+        *_unseparated(board, rows, shown),
         *_missing(rows),
         *_contamination(rows),
         *_data_versions(rows),

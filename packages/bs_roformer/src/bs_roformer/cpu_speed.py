@@ -5,7 +5,8 @@ key or result (beyond rounding), and does two things:
 
 - Linear layers run on oneDNN. Of the two matrix libraries in torch's CPU builds they normally get
   MKL, which on some processors has half the speed. The operator that reaches oneDNN belongs to
-  torch's compiler and has no gradient, so the gradient is written out here.
+  torch's compiler and has no gradient, so the gradient is written out here. That of the weight is
+  left to MKL, which needs no transposed copies of the two largest matrices.
 - Without gradient, a few sequences at a time go through a whole transformer (cache blocking), so
   that what lies between its layers stays in the processor's cache.
 """
@@ -71,7 +72,7 @@ def linear_onednn(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = F
 
 
 class RecordedLinear(torch.autograd.Function):
-    """A linear layer and its gradient, all three matrix products on oneDNN."""
+    """A linear layer and its gradient: the products of output and input on oneDNN."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -88,9 +89,7 @@ class RecordedLinear(torch.autograd.Function):
         rows, x_rows = gradient.flatten(0, -2), x.flatten(0, -2)
         return (
             linear_onednn(gradient.contiguous(), weight.mT.contiguous(), None) if of_x else None,
-            linear_onednn(rows.mT.contiguous(), x_rows.mT.contiguous(), None)
-            if of_weight
-            else None,
+            rows.mT @ x_rows if of_weight else None,  # oneDNN would take copies of both
             rows.sum(dim=0) if of_bias else None,
         )
 
