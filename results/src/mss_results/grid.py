@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mss_results.board import TEST_TRACKS, Board, Row
+from mss_results.projections import caution
 from mss_results.tables import difference, fixed, run_cell, whole
 
 DEMO = "Generated demo set: not comparable with MUSDB18-HQ."
@@ -43,8 +44,8 @@ def has_metric(row: Row, metric: str) -> bool:
     return any(key[1] == metric for key in (*row.cells, *row.claimed))
 
 
-def about(board: Board) -> list[str]:
-    """What a reader must know before reading the board."""
+def about(board: Board, metrics: Sequence[str] | None = None) -> list[str]:
+    """What a reader must know before reading the board, in these metrics or all."""
     lines = [DEMO] if board.dataset.startswith("demo") else []
     if board.protocol.endswith("_as_listed"):
         lines.append(AS_LISTED)
@@ -54,7 +55,7 @@ def about(board: Board) -> list[str]:
             f"Protocol {board.protocol}: {first.frames} over frames, then {first.tracks} over "
             f"tracks; silence: {first.silence}."
         )
-    return lines
+    return lines + caution(board.rows, board.metrics if metrics is None else metrics)
 
 
 def grid(

@@ -75,7 +75,7 @@ def latex(board: Board) -> str:
                 stem for stem in board.stems if any((stem, metric) in row.cells for row in rows)
             ]
             table = Table(board, metric, rows, columns, False, True, ONE_COLUMN)
-            lines += ["", *tabular(table), *caption(table, title, about(board))]
+            lines += ["", *tabular(table), *caption(table, title, about(board, [metric]))]
     sources = number_sources(board.rows)
     numbered = [f"{number}. {source}" for source, number in sources.items()]
     comments = [*sentences(board, board.rows), *numbered]

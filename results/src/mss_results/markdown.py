@@ -21,7 +21,8 @@ def markdown(board: Board, method: str | None = None, metric: str | None = None)
     """
     rows = _chosen(joined_rows(board), method)
     sources = number_sources(rows)
-    blocks = [escape(line) for line in about(board)]
+    shown = None if metric is None else (metric,)
+    blocks = [escape(line) for line in about(board, shown)]
     if method is not None and not any(row.method == method for row in rows):
         blocks.append(f"{escape(method)}: not run.")
     for title, part in parts(rows):
@@ -30,7 +31,6 @@ def markdown(board: Board, method: str | None = None, metric: str | None = None)
             if scored:
                 blocks.append(escape(f"{title}{each} {unit(board)}, higher is better:"))
                 blocks.append(_pipes(grid(board, scored, each, sources)))
-    shown = None if metric is None else (metric,)
     below = [f"- {escape(line)}" for line in sentences(board, rows, shown)]
     blocks += ["\n".join(below)] if below else []
     if sources:
@@ -57,7 +57,8 @@ def terminal(board: Board, keys: Sequence[Key] = (), against: str | None = None)
     keys = keys or [board.lead(metric) for metric in board.metrics]
     rows = joined_rows(board)
     sources = number_sources(rows)
-    lines = [f"{board.dataset}, {board.protocol}", *about(board)]
+    shown = [metric for metric in board.metrics if metric in {key[1] for key in keys}]
+    lines = [f"{board.dataset}, {board.protocol}", *about(board, shown)]
     for title, part in parts(rows):
         for metric in dict.fromkeys(metric for _, metric in keys):
             scored = [row for row in part if has_metric(row, metric)]
@@ -71,7 +72,6 @@ def terminal(board: Board, keys: Sequence[Key] = (), against: str | None = None)
             if compared is not None:
                 lines += ["", compared.heading, *_aligned(compared.lines)]
     numbered = [f"{number}. {source}" for source, number in sources.items()]
-    shown = [metric for metric in board.metrics if metric in {key[1] for key in keys}]
     for part_lines in (sentences(board, rows, shown), numbered):
         lines += ["", *part_lines] if part_lines else []
     return "\n".join(lines) + "\n"

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from mss_results.board import Board, Row
 from mss_results.columns import Column
 from mss_results.intervals import LEVEL
-from mss_results.projections import PROJECTED, contradiction
 from mss_results.significance import LEVEL as LEVEL_OF_TESTS
 from mss_results.significance import smallest_p
 
@@ -28,7 +27,6 @@ def sentences(board: Board, rows: Sequence[Row], metrics: Sequence[str] | None =
     shown = board.metrics if metrics is None else metrics
     return [
         *_legend(rows),
-        *_unsound(board, shown),
         *_unseparated(board, rows, shown),
         *_missing(rows),
         *_contamination(rows),
@@ -69,20 +67,6 @@ def _legend(rows: Sequence[Row]) -> list[str]:
     if any(row.ours_leaves for row in rows):
         lines.append("ours: number of recipe values that neither the paper nor its code states.")
     return lines
-
-
-def _unsound(board: Board, metrics: Sequence[str]) -> list[str]:
-    """Ratios that rounding decides."""
-    found = [metric for metric in metrics if metric in PROJECTED]
-    why = contradiction(board.rows) if found else ""
-    if not why:
-        return []
-    return [
-        f"{', '.join(found)}: not to be trusted, and not ranked, as {why}, which no exact "
-        f"projection gives. Where references lack frequencies, as those of lossy files do, the "
-        f"equations of these ratios are nearly singular, in museval's computation too. SDR needs "
-        f"none of them."
-    ]
 
 
 def _unseparated(board: Board, rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:

@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 PROJECTED = ("ISR", "SIR", "SAR")
 
 
+def caution(rows: "Iterable[Row]", metrics: Iterable[str]) -> list[str]:
+    """A sentence about those of some metrics that rounding decides, if there are any."""
+    found = [metric for metric in metrics if metric in PROJECTED]
+    why = contradiction(rows) if found else ""
+    if not why:
+        return []
+    return [
+        f"{', '.join(found)}: not to be trusted, and not ranked, as {why}, which no exact "
+        f"projection gives. Where references lack frequencies, as those of lossy files do, the "
+        f"equations of these ratios are nearly singular, in museval's computation too. SDR needs "
+        f"none of them."
+    ]
+
+
 def contradiction(rows: "Iterable[Row]") -> str:
     """What shows that the projections are wrong, or nothing.
 
