@@ -95,7 +95,7 @@ def test_a_folder_without_training_tracks_is_refused_by_name(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     songs = write_set(tmp_path / "songs", {"test/a": 1})
-    assert "has no train tracks: --data_root" in failure(capsys, *PLAN, "--data_root", str(songs))
+    assert "has no train tracks: the data set" in failure(capsys, *PLAN, "--data_root", str(songs))
 
 
 def test_fit_without_songs_and_without_a_plan_says_what_is_missing(
