@@ -564,11 +564,11 @@ def test_how_much_decoding_will_write_is_said_before_it_begins(
 
     of_one = 5 * 22_050 * 2 * 4 / 1e6
     first = said()
-    assert f"decoding 2 stem files to {cache}" in first
+    assert f"2 stem files to decode to {cache}" in first
     megabytes = int(first.split(": ")[1].split(" MB")[0])
     assert megabytes == pytest.approx(2 * of_one, abs=1.0)
     written = sum(path.stat().st_size for path in cache.rglob("*.wav")) / 1e6
     assert megabytes == pytest.approx(written, abs=1.0)
     assert not said()
     (stem_files / "test" / "x y.stem.mp4").touch()
-    assert "decoding 1 stem file to" in said()
+    assert "1 stem file to decode to" in said()

@@ -139,7 +139,7 @@ def _say_size(root: Path, files: Sequence[tuple[str, Path]]) -> None:
     values = sum(round(each.seconds * each.sample_rate) * each.channels for each in infos)
     if infos:
         console.say(
-            f"decoding {console.count(len(infos), 'stem file')} to {cache}: "
+            f"{console.count(len(infos), 'stem file')} to decode to {cache}, unless only touched: "
             f"{4 * len(_STREAMS) * values / 1e6:,.0f} MB of 32-bit wav"
         )
 
