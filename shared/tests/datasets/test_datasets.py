@@ -322,6 +322,33 @@ def test_a_stem_file_that_was_replaced_is_decoded_again(stem_files: Path, cache:
     assert np.array_equal(open_dataset(stem_files).test[0].read_stem("vocals"), after)
 
 
+def test_of_two_that_replace_a_decoded_track_the_second_leaves_it_to_the_first(
+    stem_files: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = open_dataset(stem_files).test[0].read_stem("vocals")
+    path = write_stem_file(stem_files / "test" / "x y.stem.mp4", 90)
+    folder, first = next(cache.rglob("x y")).parent, list[int]()
+    read = musdb18._read_source
+
+    def overtaken(target: Path) -> Any:
+        source = read(target)
+        monkeypatch.setattr(musdb18, "_read_source", read)
+        assert musdb18.decode_track(path, folder) == target
+        first.append((target / "vocals.wav").stat().st_mtime_ns)
+        return source
+
+    monkeypatch.setattr(musdb18, "_is_decoded", lambda *_: False)
+    monkeypatch.setattr(musdb18, "_read_source", overtaken)
+    done = musdb18.decode_track(path, folder)
+    assert [(done / "vocals.wav").stat().st_mtime_ns] == first
+    monkeypatch.undo()
+    assert not np.array_equal(audio.read(folder / "x y" / "vocals.wav"), stale)
+    assert {each.name for each in (folder / "x y").iterdir()} == {
+        ".source",
+        *(f"{stem}.wav" for stem in ("mixture", *MUSDB_STEMS)),
+    }
+
+
 def test_inputs_of_scores_are_the_stem_files_and_not_how_a_processor_rounds_them(
     stem_files: Path, cache: Path
 ) -> None:

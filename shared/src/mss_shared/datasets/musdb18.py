@@ -181,13 +181,15 @@ def decode_track(path: Path, folder: Path) -> Path:
         write_text(target / _SOURCE, f"{state}\n{digest}\n")
         return target
     check_streams(path)
-    if target.is_dir():
-        shutil.rmtree(target)
     with making_folder(target) as part:
         for number, stem in enumerate(_STREAMS):
             values, rate = read_stream(path, number)
             audio.write(part / f"{stem}.wav", values, rate, "FLOAT")
         (part / _SOURCE).write_text(f"{state}\n{digest}\n")
+        # Unless another process has put its own there meanwhile, which may be in use.
+        if target.is_dir() and _read_source(target) == before:
+            target.rename(part / "before")
+            shutil.rmtree(part / "before")
     return target
 
 
