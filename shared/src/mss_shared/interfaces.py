@@ -8,7 +8,11 @@ from typing import Any, Protocol
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
+from mss_shared.first_calls import make_first_calls
 from mss_shared.names import check_file_name
+
+make_first_calls()  # before any model is built: the rooms that compute with torch come here first
+
 
 __all__ = ["Checkpoint", "ExampleSets", "SizedExamples"]
 

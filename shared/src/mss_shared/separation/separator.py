@@ -8,7 +8,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from mss_shared.first_calls import make_first_calls
 from mss_shared.separation.permutation import align_stems
+
+make_first_calls()  # before a window is computed
 
 
 class Separator(Protocol):
