@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from lasaft.folded import Folded, hooked
+from lasaft.folded import Folded, dense_folded, hooked
 
 Modulation = Callable[[Tensor], Tensor]
 
@@ -105,7 +105,9 @@ class TFC(Block):
 
     def convolve(self, x: Tensor) -> Tensor:
         """(item, in, frame, bin) -> (item, gr, frame, bin)."""
-        return dense(self.H, x)
+        if hooked(self) or not all(layer.folds(x) for layer in self.H):
+            return dense(self.H, x)
+        return dense_folded(list(self.H), x)
 
 
 def convolution(
@@ -243,7 +245,18 @@ class Attentive(Block):
     def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
         """(item, channel, frame, bin), (item, feature) -> the first's shape."""
         assert embedding is not None
-        return features + self.mix(self.latent_sources(features), self.attention(embedding))
+        [transformed] = self.transform_for(features, [embedding])
+        return transformed
+
+    def transform_for(self, features: Tensor, embeddings: Sequence[Tensor]) -> list[Tensor]:
+        """The transforms of the same features for several conditions, as ``transform`` has one.
+
+        Args:
+            features: (item, channel, frame, bin).
+            embeddings: (item, feature) of each condition.
+        """
+        sources = self.latent_sources(features)
+        return [features + self.mix(sources, self.attention(each)) for each in embeddings]
 
     def attention(self, embedding: Tensor) -> Tensor:
         """softmax(Q K^T / sqrt(d_k)): (item, feature) -> (item, latent source); rows sum to one."""
@@ -293,12 +306,13 @@ class TFC_LaSAFT(Attentive):
         self.tdfs = TDF(channels, f, f * num_tdfs, bn_factor, bias, min_bn_units, act)
         self.linear_query = nn.Linear(condition_dim, dk)
 
-    def transform(self, features: Tensor, embedding: Tensor | None) -> Tensor:
-        """(item, channel, frame, bin), (item, feature) -> the first's shape."""
-        assert embedding is not None
+    def transform_for(self, features: Tensor, embeddings: Sequence[Tensor]) -> list[Tensor]:
+        """The transforms of the same features for several conditions."""
         if hooked(self.tdfs) or not self.tdfs.tdf.folds(features):
-            return super().transform(features, embedding)
-        return features + self.tdfs.tdf.mixed(features, self.attention(embedding))
+            return super().transform_for(features, embeddings)
+        mixed = self.tdfs.tdf.mixed(features, [self.attention(each) for each in embeddings])
+        # Emptied on the way, and in the memory order of the features, which convolutions need.
+        return [features + mixed.pop(0) for _ in embeddings]
 
     def latent_sources(self, features: Tensor) -> Tensor:
         """(item, channel, frame, bin) -> (item, channel, frame, bin, latent source)."""

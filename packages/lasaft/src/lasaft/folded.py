@@ -32,27 +32,63 @@ class Folded(nn.Sequential):
         constant = not torch.is_grad_enabled() and not any(norm.training for norm in norms)
         return cpu and constant and not hooked(self)
 
-    def mixed(self, x: Tensor, weights: Tensor) -> Tensor:
+    def mixed(self, x: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
         """The output's groups of bins, weighted and added up; where ``folds`` is true.
 
         One group after the other: all at once take a multiple of the memory.
 
         Args:
             x: (item, channel, frame, bin) of linear layers.
-            weights: (item, group); the output's last axis counts bins, and groups within a bin.
+            weights: (item, group) of each sum; the output's last axis counts bins, and groups
+                within a bin.
 
         Returns:
-            (item, channel, frame, output bin).
+            The sums, each (item, channel, frame, output bin).
         """
         layers: list[Any] = list(self)
         *first, linear, norm, act = layers
-        hidden, groups, constants = _run(first, x), weights.shape[1], _constants(norm)
-        total = hidden.new_zeros(*hidden.shape[:-1], linear.out_features // groups)
-        for group, weight in enumerate(weights.to(x.dtype).mT[..., None, None, None]):
+        hidden, groups, constants = _run(first, x), weights[0].shape[1], _constants(norm)
+        shape = (*hidden.shape[:-1], linear.out_features // groups)
+        totals = [hidden.new_zeros(shape) for _ in weights]
+        for group in range(groups):
             bias = None if linear.bias is None else linear.bias[group::groups]
             part = over_bins(linear.weight[group::groups], bias, hidden, *constants)
-            total.addcmul_(_activate([act], part), weight)
-        return total
+            part = _activate([act], part)
+            for total, weight in zip(totals, weights, strict=True):
+                total.addcmul_(part, weight[:, group, None, None, None].to(x.dtype))
+        return totals
+
+
+def dense_folded(layers: Sequence[Any], x: Tensor) -> Tensor:
+    """A dense block of convolutions that fold and differ in nothing but their input channels.
+
+    Each layer reads the outputs of all before it, the newest first, and last the block's input.
+    A convolution of several features is the sum of those of each, so that nothing is concatenated:
+    every feature goes through a single convolution for all the layers that read it.
+
+    Args:
+        layers: each a ``Folded`` of one convolution, where ``folds`` is true.
+        x: (item, channel, frame, bin).
+
+    Returns:
+        (item, channel, frame, bin): the last layer's output.
+    """
+    x = x.contiguous(memory_format=torch.channels_last)
+    first, growth = layers[0][0], layers[0][0].out_channels
+    weights, shifts = zip(
+        *(_constant_weights(layer[0], *_constants(layer[1])) for layer in layers), strict=True
+    )
+    ends = [growth * index for index in range(len(layers))]  # of the outputs that layers read
+    reading = torch.cat([w[:, end:] for w, end in zip(weights, ends, strict=True)])
+    # What each layer that has not run yet has read so far, channel by channel.
+    due = F.conv2d(x, reading, torch.cat(shifts), 1, first.padding, first.dilation)
+    for index, layer in enumerate(layers[:-1]):
+        newest = layer[2](due[:, :growth])
+        later = zip(weights[index + 1 :], ends, strict=False)
+        reading = torch.cat([w[:, end : end + growth] for w, end in later])
+        read = F.conv2d(newest, reading, None, 1, first.padding, first.dilation)
+        due = read.add_(due[:, growth:])
+    return _activate([layers[-1][2]], due)
 
 
 def in_other_order(x: Tensor) -> bool:
@@ -116,16 +152,21 @@ def _convolution(layer: Any, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     Its output, like its input, is in the memory order in which convolutions are faster on a CPU.
     """
     x = x.contiguous(memory_format=torch.channels_last)
-    if layer.bias is not None:
-        shift = shift + scale * layer.bias
-    if isinstance(layer, nn.ConvTranspose2d):  # its weights are (in, out, ...)
-        weight = layer.weight * scale[:, None, None]
-        weight, shift = weight.to(layer.weight.dtype), shift.to(layer.weight.dtype)
+    weight, shift = _constant_weights(layer, scale, shift)
+    if isinstance(layer, nn.ConvTranspose2d):
         up = F.conv_transpose2d(x, weight, shift, layer.stride)
         return up.contiguous(memory_format=torch.channels_last)
-    weight = layer.weight * scale[:, None, None, None]
-    weight, shift = weight.to(layer.weight.dtype), shift.to(layer.weight.dtype)
     return F.conv2d(x, weight, shift, layer.stride, layer.padding, layer.dilation)
+
+
+def _constant_weights(layer: Any, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution that also scales and shifts each output channel."""
+    if layer.bias is not None:
+        shift = shift + scale * layer.bias
+    # Those of a transposed convolution are (in, out, ...).
+    axes = 2 if isinstance(layer, nn.ConvTranspose2d) else 3
+    weight = layer.weight * scale.reshape(-1, *[1] * axes)
+    return weight.to(layer.weight.dtype), shift.to(layer.weight.dtype)
 
 
 def _activate(act: Sequence[nn.Module], x: Tensor) -> Tensor:

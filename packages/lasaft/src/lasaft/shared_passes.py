@@ -10,7 +10,7 @@ attend, the encoder and the middle up to its latent sources.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -21,7 +21,6 @@ from lasaft.conditioning import ConditionGenerator
 from lasaft.folded import Folded
 
 Modulations = Sequence[Modulation | None]  # one per block of the network, in the order they run
-Rest = Callable[[Tensor, Modulation | None], Tensor]
 
 
 class ConditionedUNet(Protocol):
@@ -66,14 +65,12 @@ def estimate_stems(network: ConditionedUNet, image: Tensor, conditions: Tensor) 
     first = first_conditioned_block(network)
     skips: list[Tensor] = []
     x = _run(network, range(first), image, skips)
-    rest = _share(
-        network.block(first), _enter(network, first, x, skips), first in network.modulated
-    )
+    stems = list(_per_stem(network, conditions))
+    outputs = _outputs(network.block(first), _enter(network, first, x, skips), first, stems)
     estimates = []
     # One stem after the other: a batch of them is slower on a CPU and takes more memory.
-    for embedding, modulations in _per_stem(network, conditions):
+    for (embedding, modulations), x in zip(stems, outputs, strict=True):
         own_skips = [*skips]
-        x = rest(embedding, modulations[first])
         _leave(network, first, x, own_skips)
         remaining = range(first + 1, network.n_blocks)
         x = _run(network, remaining, x, own_skips, embedding, modulations)
@@ -87,22 +84,24 @@ def first_conditioned_block(network: ConditionedUNet) -> int:
     return min(network.modulated[0], next(attentive, network.n_blocks))
 
 
-def _share(block: nn.Module, x: Tensor, modulated: bool) -> Rest:
-    """Compute what of a block no condition changes; return the rest as a function of it.
+def _outputs(
+    block: nn.Module, x: Tensor, index: int, stems: Sequence[tuple[Tensor, Modulations]]
+) -> Iterator[Tensor]:
+    """What a block gives for each stem; what of it no condition changes is computed once.
 
     In an attentive block that is not modulated the latent sources are shared as well.
     """
     assert isinstance(block, Block)
     features = block.convolve(x)
-    if isinstance(block, Attentive) and not modulated:
-        sources = block.latent_sources(features)
-        return lambda embedding, _: features + block.mix(sources, block.attention(embedding))
-
-    def rest(embedding: Tensor, modulation: Modulation | None) -> Tensor:
-        modulated_features = features if modulation is None else modulation(features)
-        return block.transform(modulated_features, embedding)
-
-    return rest
+    if isinstance(block, Attentive) and stems[0][1][index] is None:
+        outputs = block.transform_for(features, [embedding for embedding, _ in stems])
+        while outputs:
+            yield outputs.pop(0)
+        return
+    for embedding, modulations in stems:
+        modulation = modulations[index]
+        modulated = features if modulation is None else modulation(features)
+        yield block.transform(modulated, embedding)
 
 
 def _per_stem(network: ConditionedUNet, conditions: Tensor) -> Iterator[tuple[Tensor, Modulations]]:
