@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from bs_roformer import BSRoformer, MelBandRoformer
-from bs_roformer.cpu_speed import FASTER, OneDnnLinear, linear_gelu, speed_up
+from bs_roformer.cpu_speed import (
+    FASTER,
+    MergedLinearAttention,
+    OneDnnLinear,
+    linear_gelu,
+    runs_on_onednn,
+    speed_up,
+)
 from bs_roformer.model import Roformer
 
 SMALL: dict[str, Any] = {
@@ -124,6 +131,24 @@ def test_rows_in_pieces_may_lie_in_any_order(monkeypatch: pytest.MonkeyPatch) ->
         assert torch.allclose(layer(x), whole, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_linear_attention_is_one_matrix_without_gradient(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bs_roformer.cpu_speed.PIECE_ROWS", 7)
+    attention = faster().to(dtype).layers[0].get_submodule("0").layers[0][0]
+    assert isinstance(attention, MergedLinearAttention)
+    torch.nn.init.normal_(attention.temperature, std=0.3)
+    x = noise(2, 30, 8).to(dtype)
+    whole = attention(x).detach()
+    assert not attention.merges(x)
+    with torch.no_grad():
+        assert attention.merges(x) is (dtype != torch.bfloat16)
+        merged = attention(x)
+    rounding = 2e-2 if dtype == torch.bfloat16 else 1e-5
+    assert torch.allclose(merged, whole, rtol=0, atol=rounding * whole.abs().max().item())
+
+
 # ---- oneDNN
 
 
@@ -144,7 +169,7 @@ def test_both_matrix_libraries_give_the_same_and_its_gradient(
     for enabled in (True, False):
         with monkeypatch.context() as patch:
             patch.setattr(torch.backends.mkldnn, "is_available", lambda enabled=enabled: enabled)
-            assert layer.runs_on_onednn(x) is enabled
+            assert runs_on_onednn(x, layer.weight) is enabled
             y = layer(x)
             gradients = torch.autograd.grad(y.square().sum(), [x, *layer.parameters()])
             with torch.no_grad():
@@ -156,10 +181,10 @@ def test_both_matrix_libraries_give_the_same_and_its_gradient(
 
 def test_only_products_in_float32_go_to_onednn() -> None:
     layer, x = onednn_linear(33, 20), noise(5, 33)
-    assert layer.runs_on_onednn(x)
-    assert not layer.runs_on_onednn(x.double())
+    assert runs_on_onednn(x, layer.weight)
+    assert not runs_on_onednn(x.double(), layer.weight)
     with torch.autocast("cpu", torch.bfloat16):
-        assert not layer.runs_on_onednn(x)
+        assert not runs_on_onednn(x, layer.weight)
 
 
 def test_gradients_of_a_long_batch_stay_exact() -> None:

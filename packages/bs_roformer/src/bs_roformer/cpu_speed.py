@@ -14,12 +14,18 @@ key or result (beyond rounding), and does two things:
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from bs_roformer.linear_attention import SIMILARITY_SCALE, FeatureAttention, position_norm
-from bs_roformer.transformer import Block, FeedForward
+from bs_roformer.linear_attention import (
+    SIMILARITY_SCALE,
+    FeatureAttention,
+    LinearAttention,
+    position_norm,
+)
+from bs_roformer.transformer import AXES, Block, FeedForward
 
 # Multiply-adds from which a product with gradient gains more than its Python code costs.
 RECORDED_FROM = 2**25
@@ -44,7 +50,7 @@ class OneDnnLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., features in) -> (..., features out)."""
-        if not self.runs_on_onednn(x):
+        if not runs_on_onednn(x, self.weight):
             return super().forward(x)
         if not (torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)):
             return linear_onednn(x, self.weight, self.bias)
@@ -53,15 +59,21 @@ class OneDnnLinear(nn.Linear):
         y: Tensor = RecordedLinear.apply(x, self.weight, self.bias)
         return y
 
-    def runs_on_onednn(self, x: Tensor) -> bool:
-        """Whether oneDNN is there and this is a product in float32 on the CPU."""
-        return bool(
-            x.device.type == "cpu"
-            and x.dtype == self.weight.dtype == torch.float32
-            and not torch.is_autocast_enabled("cpu")
-            and torch.backends.mkldnn.is_available()
-            and torch.backends.mkldnn.enabled
-        )
+
+def runs_on_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN is there and their product is one in float32 on the CPU."""
+    return bool(
+        x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.enabled
+    )
+
+
+def product(x: Tensor, weight: Tensor) -> Tensor:
+    """x weight^T without gradient, on oneDNN if it can be."""
+    return linear_onednn(x, weight, None) if runs_on_onednn(x, weight) else F.linear(x, weight)
 
 
 def linear_onednn(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Tensor:
@@ -96,7 +108,7 @@ class RecordedLinear(torch.autograd.Function):
 
 def linear_gelu(linear: nn.Module, x: Tensor) -> Tensor:
     """gelu(linear(x)) without gradient, on oneDNN in one pass if it can be."""
-    if isinstance(linear, OneDnnLinear) and linear.runs_on_onednn(x):
+    if isinstance(linear, OneDnnLinear) and runs_on_onednn(x, linear.weight):
         return linear_onednn(x, linear.weight, linear.bias, gelu=True)
     return F.gelu(linear(x))
 
@@ -136,8 +148,10 @@ class BlockedBlock(Block):
 
     def along(self, axis: str, transformer: nn.Module, x: Tensor) -> Tensor:
         """(b, t, k, d) -> the same shape, through a transformer along an axis."""
-        if axis == "linear" or not in_pieces(x):  # linear attention sees all positions at once
+        if not in_pieces(x):
             return super().along(axis, transformer, x)
+        if axis == "linear":
+            return linear_in_pieces(transformer, x)
         y = torch.empty_like(x)
         views = [z.transpose(1, 2) if axis == "time" else z for z in (x, y)]
         size = max(1, PIECE_ROWS // views[0].shape[2])
@@ -146,6 +160,23 @@ class BlockedBlock(Block):
             for piece, output in pieces:
                 output.copy_(transformer(piece))
         return y
+
+
+def linear_in_pieces(transformer: nn.Module, x: Tensor) -> Tensor:
+    """(b, t, k, d) -> the same shape: linear attention, which sees all positions at once."""
+    y = rearrange(x, AXES["linear"][0])
+    for attention, feed_forward in (layer.children() for layer in transformer.layers):
+        if not (isinstance(attention, MergedLinearAttention) and attention.merges(y)):
+            y = y + attention(y)
+            y = y + feed_forward(y)
+            continue
+        layer_input, y = y, torch.empty_like(y)
+        for item, outputs in zip(layer_input, y, strict=True):
+            weight = attention.merged(item)
+            for rows, output in zip(item.split(PIECE_ROWS), outputs.split(PIECE_ROWS), strict=True):
+                attended = rows + product(attention.norm(rows), weight)
+                torch.add(attended, feed_forward(attended), out=output)
+    return rearrange(transformer.norm(y), AXES["linear"][1], t=x.shape[1])
 
 
 class BlockedFeatureAttention(FeatureAttention):
@@ -169,9 +200,46 @@ class BlockedFeatureAttention(FeatureAttention):
         return torch.cat(mixed, dim=1)
 
 
+class MergedLinearAttention(LinearAttention):
+    """Linear attention, without gradient as one matrix for all positions of an item.
+
+    Once a head's weights are known, what is done to the normalised input is linear: values, their
+    mixture, the last layer. Queries and keys serve these weights alone, which are sums over all
+    positions.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, position, d) -> the same shape."""
+        if not self.merges(x):
+            return super().forward(x)
+        return torch.stack([product(self.norm(item), self.merged(item)) for item in x])
+
+    def merges(self, x: Tensor) -> bool:
+        """Whether the matrix is made: on a CPU, without gradient, in full precision."""
+        exact = x.dtype == self.to_qkv[0].weight.dtype in (torch.float32, torch.float64)
+        return in_pieces(x) and exact and not torch.is_autocast_enabled("cpu")
+
+    def merged(self, x: Tensor) -> Tensor:
+        """(position, d) -> (d, d): the weight of the one layer that attention is for this item."""
+        weight = self.to_qkv[0].weight
+        inner = len(weight) // 3
+        similarity, squares = x.new_zeros(()), x.new_zeros(())
+        for rows in x.split(PIECE_ROWS):
+            read = product(self.norm(rows), weight[: 2 * inner])
+            q, k = read.unflatten(-1, (2, self.heads, -1)).unbind(1)
+            similarity = similarity + torch.einsum("n h e, n h f -> h e f", q, k)
+            squares = squares + read.square().sum(dim=0)
+        norm_q, norm_k = squares.sqrt().clamp(min=1e-12).view(2, self.heads, -1)
+        similarity = similarity / norm_q[:, :, None] / norm_k[:, None]
+        weights = (self.temperature.exp() * SIMILARITY_SCALE * similarity).softmax(dim=-1)
+        values = weight[2 * inner :].view(self.heads, -1, weight.shape[1])
+        return self.to_out[1].weight @ (weights @ values).flatten(0, 1)
+
+
 FASTER: dict[type[nn.Module], type[nn.Module]] = {
     nn.Linear: OneDnnLinear,
     FeedForward: BlockedFeedForward,
     Block: BlockedBlock,
     FeatureAttention: BlockedFeatureAttention,
+    LinearAttention: MergedLinearAttention,
 }
