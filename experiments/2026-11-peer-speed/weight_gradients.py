@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bs_roformer import BSRoformer, cpu_speed
-from mss_shared.training.heap import keep_freed_memory
+from mss_shared.heap import keep_freed_memory
 
 ROUNDS = 4
 

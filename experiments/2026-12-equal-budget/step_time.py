@@ -18,8 +18,8 @@ import torch
 from torch.utils.data import default_collate
 
 from mss_shared.datasets import open_dataset
+from mss_shared.heap import keep_freed_memory
 from mss_shared.recipe import load_recipe
-from mss_shared.training.heap import keep_freed_memory
 from mss_shared.training.random_mixes import default_examples
 from mss_shared.training.songs import fit_songs
 

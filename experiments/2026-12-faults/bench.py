@@ -6,23 +6,31 @@ import hashlib
 import importlib
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "2026-12-whole-songs"))
 import safetensors.numpy
 from forked import Ending, Started, run_forked
+from inputs import write_weights
 from tiny_paper.paper import PAPER
 from tiny_songs import RATE, STEMS, noise
 
+from mss_results.__main__ import main
 from mss_shared import audio
 from mss_shared.cli import eval_command, run
 from mss_shared.testing import make_dataset
+from open_unmix.paper import PAPER as OPEN_UNMIX
 
 # Imported once, here, and not again by each forked process.
 HEAVY = ("mss_shared.training.fit", "mss_shared.cli.train", "mss_shared.cli.evaluate")
 HEAVY += ("mss_shared.cli.separate", "scipy.signal", "tensorboard", "av", "tiny_paper.training")
+HEAVY += ("mss_results.command", "open_unmix.export")
+RESULTS = Path(__file__).parents[2] / "results"
+WHOLE = (".csv", ".html", ".md", ".pth", ".wav")
 LEFT = (".part-*", "*.partial", ".building-*", ".fit.lock", "*.lock")
 
 
@@ -53,6 +61,8 @@ class Bench:
         for number in range(6):
             subtype = ("PCM_16", "FLOAT")[number % 2]
             audio.write(self.inputs / f"{number}.wav", noise(number, samples=RATE), RATE, subtype)
+        self.network = root / "network.safetensors"
+        write_weights("open_unmix", "demo", self.network)
         self.run = root / "run"
         assert self.do(self.fit(self.run)).code == 0, self.log.read_text(encoding="utf-8")
         self.expected: dict[str, dict[str, str]] = {}
@@ -70,6 +80,9 @@ class Bench:
             "fit": self.fit,
             "evaluate": self.evaluate,
             "mss-eval --jobs 2": self.mss_eval,
+            "mss-results import-museval": self.import_museval,
+            "mss-results build": self.build,
+            "open-unmix export": self.export,
         }
 
     def fit(self, out: Path) -> list[str]:
@@ -92,6 +105,24 @@ class Bench:
         """Stems of the test songs, in two processes."""
         words = ["mss-eval", str(self.songs), str(self.stems), "--out", str(out), "--jobs", "2"]
         return [*words, "--protocol", "bsseval_v4", "usdr"]
+
+    def import_museval(self, out: Path) -> list[str]:
+        """The scores of ``mss_eval``, as those of museval, with their frames."""
+        [folder] = {path.parent for path in self.root.glob("expected-mss-eval*/**/bsseval*/test/*")}
+        words = ["mss-results", "import-museval", str(folder.parent), "--method", "mine"]
+        words += ["--dataset", "songs", "--protocol", "bsseval_v4.vocals+drums@1"]
+        return [*words, "--scores", str(out)]
+
+    def build(self, out: Path) -> list[str]:
+        """The boards of ``evaluate``'s scores."""
+        words = ["mss-results", "build", "--scores", str(self.root / "expected-evaluate")]
+        words += ["--papers", str(RESULTS / "papers.csv"), "--cache", str(out / ".cache")]
+        return [*words, "--out", str(out), "--splice"]
+
+    def export(self, out: Path) -> list[str]:
+        """Small networks of Open-Unmix, in the layout of its authors."""
+        words = ["open-unmix", "export", "--checkpoint", str(self.network)]
+        return [*words, "--out", str(out)]
 
     def do(
         self,
@@ -122,9 +153,13 @@ class Bench:
 
 
 def _run(words: list[str]) -> None:
-    """``mss-eval``, or a verb of the tiny paper."""
+    """``mss-eval``, ``mss-results``, or a verb of Open-Unmix or of the tiny paper."""
     if words[0] == "mss-eval":
         eval_command.run(words[1:])
+    elif words[0] == "mss-results":
+        sys.exit(main(words[1:]))
+    elif words[0] == "open-unmix":
+        run(OPEN_UNMIX, words[1:])
     else:
         run(PAPER, words)
 
@@ -137,7 +172,7 @@ def content(out: Path) -> dict[str, str]:
         if path.suffix == ".safetensors":
             tensors = safetensors.numpy.load_file(path)
             found[name] = digest(b"".join(tensors[key].tobytes() for key in sorted(tensors)))
-        elif path.suffix == ".wav" or path.name == "metrics.csv" or path.parent.name == "test":
+        elif path.suffix in WHOLE or path.parent.name == "test":
             found[name] = digest(path.read_bytes())
     return found
 

@@ -26,6 +26,7 @@ from mss_shared.cli import separate as verb
 from mss_shared.paper import Alias
 from mss_shared.recipe import to_yaml
 from mss_shared.separation.output.options import Delivery, Separated
+from mss_shared.separation.passes import Passes
 
 SECONDS = 1.0
 
@@ -68,6 +69,20 @@ def refused(capsys: Any, *words: Any, code: int = 2, paper: Any = PAPER) -> str:
 
 def files(out: Path) -> list[str]:
     return sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(("device", "kept"), [("cpu", 1), ("meta", 0)])
+def test_memory_that_the_model_frees_is_kept_on_a_cpu(
+    monkeypatch: pytest.MonkeyPatch, weights: Path, album: Path, device: str, kept: int
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(verb, "keep_freed_memory", lambda: calls.append("kept"))
+    monkeypatch.setattr(verb, "pick_device", lambda _: torch.device(device))
+    monkeypatch.setattr(
+        verb, "separate_songs", lambda paper, arguments, load: load({}, Passes()) and []
+    )
+    separate(album, "--checkpoint", weights, "--out", album.parent / "out")
+    assert len(calls) == kept
 
 
 def test_the_command_starts_without_packages_that_take_seconds_to_import(tmp_path, weights, album):

@@ -162,7 +162,7 @@ class BlockedBlock(Block):
         return y
 
 
-def linear_in_pieces(transformer: nn.Module, x: Tensor) -> Tensor:
+def linear_in_pieces(transformer: Any, x: Tensor) -> Tensor:
     """(b, t, k, d) -> the same shape: linear attention, which sees all positions at once."""
     y = rearrange(x, AXES["linear"][0])
     for attention, feed_forward in (layer.children() for layer in transformer.layers):
@@ -216,12 +216,13 @@ class MergedLinearAttention(LinearAttention):
 
     def merges(self, x: Tensor) -> bool:
         """Whether the matrix is made: on a CPU, without gradient, in full precision."""
-        exact = x.dtype == self.to_qkv[0].weight.dtype in (torch.float32, torch.float64)
+        same = x.dtype == self.temperature.dtype
+        exact = same and x.dtype in (torch.float32, torch.float64)
         return in_pieces(x) and exact and not torch.is_autocast_enabled("cpu")
 
     def merged(self, x: Tensor) -> Tensor:
         """(position, d) -> (d, d): the weight of the one layer that attention is for this item."""
-        weight = self.to_qkv[0].weight
+        weight = self.to_qkv.get_parameter("0.weight")
         inner = len(weight) // 3
         similarity, squares = x.new_zeros(()), x.new_zeros(())
         for rows in x.split(PIECE_ROWS):
@@ -233,7 +234,7 @@ class MergedLinearAttention(LinearAttention):
         similarity = similarity / norm_q[:, :, None] / norm_k[:, None]
         weights = (self.temperature.exp() * SIMILARITY_SCALE * similarity).softmax(dim=-1)
         values = weight[2 * inner :].view(self.heads, -1, weight.shape[1])
-        return self.to_out[1].weight @ (weights @ values).flatten(0, 1)
+        return self.to_out.get_parameter("1.weight") @ (weights @ values).flatten(0, 1)
 
 
 FASTER: dict[type[nn.Module], type[nn.Module]] = {

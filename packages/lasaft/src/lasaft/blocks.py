@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -105,9 +106,10 @@ class TFC(Block):
 
     def convolve(self, x: Tensor) -> Tensor:
         """(item, in, frame, bin) -> (item, gr, frame, bin)."""
-        if hooked(self) or not all(layer.folds(x) for layer in self.H):
-            return dense(self.H, x)
-        return dense_folded(list(self.H), x)
+        layers: list[Any] = list(self.H)
+        if hooked(self) or not all(layer.folds(x) for layer in layers):
+            return dense(layers, x)
+        return dense_folded(layers, x)
 
 
 def convolution(

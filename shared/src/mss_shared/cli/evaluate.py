@@ -36,6 +36,7 @@ from mss_shared.evaluation.models_record import in_order, name_run
 from mss_shared.evaluation.score_files import run_folder
 from mss_shared.evaluation.shards import WHOLE
 from mss_shared.evaluation.track_metrics import Engine
+from mss_shared.heap import keep_freed_memory
 from mss_shared.paper import AnyPaper, Verb
 from mss_shared.recipe import load_recipe, shipped_recipes
 from mss_shared.separation.device import pick_device
@@ -60,7 +61,10 @@ def evaluate(paper: AnyPaper, arguments: argparse.Namespace, command: str) -> Sc
     options = options_from_flags(paper.options, arguments)
     recipe = checkpoints[0].recipe
     joined = paper.join_models([each.model for each in checkpoints], recipe, options)
-    model = joined.to(pick_device(arguments.device))
+    device = pick_device(arguments.device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    model = joined.to(device)
     inference = inference_from_flags(recipe.inference, arguments)
     dataset = open_data(arguments.data_root, reading_from_flags(arguments))
     dataset = as_test_set(dataset, arguments.split)

@@ -17,6 +17,7 @@ from mss_shared import audio, console
 from mss_shared.checkpoints.assemble import Loaded, assemble, with_passes
 from mss_shared.cli import loading
 from mss_shared.cli.separate_flags import check_sums, read_sums
+from mss_shared.heap import keep_freed_memory
 from mss_shared.names import printable
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe_sections import InferenceConfig
@@ -41,6 +42,8 @@ def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
 
     def load(flags: dict[str, Any], passes: Passes) -> Loaded:
         checkpoints = loading.checkpoints_from_flags(paper, arguments)
+        if pick_device(arguments.device).type == "cpu":
+            keep_freed_memory()
         return assemble(paper, checkpoints, flags, passes.ensemble)
 
     _end(paper, separate_songs(paper, arguments, load))

@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import Callback
 from mss_shared import console
 from mss_shared.datasets import Dataset
 from mss_shared.datasets.decoded import decode_flac
+from mss_shared.heap import keep_freed_memory
 from mss_shared.paper import AnyPaper
 from mss_shared.processes import is_first
 from mss_shared.recipe import LoadedRecipe
@@ -49,7 +50,6 @@ from mss_shared.training.data import Examples
 from mss_shared.training.endings import end_together, ends_in_time, plain_endings
 from mss_shared.training.enough_memory import DEV_EXAMPLES, check_memory, check_model, shrink_batch
 from mss_shared.training.finite import Finite
-from mss_shared.training.heap import keep_freed_memory
 from mss_shared.training.heard import Listener
 from mss_shared.training.heir import Heir, Parent
 from mss_shared.training.misfits import NO_MODEL, fitting

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(
 BLOCK = 64 * 2**20
 COUNT = f"""
 import resource, sys, torch
-from mss_shared.training.heap import keep_freed_memory
+from mss_shared.heap import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else False
 for turn in range(40):
     if turn == 20:

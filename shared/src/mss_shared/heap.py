@@ -1,8 +1,8 @@
-"""Memory that a training step frees stays with the process, for the next step to use.
+"""Memory that a model frees stays with the process, for its next layer or step to use.
 
 glibc gives large blocks back to the system as soon as they are freed, and the system hands them out
-again page by page, each cleared: up to two fifths of a step's time on the machine of
-``experiments/2026-12-freed-memory``.
+again page by page, each cleared: up to two fifths of a training step's time on the machine of
+``experiments/2026-12-freed-memory``, and a fifth of a separation's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SETTINGS_OF_THE_USER = ("GLIBC_TUNABLES", "MALLOC_")
 def keep_freed_memory() -> bool:
     """Let this process keep the memory that it frees, up to 2 GiB at the end of its heap.
 
-    Changes the speed of a step on the CPU, never its results. What it holds at most grows by what
+    Changes the speed of models on the CPU, never their results. What it holds at most grows by what
     lies scattered between blocks in use.
 
     Returns:
