@@ -2,13 +2,14 @@
 
     python operations.py
 
-Moises-Light, 6 s, BS-Locoformer, 4 s, and LaSAFT-Net, four stems of one window, as in the
-comparisons. Shares of one run are little affected by other programs.
+Moises-Light, 6 s, BS-Locoformer and Mel-Band RoFormer, 4 s, and LaSAFT-Net, four stems of one
+window, as in the comparisons. Shares of one run are little affected by other programs.
 """
 
 from functools import partial
 from typing import Any
 
+import bs_roformer_bench
 import lasaft_bench
 import moises_light_bench
 import tflocoformer_bench
@@ -17,9 +18,12 @@ from torch.profiler import ProfilerActivity, profile
 from turns import gmac, matrix_rate, timed
 
 import moises_light
+from bs_roformer import MelBandRoformer
+from bs_roformer.cpu_speed import speed_up
 
 LARGEST = 10  # in each table
-ARITHMETIC = ("conv", "mm", "attention")  # in the names of what multiplies matrices
+LIBRARIES = ("aten::", "mkldnn::")
+ARITHMETIC = ("conv", "mm", "linear", "attention")  # in the names of what multiplies matrices
 
 
 def moises_light_of(size: str) -> Any:
@@ -37,12 +41,20 @@ def bs_locoformer() -> Any:
     return torch.inference_mode()(lambda: model(spec))
 
 
+def mel_band_roformer() -> Any:
+    kinds = {("ours", "MelBandRoformer"): MelBandRoformer, ("ours", "speed_up"): speed_up}
+    model = bs_roformer_bench.build(kinds, "ours", "MelBandRoformer", 3)
+    audio = bs_roformer_bench.noise(4.0)
+    return torch.inference_mode()(lambda: model(audio))
+
+
 def main() -> None:
     torch.set_num_threads(1)
     named = {
         "Moises-Light small": partial(moises_light_of, "paper_small"),
         "Moises-Light large": partial(moises_light_of, "paper_large"),
         "BS-Locoformer": bs_locoformer,
+        "Mel-Band RoFormer": mel_band_roformer,
         "LaSAFT-Net": lasaft_net,
     }
     for name, make in named.items():
@@ -51,7 +63,7 @@ def main() -> None:
         least = min(timed(act)[0] for _ in range(3))
         with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
             act()
-        rows = [row for row in profiler.key_averages() if row.key.startswith("aten::")]
+        rows = [row for row in profiler.key_averages() if row.key.startswith(LIBRARIES)]
         total = sum(row.self_cpu_time_total for row in rows)
         multiplied = sum(
             row.self_cpu_time_total for row in rows if any(kind in row.key for kind in ARITHMETIC)
@@ -63,7 +75,7 @@ def main() -> None:
         print("| operation | calls | of the time | MB taken |\n|---|---|---|---|")
         for row in sorted(rows, key=lambda row: -row.self_cpu_time_total)[:LARGEST]:
             share, mb = row.self_cpu_time_total / total, row.cpu_memory_usage / 1e6
-            print(f"| `{row.key[6:]}` | {row.count} | {share:.1%} | {mb:.0f} |")
+            print(f"| `{row.key.split('::')[1]}` | {row.count} | {share:.1%} | {mb:.0f} |")
         print(flush=True)
 
 

@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("table.md"))
     given = parser.parse_args()
     with given.out.open("w", encoding="utf-8") as file:
-        print("| function | threads | first calls made before | wrong | largest error, of the peak |", file=file)
+        print("| function | threads | calls made before | wrong | largest error |", file=file)
         print("|---|---|---|---|---|", file=file)
         for name in FUNCTIONS:
             for threads, prepared in ((1, "no"), (2, "no"), (2, "yes")):
