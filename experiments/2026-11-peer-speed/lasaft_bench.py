@@ -27,6 +27,7 @@ from turns import HEAD, compare, compare_memory, report_memory
 from lasaft import Separator
 from lasaft.paper import PAPER
 from lasaft.variants import VARIANTS
+from mss_shared.heap import keep_freed_memory
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation import Delivery
 from mss_shared.separation import separate_file as separate_our_file
@@ -107,6 +108,7 @@ def separated_song(model: Separator, who: str, seconds: float, folder: Path) -> 
     def act() -> Tensor:
         out.mkdir(exist_ok=True)
         if who == "ours":
+            keep_freed_memory()  # as our command does; theirs has had its turn
             separate_our_file(model, song, out, inference.recipe.inference, Delivery())
         else:
             structure.separate_file(model, song, out)
