@@ -44,3 +44,12 @@ def write_openunmix(folder: Path, stems: tuple[str, ...]) -> None:
         (folder / f"{stem}.json").write_text(json.dumps({"args": sizes}))
     separator = {"sample_rate": RATE, "nfft": 4096, "nhop": 1024, "nb_channels": 2}
     (folder / "separator.json").write_text(json.dumps(separator))
+
+
+def write_moises_light(path: Path) -> None:
+    """The arguments of moises-light's large model, for one stem."""
+    from moises_light import configs
+
+    ours_alone = ("architecture", "normalize_input", "dec_heavy_at")
+    large = {k: v for k, v in configs["paper_large_v015"].items() if k not in ours_alone}
+    path.write_text(json.dumps(large | {"sources": ["vocals"]}))

@@ -3,10 +3,13 @@
 ``openunmix`` is the command of openunmix 1.3.0 on four untrained networks; ``torchaudio``, by which
 it reads and writes, is stood in for by soundfile. ``bs_roformer`` is the network of BS-RoFormer
 0.4.1 at the size of the recipe paper_bs_l6_vocals in a plain loop over chunks of 8 s, half a chunk
-apart, whose overlaps are averaged. ``htdemucs`` is the network of demucs 4.1.0 at the size of its
-default model, by its own ``apply_model`` with the settings of its command. All are untrained.
+apart, whose overlaps are averaged; ``moises_light``, in chunks of 9 s, that of moises-light 0.1.5
+at the size of its large model for one stem. ``htdemucs`` is the network of demucs 4.1.0 at the size
+of its default model, by its own ``apply_model`` with the settings of its command. All are
+untrained.
 """
 
+import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -18,7 +21,6 @@ from clock import Clock
 from torch import Tensor
 
 RATE = 44_100
-CHUNK, STEP = 8 * RATE, 4 * RATE
 STEMS = ("vocals", "drums", "bass", "other")
 
 
@@ -63,14 +65,26 @@ def bs_roformer(song: Path, out: Path, weights: Path, clock: Clock) -> None:
 
     sizes = {"dim": 384, "depth": 6, "time_transformer_depth": 1, "freq_transformer_depth": 1}
     model = BSRoformer(**sizes, stereo=True, num_stems=1, stft_hop_length=441).eval()
+    loop(model, song, out, clock, 8.0)
+
+
+def moises_light(song: Path, out: Path, weights: Path, clock: Clock) -> None:
+    from moises_light import MoisesLight
+
+    sizes = json.loads((weights / "moises_light.json").read_text())
+    loop(MoisesLight(**sizes).eval(), song, out, clock, 9.0)
+
+
+def loop(model: torch.nn.Module, song: Path, out: Path, clock: Clock, seconds: float) -> None:
+    """One stem by a plain loop over chunks, half a chunk apart."""
     clock.watch(model)
-    mixture = read(song)
+    size, mixture = round(seconds * RATE), read(song)
     total, cover = torch.zeros_like(mixture), torch.zeros(mixture.shape[-1])
     with torch.inference_mode():
-        for start in range(0, max(1, mixture.shape[-1] - STEP), STEP):
-            chunk = mixture[:, start : start + CHUNK]
-            padded = torch.nn.functional.pad(chunk, (0, CHUNK - chunk.shape[-1]))
-            found = model(padded[None])[0, ..., : chunk.shape[-1]]
+        for start in range(0, max(1, mixture.shape[-1] - size // 2), size // 2):
+            chunk = mixture[:, start : start + size]
+            padded = torch.nn.functional.pad(chunk, (0, size - chunk.shape[-1]))
+            found = model(padded[None]).view(2, -1)[:, : chunk.shape[-1]]
             total[:, start : start + found.shape[-1]] += found
             cover[start : start + found.shape[-1]] += 1
     write(out / "vocals.wav", total / cover.clamp(min=1))
@@ -95,8 +109,8 @@ def main() -> None:
     torch.manual_seed(0)
     song, out, weights = map(Path, paths)
     out.mkdir(exist_ok=True)
-    programs = {"openunmix": openunmix, "bs_roformer": bs_roformer, "htdemucs": htdemucs}
-    programs[name](song, out, weights, clock)
+    programs = (openunmix, bs_roformer, moises_light, htdemucs)
+    {each.__name__: each for each in programs}[name](song, out, weights, clock)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from inputs import write_openunmix, write_song, write_weights
+from inputs import write_moises_light, write_openunmix, write_song, write_weights
 
 HERE = Path(__file__).parent
 STEMS = ("vocals", "drums", "bass", "other")
@@ -28,8 +28,9 @@ PUBLISHED = {
     "tflocoformer_mss": ("bs_musdb18hq",),
     "lasaft": ("paper_gpocm_lasaft",),
 }
-PEERS = ("openunmix", "bs_roformer", "htdemucs")
-PINS = ("openunmix==1.3.0", "BS-RoFormer==0.4.1", "beartype", "demucs==4.1.0", "julius==0.2.8")
+PEERS = ("openunmix", "moises_light", "bs_roformer", "htdemucs")
+PINS = ("openunmix==1.3.0", "moises-light==0.1.5", "BS-RoFormer==0.4.1", "beartype",
+        "demucs==4.1.0", "julius==0.2.8")  # fmt: skip
 WITH_DEPENDENCIES = ("librosa==0.11.0",)  # which BS-RoFormer imports
 KINDS = ("published", "peer", "demo")
 COLUMNS = ("kind", "what", "stems", "song_seconds", "seconds", "start_seconds", "network_seconds",
@@ -90,6 +91,7 @@ def rows(given: argparse.Namespace, folder: Path, song: Path):
         if kind == "peer":
             install(str(folder / "peer"))
             write_openunmix(folder / "umx", STEMS)
+            write_moises_light(folder / "umx" / "moises_light.json")
             for name in PEERS:
                 out = folder / f"peer-{name}"
                 words = ["peer_command.py", name, str(song), str(out), str(folder / "umx")]
