@@ -26,7 +26,6 @@ from mss_shared.cli import separate as verb
 from mss_shared.paper import Alias
 from mss_shared.recipe import to_yaml
 from mss_shared.separation.output.options import Delivery, Separated
-from mss_shared.separation.passes import Passes
 
 SECONDS = 1.0
 
@@ -78,9 +77,8 @@ def test_memory_that_the_model_frees_is_kept_on_a_cpu(
     calls: list[str] = []
     monkeypatch.setattr(verb, "keep_freed_memory", lambda: calls.append("kept"))
     monkeypatch.setattr(verb, "pick_device", lambda _: torch.device(device))
-    monkeypatch.setattr(
-        verb, "separate_songs", lambda paper, arguments, load: load({}, Passes()) and []
-    )
+    monkeypatch.setattr(verb, "with_passes", lambda model, *_: model)
+    monkeypatch.setattr(verb, "run_batch", lambda *_, **__: [])
     separate(album, "--checkpoint", weights, "--out", album.parent / "out")
     assert len(calls) == kept
 

@@ -42,8 +42,6 @@ def separate(paper: AnyPaper, arguments: argparse.Namespace) -> None:
 
     def load(flags: dict[str, Any], passes: Passes) -> Loaded:
         checkpoints = loading.checkpoints_from_flags(paper, arguments)
-        if pick_device(arguments.device).type == "cpu":
-            keep_freed_memory()
         return assemble(paper, checkpoints, flags, passes.ensemble)
 
     _end(paper, separate_songs(paper, arguments, load))
@@ -75,6 +73,8 @@ def separate_songs(paper: AnyPaper, arguments: argparse.Namespace, load: Load) -
         loaded = load(flags, passes)
         check_sums(delivery.aggregates, delivery.written(loaded.model.stems), delivery.stems)
         device = pick_device(arguments.device)
+        if device.type == "cpu":
+            keep_freed_memory()
         run = Run(
             model=with_passes(loaded.model, passes, device),
             out=arguments.out,
