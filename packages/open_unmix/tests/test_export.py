@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch.testing import assert_close
 
+from mss_shared.atomic import write_all
 from mss_shared.checkpoints.checkpoint import load_checkpoints
 from mss_shared.recipe import find_recipe, load_recipe, to_yaml
-from open_unmix.export import export, write_separator, write_target
+from open_unmix.export import export, separator_file, target_files
 from open_unmix.model import OpenUnmix
 from open_unmix.onnx_graph import write_onnx
 from open_unmix.paper import PAPER
@@ -71,9 +72,10 @@ def exported(folder: Path) -> Separator:
     """Two networks of other layers and direction in the authors' layout."""
     networks = {"vocals": made(), "bass": made(unidirectional=True, nb_layers=1)}
     separator = Separator(networks, niter=1, sample_rate=8000.0, n_fft=64, n_hop=16)
+    files = separator_file(separator, FILTERED)
     for target, network in networks.items():
-        write_target(network, target, RECIPE, folder)
-    write_separator(separator, FILTERED, folder)
+        files |= target_files(network, target, RECIPE)
+    write_all({folder / name: write for name, write in files.items()})
     return separator.eval()
 
 
@@ -113,7 +115,8 @@ def test_a_full_disk_is_an_os_error_that_leaves_nothing(suffix: str, tmp_path: P
     try:
         with pytest.raises(OSError) as caught:
             if suffix == "pth":
-                write_target(network, "vocals", RECIPE, tmp_path / "x")
+                files = target_files(network, "vocals", RECIPE)
+                write_all({tmp_path / "x" / name: write for name, write in files.items()})
             else:
                 write_onnx(network, tmp_path / "x" / "vocals.onnx")
     finally:
@@ -122,6 +125,30 @@ def test_a_full_disk_is_an_os_error_that_leaves_nothing(suffix: str, tmp_path: P
     assert caught.value.errno == errno.EFBIG
     assert caught.value.filename == str(tmp_path / "x" / f"vocals.{suffix}")
     assert not [*(tmp_path / "x").iterdir()]
+
+
+@pytest.mark.parametrize("form", ["umx", "onnx"])
+def test_files_that_are_there_are_replaced_if_asked_and_all_or_none(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx")
+    separator = Separator({"bass": made(), "vocals": made()}, n_fft=64, n_hop=16)
+    checkpoint = SimpleNamespace(model=separator, recipe=RECIPE)
+    monkeypatch.setattr("open_unmix.export.load_checkpoints", lambda paper, source: [checkpoint])
+    suffix = {"umx": "pth", "onnx": "onnx"}[form]
+    kept = tmp_path / f"bass.{suffix}"
+    kept.write_text("kept")
+    flags = {"checkpoint": ["x"], "out": str(tmp_path), "format": form}
+    with pytest.raises(FileExistsError, match=f"bass.{suffix} is there: choose another --out, or"):
+        export(PAPER, flags)
+    (tmp_path / f"vocals.{suffix}").mkdir()
+    with pytest.raises(OSError):
+        export(PAPER, flags | {"overwrite": True})
+    assert kept.read_text() == "kept"
+    assert {path.name for path in tmp_path.iterdir()} == {kept.name, f"vocals.{suffix}"}
+    (tmp_path / f"vocals.{suffix}").rmdir()
+    export(PAPER, flags | {"overwrite": True})
+    assert kept.read_bytes() != b"kept"
 
 
 @pytest.mark.parametrize("target", ["separator", "Separator", "vocals-0123abcd"])

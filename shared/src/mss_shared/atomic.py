@@ -14,7 +14,7 @@ import secrets
 import shutil
 import socket
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -203,6 +203,48 @@ def making_folder(path: Path) -> Iterator[Path]:
                     raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def passing_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder with a name of its own in another one, removed when the block ends.
+
+    One that a killed process left is removed by `sweep`, as every unfinished file is.
+
+    Raises:
+        OSError: if it can't be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{_begin(folder / 'x', None)}{secrets.token_hex(6)}"
+    with uninterrupted():
+        part.mkdir()
+        try:
+            with interruptible():
+                yield part
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def write_all(writers: Mapping[Path, Callable[[Path], object]]) -> None:
+    """Write files by functions of a path: all of them appear, or none.
+
+    Args:
+        writers: by the path of each file, what writes it to another path.
+
+    Raises:
+        OSError: if one can't be written; all paths are then as before.
+    """
+    parts: list[tuple[Path, Path]] = []
+    with uninterrupted():
+        try:
+            for path, write in writers.items():
+                parts.append((make_part(path), path))
+                with named_finally(*parts[-1]), interruptible():
+                    write(parts[-1][0])
+            replace_all(parts)
+        finally:
+            for part, _ in parts:
+                part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -93,6 +93,17 @@ def test_the_demo_leaves_a_run_of_fit_alone_though_of_its_recipe(
     assert "no run of demo: choose another --out" in said and sorted(trained.iterdir()) == before
 
 
+def test_fit_trains_in_no_folder_of_a_demo_which_would_remove_it(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a demo leaves it that is killed before its training begins."""
+    (tmp_path / "demo.txt").write_text("tiny-paper demo")
+    said = refused(
+        capsys, "fit", "--recipe", "demo", "--data_root", songs, "--out", tmp_path, "--dev_mode"
+    )
+    assert "is a folder of demo" in said and [*tmp_path.iterdir()] == [tmp_path / "demo.txt"]
+
+
 def test_evaluate_writes_a_score_folder(songs: Path, trained: Path, tmp_path: Path) -> None:
     words = ["evaluate", "--checkpoint", trained, "--data_root", songs, "--scores", tmp_path]
     run(PAPER, [str(word) for word in [*words, "--protocol", "usdr", "--run", "mine"]])

@@ -173,9 +173,12 @@ def test_steps_fit_into_a_budget_of_time(
     monkeypatch.setattr(verb, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     asked: list[Sequence[Command]] = []
 
+    mine = here / "runs" / "reproduce" / "row" / "probe" / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("years")
+
     def run_fits(commands: Sequence[Command], _: int | None) -> dict[str, int]:
         asked.append(commands)
-        (here / "runs" / "reproduce" / "row" / "probe").mkdir(parents=True, exist_ok=True)
         return {}
 
     monkeypatch.setattr(verb, "run_fits", run_fits)
@@ -186,6 +189,8 @@ def test_steps_fit_into_a_budget_of_time(
         run(PAPER, line)
     assert [len(commands) for commands in asked] == [1, 2, 2]
     assert all(short_run(8)[-1] in command.words for command in (*asked[1], *asked[2]))
+    assert mine.read_text() == "years"
+    assert not [*mine.parent.parent.glob(".part-*")]
 
 
 def test_recipes_that_share_a_stem_are_alternatives(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tiny_songs import STEMS, noise, write_set, write_track
 
 from mss_shared import audio
 from mss_shared.audio.containers import write_streams
-from mss_shared.datasets import Dataset, folders, musdb18, open_dataset
+from mss_shared.datasets import Dataset, folders, musdb18, open_dataset, tree
 from mss_shared.datasets.content import digest_files
 from mss_shared.datasets.tracks import track_fingerprint
 from mss_shared.metrics.bsseval import bsseval
@@ -347,6 +347,26 @@ def test_of_two_that_replace_a_decoded_track_the_second_leaves_it_to_the_first(
         ".source",
         *(f"{stem}.wav" for stem in ("mixture", *MUSDB_STEMS)),
     }
+
+
+@pytest.mark.parametrize("fresh_one_comes", [False, True])
+def test_a_decoded_track_that_another_process_takes_away_is_no_error(
+    tmp_path: Path, fresh_one_comes: bool
+) -> None:
+    target, aside = tmp_path / "a", tmp_path / "old"
+    if fresh_one_comes:
+        target.mkdir()
+        (target / ".source").write_text("new\nnew\n")
+    musdb18._remove_old(target, ("old", "old"), aside)
+    assert target.exists() is fresh_one_comes and not aside.exists()
+
+
+def test_two_stem_files_of_one_name_are_not_one_track(stem_files: Path, cache: Path) -> None:
+    write_stem_file(stem_files / "test" / "x y.STEM.MP4", 90)
+    found = tree.look(stem_files)
+    assert [path.name for path in found.stem_files["test"]] == ["x y.STEM.MP4"]
+    [(place, fault)] = found.faults.items()
+    assert place == "test/x y.stem.mp4" and "is named as the track of x y.STEM.MP4 is" in fault
 
 
 def test_inputs_of_scores_are_the_stem_files_and_not_how_a_processor_rounds_them(

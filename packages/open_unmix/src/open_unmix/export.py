@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from mss_shared import console
-from mss_shared.atomic import replacing, write_text
+from mss_shared.atomic import write_all
 from mss_shared.checkpoints import load_checkpoints
 from mss_shared.paper import AnyPaper
 from open_unmix.build import collect_networks
@@ -22,6 +23,7 @@ from open_unmix.separator import Separator
 from open_unmix.weights import DIGEST, FILTER_KEYS
 
 SEPARATOR = "separator.json"
+Files = dict[str, Callable[[Path], object]]  # by name: what writes it to a path
 
 
 def export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
@@ -29,9 +31,10 @@ def export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
 
     Args:
         paper: this package.
-        flags: values of checkpoint, out and format by name.
+        flags: values of checkpoint, out, format and overwrite by name.
 
     Raises:
+        FileExistsError: if a file is there that is not to be overwritten.
         ValueError: if two checkpoints estimate one stem, their transforms differ, or the layout
             reads the name of a stem as something else. Nothing is written then.
     """
@@ -40,39 +43,44 @@ def export(paper: AnyPaper, flags: Mapping[str, Any]) -> None:
     separators: list[Separator] = [each.model for each in loaded]
     networks = collect_networks(separators)
     if flags.get("format", "umx") == "umx":
-        _write_layout(separators, [each.recipe for each in loaded], out)
-        return
-    for target, network in networks.items():
-        write_onnx(network, out / f"{target}.onnx")
+        files = layout_files(separators, [each.recipe for each in loaded])
+    else:
+        files = {f"{name}.onnx": partial(write_onnx, each) for name, each in networks.items()}
+    _check_free(out, files, overwrite=bool(flags.get("overwrite")))
+    write_all({out / name: write for name, write in files.items()})
+    for target in networks:
         console.say(f"{target}: {out}")
 
 
-def _write_layout(separators: Sequence[Separator], recipes: Sequence[Any], out: Path) -> None:
-    """Write the authors' layout; the first checkpoint says how the targets are filtered."""
-    for separator in separators:  # before the first is written
+def _check_free(out: Path, names: Iterable[str], *, overwrite: bool) -> None:
+    there = [name for name in names if (out / name).exists() or (out / name).is_symlink()]
+    if there and not overwrite:
+        raise FileExistsError(
+            f"{out / there[0]} is there: choose another --out, or --overwrite what is in this one"
+        )
+
+
+def layout_files(separators: Sequence[Separator], recipes: Sequence[Any]) -> Files:
+    """The authors' layout; the first checkpoint says how the targets are filtered."""
+    for separator in separators:
         for target in separator.targets:
             check_target(target)
+    files = separator_file(separators[0], recipes[0].model)
     for separator, recipe in zip(separators, recipes, strict=True):
         for target, network in zip(separator.targets, separator.networks(), strict=True):
-            write_target(network, target, recipe, out)
-            console.say(f"{target}: {out}")
-    write_separator(separators[0], recipes[0].model, out)
+            files |= target_files(network, target, recipe)
+    return files
 
 
-def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> None:
-    """Write ``<target>.pth`` and ``<target>.json``, the names that the authors' loader expects.
+def target_files(network: OpenUnmix, target: str, recipe: Any) -> Files:
+    """``<target>.pth`` and ``<target>.json``, the names that the authors' loader expects.
 
     The same weights give the same bytes.
 
     Raises:
-        OSError: if a file can't be written.
         ValueError: for a target of whose name the layout makes something else.
     """
     check_target(target)
-    buffer = BytesIO()  # torch names the archive in a file after it, and breaks on a full disk
-    torch.save(network.state_dict(), buffer)
-    with replacing(out / f"{target}.pth") as part:
-        part.write_bytes(buffer.getbuffer())
     arguments = {
         "target": target,
         "nfft": 2 * (network.nb_bins - 1),
@@ -87,7 +95,18 @@ def write_target(network: OpenUnmix, target: str, recipe: Any, out: Path) -> Non
         "lr": recipe.training.lr,
         "weight_decay": recipe.training.weight_decay,
     }
-    write_text(out / f"{target}.json", json.dumps({"args": arguments}, indent=2) + "\n")
+
+    def write_weights(path: Path) -> None:
+        buffer = BytesIO()  # torch names the archive in a file after it, and breaks on a full disk
+        torch.save(network.state_dict(), buffer)
+        path.write_bytes(buffer.getbuffer())
+
+    return {f"{target}.pth": write_weights, f"{target}.json": _json({"args": arguments})}
+
+
+def _json(content: dict[str, Any]) -> Callable[[Path], object]:
+    text = json.dumps(content, indent=2) + "\n"
+    return lambda path: path.write_text(text, encoding="utf-8")
 
 
 def check_target(target: str) -> None:
@@ -104,8 +123,8 @@ def check_target(target: str) -> None:
         )
 
 
-def write_separator(separator: Separator, model: ModelConfig, out: Path) -> None:
-    """Write ``separator.json``: the transform that all targets share, and how they are filtered.
+def separator_file(separator: Separator, model: ModelConfig) -> Files:
+    """``separator.json``: the transform that all targets share, and how they are filtered.
 
     The authors' loader takes its four keys of the transform and ignores the others.
     """
@@ -116,4 +135,4 @@ def write_separator(separator: Separator, model: ModelConfig, out: Path) -> None
         "nb_channels": separator.channels,
     }
     transform |= {name: getattr(model, name) for name in FILTER_KEYS}
-    write_text(out / SEPARATOR, json.dumps(transform, indent=2) + "\n")
+    return {SEPARATOR: _json(transform)}

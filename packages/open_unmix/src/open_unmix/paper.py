@@ -44,6 +44,7 @@ EXPORT = Verb(
         Option("checkpoint", "as for separate", several=True, required=True),
         Option("out", "folder to write to", required=True),
         Option("format", "umx (default), the authors' layout, or onnx", choices=("umx", "onnx")),
+        Option("overwrite", "replace files that are there", type=bool),
     ),
     _export,
 )

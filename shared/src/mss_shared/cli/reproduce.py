@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mss_shared import console
+from mss_shared import atomic, console
 from mss_shared.cli import evaluate
 from mss_shared.cli.budget import Budget
 from mss_shared.cli.fit_flags import add_fit_flags
@@ -126,19 +125,21 @@ def _affordable(
 ) -> int:
     """How many steps each recipe may have, by one run of a single step of the first."""
     overrides = short_run(1)
-    [fit] = plan_fits(paper, recipes[:1], out / "probe", overrides)
-    began = time.monotonic()
-    if run_fits([_command(paper, arguments, fit, overrides)], None):
-        raise ValueError(f"a run of one step of {fit.name} failed: see what it said above")
-    took = time.monotonic() - began
-    share = (_FIT_SHARE * seconds - took) / len(recipes)
-    steps = max(1, int(share / took))
-    console.say(f"a run of one step of {fit.name} takes {took:.0f} s with all it needs")
-    if share < took:
-        console.say(f"{seconds:.0f} s are not enough for one step of each recipe: it takes longer")
-    if steps == 1:
-        fit.folder.rename(out / fit.name)
-    shutil.rmtree(out / "probe")
+    with atomic.passing_folder(out) as probe:
+        [fit] = plan_fits(paper, recipes[:1], probe, overrides)
+        began = time.monotonic()
+        if run_fits([_command(paper, arguments, fit, overrides)], None):
+            raise ValueError(f"a run of one step of {fit.name} failed: see what it said above")
+        took = time.monotonic() - began
+        share = (_FIT_SHARE * seconds - took) / len(recipes)
+        steps = max(1, int(share / took))
+        console.say(f"a run of one step of {fit.name} takes {took:.0f} s with all it needs")
+        if share < took:
+            console.say(
+                f"{seconds:.0f} s are not enough for one step of each recipe: it takes longer"
+            )
+        if steps == 1:
+            fit.folder.rename(out / fit.name)
     return steps
 
 

@@ -139,6 +139,8 @@ def _fit(
             for name in arguments.recipe
         ]
         folders = _run_folders([loaded.name for loaded in recipes], arguments.out)
+    for folder in folders:
+        _check_no_demo(folder)
     for loaded in recipes:
         check_protocols(loaded.recipe)
     reading = reading_from_flags(arguments)
@@ -196,6 +198,15 @@ def _check_demo(out: Path) -> None:
     if others:
         raise ValueError(
             f"{out} holds {shorten(others[0])}, which no demo made: move it elsewhere, or choose "
+            f"another --out"
+        )
+
+
+def _check_no_demo(out: Path) -> None:
+    """Raise ValueError for a folder of ``demo``, whose next run removes what is in it."""
+    if (out / _MARK).is_file():
+        raise ValueError(
+            f"{out} is a folder of demo, which removes what is in it when it runs again: choose "
             f"another --out"
         )
 

@@ -8,7 +8,7 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from functools import cache
 from importlib.resources import files
 from io import StringIO
@@ -186,11 +186,19 @@ def decode_track(path: Path, folder: Path) -> Path:
             values, rate = read_stream(path, number)
             audio.write(part / f"{stem}.wav", values, rate, "FLOAT")
         (part / _SOURCE).write_text(f"{state}\n{digest}\n")
-        # Unless another process has put its own there meanwhile, which may be in use.
         if target.is_dir() and _read_source(target) == before:
-            target.rename(part / "before")
-            shutil.rmtree(part / "before")
+            _remove_old(target, before, part / "old")
     return target
+
+
+def _remove_old(target: Path, before: tuple[str, str] | None, aside: Path) -> None:
+    """Remove a decoded track, but not one that another process puts there meanwhile."""
+    with suppress(FileNotFoundError):  # another one was faster
+        target.rename(aside)
+    if aside.is_dir() and _read_source(aside) != before:
+        with suppress(OSError):
+            aside.rename(target)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def source_digest(folder: Path) -> str | None:

@@ -185,7 +185,12 @@ def _look_into(tree: Tree, split: str, folder: Path, root: Path, but: Collection
 def _sort(tree: Tree, split: str, path: Path, place: str) -> None:
     """Put one thing in a split's folder where it belongs."""
     if is_stem_mp4(path) and path.is_file():
-        tree.stem_files[split].append(path)
+        end = -len(STEM_MP4_SUFFIX)  # in any case
+        same = [p.name for p in tree.stem_files[split] if p.name[:end] == path.name[:end]]
+        if same:
+            tree.faults[place] = f"{path} is named as the track of {same[0]} is: rename one of them"
+        else:
+            tree.stem_files[split].append(path)
     elif _leads_nowhere(path):
         tree.faults[place] = _NOWHERE.format(path)
     elif not path.is_dir():
