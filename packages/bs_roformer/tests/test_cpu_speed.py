@@ -131,6 +131,22 @@ def test_rows_in_pieces_may_lie_in_any_order(monkeypatch: pytest.MonkeyPatch) ->
         assert torch.allclose(layer(x), whole, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["bs", "mel"])
+def test_hooks_are_called_without_gradient(kind: str) -> None:
+    model, mixture = faster(kind), noise(2, 2, 900)
+    linear = model.layers[0].get_submodule("0")
+    waiting = [*linear.modules(), *model.layers[0].get_submodule("1").modules()]
+    called: set[nn.Module] = set()
+    for module in waiting:
+        module.register_forward_hook(lambda module, *_: called.add(module))
+    for gradient in (True, False):
+        called.clear()
+        with torch.set_grad_enabled(gradient):
+            model(mixture)
+        quiet = {type(module).__name__ for module in {*waiting} - called}
+        assert quiet == {"ModuleList"}, gradient
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_linear_attention_is_one_matrix_without_gradient(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch

@@ -121,12 +121,19 @@ def in_pieces(x: Tensor) -> bool:
     return x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
+def passed_over(module: nn.Module, x: Tensor) -> bool:
+    """Whether parts of a module may be left uncalled: in pieces, where no hook waits for them."""
+    return in_pieces(x) and not any(
+        part._forward_hooks or part._forward_pre_hooks for part in module.modules()
+    )
+
+
 class BlockedFeedForward(FeedForward):
     """The feed-forward, without gradient in pieces and with the GELU in the first product."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., d)."""
-        if not in_pieces(x):
+        if not passed_over(self, x):
             return super().forward(x)
         if x.shape[:-1].numel() <= PIECE_ROWS:
             return self.fused(x)
@@ -148,7 +155,7 @@ class BlockedBlock(Block):
 
     def along(self, axis: str, transformer: nn.Module, x: Tensor) -> Tensor:
         """(b, t, k, d) -> the same shape, through a transformer along an axis."""
-        if not in_pieces(x):
+        if not in_pieces(x) or (axis == "linear" and not merges_all(transformer, x)):
             return super().along(axis, transformer, x)
         if axis == "linear":
             return linear_in_pieces(transformer, x)
@@ -162,14 +169,17 @@ class BlockedBlock(Block):
         return y
 
 
+def merges_all(transformer: Any, x: Tensor) -> bool:
+    """Whether a transformer of linear attention needs to call none of its layers."""
+    attentions = [next(layer.children()) for layer in transformer.layers]
+    merging = (isinstance(a, MergedLinearAttention) and a.merges(x) for a in attentions)
+    return passed_over(transformer, x) and all(merging)
+
+
 def linear_in_pieces(transformer: Any, x: Tensor) -> Tensor:
-    """(b, t, k, d) -> the same shape: linear attention, which sees all positions at once."""
+    """(b, t, k, d) -> the same shape: linear attention, whose weights are of all positions."""
     y = rearrange(x, AXES["linear"][0])
     for attention, feed_forward in (layer.children() for layer in transformer.layers):
-        if not (isinstance(attention, MergedLinearAttention) and attention.merges(y)):
-            y = y + attention(y)
-            y = y + feed_forward(y)
-            continue
         layer_input, y = y, torch.empty_like(y)
         for item, outputs in zip(layer_input, y, strict=True):
             weight = attention.merged(item)
@@ -218,7 +228,7 @@ class MergedLinearAttention(LinearAttention):
         """Whether the matrix is made: on a CPU, without gradient, in full precision."""
         same = x.dtype == self.temperature.dtype
         exact = same and x.dtype in (torch.float32, torch.float64)
-        return in_pieces(x) and exact and not torch.is_autocast_enabled("cpu")
+        return exact and not torch.is_autocast_enabled("cpu") and passed_over(self, x)
 
     def merged(self, x: Tensor) -> Tensor:
         """(position, d) -> (d, d): the weight of the one layer that attention is for this item."""
