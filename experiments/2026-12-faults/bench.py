@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "2026-12-whole-songs"))
+sys.path.append(str(Path(__file__).parents[1] / "2026-12-whole-songs"))
 import safetensors.numpy
 from forked import Ending, Started, run_forked
 from inputs import write_weights
@@ -121,7 +121,7 @@ class Bench:
 
     def export(self, out: Path) -> list[str]:
         """Small networks of Open-Unmix, in the layout of its authors."""
-        words = ["open-unmix", "export", "--checkpoint", str(self.network)]
+        words = ["open-unmix", "export", "--overwrite", "--checkpoint", str(self.network)]
         return [*words, "--out", str(out)]
 
     def do(

