@@ -166,8 +166,9 @@ def test_verify_sees_line_ends_missing_files_and_files_too_many(repo, capsys):
     board = results / "leaderboard.csv"
     board.write_bytes(board.read_bytes().replace(b"\n", b"\r\n"))
     (results / "tables" / "musdb18hq--bsseval_v4@1.md").unlink()
-    (results / "tables" / "old--usdr@1.md").write_text("")
-    (results / "site" / "runs" / "old--usdr@1--a--b.js").write_text("")
+    (results / "tables" / "old--usdr@1.md").write_text("# old, usdr@1\n")
+    frames = results / "site" / "runs" / "old--usdr@1--a--b.js"
+    frames.write_text('keepFrames("runs/old--usdr@1--a--b.js",[]);')
     sentences = fails(capsys, "verify", "--repo", repo).splitlines()
     assert len(sentences) == 4
     assert "leaderboard.csv: its bytes (line ends or quoting)" in sentences[0]

@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
+from score_folders import four_stems
 
 from mss_results.__main__ import main
 from mss_results.build import replace_files
@@ -89,15 +91,58 @@ def test_a_build_replaces_no_link_and_no_pipe(tmp_path):
     assert (tmp_path / "mine").read_text() == "mine" and not (tmp_path / "new").exists()
 
 
-def test_a_build_removes_only_what_a_build_has_made(repo):
+def test_a_build_removes_only_what_a_build_has_made(repo, folders):
     out = repo / "results"
+    scores = {f"song {index}": four_stems(float(index)) for index in range(3)}
+    for run in ("one", "two"):
+        old = folders.write(scores, dataset="demo_full", run=run)
     assert main(["build", "--repo", str(repo)]) == 0
-    mine = [out / "tables" / "results.tex", out / "site" / "style.css", out / "tables" / "a--b.py"]
-    gone = [out / "tables" / "old--usdr@1.csv", out / "site" / "boards" / "old--usdr@1.js"]
-    for file in (*mine, *gone):
-        file.write_text("x")
+    gone = sorted(out.glob("*/**/demo_full--*.*"))
+    gone = [file for file in gone if "scores" not in file.parts]
+    kinds = {file.suffix for file in gone}
+    assert kinds == {".csv", ".md", ".tex", ".svg", ".js"} and len(gone) == 7
+    shutil.rmtree(old.parent.parent)
+    names = ["results.tex", "a--b.py", "2024--summary.csv", "notes--of-mine.md", "my--plot.svg"]
+    mine = [out / "tables" / name for name in (*names, "my--table.tex")]
+    mine += [out / "site" / "style.css", out / "site" / "boards" / "a--b.js"]
+    mine += [out / "site" / "runs" / "a--b--c--d.js"]
+    for file in mine:
+        file.write_text("method,year\nmine,2024\n")
     assert main(["build", "--repo", str(repo)]) == 0
     assert all(file.exists() for file in mine) and not any(file.exists() for file in gone)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "leaderboard.csv",
+        "runs.csv",
+        "tables/demo_small--bsseval_v4@1.csv",
+        "tables/demo_small--bsseval_v4@1.md",
+        "tables/demo_small--bsseval_v4@1.tex",
+        "site/index.html",
+        "site/boards/demo_small--bsseval_v4@1.js",
+        "site/runs/demo_small--bsseval_v4@1--ours--seed0.js",
+    ],
+)
+def test_a_build_replaces_no_file_of_others(repo, tmp_path, capsys, name):
+    out = tmp_path / "mine"
+    file = out / name
+    file.parent.mkdir(parents=True)
+    file.write_text("team,points\nmine,3\n")
+    arguments = ["build", "--repo", str(repo), "--out", str(out)]
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == (
+        f"mss-results: {file}: no build made this file: move it, or choose another --out\n"
+    )
+    assert [each for each in out.rglob("*") if each.is_file()] == [file]
+    assert file.read_text() == "team,points\nmine,3\n"
+    file.write_text("")  # as a power cut leaves it
+    assert main(arguments) == 0
+    written = file.read_text()
+    file.write_text(f"{written}\nedited\n".replace("\n", "\r\n"))
+    assert main(arguments) == 0
+    assert file.read_text() == written
 
 
 def test_a_folder_that_leads_elsewhere_is_refused(repo, tmp_path, capsys):

@@ -12,6 +12,7 @@ from mss_results.claims import read_claims
 from mss_results.diagram import diagram
 from mss_results.latex import latex
 from mss_results.markdown import page
+from mss_results.ours import check_replaceable, is_ours
 from mss_results.partial import made_folders, make_folder, named_finally, partial_of, sweep
 from mss_results.read import read_runs
 from mss_results.runs_table import runs_csv
@@ -86,20 +87,29 @@ def _picture(board: Board, file: Path) -> dict[Path, str]:
 def stale(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
     """Files in the generated folders that a build has made and the inputs no longer produce.
 
-    Files of others may lie there, too: only those with names of boards are ours.
+    Files of others may lie there, too: ours have names of boards, and begin as a build writes them.
     """
     folders = [paths.out / name for name in _FOLDERS]
     present = [file for each in folders if each.is_dir() for file in sorted(each.glob("*--*"))]
-    ours = [file for file in present if file.suffix in _SUFFIXES and file not in contents]
-    return [file for file in ours if file.is_file() and not file.is_symlink()]
+    others = [file for file in present if file.suffix in _SUFFIXES and file not in contents]
+    plain = [file for file in others if file.is_file() and not file.is_symlink()]
+    return [file for file in plain if is_ours(file)]
 
 
 def write(paths: Paths, contents: Mapping[Path, bytes]) -> list[Path]:
-    """Write files that differ, remove stale ones, and return both; on error, change nothing."""
+    """Write files that differ, remove stale ones, and return both; on error, change nothing.
+
+    Raises:
+        OSError: naming the file that can't be written.
+        ValueError: if a link or a file of others is in the way.
+    """
     for folder in (paths.out / name for name in ("site", *_FOLDERS)):
         if folder.is_symlink():
             raise ValueError(f"{folder}: a link, which may lead elsewhere: remove it")
     changed = [file for file, content in contents.items() if _bytes(file) != content]
+    for file in changed:
+        if file not in paths.readmes:  # those are others', with a part of ours
+            check_replaceable(file)
     replace_files({file: contents[file] for file in changed})
     removed = stale(paths, contents)
     for file in removed:
