@@ -244,3 +244,12 @@ def test_on_a_full_disk_the_file_is_named_and_no_folder_is_left(tmp_path, capsys
     assert "File too large" in error and ".partial" not in error
     assert error.startswith(f"mss-results: {tmp_path}/scores/") and ".json: " in error
     assert not list((tmp_path / "scores").glob("*"))
+
+
+def test_a_track_that_would_lead_elsewhere_as_a_path_is_not_imported(tmp_path, capsys):
+    source = museval_files(tmp_path / "in" / "test").parent
+    track = source / "test" / "Some Band - Song 1.json"
+    track.rename(track.with_name("..\\secret.json"))
+    assert main(arguments(source, tmp_path / "scores", "--per_track")) == 2
+    assert "a name must be a single part of a path" in capsys.readouterr().err
+    assert not (tmp_path / "scores").exists()

@@ -296,3 +296,11 @@ def test_a_protocols_label_is_no_path(folders, label):
     file.write_text(json.dumps(run))
     with pytest.raises(ValueError, match="a folder's name, is .*: use letters"):
         read_runs([folders.root])
+
+
+@pytest.mark.parametrize("track", ["..", ".", "../../../../secretdir", "/etc", "a\\b", "a/b"])
+def test_a_track_that_would_lead_elsewhere_as_a_path_is_refused(folders, track):
+    folder = folders.write({"a": four_stems(1.0)})
+    folders.edit(folder, "dataset", "tracks", value=["b", track])
+    with pytest.raises(ValueError, match=r"field dataset\.tracks has .*: a name must be a single"):
+        read_runs([folders.root])

@@ -8,7 +8,7 @@ from score_folders import PAPERS, four_stems
 
 from mss_results.__main__ import main
 from mss_results.musdb18 import official_tracks
-from mss_results.site import SitePaths, _short_p
+from mss_results.site import SitePaths, _audio, _short_p
 
 
 def build(repo, *more):
@@ -254,3 +254,15 @@ def test_estimates_are_linked_where_they_are(repo, tmp_path, capsys):
 def test_an_address_is_relative_to_the_page(tmp_path):
     paths = SitePaths(tmp_path / "results" / "site", None)
     assert paths.href(tmp_path / "results" / "scores" / "a #1.json") == "../scores/a%20%231.json"
+
+
+def test_sounds_outside_of_the_folder_of_estimates_are_not_listed(tmp_path):
+    estimates = tmp_path / "estimates"
+    (estimates / "set" / "net" / "run").mkdir(parents=True)
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "private.wav").write_bytes(b"")
+    paths = SitePaths(tmp_path / "site", estimates)
+    for track in ("../../../../secret", str(secret)):
+        with pytest.raises(ValueError, match="leads outside of --audio"):
+            _audio(paths, "set/net/run", [track])

@@ -28,6 +28,19 @@ def check_name(name: str, where: str) -> str:
     return name
 
 
+def check_part(name: str, where: str) -> str:
+    """Return the name if it can be a single part of a path, which leads nowhere else.
+
+    Raises:
+        ValueError: if it is empty, `.` or `..`, or has slashes or control characters.
+    """
+    if name in (".", "..") or "/" in name or "\\" in name or not _is_text(name):
+        raise ValueError(
+            f"{where} has {_short(name)}: a name must be a single part of a path, without / and \\"
+        )
+    return name
+
+
 @dataclass(frozen=True)
 class Fields:
     """A JSON object that knows its file and its path in it, such as `dataset.`."""
@@ -114,6 +127,10 @@ class Fields:
         if len(set(values)) != len(values):
             raise ValueError(f"{self.where(name)} has a duplicate entry: list each entry once")
         return tuple(values)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """A non-empty list of distinct strings, each a single part of a path."""
+        return tuple(check_part(each, self.where(name)) for each in self.texts(name))
 
     def any_texts(self, name: str) -> tuple[str, ...]:
         """A list of strings that may be empty, null or absent."""

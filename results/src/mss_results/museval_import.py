@@ -80,7 +80,7 @@ def plan_import(source: Source, origin: Origin, scores: Path, per_track: bool) -
         check_name(getattr(origin, name), f"--{name}")
     match = _named_protocol(origin.protocol)
     folder = scores / origin.dataset / origin.method / origin.run
-    tracks = Fields(source.place, "", {"tracks": list(source.tracks)}).texts("tracks")
+    tracks = Fields(source.place, "", {"tracks": list(source.tracks)}).names("tracks")
     check_official(origin.dataset, tracks, f"{source.place}, for --dataset {origin.dataset},")
     _check_lengths(origin, () if per_track else tracks)
     if folder.exists():

@@ -166,7 +166,7 @@ def read_run(folder: Path, cache: Cache) -> Run:
     stems = fields.texts("stems")
     for stem in stems:
         check_stem(stem, KNOWN_STEMS, f"{file}: field stems")
-    tracks = dataset.texts("tracks")
+    tracks = dataset.names("tracks")
     check_official(dataset.text("name"), tracks, dataset.where("tracks"))
     leaves = fields.inner_or_none("leaf_sources")
     weights = fields.inner_or_none("weights")

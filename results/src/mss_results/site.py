@@ -326,12 +326,20 @@ def _audio(paths: SitePaths, id: str, tracks: Sequence[str]) -> Json:
         return {}
     urls: dict[str, dict[str, str]] = {}
     for track in tracks:
-        folder = paths.audio / id / track
+        folder = _inside(paths.audio / id, track)
         sounds = sorted(folder.iterdir()) if folder.is_dir() else []
         for sound in sounds:
             if sound.suffix.lower() in AUDIO_SUFFIXES:
                 urls.setdefault(track, {})[sound.stem] = paths.href(sound)
     return urls
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A path in a folder; links in it are its owner's, and may lead elsewhere."""
+    path = Path(os.path.abspath(folder / name))
+    if not path.is_relative_to(os.path.abspath(folder)):
+        raise ValueError(f"track {name!r} leads outside of --audio: rename it")
+    return folder / name
 
 
 def _frames_of(board: Board, row: Row) -> str | None:
