@@ -253,3 +253,16 @@ def test_a_track_that_would_lead_elsewhere_as_a_path_is_not_imported(tmp_path, c
     assert main(arguments(source, tmp_path / "scores", "--per_track")) == 2
     assert "a name must be a single part of a path" in capsys.readouterr().err
     assert not (tmp_path / "scores").exists()
+
+
+@pytest.mark.parametrize("name", ["duration", "time"])
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_a_frame_whose_length_is_no_number_is_refused(tmp_path, capsys, name, value):
+    source = museval_files(tmp_path / "in" / "test").parent
+    file = source / "test" / "Some Band - Song 1.json"
+    was = {"duration": '"duration": 1.0', "time": '"time": 0.0'}[name]
+    file.write_text(file.read_text().replace(was, f'"{name}": {value}'))
+    assert main(arguments(source, tmp_path / "scores")) == 2
+    said = capsys.readouterr().err
+    assert f"Song 1.json: field targets[0].frames[0].{name} is " in said
+    assert not (tmp_path / "scores").exists()

@@ -181,7 +181,7 @@ def _read(content: bytes, file: Path, track: str) -> tuple[TrackScores, set[str]
 
 
 def _check_frame(frame: Fields, name: str, seconds: float) -> None:
-    if abs(frame.number(name) - seconds) > 1e-6:
+    if not abs(frame.number(name) - seconds) <= 1e-6:  # NaN is neither above nor below
         raise ValueError(
             f"{frame.where(name)} is {frame.number(name):g}, not {seconds:g}: museval's protocols "
             f"have frames of 1 s, one every second"
