@@ -4,8 +4,10 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from score_folders import four_stems
@@ -13,6 +15,7 @@ from score_folders import four_stems
 from mss_results.__main__ import main
 from mss_results.build import replace_files
 from mss_results.command import _stoppable
+from mss_results.museval_import import _TEMPORARY
 from mss_results.partial import partial_of, sweep
 
 # Renames the process to a dead one: ended, and waited for.
@@ -45,6 +48,35 @@ def test_only_what_a_dead_process_of_this_host_left_is_swept(tmp_path):
     assert sorted(file for file in tmp_path.iterdir() if file != folder) == sorted(kept)
     sweep(tmp_path / "run")
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("whose", "name"),
+    [("readlink", "/proc/self/ns/pid"), ("read_text", "/etc/machine-id"), ("hostname", "")],
+)
+def test_what_is_written_under_other_process_ids_stays(tmp_path, monkeypatch, whose, name):
+    """A container may have the host's name, and a process there a number that is free here."""
+    path = tmp_path / "leaderboard.csv"
+    with monkeypatch.context() as there:
+        if whose == "readlink":
+            there.setattr(os, "readlink", {name: "pid:[1]"}.__getitem__)
+        elif whose == "read_text":
+            there.setattr(Path, "read_text", lambda file, **_: {name: "other"}[str(file)])
+        else:
+            there.setattr(socket, "gethostname", lambda: "other")
+        left = left_by(path, DEAD.pid)
+    left.write_text("half")
+    sweep(path)
+    assert left.exists()
+    here = left_by(path, DEAD.pid)
+    here.write_text("half")
+    sweep(path)
+    assert left.exists() and not here.exists()
+
+
+def test_the_name_of_an_unfinished_file_is_no_longer_than_names_leave_room_for(tmp_path):
+    process = partial_of(tmp_path / "x").name.replace(f".{os.getpid()}.", f".{2**32}.")
+    assert len(process) - 1 <= _TEMPORARY
 
 
 def test_a_rebuilt_file_sweeps_what_a_killed_build_left_beside_it(tmp_path):

@@ -1,5 +1,6 @@
 """Names of unfinished files and folders, and the removal of those that a dead process left."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -13,13 +14,13 @@ _ENDING = ".partial"
 
 def partial_of(path: Path) -> Path:
     """Where a process writes what will be renamed to `path`, beside it."""
-    return path.with_name(f".{path.name}.{_host()}.{os.getpid()}{_ENDING}")
+    return path.with_name(f".{path.name}.{_machine()}.{os.getpid()}{_ENDING}")
 
 
 def sweep(path: Path) -> None:
-    """Remove what dead processes of this host left of earlier attempts to write `path`."""
+    """Remove what dead processes of this machine left of earlier attempts to write `path`."""
     name = re.compile(
-        rf"{re.escape(f'.{path.name}.{_host()}.')}([1-9][0-9]{{0,9}}){re.escape(_ENDING)}"
+        rf"{re.escape(f'.{path.name}.{_machine()}.')}([1-9][0-9]{{0,9}}){re.escape(_ENDING)}"
     )
     for left in path.parent.iterdir() if path.parent.is_dir() else ():
         match = name.fullmatch(left.name)
@@ -72,8 +73,14 @@ def make_folder(folder: Path, made: list[Path]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _host() -> str:
-    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+def _machine() -> str:
+    """Eight digits that differ for machines and for containers, whose process ids mean others."""
+    words = [socket.gethostname()]
+    with suppress(OSError):
+        words.append(Path("/etc/machine-id").read_text(encoding="utf-8", errors="replace"))
+    with suppress(OSError):
+        words.append(os.readlink("/proc/self/ns/pid"))
+    return hashlib.sha256("\n".join(words).encode("utf-8", "replace")).hexdigest()[:8]
 
 
 def _is_alive(process: int) -> bool:
