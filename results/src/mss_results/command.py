@@ -13,8 +13,9 @@ from typing import NoReturn
 from mss_results.build import Paths, plan, read_boards, replace_files, write
 from mss_results.finished import find_unfinished
 from mss_results.import_verb import add_import, import_scores
+from mss_results.output import escaped, say, say_lines
 from mss_results.paper_table import add_table, print_table
-from mss_results.parser import Parser, show_examples
+from mss_results.parser import Parser, VerbParser, show_examples
 from mss_results.recheck import recheck
 from mss_results.rescore import rescore
 from mss_results.show import Choice, draw, show
@@ -49,7 +50,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # The reader (head, less) has closed the pipe; the interpreter must not flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
-        print(f"mss-results: {_sentence(error)}", file=sys.stderr)
+        say_lines(f"mss-results: {_sentence(error)}\n", sys.stderr)
         return 2
     return 0
 
@@ -84,10 +85,10 @@ def _stoppable() -> Iterator[None]:
 
 def _run(chosen: argparse.Namespace, paths: Paths) -> None:
     for folder in find_unfinished(paths.scores):
-        print(
+        say(
             f"mss-results: {folder} is passed over: it has no complete run.json, so its evaluation "
             f"was interrupted: run it again, or remove the folder",
-            file=sys.stderr,
+            sys.stderr,
         )
     if chosen.verb == "build":
         _build(paths)
@@ -96,7 +97,7 @@ def _run(chosen: argparse.Namespace, paths: Paths) -> None:
     elif chosen.verb == "verify":
         files = verify(paths)
         cells = recheck(paths.leaderboard, paths.scores, chosen.cells, chosen.seed)
-        print(f"{files} files match the inputs; {cells} cells match a recomputation from the JSON")
+        say(f"{files} files match the inputs; {cells} cells match a recomputation from the JSON")
     elif chosen.verb == "table":
         print_table(read_boards(paths), chosen)
         sys.stdout.flush()
@@ -109,7 +110,7 @@ def _rescore(chosen: argparse.Namespace, paths: Paths) -> None:
         raise ValueError("--rescore ESTIMATES REFERENCES and --run DATASET/METHOD/RUN go together")
     estimates, references = chosen.rescore
     match = rescore(chosen.run, estimates, references, paths.scores)
-    print(
+    say(
         f"{match.values} values of {match.tracks} tracks match a rescoring of the audio: the "
         f"largest difference is {match.largest:.5f} dB"
     )
@@ -119,16 +120,21 @@ def _sentence(error: Exception) -> str:
     """The message; one that quotes a very long value loses some of it in the middle."""
     said = str(error)
     if isinstance(error, OSError) and error.strerror:
-        where = "a file or pipe" if error.filename is None else error.filename
+        where = "a file or pipe" if error.filename is None else _name(error.filename)
         said = f"{where}: {error.strerror}: check the path, its permissions and its disk"
     return said if len(said) <= _LONGEST else f"{said[:3000]}...{said[-900:]}"
+
+
+def _name(file: object) -> str:
+    """A file's name on one line."""
+    return escaped(os.fsdecode(file) if isinstance(file, bytes) else str(file)).replace("\n", r"\n")
 
 
 def _build(paths: Paths) -> None:
     contents = plan(paths)
     for file in write(paths, contents):
-        print(f"{'wrote' if file in contents else 'removed'} {file}")
-    print(f"{len(contents)} files are up to date")
+        say(f"{'wrote' if file in contents else 'removed'} {file}")
+    say(f"{len(contents)} files are up to date")
 
 
 def _show(paths: Paths, chosen: argparse.Namespace) -> None:
@@ -141,10 +147,10 @@ def _show(paths: Paths, chosen: argparse.Namespace) -> None:
     )
     boards = read_boards(paths)
     if chosen.diagram is None:
-        print(show(boards, choice), end="")
+        say_lines(show(boards, choice))
     else:
         replace_files({chosen.diagram: draw(boards, choice).encode("utf-8")})
-        print(f"wrote {chosen.diagram}")
+        say(f"wrote {chosen.diagram}")
     sys.stdout.flush()
 
 
@@ -191,7 +197,7 @@ def _existing(papers: Path) -> Path | None:
 
 def _parser() -> Parser:
     parser = Parser(prog="mss-results", description=__doc__, allow_abbrev=False)
-    kind = argparse.ArgumentParser
+    kind: type[argparse.ArgumentParser] = VerbParser
     verbs = parser.add_subparsers(dest="verb", required=True, parser_class=kind)
     for name, text in (
         ("build", "write leaderboard.csv, tables/, site/ and the boards in READMEs"),

@@ -11,6 +11,8 @@ from pathlib import Path
 from mss_results.small_file import check_values, decode
 
 MAX_NUMBER = 2**63 - 1
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format, surrogate, line and paragraph ends
+_JOINERS = {0x200C: None, 0x200D: None}  # format characters of Persian, of Hindi and of emoji
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]*")
 
 
@@ -32,7 +34,7 @@ def check_part(name: str, where: str) -> str:
     """Return the name if it can be a single part of a path, which leads nowhere else.
 
     Raises:
-        ValueError: if it is empty, `.` or `..`, or has slashes or control characters.
+        ValueError: if it is empty, `.` or `..`, or has slashes, control or format characters.
     """
     if name in (".", "..") or "/" in name or "\\" in name or not _is_text(name):
         raise ValueError(
@@ -65,12 +67,12 @@ class Fields:
         return name in self.values and self.values[name] is None
 
     def text(self, name: str) -> str:
-        """A non-empty string without control characters."""
+        """A non-empty string without control and format characters."""
         value = str(self._take(name, (str,), "a string"))
         if not _is_text(value):
             raise ValueError(
                 f"{self.where(name)} is {_short(value)}: it must be a non-empty string without "
-                f"control characters"
+                f"control or format characters"
             )
         return value
 
@@ -185,7 +187,8 @@ def _one_of(legal: tuple[str, ...]) -> str:
 
 
 def _is_text(value: str) -> bool:
-    return bool(value) and not any(unicodedata.category(each) in ("Cc", "Cs") for each in value)
+    visible = value.translate(_JOINERS)
+    return bool(visible) and not any(unicodedata.category(each) in _HIDDEN for each in visible)
 
 
 def _short(value: object) -> str:

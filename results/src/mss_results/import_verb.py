@@ -11,6 +11,7 @@ from mss_results import sisec18
 from mss_results.import_notes import above_oracles, identical_files
 from mss_results.museval_files import Source, empty_folders, read_medians, read_system, read_systems
 from mss_results.museval_import import Origin, plan_import, write_runs
+from mss_results.output import say
 from mss_results.read import KINDS
 
 _TEXT = "import museval's score files, of any origin, into the score folders"
@@ -63,7 +64,7 @@ def import_scores(chosen: argparse.Namespace) -> None:
     sources = _sources(chosen)
     if not (chosen.method or chosen.source.is_file()):
         for folder in empty_folders(chosen.source):
-            print(f"mss-results: {folder} is passed over: no score files in it", file=sys.stderr)
+            say(f"mss-results: {folder} is passed over: no score files in it", sys.stderr)
     origins = {method: _origin(chosen, method) for method in sources}
     per_track = chosen.per_track or chosen.source.is_file()
     runs = [
@@ -76,10 +77,10 @@ def import_scores(chosen: argparse.Namespace) -> None:
     warnings = above_oracles(pairs, scores)
     write_runs(runs)
     for run in runs:
-        print(f"wrote {run.folder}")
-    print("run mss-results build to see them on a board")
+        say(f"wrote {run.folder}")
+    say("run mss-results build to see them on a board")
     for line in (*(f"note: {each}" for each in notes), *(f"warning: {each}" for each in warnings)):
-        print(line, file=sys.stderr)
+        say(line, sys.stderr)
 
 
 def _check_flags(chosen: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ from mss_results.latex import (
     without_repeated_claims,
 )
 from mss_results.markdown import escape
+from mss_results.output import say, say_lines
 from mss_results.tables import contaminated, fixed, yes_no
 from mss_results.track_file import AVERAGE, STEMS
 
@@ -86,12 +87,13 @@ def print_table(boards: Sequence[Board], chosen: argparse.Namespace) -> None:
     if not rows:
         raise ValueError(f"no row of {board.name} has a value of {metric} in {', '.join(columns)}")
     table = Table(board, metric, rows, columns, chosen.bold == "best", False, chosen.width)
-    print({"latex": as_latex, "markdown": as_markdown, "csv": as_csv}[chosen.format](table), end="")
+    write = {"latex": as_latex, "markdown": as_markdown, "csv": as_csv}[chosen.format]
+    say_lines(write(table))
     if left_out:
-        print(f"left out, without a value of {metric}: {', '.join(left_out)}", file=sys.stderr)
+        say(f"left out, without a value of {metric}: {', '.join(left_out)}", sys.stderr)
     variants = [row_name(row) for row in board.rows if row.is_variant and row not in asked]
     if variants and not chosen.rows:
-        print(f"left out, variants that --rows may name: {', '.join(variants)}", file=sys.stderr)
+        say(f"left out, variants that --rows may name: {', '.join(variants)}", sys.stderr)
 
 
 def _check(what: str, name: str, known: Iterable[str]) -> str:

@@ -5,10 +5,19 @@ import difflib
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
+
+from mss_results.output import escaped
 
 
-class Parser(argparse.ArgumentParser):
+class VerbParser(argparse.ArgumentParser):
+    """argparse that shows a wrong word without letting it steer the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(escaped(message))
+
+
+class Parser(VerbParser):
     """argparse that names the nearest flag for one that is unknown.
 
     Attributes:
