@@ -1,5 +1,8 @@
-"""What reaches the terminal: no name can steer it."""
+"""What reaches the terminal: no name can steer it, and none ends a command that has worked."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +98,26 @@ def test_names_that_join_letters_are_names(repo: Path, folders: ScoreFolders) ->
     folder = repo / "results/scores/demo_small/ours/seed0"
     folders.edit(folder, "command", value="evaluate \u0645\u06cc\u200c\u062e 👩\u200d🎤")
     assert main(["build", "--repo", str(repo)]) == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict", "ascii"])
+def test_a_path_that_the_terminal_cannot_show_does_not_end_a_command(
+    repo: Path, tmp_path: Path, encoding: str
+) -> None:
+    out = os.fsencode(tmp_path) + b"/\xff\xc3\xa9"
+    ended = subprocess.run(
+        [sys.executable, "-m", "mss_results", "build", "--repo", str(repo), "--out", out],
+        env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert rb"\udcff" in ended.stdout and os.path.exists(out + b"/leaderboard.csv")
+    missing = os.fsencode(tmp_path) + b"/\xfe"
+    ended = subprocess.run(
+        [sys.executable, "-m", "mss_results", "show", "--repo", missing],
+        env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 2 and rb"\udcfe/results: --repo must name" in ended.stderr

@@ -11,6 +11,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     The verbs are imported here, so that Ctrl-C meanwhile is no traceback either.
     """
     try:
+        from mss_results.output import print_any_text
+
+        print_any_text()
         from mss_results.command import run
 
         return run(arguments)

@@ -1,9 +1,18 @@
-"""All that the command prints: no name in it can steer the terminal."""
+"""All that the command prints: names in it can neither steer the terminal nor end the command."""
 
+import sys
 import unicodedata
 from typing import TextIO
 
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format, surrogate, line and paragraph ends
+
+
+def print_any_text() -> None:
+    """Let both streams show what they can't encode as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
 
 
 def escaped(text: str) -> str:
