@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from io import FileIO
@@ -26,12 +27,16 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from mss_shared import console
+from mss_shared.atomic import write_text
 from mss_shared.checkpoints.file_kinds import find_kind
 from mss_shared.names import check_file_name
 from mss_shared.separation.batch.inputs import expanded
 from mss_shared.yaml_text import parse_yaml, read_text
 
 _MEGABYTE = 10**6
+_VERSION = re.compile(  # a strong entity tag, or a date
+    r'"[\x21\x23-\x7e]*"|[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT', re.ASCII
+)
 MOST_BYTES = 10 * 10**9  # of a file whose size is not known; those that are have up to 1.4 GB
 
 
@@ -120,7 +125,8 @@ def _entry(values: dict[str, Any], path: Path, name: str) -> Published:
 def fetch(entry: Published, *, agreed: bool = False) -> Path:
     """The file in the user's cache, downloaded if it is missing; its digest is always checked.
 
-    An interrupted download resumes on the next call. Of several processes that fetch the same file,
+    An interrupted download resumes on the next call, if a digest or what the server says of the
+    file's version can tell that it is the same file. Of several processes that fetch the same file,
     one downloads it and the others wait.
 
     Args:
@@ -147,6 +153,7 @@ def fetch(entry: Published, *, agreed: bool = False) -> Path:
             return path
         part = path.with_name(f".part-{path.name}")
         _complete(entry, part)
+        _version_path(part).unlink(missing_ok=True)
         part.replace(path)
     return path
 
@@ -179,20 +186,51 @@ def _ask(entry: Published) -> None:
 
 def _complete(entry: Published, part: Path) -> None:
     """Download the rest of a partial file, and check the whole."""
+    version = _read_version(entry, part)
+    if not (version or entry.sha256):
+        _discard(part)  # nothing would tell whether the rest is of the same file
     done = part.stat().st_size if part.is_file() else 0
     console.say(
         f"downloading {entry.url} ({entry.size}, licence {entry.licence})"
         + (f", resuming after {done / 1e6:.1f} MB" if done else "")
     )
     if entry.bytes is None or done < entry.bytes:
-        _download(entry, part, done)
+        _download(entry, part, done, version)
     try:
         check(part, entry, f"{entry.url}, which was downloaded,", "it was removed, try again")
         if entry.sha256 is None:
             find_kind(part)
     except ValueError as error:
-        part.unlink()  # resuming would not fix it
+        _discard(part)  # resuming would not fix it
         raise ValueError(str(error).replace(str(part), entry.url)) from None
+
+
+def _version_path(part: Path) -> Path:
+    """Where the address and version of a partial file are noted, each on a line."""
+    return part.with_name(f"{part.name}.version")
+
+
+def _read_version(entry: Published, part: Path) -> str:
+    """The version of a partial file, as its server named it; empty if it is not known."""
+    try:
+        lines = _version_path(part).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    is_known = len(lines) == 2 and lines[0] == entry.url and _VERSION.fullmatch(lines[1])
+    return lines[1] if is_known else ""
+
+
+def _note_version(entry: Published, part: Path, version: str) -> None:
+    """Note the version of the file that is about to be written."""
+    if version:
+        write_text(_version_path(part), f"{entry.url}\n{version}\n")
+    else:
+        _version_path(part).unlink(missing_ok=True)
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _version_path(part).unlink(missing_ok=True)
 
 
 def cache_path(entry: Published) -> Path:
@@ -228,8 +266,8 @@ def check(path: Path, entry: Published, what: str = "", remedy: str = "") -> Non
         console.say(f"no digest of {entry.file_name} is published: only its size was checked")
 
 
-class _TooMuch(ValueError):
-    """A server sends more than it should, so that what there is of the file is another one's."""
+class _OtherBytes(ValueError):
+    """A server sends other bytes than it should: what there is of the file may be another one's."""
 
 
 class _Capped(FileIO):
@@ -243,7 +281,7 @@ class _Capped(FileIO):
     def write(self, data: Any) -> int:
         """Write all of a block, or nothing of one that is too much."""
         if self.tell() + len(data) > self.most:
-            raise _TooMuch(f"the server sends more than the {self.most} bytes that are expected")
+            raise _OtherBytes(f"the server sends more than the {self.most} bytes that are expected")
         written = super().write(data)
         self.report(self.tell())
         return written
@@ -254,8 +292,34 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _download(entry: Published, part: Path, done: int) -> None:
-    """Append to ``part`` the bytes of the file after the first ``done``."""
+def _named_version(headers: Mapping[str, str]) -> str:
+    """What tells the version of a file from any other in an answer's headers; empty if nothing."""
+    named = (headers.get(name, "").strip() for name in ("ETag", "Last-Modified"))
+    return next(filter(_VERSION.fullmatch, named), "")
+
+
+def _check_rest(headers: Mapping[str, str], done: int, version: str) -> None:
+    """Raise _OtherBytes unless an answer is the rest of the file, of the version that was begun."""
+    sent = headers.get("Content-Range", "no range")
+    if not re.match(rf"\s*bytes\s+0*{done}-", sent, re.ASCII | re.IGNORECASE):
+        raise _OtherBytes(f"the server sends {sent[:40]} in the place of what follows byte {done}")
+    found = _named_version(headers)
+    if version and found not in ("", version):
+        raise _OtherBytes(f"the server sends version {found} in the place of {version}")
+
+
+def _download(entry: Published, part: Path, done: int, version: str) -> None:
+    """Append to ``part`` the bytes of the file after the first ``done``.
+
+    Args:
+        entry: the file.
+        part: what there is of it.
+        done: its size.
+        version: of the file that it is of; empty if that is not known.
+
+    Raises:
+        FileNotFoundError: if the rest can't be downloaded, or is another file's.
+    """
     by_hand = f"download it by hand to {cache_path(entry)}"
     try:
         from pooch import HTTPDownloader
@@ -268,12 +332,18 @@ def _download(entry: Published, part: Path, done: int) -> None:
     total = entry.bytes or 0
 
     def begin(response: Any, *_: Any, **__: Any) -> None:
-        """Start over if the server sends the whole file; note if it has nothing more (416)."""
+        """Start over if the server sends the whole file; note if it has nothing more (416).
+
+        A rest (206) has to be that of the file that was begun.
+        """
         nonlocal complete, total
         complete = response.status_code == 416
         if response.status_code == 200:
             file.seek(0)
             file.truncate()
+            _note_version(entry, part, _named_version(response.headers))
+        elif response.status_code == 206:
+            _check_rest(response.headers, done, version)
         length = response.headers.get("Content-Length", "")
         if not total and length.isdecimal():
             total = file.tell() + int(length)
@@ -286,7 +356,11 @@ def _download(entry: Published, part: Path, done: int) -> None:
             shown = length // _MEGABYTE
             progress(entry.file_name, shown, max(shown, total // _MEGABYTE))
 
-    headers = {"Range": f"bytes={done}-", "Accept-Encoding": "identity"} if done else {}
+    headers = {"Accept-Encoding": "identity"}  # of other encodings, the versions are others
+    if done:
+        headers["Range"] = f"bytes={done}-"
+        if version:
+            headers["If-Range"] = version
     try:
         with (
             console.progress("downloading MB") as progress,
@@ -298,8 +372,8 @@ def _download(entry: Published, part: Path, done: int) -> None:
     except Exception as error:  # pooch passes on whatever its transport raises
         if complete:
             return
-        if isinstance(error, _TooMuch):
-            part.unlink()  # resuming would not fix it
+        if isinstance(error, _OtherBytes):
+            _discard(part)  # resuming would not fix it
         reason = " ".join(str(error).split())[:120]
         raise FileNotFoundError(
             f"{entry.url} ({entry.size}) can't be downloaded ({type(error).__name__}: {reason}): "
