@@ -1,6 +1,8 @@
 """config.json and model.safetensors: what comes back, from where, and what is refused."""
 
+import errno
 import json
+import os
 import random
 import sys
 from pathlib import Path
@@ -73,6 +75,81 @@ def test_a_run_folder_is_not_overwritten(model: Any, folder: Path) -> None:
     with pytest.raises(ValueError, match="is there without config.json, as in a run folder"):
         save_pretrained(PAPER, model, folder)
     assert (folder / "model.safetensors").read_bytes() == before
+
+
+def fill_disk(monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    """Let no file with this ending be written, as on a full disk."""
+
+    def refuse(kind: str) -> None:
+        real = getattr(Path, kind)
+
+        def write(self: Path, content: Any, **options: Any) -> Any:
+            if self.suffix == ending:
+                self.touch()
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(self, content, **options)
+
+        monkeypatch.setattr(Path, kind, write)
+
+    refuse("write_text")
+    refuse("write_bytes")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_on_a_full_disk_neither_file_appears_and_the_next_call_can_have_the_folder(
+    name: str, model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "new"
+    with monkeypatch.context() as patch:
+        fill_disk(patch, Path(name).suffix)
+        with pytest.raises(OSError, match=f"No space left on device: '{folder / name}'"):
+            save_pretrained(PAPER, model, folder)
+    assert not [*folder.iterdir()]
+    save_pretrained(PAPER, model, folder)
+    assert same(model, open_pretrained(PAPER, TinyMask, str(folder)))
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_on_a_full_disk_a_model_that_was_there_stays_whole(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    other = PAPER.build_model(demo_recipe(model={"width": 3}).recipe)
+    with monkeypatch.context() as patch:
+        fill_disk(patch, Path(name).suffix)
+        with pytest.raises(OSError, match="No space left"):
+            save_pretrained(PAPER, other, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    save_pretrained(PAPER, other, folder)
+    assert same(other, open_pretrained(PAPER, TinyMask, str(folder)))
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_a_folder_in_the_place_of_the_config_leaves_no_weights_alone(
+    model: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        save_pretrained(PAPER, model, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_what_a_kill_between_the_two_leaves_can_be_written_over(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def move(moves: list[tuple[Path, Path]]) -> None:
+        os.replace(*moves[0])
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mss_shared.hub.pretrained.replace_all", move, raising=False)
+        with pytest.raises(Killed):
+            save_pretrained(PAPER, model, tmp_path)
+    save_pretrained(PAPER, model, tmp_path)
+    assert same(model, open_pretrained(PAPER, TinyMask, str(tmp_path)))
 
 
 @pytest.mark.parametrize(
