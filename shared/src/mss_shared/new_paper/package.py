@@ -8,8 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -17,10 +16,13 @@ from pathlib import Path
 from string import Template
 
 from mss_shared import atomic
+from mss_shared.leases import acquire, make_lease
 from mss_shared.new_paper.paper_name import check_paper_name, class_name, title
 from mss_shared.new_paper.registry import FILES, listed_papers, register
 from mss_shared.stopping import interruptible, uninterrupted
 
+LOCK = ".new_paper.lock"  # in the repository, while the lists of papers are written
+_TRIES = 20  # as long as a try sees other processes at work: less than two minutes in all
 _NEEDED = ("torch", "safetensors", "yaml", "jsonargparse")
 
 
@@ -38,7 +40,8 @@ def begin_package(repo: Path, name: str) -> Path:
         FileNotFoundError: if ``repo`` is not the repository.
         ModuleNotFoundError: if the network of the templates can't be run here.
         ValueError: if the name can't be had.
-        OSError: if the files can't be written; there is no half-written package then.
+        OSError: if the files can't be written, or another process keeps the lists of papers locked;
+            there is no half-written package then.
     """
     absent = [file for file in (*FILES, "packages") if not (repo / file).exists()]
     if absent:
@@ -52,20 +55,64 @@ def begin_package(repo: Path, name: str) -> Path:
                 f"{module} is not installed: pip install -c shared/constraints.txt "
                 f"-e './shared[train]'"
             )
+    with _staging(repo) as stage:
+        draft = stage / "packages" / name
+        write_templates(draft, name)
+        _freeze(stage, name)
+        with uninterrupted(), _alone(repo):
+            return _publish(repo, name, draft)
+
+
+def _publish(repo: Path, name: str, draft: Path) -> Path:
+    """Move a package to its place and list it: other papers may have come since the first check."""
+    check_paper_name(repo, name)
     last = listed_papers(repo)[-1]
     texts = {
         repo / file: register((repo / file).read_text(encoding="utf-8"), name, last)
         for file in FILES
     }
     package = repo / "packages" / name
-    with _staging(repo) as stage:
-        draft = stage / "packages" / name
-        write_templates(draft, name)
-        _freeze(stage, name)
-        os.rename(draft, package)
-    for path, text in texts.items():
-        atomic.write_text(path, text)
+    os.rename(draft, package)
+    try:
+        _write_all(texts)
+    except BaseException:
+        os.rename(package, draft)
+        raise
     return package
+
+
+def _write_all(texts: Mapping[Path, str]) -> None:
+    """Write texts to files: to all of them, or to none."""
+    moves: list[tuple[Path, Path]] = []
+    try:
+        for path, text in texts.items():
+            part = atomic.make_part(path)
+            moves.append((part, path))
+            with atomic.named_finally(part, path):
+                part.write_text(text, encoding="utf-8")
+        atomic.replace_all(moves)
+    finally:
+        for part, _ in moves:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(repo: Path) -> Iterator[None]:
+    """Hold the lock of the lists of papers in the block; to be called in ``uninterrupted``.
+
+    Raises:
+        OSError: if other processes keep it, or it can't be written.
+    """
+    lease = make_lease(repo / LOCK)
+    tries = 1
+    while (holder := acquire(lease, patient=True)) and tries < _TRIES:
+        tries += 1
+    if holder:
+        raise OSError(f"{holder.process} changes the lists of papers ({holder.lock}): try again")
+    try:
+        yield
+    finally:
+        lease.release()
 
 
 def write_templates(folder: Path, name: str) -> None:
@@ -113,9 +160,14 @@ def _sort_imports(text: str, name: str) -> str:
 
 @contextmanager
 def _staging(repo: Path) -> Iterator[Path]:
-    """A hidden folder in the repository, gone afterwards."""
+    """A hidden folder in the repository, gone afterwards.
+
+    Its name is that of an unfinished file, so that a later run removes it if this one is killed.
+    """
     with uninterrupted():
-        stage = Path(tempfile.mkdtemp(prefix=".new_paper-", dir=repo))
+        stage = atomic.make_part(repo / "packages")
+        stage.unlink()
+        stage.mkdir()
         try:
             with interruptible():
                 yield stage
