@@ -145,7 +145,7 @@ def test_what_a_kill_between_the_two_leaves_can_be_written_over(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("mss_shared.hub.pretrained.replace_all", move, raising=False)
+        patch.setattr("mss_shared.atomic.replace_all", move)
         with pytest.raises(Killed):
             save_pretrained(PAPER, model, tmp_path)
     save_pretrained(PAPER, model, tmp_path)

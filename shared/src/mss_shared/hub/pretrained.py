@@ -13,14 +13,13 @@ path, and the weights must be the model's, all and no others.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from mss_shared.atomic import make_part, named_finally, replace_all
+from mss_shared.atomic import write_all
 from mss_shared.checkpoints.checkpoint import load_checkpoints, save_model
 from mss_shared.checkpoints.published import find_published, read_published
 from mss_shared.checkpoints.strict_loading import build_filled
@@ -30,7 +29,6 @@ from mss_shared.json_text import read_json_object
 from mss_shared.names import check_file_name, check_name, shorten
 from mss_shared.paper import AnyPaper
 from mss_shared.recipe import is_verbatim, recipe_from_text, shipped_recipes, to_yaml
-from mss_shared.stopping import interruptible, uninterrupted
 
 _LEFT_OUT = "save the model again with save_pretrained"
 
@@ -92,29 +90,12 @@ def save_pretrained(paper: AnyPaper, model: Any, folder: Path) -> None:
         )
     config, header = describe(paper, model)
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    # A kill between the two leaves a config alone, over which the next call can write.
-    with _parts([folder / CONFIG, folder / WEIGHTS]) as moves:
-        (config_part, config_path), (weights_part, weights_path) = moves
-        with named_finally(config_part, config_path):
-            config_part.write_text(text, encoding="utf-8")
-        with named_finally(weights_part, weights_path):
-            save_model(weights_part, model, header)
-        replace_all(moves)
-
-
-@contextmanager
-def _parts(paths: Sequence[Path]) -> Iterator[list[tuple[Path, Path]]]:
-    """An empty part for each path, with the path; those that are left are removed afterwards."""
-    moves: list[tuple[Path, Path]] = []
-    with uninterrupted():
-        try:
-            for path in paths:
-                moves.append((make_part(path), path))
-            with interruptible():
-                yield moves
-        finally:
-            for part, _ in moves:
-                part.unlink(missing_ok=True)
+    write_all(  # a kill between the two leaves a config alone, over which the next call can write
+        {
+            folder / CONFIG: lambda part: part.write_text(text, encoding="utf-8"),
+            folder / WEIGHTS: lambda part: save_model(part, model, header),
+        }
+    )
 
 
 def describe(
