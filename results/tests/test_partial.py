@@ -14,7 +14,7 @@ from score_folders import four_stems
 
 from mss_results.__main__ import main
 from mss_results.build import replace_files
-from mss_results.command import _stoppable
+from mss_results.command import _stoppable, run
 from mss_results.museval_import import _TEMPORARY
 from mss_results.partial import partial_of, sweep
 
@@ -126,8 +126,8 @@ def test_a_build_replaces_no_link_and_no_pipe(tmp_path):
 def test_a_build_removes_only_what_a_build_has_made(repo, folders):
     out = repo / "results"
     scores = {f"song {index}": four_stems(float(index)) for index in range(3)}
-    for run in ("one", "two"):
-        old = folders.write(scores, dataset="demo_full", run=run)
+    for name in ("one", "two"):
+        old = folders.write(scores, dataset="demo_full", run=name)
     assert main(["build", "--repo", str(repo)]) == 0
     gone = sorted(out.glob("*/**/demo_full--*.*"))
     gone = [file for file in gone if "scores" not in file.parts]
@@ -196,3 +196,24 @@ def test_a_signal_that_something_ignores_acts_at_the_end():
     finally:
         signal.signal(signal.SIGTERM, before)
     assert end.value.code == 143
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signals_while_files_are_written_act_when_all_are_whole(repo, monkeypatch, name):
+    replace, unlink, number = os.replace, Path.unlink, getattr(signal, name)
+
+    def interrupted(*arguments):
+        signal.raise_signal(number)
+        replace(*arguments)
+
+    def interrupted_again(path, **how):
+        signal.raise_signal(number)
+        unlink(path, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", interrupted)
+        patch.setattr(Path, "unlink", interrupted_again)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            run(["build", "--repo", str(repo)])
+    assert not [*repo.rglob("*.partial")]
+    assert run(["build", "--repo", str(repo)]) == 0

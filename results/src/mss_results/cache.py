@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mss_results.deferring import deferring
 from mss_results.entry_file import read_arrays
 from mss_results.fields import MAX_NUMBER
 from mss_results.partial import partial_of, sweep
@@ -72,12 +73,13 @@ class Cache:
 def _write(file: Path, entry: Mapping[str, np.ndarray]) -> None:
     sweep(file)
     partial = partial_of(file)
-    try:
-        with partial.open("wb") as opened:
-            np.savez(opened, allow_pickle=False, **entry)
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with deferring():
+        try:
+            with partial.open("wb") as opened:
+                np.savez(opened, allow_pickle=False, **entry)
+            os.replace(partial, file)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _columns(protocol: Protocol) -> list[tuple[str, str]]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mss_results.deferring import deferring
+
 _ENDING = ".partial"
 
 
@@ -55,15 +57,19 @@ def named_finally(partial: Path, path: Path) -> Iterator[None]:
 
 @contextmanager
 def made_folders() -> Iterator[list[Path]]:
-    """Yield a list for `make_folder`; if the block raises, the empty ones of them are removed."""
+    """Yield a list for `make_folder`; if the block raises, the empty ones of them are removed.
+
+    Signals wait until the block has ended.
+    """
     made: list[Path] = []
-    try:
-        yield made
-    except BaseException:
-        for folder in reversed(made):
-            with suppress(OSError):
-                folder.rmdir()
-        raise
+    with deferring():
+        try:
+            yield made
+        except BaseException:
+            for folder in reversed(made):
+                with suppress(OSError):
+                    folder.rmdir()
+            raise
 
 
 def make_folder(folder: Path, made: list[Path]) -> None:
