@@ -16,10 +16,11 @@ RUN = "demo_small/ours/seed0"
 
 # Copies a run of another score folder, or says that it can't, as mss-eval would.
 SCORER = """\
-import shutil, sys
+import os, shutil, sys
 from pathlib import Path
 out = Path(sys.argv[sys.argv.index("--out") + 1])
 source = Path({source!r})
+assert os.environ["MSS_PARENT_PROCESS"] == str(os.getppid())
 if not source.is_dir():
     print("scoring", file=sys.stderr)
     sys.exit("mss-eval: track a has no estimate of vocals: add it")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -56,7 +57,10 @@ def rescore(id: str, estimates: Path, references: Path, scores: Sequence[Path]) 
         words = [str(references), str(estimates), "--out", out]
         words += ["--method", run.method, "--run", run.name, "--stems", *run.stems]
         words += ["--protocol", *(_name(each.protocol.id) for each in run.scores)]
-        done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+        led = {**os.environ, "MSS_PARENT_PROCESS": str(os.getpid())}  # mss-eval ends with this one
+        done = subprocess.run(
+            [*command, *words], capture_output=True, text=True, check=False, env=led
+        )
         if done.returncode:
             raise ValueError(f"mss-eval can't score {estimates}: {_reason(done.stderr)}")
         (folder,) = Path(out).glob(f"*/{run.method}/{run.name}")

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -486,3 +487,22 @@ def test_references_that_are_all_odd_are_said(
     said = capsys.readouterr().err
     assert all(f"{name}/bass.wav" in said for name in TRACKS)
     assert "none of 3 tracks of " in said and "--data_root" not in said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are followed on posix")
+def test_scoring_ends_with_the_process_that_leads_it() -> None:
+    """As `mss-results verify --rescore` does, which is killed here while the scores are made."""
+    scoring = (
+        "import time; from mss_shared.cli import eval_command; "
+        "eval_command._evaluate = lambda *_: time.sleep(600); print('scoring', flush=True); "
+        "eval_command.run(['references', 'estimates', '--out', 'scores'])"
+    )
+    leading = (
+        "import os, subprocess, sys; from mss_shared.processes import lead; "
+        f"subprocess.run([sys.executable, '-c', {scoring!r}], env={{**os.environ, **lead()}})"
+    )
+    words = [sys.executable, "-c", leading]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as leader:
+        assert leader.stdout is not None and leader.stdout.readline() == "scoring\n"
+        leader.kill()
+        assert leader.stdout.read() == ""  # the end of its last writer

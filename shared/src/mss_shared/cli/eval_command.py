@@ -18,6 +18,7 @@ from mss_shared import console
 from mss_shared.cli.parser import Paragraphs, Parser, show_examples
 from mss_shared.cli.shard_flags import add_shard_flags, count, say_shard, without_shards
 from mss_shared.names import name_like, printable, real_path
+from mss_shared.processes import follow_leader
 
 if TYPE_CHECKING:
     from mss_shared.datasets import Dataset
@@ -32,6 +33,7 @@ def run(words: Sequence[str] | None = None) -> None:
     """Run ``mss-eval``; exit code 2 for a mistake of the user or if a track has no scores."""
     words = list(sys.argv[1:] if words is None else words)
     arguments = _parser().parse_args(words)
+    follow_leader()
     with console.one_sentence_errors("mss-eval"):
         _evaluate(arguments, shlex.join(["mss-eval", *words]))
 
