@@ -16,6 +16,8 @@ from mss_shared import console
 from mss_shared.interfaces import Example, ExampleSets
 from mss_shared.training.heard import Listener
 
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 class EpochSampler(Sampler[int]):
     """The indices of the current epoch's examples that this rank draws.
@@ -124,7 +126,7 @@ class Examples(pl.LightningDataModule):
         workers = self.workers
         if workers is None:
             workers = 0 if on_cpu else min(8, os.cpu_count() or 1)
-        return DataLoader(
+        return _Loader(
             _Told(dataset) if workers else dataset,
             collate_fn=_collate,
             worker_init_fn=_end_quietly,
@@ -143,6 +145,19 @@ class Examples(pl.LightningDataModule):
     def _attached(self) -> pl.Trainer:
         assert self.trainer is not None, "asked for data outside of a fit"
         return self.trainer
+
+
+class _Loader(DataLoader[Example]):
+    """Signals wait while its worker processes begin, until each knows what to do with them."""
+
+    def __iter__(self) -> Any:
+        if os.name != "posix" or not self.num_workers:
+            return super().__iter__()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Failure:
@@ -183,7 +198,8 @@ def _end_quietly(worker: int) -> None:
     and is missed when its next batch is due.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None:
-            signal.signal(number, lambda *_: os._exit(0))
+    signal.set_wakeup_fd(-1)  # the run's
+    for number in _ENDING:
+        signal.signal(number, lambda *_: os._exit(0))
+    if os.name == "posix":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
