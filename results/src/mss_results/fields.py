@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mss_results.output import HIDDEN
 from mss_results.small_file import check_values, decode
 
 MAX_NUMBER = 2**63 - 1
-_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format, surrogate, line and paragraph ends
 _JOINERS = {0x200C: None, 0x200D: None}  # format characters of Persian, of Hindi and of emoji
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]*")
 
@@ -188,7 +188,7 @@ def _one_of(legal: tuple[str, ...]) -> str:
 
 def _is_text(value: str) -> bool:
     visible = value.translate(_JOINERS)
-    return bool(visible) and not any(unicodedata.category(each) in _HIDDEN for each in visible)
+    return bool(visible) and not any(unicodedata.category(each) in HIDDEN for each in visible)
 
 
 def _short(value: object) -> str:

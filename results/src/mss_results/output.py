@@ -4,7 +4,7 @@ import sys
 import unicodedata
 from typing import TextIO
 
-_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format, surrogate, line and paragraph ends
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format, surrogate, line and paragraph ends
 
 
 def print_any_text() -> None:
@@ -33,7 +33,7 @@ def say_lines(text: str, stream: TextIO | None = None) -> None:
 
 
 def _shown(sign: str) -> str:
-    if sign == "\n" or unicodedata.category(sign) not in _HIDDEN:
+    if sign == "\n" or unicodedata.category(sign) not in HIDDEN:
         return sign
     code = ord(sign)
     if code < 0x100:

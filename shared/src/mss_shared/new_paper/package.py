@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -19,7 +18,7 @@ from mss_shared import atomic
 from mss_shared.leases import acquire, make_lease
 from mss_shared.new_paper.paper_name import check_paper_name, class_name, title
 from mss_shared.new_paper.registry import FILES, listed_papers, register
-from mss_shared.stopping import interruptible, uninterrupted
+from mss_shared.stopping import uninterrupted
 
 LOCK = ".new_paper.lock"  # in the repository, while the lists of papers are written
 _TRIES = 20  # as long as a try sees other processes at work: less than two minutes in all
@@ -55,7 +54,7 @@ def begin_package(repo: Path, name: str) -> Path:
                 f"{module} is not installed: pip install -c shared/constraints.txt "
                 f"-e './shared[train]'"
             )
-    with _staging(repo) as stage:
+    with atomic.passing_folder(repo) as stage:
         draft = stage / "packages" / name
         write_templates(draft, name)
         _freeze(stage, name)
@@ -74,26 +73,15 @@ def _publish(repo: Path, name: str, draft: Path) -> Path:
     package = repo / "packages" / name
     os.rename(draft, package)
     try:
-        _write_all(texts)
+        atomic.write_all({path: _writer(text) for path, text in texts.items()})
     except BaseException:
         os.rename(package, draft)
         raise
     return package
 
 
-def _write_all(texts: Mapping[Path, str]) -> None:
-    """Write texts to files: to all of them, or to none."""
-    moves: list[tuple[Path, Path]] = []
-    try:
-        for path, text in texts.items():
-            part = atomic.make_part(path)
-            moves.append((part, path))
-            with atomic.named_finally(part, path):
-                part.write_text(text, encoding="utf-8")
-        atomic.replace_all(moves)
-    finally:
-        for part, _ in moves:
-            part.unlink(missing_ok=True)
+def _writer(text: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(text, encoding="utf-8")
 
 
 @contextmanager
@@ -156,23 +144,6 @@ def _sort_imports(text: str, name: str) -> str:
     """Order imports of the package and of the library, which depends on the package's name."""
     line = rf"[ ]*from (?:{name}|mss_shared)[. ].*\n"
     return re.sub(rf"(?:{line})+", lambda run: "".join(sorted(run[0].splitlines(True))), text)
-
-
-@contextmanager
-def _staging(repo: Path) -> Iterator[Path]:
-    """A hidden folder in the repository, gone afterwards.
-
-    Its name is that of an unfinished file, so that a later run removes it if this one is killed.
-    """
-    with uninterrupted():
-        stage = atomic.make_part(repo / "packages")
-        stage.unlink()
-        stage.mkdir()
-        try:
-            with interruptible():
-                yield stage
-        finally:
-            shutil.rmtree(stage)
 
 
 def _freeze(stage: Path, name: str) -> None:
