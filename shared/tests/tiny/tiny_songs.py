@@ -12,6 +12,7 @@ from tiny_paper.paper import PAPER
 
 from mss_shared import audio
 from mss_shared.audio import Audio
+from mss_shared.datasets import Dataset
 from mss_shared.datasets.folders import read_track
 from mss_shared.datasets.tracks import Track
 from mss_shared.recipe import LoadedRecipe, find_recipe, load_recipe, to_yaml
@@ -88,3 +89,11 @@ def plain_data(**changes: Any) -> DataConfig:
         "pitch_shift_semitones": 0.0,
     }
     return DataConfig(**(values | changes))
+
+
+def names(dataset: Dataset) -> dict[str, list[str]]:
+    """Split -> names of its tracks."""
+    return {
+        split: [track.name for track in getattr(dataset, split)]
+        for split in ("train", "valid", "test")
+    }
