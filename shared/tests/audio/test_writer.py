@@ -1,5 +1,6 @@
 """A file written block by block: what was written comes back, and its name comes last."""
 
+import math
 import os
 import shutil
 import sys
@@ -125,13 +126,25 @@ def test_the_loudspeakers_are_in_the_header(tmp_path: Path) -> None:
     assert audio.info(writer.part).channel_mask == 0x3F
 
 
-@given(subtype=st.sampled_from([*PCM_BITS]), value=st.floats(-3.0, 3.0))
-def test_integers_are_the_nearest_within_full_scale(subtype: str, value: float) -> None:
+@given(
+    subtype=st.sampled_from([*PCM_BITS]),
+    value=st.floats(-3.0, 3.0, width=32)
+    | st.floats(-3.0, 3.0)
+    | st.sampled_from([3e38, -math.inf]),
+    kind=st.sampled_from([np.float64, np.float32]),
+)
+def test_integers_are_the_nearest_within_full_scale(
+    subtype: str, value: float, kind: type[np.floating]
+) -> None:
     bits = PCM_BITS[subtype]
     full = 2 ** (bits - 1)
-    [found] = encode_pcm(np.array([value]), subtype).astype(np.int64) // (256 if bits == 24 else 1)
-    assert found == min(max(round(value * full), -full), full - 1)
-    assert encode_pcm(np.array([value]), subtype).itemsize == (2 if bits == 16 else 4)
+    given_value = np.array([value], kind)
+    encoded = encode_pcm(given_value, subtype)
+    [found] = encoded.astype(np.int64) // (256 if bits == 24 else 1)
+    within = min(max(float(given_value[0]), -1.0), 1.0)
+    assert found == min(round(within * full), full - 1)
+    assert encoded.itemsize == (2 if bits == 16 else 4)
+    assert given_value[0] == kind(value)  # as it was
 
 
 ODD_NAMES = st.binary(min_size=1, max_size=60).filter(

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -249,6 +251,46 @@ def test_stems_can_be_chosen_and_added_up(tmp_path: Path) -> None:
     np.testing.assert_allclose(found["accompaniment"], both, atol=1.5 * step)
     rest = audio.read(tmp_path / "song.wav") - all_stems["vocals"]
     np.testing.assert_allclose(found["rest"], rest, atol=step)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "readings"),
+    [
+        (Delivery(), 1),
+        (Delivery(aggregates={"both": ("vocals", "drums")}), 1),
+        (Delivery(aggregates={"rest": ("mixture", "-vocals")}), 2),
+        (Delivery(lossless="mask"), 3),  # the third to check the sum
+    ],
+)
+def test_a_song_is_read_again_only_for_what_is_made_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delivery: Delivery, readings: int
+) -> None:
+    audio.write(tmp_path / "song.wav", noise(0, 2, 300, 0.1), RATE)
+    begun: list[Path] = []
+
+    @contextmanager
+    def counted(path: Path, part: tuple[float, float | None]) -> Iterator[streams.Song]:
+        with streams.open_song(path, part) as song:
+
+            def blocks() -> Iterator[streams.Block]:
+                begun.append(path)
+                return song.blocks()
+
+            yield dataclasses.replace(song, blocks=blocks)
+
+    monkeypatch.setattr(songs_to_stems, "open_song", counted)
+    separate_file(Through(), tmp_path / "song.wav", tmp_path, WHOLE, delivery)
+    assert len(begun) == readings
+
+
+def test_a_sum_of_stems_is_rounded_only_once(tmp_path: Path) -> None:
+    audio.write(tmp_path / "song.wav", noise(0, 2, 300, 0.1), RATE)
+    delivery = Delivery(subtype="FLOAT", aggregates={"all": Uneven().stems})
+    paths = separate_file(Uneven(), tmp_path / "song.wav", tmp_path, WHOLE, delivery).paths
+    found = {name: audio.read(path) for name, path in paths.items()}
+    stems = [found[name].astype(np.float64) for name in Uneven().stems]
+    np.testing.assert_array_equal(found["all"], sum(stems).astype(np.float32))
+    assert (found["all"] != sum(found[name] for name in Uneven().stems)).any()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mss_shared.audio.sound import Exact
-
 # Sound files, and videos that may have sound.
 SOUND_SUFFIXES = frozenset(
     ".wav .flac .mp3 .ogg .oga .opus .aif .aiff .aifc .w64 .rf64 .caf .au "
@@ -93,15 +91,20 @@ def encode_pcm(values: NDArray[np.floating], subtype: str) -> NDArray[np.signedi
     """
     bits = PCM_BITS[subtype]
     full = 2 ** (bits - 1)
-    rounded = np.clip(np.rint(values.astype(np.float64, copy=False) * full), -full, full - 1)
+    # Single precision, scaled by a power of two, is exact, and holds the integers of 24 bits.
+    exact = values.dtype == np.float64 or (values.dtype == np.float32 and bits <= 24)
+    scaled = np.clip(values if exact else values.astype(np.float64), -1.0, 1.0)
+    scaled *= full
+    np.rint(scaled, out=scaled)
+    np.minimum(scaled, full - 1, out=scaled)
     integers: NDArray[np.signedinteger]
-    integers = rounded.astype(np.int16 if bits == 16 else np.int32)
+    integers = scaled.astype(np.int16 if bits == 16 else np.int32)
     # libsndfile takes 24-bit samples from the upper bytes of an int32.
     return integers << 8 if bits == 24 else integers
 
 
-def encode(values: Exact, subtype: str) -> NDArray[np.generic]:
+def encode(values: NDArray[np.floating], subtype: str) -> NDArray[np.generic]:
     """Convert floats to the values that libsndfile takes for a sample format."""
     if subtype in PCM_BITS:
         return encode_pcm(values, subtype)
-    return values if subtype == "DOUBLE" else values.astype(np.float32)
+    return values.astype(np.float64 if subtype == "DOUBLE" else np.float32, copy=False)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from mss_shared.atomic import make_part, named_finally
 from mss_shared.audio.channel_layout import set_mask
@@ -70,7 +72,7 @@ class SoundWriter:
         self.part = self._make_part(form)
         self.file = self._open()
 
-    def write(self, values: Exact) -> None:
+    def write(self, values: NDArray[np.floating]) -> None:
         """Append (channel, sample) values, full scale 1.0.
 
         Raises:
@@ -78,7 +80,8 @@ class SoundWriter:
         """
         encoded = encode(values, self.form.subtype)
         try:
-            self.file.write(encoded.T)
+            # Channel by channel, which is much faster than a copy of the transpose.
+            self.file.write(np.stack([*encoded], axis=-1))
         except (soundfile.LibsndfileError, AssertionError) as error:
             raise OSError(_describe_failure(self.target, error)) from None
         self.written += values.shape[-1]

@@ -100,7 +100,8 @@ def separate_blocks(
                 estimate = order.align(index, estimate)
             first, end = plan.kept(index)
             offset = plan.starts[index]
-            sums.add(first, estimate[..., first - offset : end - offset], plan.weights(index))
+            assert first == sums.start
+            sums.add(estimate[..., first - offset : end - offset], plan.weights(index))
             following = plan.kept(index + 1)[0] if index + 1 < count else samples
             if following > sums.start:
                 yield sums.take(following)
@@ -142,22 +143,19 @@ class _Sums:
         self.total = torch.zeros(0)
         self.weights = torch.zeros(0)
 
-    def add(self, first: int, estimate: Tensor, weights: Tensor) -> None:
-        """Add a (stem, channel, sample) estimate that starts at sample ``first >= start``."""
-        offset = first - self.start
-        missing = offset + len(weights) - len(self.weights)
-        if not self.total.numel():
-            self.total = estimate.new_zeros((*estimate.shape[:-1], 0))
-        if missing > 0:
-            self.total = torch.nn.functional.pad(self.total, (0, missing))
-            self.weights = torch.nn.functional.pad(self.weights, (0, missing))
-        self.total[..., offset : offset + len(weights)] += estimate * weights
-        self.weights[offset : offset + len(weights)] += weights
+    def add(self, estimate: Tensor, weights: Tensor) -> None:
+        """Add a (stem, channel, sample) estimate from ``start`` to no earlier than the sums end."""
+        shared = len(self.weights)
+        total, weights = estimate * weights, weights.clone()
+        if shared:
+            total[..., :shared] += self.total
+            weights[:shared] += self.weights
+        self.total, self.weights = total, weights
 
     def take(self, end: int) -> Tensor:
         """(stem, channel, sample) weighted means up to sample ``end``, the new ``start``."""
         count = end - self.start
-        block = self.total[..., :count] / self.weights[:count]
+        block = self.total[..., :count].div_(self.weights[:count])
         self.total, self.weights = self.total[..., count:].clone(), self.weights[count:].clone()
         self.start = end
         return block

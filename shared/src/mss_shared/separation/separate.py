@@ -28,7 +28,7 @@ from mss_shared.console import Report
 from mss_shared.recipe_sections import InferenceConfig
 from mss_shared.separation.channels import AnyChannels
 from mss_shared.separation.chunks import find_lookback
-from mss_shared.separation.mixture_consistency import Pair, make_consistent, rerun_blocks
+from mss_shared.separation.mixture_consistency import Exact, Pair, make_consistent, rerun_blocks
 from mss_shared.separation.output.delivering import (
     begin_files,
     finish,
@@ -141,7 +141,9 @@ def _write(
     write = write_exact if delivery.lossless else write_plain
 
     def write_all(blocks: Iterator[Estimates]) -> None:
-        for mixture, stems in _at_song_rate(song, model, blocks, delivery.lossless):
+        for mixture, stems in _at_song_rate(
+            song, model, blocks, delivery.lossless, plan.of_mixture
+        ):
             note = write(files, plan, mixture, stems)
             if note and note not in notes:
                 notes.append(note)
@@ -214,7 +216,7 @@ def iterate_song(
         if not inference.chunk_seconds and opened.samples > longest_seconds * opened.sample_rate:
             inference = _in_pieces(inference)
         estimates = _estimates(opened, model, inference, lossless, batch, progress)
-        for _, stems in _at_song_rate(opened, model, estimates, lossless):
+        for _, stems in _at_song_rate(opened, model, estimates, lossless, of_mixture=False):
             yield stems.astype(np.float32)
 
 
@@ -246,15 +248,22 @@ def _estimates(
 
 
 def _at_song_rate(
-    song: Song, model: Separator, estimates: Iterator[Estimates], lossless: str | None
-) -> Iterator[Pair]:
+    song: Song,
+    model: Separator,
+    estimates: Iterator[Estimates],
+    lossless: str | None,
+    of_mixture: bool,
+) -> Iterator[tuple[Exact | None, Estimates]]:
     """Blocks of (channel, sample) mixture and (stem, channel, sample) stems at the song's rate.
 
-    Lossless, the stems add up to the song up to float32 rounding of the residual.
+    Lossless, the stems add up to the song up to float32 rounding of the residual. Else the mixture
+    is None unless it is asked for: a second reading of the song.
     """
     resampled_back = resampled(estimates, model.sample_rate, song.sample_rate, song.samples)
-    pairs = _paired(song, resampled_back)
-    return make_consistent(pairs, len(model.stems)) if lossless else pairs
+    blocks = _in_blocks(resampled_back)
+    if lossless:
+        return make_consistent(_paired(song, blocks), len(model.stems))
+    return _paired(song, blocks) if of_mixture else ((None, block) for block in blocks)
 
 
 def _finite(estimates: Iterator[Tensor], model: Separator) -> Iterator[Estimates]:
@@ -272,15 +281,21 @@ def _finite(estimates: Iterator[Tensor], model: Separator) -> Iterator[Estimates
         yield block.numpy()
 
 
-def _paired(song: Song, estimates: Iterator[Estimates]) -> Iterator[Pair]:
-    """Matching blocks of the song and its stems, of at most ``BLOCK_SAMPLES``."""
-    mixture = Sliding(song.blocks(), 0)
-    done = 0
+def _in_blocks(estimates: Iterator[Estimates]) -> Iterator[Estimates]:
+    """The same in blocks of at most ``BLOCK_SAMPLES``."""
     for block in estimates:
         for first in range(0, block.shape[-1], BLOCK_SAMPLES):
-            part = block[..., first : first + BLOCK_SAMPLES].astype(np.float64)
-            yield mixture.read(done, part.shape[-1]).astype(np.float64, copy=False), part
-            done += part.shape[-1]
+            yield block[..., first : first + BLOCK_SAMPLES]
+
+
+def _paired(song: Song, estimates: Iterator[Estimates]) -> Iterator[Pair]:
+    """Blocks of stems, each with the same part of the song."""
+    mixture = Sliding(song.blocks(), 0)
+    done = 0
+    for stems in estimates:
+        part = mixture.read(done, stems.shape[-1])
+        yield part.astype(np.float64, copy=False), stems.astype(np.float64)
+        done += stems.shape[-1]
 
 
 def _in_pieces(inference: InferenceConfig) -> InferenceConfig:

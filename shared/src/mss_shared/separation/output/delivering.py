@@ -17,7 +17,7 @@ from mss_shared.separation.output.exact_sums import (
 )
 from mss_shared.separation.output.options import Delivery, Guard
 from mss_shared.separation.output.plan import FilePlan
-from mss_shared.separation.output.stem_files import StemFiles, null_depth
+from mss_shared.separation.output.stem_files import StemFiles, find_peak, null_depth
 
 Exact = NDArray[np.float64]
 
@@ -30,12 +30,16 @@ def begin_files(song: Song, plan: FilePlan, tags: Tags, guard: Guard | None) -> 
     return StemFiles([*plan.targets.values()], plan.first_format, *shape, prefix, stem_tags)
 
 
-def write_plain(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exact) -> str | None:
-    """Write a block as estimated; returns a note if a value exceeds full scale."""
-    values = plan.mix(np.concatenate([stems, mixture[None]]))
-    peak = float(np.abs(values).max(initial=0.0))
+def write_plain(
+    files: StemFiles, plan: FilePlan, mixture: Exact | None, stems: NDArray[np.floating]
+) -> str | None:
+    """Write a block as estimated; returns a note if a value exceeds full scale.
+
+    The mixture is None where no file has a part of it.
+    """
+    values = plan.mix(stems if mixture is None else np.concatenate([stems, mixture[None]]))
     note = None
-    if peak > 1.0 and files.form.subtype not in ("FLOAT", "DOUBLE"):
+    if find_peak(values) > 1.0 and files.form.subtype not in ("FLOAT", "DOUBLE"):
         files.change_format(SPOOL)
         if plan.may_float:
             note = "a stem exceeds full scale: written as 32-bit float"
@@ -43,10 +47,12 @@ def write_plain(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exact) 
     return note
 
 
-def write_exact(files: StemFiles, plan: FilePlan, mixture: Exact, stems: Exact) -> str | None:
+def write_exact(
+    files: StemFiles, plan: FilePlan, mixture: Exact | None, stems: NDArray[np.floating]
+) -> str | None:
     """Write a block as integers that add up to the song's; returns a note if one does not fit."""
-    assert plan.grid is not None
-    integers = round_jointly(stems, mixture, plan.grid)
+    assert plan.grid is not None and mixture is not None
+    integers = round_jointly(stems.astype(np.float64, copy=False), mixture, plan.grid)
     mixture_integers = plan.grid.round(mixture).astype(np.int64)
     signals = np.concatenate([integers, mixture_integers[None]])
     rows = plan.mix(signals)

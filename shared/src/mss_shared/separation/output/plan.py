@@ -59,12 +59,23 @@ class FilePlan:
     grid: Grid | None
     notes: tuple[str, ...]
 
+    @property
+    def of_mixture(self) -> bool:
+        """Whether a file has a part of the mixture."""
+        return bool(self.weights[:, -1].any())
+
     def mix(self, signals: NDArray[Any]) -> NDArray[Any]:
-        """(stem + 1, channel, sample) stems and mixture -> (file, channel, sample)."""
-        mixed = np.zeros((len(self.weights), *signals.shape[1:]), signals.dtype)
+        """(stem + 1, channel, sample) stems and mixture -> (file, channel, sample).
+
+        The mixture may be left out where no file has a part of it. Sums are exact, or in float64.
+        """
+        kind = signals.dtype
+        if kind == np.float32 and (np.count_nonzero(self.weights, axis=1) > 1).any():
+            kind = np.dtype(np.float64)
+        mixed = np.zeros((len(self.weights), *signals.shape[1:]), kind)
         for values, row in zip(mixed, self.weights, strict=True):
             for index in np.flatnonzero(row):
-                values += row[index] * signals[index]
+                values += signals[index] if row[index] == 1 else row[index] * signals[index]
         return mixed
 
     def write_mp4(self, files: StemFiles, tags: Tags) -> None:

@@ -9,6 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mss_shared.atomic import replace_all
 from mss_shared.audio.formats import Format
@@ -57,10 +58,9 @@ class StemFiles:
     def __exit__(self, *_: object) -> None:
         self.discard()
 
-    def write(self, values: Exact) -> None:
+    def write(self, values: NDArray[np.floating]) -> None:
         """Append (file, channel, sample) values."""
-        if values.size:
-            self.peak = max(self.peak, float(values.max()), -float(values.min()))
+        self.peak = max(self.peak, find_peak(values))
         for file, signal in zip(self.files, values, strict=True):
             file.write(signal)
 
@@ -93,6 +93,11 @@ class StemFiles:
         for file in self.files:
             file.discard()
         remove_empty(self.new_folders)
+
+
+def find_peak(values: NDArray[np.floating]) -> float:
+    """The largest magnitude of the values; 0 if there are none."""
+    return max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
 
 
 def missing_folders(folder: Path) -> list[Path]:
