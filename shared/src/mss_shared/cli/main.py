@@ -25,6 +25,7 @@ from mss_shared.cli.flags import (
     add_separate_flags,
 )
 from mss_shared.cli.parser import Paragraphs, Parser, show_examples
+from mss_shared.collector import end_without_collection, lasting_imports
 from mss_shared.paper import AnyPaper, Verb
 from mss_shared.recipe import shipped_recipes, values_named
 
@@ -41,6 +42,7 @@ def run_words(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
     if words and words[0] not in (*VERBS, *paper_verbs) and _is_input(words[0]):
         words = ["separate", *words]
     command = shlex.join([paper.command, *words])
+    end_without_collection()
     with console.one_sentence_errors(paper.command):
         if words[:1] == ["separate"]:
             words = ["separate", *separate_flags.rewrite(words[1:], paper)]
@@ -77,7 +79,8 @@ def _run_verb(
 
         reproduce.reproduce(paper, arguments, command)
     elif arguments.verb == "separate":
-        from mss_shared.cli import separate
+        with lasting_imports():  # sound as soon as possible
+            from mss_shared.cli import separate
 
         separate.separate(paper, arguments)
     elif arguments.verb == "seams":
