@@ -71,35 +71,36 @@ def noise(seconds: float) -> Tensor:
     return 0.1 * torch.randn(1, 2, round(seconds * RATE), generator=generator)
 
 
+def separate(model: nn.Module, seconds: float) -> Callable[[], Tensor]:
+    audio = noise(seconds)
+    # Theirs ends at the last whole hop and drops the axis of a single stem.
+    samples = audio.shape[-1] // 441 * 441
+    return lambda: model(audio)[..., :samples].reshape(2, -1)
+
+
+def step(model: nn.Module) -> Callable[[], Tensor]:
+    """Forward and backward of a batch of one; dropout layers off, to compare losses."""
+    audio, target = noise(BATCH_SECONDS), 0.5 * noise(BATCH_SECONDS)
+    for part in model.train().modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.0
+
+    def act() -> Tensor:
+        model.zero_grad()
+        loss: Tensor = model(audio, target=target)
+        loss.backward()
+        return loss
+
+    return act
+
+
 def compare_one(kinds: dict[str, Any], name: str, given: argparse.Namespace) -> None:
     theirs, ours = (build(kinds, who, name, given.depth) for who in ("theirs", "ours"))
     ours.load_state_dict(theirs.state_dict())
-    audio = noise(given.seconds)
-
-    def separate(model: nn.Module) -> Callable[[], Tensor]:
-        # Theirs ends at the last whole hop and drops the axis of a single stem.
-        samples = audio.shape[-1] // 441 * 441
-        return lambda: model(audio)[..., :samples].reshape(2, -1)
-
     with torch.inference_mode():
         what = f"{name}, separate {given.seconds:.0f} s"
-        compare(what, separate(ours), separate(theirs), given.rounds)
-    target = noise(BATCH_SECONDS) * 0.5
-
-    def step(model: nn.Module) -> Callable[[], Tensor]:
-        def act() -> Tensor:
-            model.zero_grad()
-            loss: Tensor = model(noise(BATCH_SECONDS), target=target)
-            loss.backward()
-            return loss
-
-        return act
-
-    for model in (theirs, ours):
-        model.train()
-        for part in model.modules():
-            if isinstance(part, nn.Dropout):
-                part.p = 0.0  # to compare losses
+        acts = (separate(model, given.seconds) for model in (ours, theirs))
+        compare(what, *acts, given.rounds)
     what = f"{name}, training step of {BATCH_SECONDS:.0f} s"
     compare(what, step(ours), step(theirs), given.rounds)
 

@@ -127,6 +127,21 @@ def reference(model: Any, spec: Tensor, fused: bool) -> Tensor:
 # ---- turns
 
 
+def step(model: nn.Module, kind: str, who: str) -> Callable[[], Tensor]:
+    """Forward and backward of the mean absolute value of a batch of one."""
+    spec = noise(kind, STEP_SECONDS[kind])
+    model.train()
+
+    def act() -> Tensor:
+        model.zero_grad()
+        found = reference(model, spec, True) if who == "theirs" else model(spec)
+        loss = torch.view_as_real(found).abs().mean()
+        loss.backward()
+        return loss
+
+    return act
+
+
 def compare_one(kind: str, given: argparse.Namespace) -> None:
     model, spec = build(kind, given.layers), noise(kind, given.seconds)
     with torch.inference_mode():
@@ -138,21 +153,8 @@ def compare_one(kind: str, given: argparse.Namespace) -> None:
                 lambda fused=fused: torch.view_as_real(reference(model, spec, fused)),
                 given.rounds,
             )
-    model.train()
-    part = noise(kind, STEP_SECONDS[kind])
-
-    def step(run: Callable[[Tensor], Tensor]) -> Callable[[], Tensor]:
-        def act() -> Tensor:
-            model.zero_grad()
-            loss = torch.view_as_real(run(part)).abs().mean()
-            loss.backward()
-            return loss
-
-        return act
-
-    theirs = step(lambda spec: reference(model, spec, True))
     what = f"{NAMES[kind]}, training step of {STEP_SECONDS[kind]:g} s"
-    compare(what, step(model), theirs, given.rounds)
+    compare(what, step(model, kind, "ours"), step(model, kind, "theirs"), given.rounds)
 
 
 # ---- memory
