@@ -64,8 +64,9 @@ class Attention(nn.Module):
         """(sequence, position, d) -> the same shape."""
         x = self.norm(x)
         qkv = rearrange(self.to_qkv(x), "b n (i h e) -> b n i h e", i=3, h=self.config.heads)
-        q, k = self.get_submodule(self.positions_key)(qkv[:, :, :2]).unbind(2)
-        y = attend(q, k, qkv[:, :, 2], self.config, self.training)
+        qk, v = qkv.split((2, 1), dim=2)
+        q, k = self.get_submodule(self.positions_key)(qk).unbind(2)
+        y = attend(q, k, v.squeeze(2), self.config, self.training)
         if self.config.parts.gates:
             y = y * self.to_gates(x).sigmoid().unsqueeze(-1)
         merged: Tensor = self.to_out(y.flatten(-2))

@@ -80,8 +80,9 @@ class ValueResidualAttention(ValueMix):
         """
         x = self.norm(x)
         qkv = rearrange(self.to_qkv(x), "b n (i h e) -> b n i h e", i=3, h=self.config.heads)
-        q, k = self.get_submodule(self.positions_key)(qkv[:, :, :2]).unbind(2)
-        own = qkv[:, :, 2]
+        qk, v = qkv.split((2, 1), dim=2)
+        q, k = self.get_submodule(self.positions_key)(qk).unbind(2)
+        own = v.squeeze(2)
         y = attend(q, k, self.mix(x, own, first), self.config, self.training)
         y = y * self.to_gates(x).sigmoid().unsqueeze(-1)
         return self.to_out(y.flatten(-2)), own

@@ -61,7 +61,8 @@ class BandSplit(nn.Module):
         reals = rearrange(reals, "b c t f r -> b (f r c) t")
         bands = reals.split([2 * self.channels * size for size in self.sizes], dim=1)
         encoded = [e(x) for e, x in zip(self.band_split_module, bands, strict=True)]
-        return rearrange(torch.stack(encoded), "k b d t -> b t k d")
+        # Features innermost in memory too, as the norms of all blocks read them.
+        return rearrange(torch.stack(encoded), "k b d t -> b t k d").contiguous()
 
     def decode(self, x: Tensor) -> Tensor:
         """Band-wise decoder, (b, t, k, d) -> (b, s, c, t, f) complex."""
