@@ -10,14 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from math import prod
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import shape_wrapper
 
 from mss_shared.evaluation.cost import flop_counter
 
@@ -40,38 +37,9 @@ def matrix_rate(clock: Clock = time.perf_counter) -> float:
     return SIDE**3 / 1e9 / min(timed(lambda: one @ other, clock)[0] for _ in range(5))
 
 
-def rnn_backward(frames: Any, *weights: Any, out_shape: Any = None, **_: Any) -> int:
-    """FLOPs: two products for each of the forward pass, whose matrices meet every frame once."""
-    return 4 * prod(frames[:2]) * sum(prod(shape) for shape in weights[:2])
-
-
-def attention_backward(
-    gradient: Any, query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any
-) -> int:
-    """FLOPs of five products, the scores' again among them, as torch counts them on a GPU."""
-    return 2 * prod(query[:3]) * key[2] * (3 * query[3] + 2 * value[3])
-
-
-def convolution_backward(
-    gradient: Any, x: Any, weight: Any, *rest: Any, out_shape: Any = None, **_: Any
-) -> int:
-    """FLOPs of the gradients that are asked for; torch's own ignores groups for the weight's."""
-    *_bias_to_dilation, transposed, _padding, _groups, wanted = rest
-    places = prod(x[2:] if transposed else gradient[2:])
-    return 2 * gradient[0] * places * prod(weight) * sum(wanted[:2])
-
-
-BACKWARD = {  # what torch's counter does not know, or counts wrongly
-    torch.ops.aten.mkldnn_rnn_layer_backward: rnn_backward,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_backward,
-    torch.ops.aten.convolution_backward: convolution_backward,
-}
-
-
 def gmac(act: Callable[[], object]) -> float:
     """Giga multiply-accumulates of a call."""
     counter = flop_counter()
-    counter.flop_registry |= {op: shape_wrapper(count) for op, count in BACKWARD.items()}
     # In inference mode torch's counter fails at weights that a layer is called with.
     graded = not torch.is_inference_mode_enabled()
     with torch.inference_mode(False), torch.set_grad_enabled(graded), counter:

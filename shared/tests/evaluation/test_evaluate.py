@@ -19,7 +19,7 @@ from mss_shared.datasets import Dataset, Track, open_dataset
 from mss_shared.datasets.content import describe_content
 from mss_shared.evaluation import score_files
 from mss_shared.evaluation.block_signals import BlockSignals
-from mss_shared.evaluation.cost import count_gmac
+from mss_shared.evaluation.cost import count_gmac, flop_counter
 from mss_shared.evaluation.evaluate import (
     Estimator,
     Settings,
@@ -368,6 +368,42 @@ def test_attention_and_products_by_onednn_are_counted_on_a_cpu() -> None:
     # Over 6 s: 600 tokens to 96 features each; each of 3 heads twice 600 x 600 x 32.
     expected = (600 * 10 * 96 + 3 * 2 * 600 * 600 * 32) / 6
     assert count_gmac(Attending()) == pytest.approx(expected / 1e9, abs=0.5e-4)
+
+
+def attention(tokens: torch.Tensor) -> torch.Tensor:
+    heads = tokens.reshape(2, 3, 50, 8)
+    return torch.nn.functional.scaled_dot_product_attention(heads, heads, heads)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "forward", "gradients"),
+    [
+        # 12 outputs of 8 / 4 inputs by 9 taps, at 2 x 30 places.
+        (torch.nn.Conv2d(8, 12, 3, padding=1, groups=4), (2, 8, 5, 6), 60 * 12 * 2 * 9, 2),
+        # 8 inputs to 12 / 4 outputs each by 2 taps, from 2 x 30 places.
+        (
+            torch.nn.ConvTranspose2d(8, 12, (1, 2), (1, 2), groups=4),
+            (2, 8, 5, 6),
+            60 * 8 * 3 * 2,
+            2,
+        ),
+        # 4 gates of 6 units, each way: 10 + 6 inputs of 20 frames, 3 at a time.
+        (torch.nn.LSTM(10, 6, bidirectional=True), (20, 3, 10), 60 * 2 * 24 * 16, 2),
+        # The gradients of both products, and the first again.
+        (attention, (2, 3, 50, 8), 2 * 2 * 3 * 50 * 50 * 8, 2.5),
+    ],
+    ids=["convolution", "transposed", "recurrent", "attention"],
+)
+def test_gradients_count_as_products_too(
+    layer: Any, shape: tuple[int, ...], forward: int, gradients: float
+) -> None:
+    x = torch.randn(shape, requires_grad=True)
+    counter = flop_counter()
+    with counter:
+        found = layer(x)
+        assert counter.get_total_flops() == 2 * forward
+        (found[0] if isinstance(found, tuple) else found).sum().backward()
+    assert counter.get_total_flops() == 2 * forward * (1 + gradients)
 
 
 def test_the_weights_digest_sees_names_shapes_types_and_bits_but_not_the_order() -> None:

@@ -57,11 +57,37 @@ def _attention(query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None,
     return 2 * int(prod(query[:3])) * int(key[2]) * (int(query[3]) + int(value[3]))
 
 
-# CPU and fused operations that torch's own counter does not know.
+def _cpu_layer_backward(frames: Any, *weights: Any, out_shape: Any = None, **_: Any) -> int:
+    """FLOPs of a recurrent layer's gradients: two products for each of the forward pass."""
+    return 2 * _recurrent(frames, weights[:2])
+
+
+def _attention_backward(
+    gradient: Any, query: Any, key: Any, value: Any, *_: Any, out_shape: Any = None, **__: Any
+) -> int:
+    """FLOPs of five products, the scores' again among them, as torch counts them on a GPU."""
+    places = int(prod(query[:3])) * int(key[2])
+    return 2 * places * (3 * int(query[3]) + 2 * int(value[3]))
+
+
+def _convolution_backward(
+    gradient: Any, x: Any, weight: Any, *rest: Any, out_shape: Any = None, **_: Any
+) -> int:
+    """FLOPs of the gradients that are asked for; each takes the products of the forward pass."""
+    transposed, _padding, _groups, wanted = rest[-4:]
+    places = int(prod(x[2:] if transposed else gradient[2:]))
+    return 2 * int(gradient[0]) * places * int(prod(weight)) * sum(wanted[:2])
+
+
+# CPU and fused operations that torch's own counter does not know, and gradients of convolutions, of
+# which it counts those of the weights once per group.
 _MORE = {
     torch.ops.aten.mkldnn_rnn_layer: _cpu_layer,
     torch.ops.aten._cudnn_rnn: _gpu_layers,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten.mkldnn_rnn_layer_backward: _cpu_layer_backward,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+    torch.ops.aten.convolution_backward: _convolution_backward,
 }
 if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # not in builds without oneDNN, as on Macs
     _MORE[torch.ops.mkldnn._linear_pointwise] = _linear
