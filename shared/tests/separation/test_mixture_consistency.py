@@ -193,7 +193,7 @@ def test_two_passes_side_by_side_are_two_passes_after_each_other(
     config = InferenceConfig(chunk, 0.5, 0.0, "triangle", edges)
     mixture = torch.randn(1, samples, generator=torch.Generator().manual_seed(samples))
     stream = iter(mixture.numpy()[:, at : at + 50] for at in range(0, samples, 50))
-    window = Sliding(stream, find_lookback(samples, config, 44_100, batch))
+    window = Sliding(stream, find_lookback(samples, config, 44_100, batch, rerun=True))
     found = torch.cat([*rerun_blocks(Model(), window.tensor, samples, config, batch=batch)], dim=-1)
     first = separate(Model(), mixture, config)
     second = separate(Model(), mixture - first.sum(dim=0), config)

@@ -59,6 +59,9 @@ class Folded(nn.Sequential):
         return totals
 
 
+_AT_ONCE = 2  # layers of a dense block that read a feature: more are no faster, but take memory
+
+
 def dense_folded(layers: Sequence[Any], x: Tensor) -> Tensor:
     """A dense block of convolutions that fold and differ in nothing but their input channels.
 
@@ -78,17 +81,28 @@ def dense_folded(layers: Sequence[Any], x: Tensor) -> Tensor:
     weights, shifts = zip(
         *(_constant_weights(layer[0], *_constants(layer[1])) for layer in layers), strict=True
     )
-    ends = [growth * index for index in range(len(layers))]  # of the outputs that layers read
-    reading = torch.cat([w[:, end:] for w, end in zip(weights, ends, strict=True)])
-    # What each layer that has not run yet has read so far, channel by channel.
-    due = F.conv2d(x, reading, torch.cat(shifts), 1, first.padding, first.dilation)
+    count = len(layers)
+    spans = [(0, 1), *((k, min(k + _AT_ONCE, count)) for k in range(1, count, _AT_ONCE))]
+    # What the layers of each span have read so far, channel by channel; later reads are added.
+    due: list[Tensor] = []
+    for start, end in spans:
+        reading = torch.cat([weights[k][:, growth * k :] for k in range(start, end)])
+        shift = torch.cat(shifts[start:end])
+        due.append(F.conv2d(x, reading, shift, 1, first.padding, first.dilation))
     for index, layer in enumerate(layers[:-1]):
-        newest = layer[2](due[:, :growth])
-        later = zip(weights[index + 1 :], ends, strict=False)
-        reading = torch.cat([w[:, end : end + growth] for w, end in later])
-        read = F.conv2d(newest, reading, None, 1, first.padding, first.dilation)
-        due = read.add_(due[:, growth:])
-    return _activate([layers[-1][2]], due)
+        place = growth * (index - spans[0][0])
+        newest = layer[2](due[0][:, place : place + growth])
+        if index + 1 == spans[0][1]:  # frees what the span has read
+            del spans[0], due[0]
+        for (start, end), before in zip(spans, due, strict=True):
+            later = range(max(start, index + 1), end)
+            ends = [growth * (k - index) for k in later]
+            parts = [weights[k][:, e - growth : e] for k, e in zip(later, ends, strict=True)]
+            read = F.conv2d(newest, torch.cat(parts), None, 1, first.padding, first.dilation)
+            before[:, growth * (later[0] - start) :].add_(read)
+            del read  # before the next is made
+    last: Tensor = layers[-1][2](due[0][:, -growth:])
+    return last
 
 
 def in_other_order(x: Tensor) -> bool:

@@ -296,7 +296,7 @@ class Separator(Pretrained, nn.Module):
             stems = rearrange(estimate, "(b s) c t -> b s c t", b=batch)
             total[..., start : start + size] += stems[..., trim : trim + size]
             cover[start : start + size] += 1
-        return total / cover
+        return total.div_(cover)
 
     def separate_window(self, audio: Tensor, condition: Tensor | None) -> Tensor:
         """(batch, channel, sample), (condition,) -> (condition, channel, sample).

@@ -64,17 +64,30 @@ def estimate_stems(network: ConditionedUNet, image: Tensor, conditions: Tensor) 
     """
     first = first_conditioned_block(network)
     skips: list[Tensor] = []
-    x = _run(network, range(first), image, skips)
     stems = list(_per_stem(network, conditions))
-    outputs = _outputs(network.block(first), _enter(network, first, x, skips), first, stems)
+    # No variable here holds features: they are freed by the last function that reads them.
+    outputs = _outputs(
+        network.block(first),
+        _enter(network, first, _run(network, range(first), image, skips), skips),
+        first,
+        stems,
+    )
     estimates = []
     # One stem after the other: a batch of them is slower on a CPU and takes more memory.
-    for (embedding, modulations), x in zip(stems, outputs, strict=True):
-        own_skips = [*skips]
-        _leave(network, first, x, own_skips)
-        remaining = range(first + 1, network.n_blocks)
-        x = _run(network, remaining, x, own_skips, embedding, modulations)
-        estimates.append(network.last_conv(x))
+    for embedding, modulations in stems:
+        remaining, own_skips = range(first + 1, network.n_blocks), [*skips]
+        estimates.append(
+            network.last_conv(
+                _run(
+                    network,
+                    remaining,
+                    _leave(network, first, next(outputs), own_skips),
+                    own_skips,
+                    embedding,
+                    modulations,
+                )
+            )
+        )
     return torch.stack(estimates, dim=1).flatten(0, 1)
 
 
@@ -93,8 +106,10 @@ def _outputs(
     """
     assert isinstance(block, Block)
     features = block.convolve(x)
+    del x
     if isinstance(block, Attentive) and stems[0][1][index] is None:
         outputs = block.transform_for(features, [embedding for embedding, _ in stems])
+        del features
         while outputs:
             yield outputs.pop(0)
         return
@@ -127,7 +142,7 @@ def _run(
     for index in indices:
         x = _enter(network, index, x, skips)
         x = network.block(index)(x, embedding, modulations[index] if modulations else None)
-        _leave(network, index, x, skips)
+        x = _leave(network, index, x, skips)
     return x
 
 
@@ -141,7 +156,8 @@ def _enter(network: ConditionedUNet, index: int, x: Tensor, skips: list[Tensor])
     return below
 
 
-def _leave(network: ConditionedUNet, index: int, x: Tensor, skips: list[Tensor]) -> None:
-    """Keep an encoder block's output for the decoder block of its level."""
+def _leave(network: ConditionedUNet, index: int, x: Tensor, skips: list[Tensor]) -> Tensor:
+    """A block's output, which an encoder block also keeps for the decoder block of its level."""
     if index < len(network.encoders):
         skips.append(x)
+    return x

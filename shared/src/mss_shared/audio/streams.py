@@ -159,11 +159,12 @@ def _through_soxr(
         if stream is None:
             kind = "float64" if block.dtype == np.float64 else "float32"
             stream = soxr.ResampleStream(from_hz, to_hz, flat.shape[1], kind, "VHQ")
-            empty = flat[:0]
+            empty = flat[:0].copy()
         # soxr accepts blocks of any length, but returns the whole output for one at once.
         for first in range(0, len(flat), BLOCK_SAMPLES):
             part = stream.resample_chunk(flat[first : first + BLOCK_SAMPLES])
             yield part.T.reshape(*shape, -1)
+        del block, flat  # before the next is made
     if stream is not None:
         yield stream.resample_chunk(empty, last=True).T.reshape(*shape, -1)
 

@@ -139,12 +139,16 @@ def _fitted(samples: int, kept: int, context: int, overlap: float) -> int:
     return min(kept, -(-least // unit) * unit)
 
 
-def find_lookback(samples: int, config: InferenceConfig, sample_rate: int, batch: int) -> int:
+def find_lookback(
+    samples: int, config: InferenceConfig, sample_rate: int, batch: int, *, rerun: bool
+) -> int:
     """How many past samples a reader must buffer.
 
-    That is a batch of chunks, plus those reflected at the end of the song or awaiting the second
-    pass.
+    None where each chunk starts after the one before; else a batch of chunks, plus those reflected
+    at the end of the song or awaiting the second pass of ``rerun``.
     """
+    if not rerun and config.edges != "reflect":
+        return 0
     size = chunk_lengths(config, sample_rate)[0]
     return min(samples, (batch + 4) * size) if size else samples
 

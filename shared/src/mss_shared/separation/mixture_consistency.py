@@ -176,7 +176,7 @@ def rerun_blocks(
     Yields:
         (2 * stem, channel, sample): the sum of both passes, then the second alone.
     """
-    keep = find_lookback(samples, config, model.sample_rate, batch)
+    keep = find_lookback(samples, config, model.sample_rate, batch, rerun=True)
     first_pass = Sliding(_with_residual(model, read, samples, config, batch), keep)
 
     def residual(start: int, count: int) -> Tensor:

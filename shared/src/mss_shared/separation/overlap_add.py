@@ -95,13 +95,17 @@ def separate_blocks(
     order = _StemOrder(plan) if interchangeable(model) else None
     for group in (indices[first : first + batch] for first in indices[::batch]):
         chunks = torch.stack([plan.fetch(index, read) for index in group])
-        for index, estimate in zip(group, _run(model, chunks), strict=True):
+        estimates = list(_run(model, chunks).unbind())
+        del chunks
+        for index in group:
+            estimate = estimates.pop(0)
             if order is not None:
                 estimate = order.align(index, estimate)
             first, end = plan.kept(index)
             offset = plan.starts[index]
             assert first == sums.start
             sums.add(estimate[..., first - offset : end - offset], plan.weights(index))
+            del estimate  # before what was added up is used
             following = plan.kept(index + 1)[0] if index + 1 < count else samples
             if following > sums.start:
                 yield sums.take(following)

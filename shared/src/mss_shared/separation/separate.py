@@ -232,17 +232,19 @@ def _estimates(
     samples = resampled_length(song.samples, song.sample_rate, model.sample_rate)
     singles = (block.astype(np.float32) for block in song.blocks())
     at_rate = resampled(singles, song.sample_rate, model.sample_rate, samples)
-    window = Sliding(at_rate, find_lookback(samples, inference, model.sample_rate, batch))
+    rerun = lossless == "rerun"
+    keep = find_lookback(samples, inference, model.sample_rate, batch, rerun=rerun)
+    window = Sliding(at_rate, keep)
     adapted: Separator = AnyChannels(model, song.channels)
     if song.channels == model.channels:
         adapted = model
-    if lossless == "rerun" and interchangeable(model):
+    if rerun and interchangeable(model):
         raise ValueError(
             "--lossless rerun adds the stems of a second pass to those of the first by name, and "
             "this model's stems are interchangeable (permutation-invariant outputs): choose "
             "--lossless mask"
         )
-    run = rerun_blocks if lossless == "rerun" else separate_blocks
+    run = rerun_blocks if rerun else separate_blocks
     estimates = run(adapted, window.tensor, samples, inference, batch=batch, progress=progress)
     return _finite(estimates, model)
 
@@ -279,13 +281,18 @@ def _finite(estimates: Iterator[Tensor], model: Separator) -> Iterator[Estimates
             )
         done += block.shape[-1]
         yield block.numpy()
+        del block  # before the next is made
 
 
 def _in_blocks(estimates: Iterator[Estimates]) -> Iterator[Estimates]:
-    """The same in blocks of at most ``BLOCK_SAMPLES``."""
+    """The same in blocks of at most ``BLOCK_SAMPLES``, of which the last does not hold the whole."""
     for block in estimates:
-        for first in range(0, block.shape[-1], BLOCK_SAMPLES):
+        last = (block.shape[-1] - 1) // BLOCK_SAMPLES * BLOCK_SAMPLES
+        for first in range(0, last, BLOCK_SAMPLES):
             yield block[..., first : first + BLOCK_SAMPLES]
+        rest = block[..., last:].copy()
+        del block  # before the next is made
+        yield rest
 
 
 def _paired(song: Song, estimates: Iterator[Estimates]) -> Iterator[Pair]:
