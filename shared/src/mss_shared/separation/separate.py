@@ -285,7 +285,7 @@ def _finite(estimates: Iterator[Tensor], model: Separator) -> Iterator[Estimates
 
 
 def _in_blocks(estimates: Iterator[Estimates]) -> Iterator[Estimates]:
-    """The same in blocks of at most ``BLOCK_SAMPLES``, of which the last does not hold the whole."""
+    """The same in blocks of at most ``BLOCK_SAMPLES``; the last does not keep the whole alive."""
     for block in estimates:
         last = (block.shape[-1] - 1) // BLOCK_SAMPLES * BLOCK_SAMPLES
         for first in range(0, last, BLOCK_SAMPLES):
