@@ -71,7 +71,7 @@ def write_songs(root: Path, seconds: int, count: int) -> list[str]:
         for stem, samples in zip(STEMS, pair[which], strict=True):
             audio.write(side / names[0] / f"{stem}.wav", 0.3 * samples, RATE_HZ)
         for name in names[1:]:
-            shutil.copytree(side / names[0], side / name)
+            shutil.copytree(side / names[0], side / name, copy_function=os.link)
     return names
 
 

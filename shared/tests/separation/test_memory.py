@@ -61,6 +61,16 @@ def test_a_long_song_takes_the_memory_of_one_chunk(tmp_path: Path, rate: int) ->
     assert max(held) < 10.5 * stem
 
 
+def test_stems_in_memory_are_there_once(tmp_path: Path) -> None:
+    config = InferenceConfig(CHUNK / RATE, 0.25, 0.0, "triangle", "none")
+    song = torch.from_numpy(noise(0, 2, 12 * CHUNK, 0.05).astype(np.float32))
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
+        separate(Fourfold(), song, config)
+    run.export_chrome_trace(str(tmp_path / "trace.json"))
+    stem = 2 * CHUNK * 4
+    assert max(held_bytes(tmp_path / "trace.json")) < (4 * 12 + 14) * stem
+
+
 @settings(max_examples=60)
 @given(
     samples=st.integers(1, 700),

@@ -51,8 +51,18 @@ def separate(
         batch=batch,
         progress=progress,
     )
-    separated = list(blocks)
-    return separated[0] if len(separated) == 1 else torch.cat(separated, dim=-1)
+    first = next(blocks)
+    done, samples = first.shape[-1], mixture.shape[1]
+    if done == samples:
+        return first
+    separated = first.new_empty((*first.shape[:-1], samples))
+    separated[..., :done] = first
+    del first  # before the next is made
+    for block in blocks:
+        separated[..., done : done + block.shape[-1]] = block
+        done += block.shape[-1]
+        del block
+    return separated
 
 
 def separate_blocks(
