@@ -34,6 +34,7 @@ from mss_shared.paper import AnyPaper
 from mss_shared.recipe import LoadedRecipe, load_recipe, shipped_recipes, to_yaml
 from mss_shared.recipe_sections import DataConfig, EvaluationConfig, InferenceConfig, LoopConfig
 from mss_shared.separation.overlap_add import separate
+from mss_shared.testing_layers import check_gradients, check_layers_called
 from mss_shared.testing_sizes import check_odd_sizes
 from mss_shared.testing_weights import check_nothing_runs, check_wrapped_weights
 
@@ -52,7 +53,8 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
 
     ``<package>/paper.py`` has ``PAPER``; recipes parse and one is the demo; every value names its
     source; models keep inputs of any length at that length; gradients reach every trainable
-    parameter, the same with activation checkpointing; sizes that no model has are one sentence; a
+    parameter, the same with activation checkpointing; hooks and layers of other classes act without
+    gradients as with them; sizes that no model has are one sentence; a
     short fit reads every field of its recipe, and a second one of the same seed, ended halfway and
     resumed, writes the same bytes; weights load again and are scored; those in other programs'
     wrappings load, hostile files run nothing; ``--help`` of a verb works without importing torch.
@@ -62,6 +64,7 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
     demo = recipes["demo"]
     check_interface(paper, demo.recipe)
     check_gradients(paper, demo.recipe)
+    check_layers_called(paper, demo.recipe)
     check_checkpointing(paper, demo.recipe)
     check_step_memory(paper, demo.recipe, folder)
     assert check_odd_sizes(paper, demo.recipe)
@@ -125,17 +128,6 @@ def check_interface(paper: AnyPaper, recipe: Any) -> None:
             estimate = model(torch.randn(2, model.channels, samples))
         assert estimate.shape == (2, len(model.stems), model.channels, samples)
         assert estimate.dtype == torch.float32 and bool(estimate.isfinite().all())
-
-
-def check_gradients(paper: AnyPaper, recipe: Any) -> None:
-    """Every trainable parameter gets a nonzero gradient."""
-    model = paper.build_model(recipe).train()
-    samples = round(recipe.data.chunk_seconds * model.sample_rate)
-    model(torch.randn(2, model.channels, samples)).square().mean().backward()
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    assert named
-    dead = [name for name, p in named if p.grad is None or not p.grad.any()]
-    assert not dead, f"no gradient reaches {dead}"
 
 
 def check_checkpointing(paper: AnyPaper, recipe: Any) -> None:

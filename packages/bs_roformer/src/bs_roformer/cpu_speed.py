@@ -108,7 +108,7 @@ class RecordedLinear(torch.autograd.Function):
 
 def linear_gelu(linear: nn.Module, x: Tensor) -> Tensor:
     """gelu(linear(x)) without gradient, on oneDNN in one pass if it can be."""
-    if isinstance(linear, OneDnnLinear) and runs_on_onednn(x, linear.weight):
+    if isinstance(linear, OneDnnLinear) and own(linear) and runs_on_onednn(x, linear.weight):
         return linear_onednn(x, linear.weight, linear.bias, gelu=True)
     return F.gelu(linear(x))
 
@@ -128,12 +128,20 @@ def passed_over(module: nn.Module, x: Tensor) -> bool:
     )
 
 
+def own(layer: nn.Module) -> bool:
+    """Whether a layer computes what it is named after: no subclass, and no other forward.
+
+    Others, as of adapters and quantisation, are called.
+    """
+    return type(layer) in (nn.Linear, OneDnnLinear, nn.GELU) and "forward" not in vars(layer)
+
+
 class BlockedFeedForward(FeedForward):
     """The feed-forward, without gradient in pieces and with the GELU in the first product."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., d)."""
-        if not passed_over(self, x):
+        if not passed_over(self, x) or not own(self.net[2]):
             return super().forward(x)
         if x.shape[:-1].numel() <= PIECE_ROWS:
             return self.fused(x)
@@ -155,7 +163,7 @@ class BlockedBlock(Block):
 
     def along(self, axis: str, transformer: nn.Module, x: Tensor) -> Tensor:
         """(b, t, k, d) -> the same shape, through a transformer along an axis."""
-        if not in_pieces(x) or (axis == "linear" and not merges_all(transformer, x)):
+        if not passed_over(transformer, x) or (axis == "linear" and not merges_all(transformer, x)):
             return super().along(axis, transformer, x)
         if axis == "linear":
             return linear_in_pieces(transformer, x)
@@ -172,8 +180,7 @@ class BlockedBlock(Block):
 def merges_all(transformer: Any, x: Tensor) -> bool:
     """Whether a transformer of linear attention needs to call none of its layers."""
     attentions = [next(layer.children()) for layer in transformer.layers]
-    merging = (isinstance(a, MergedLinearAttention) and a.merges(x) for a in attentions)
-    return passed_over(transformer, x) and all(merging)
+    return all(isinstance(a, MergedLinearAttention) and a.merges(x) for a in attentions)
 
 
 def linear_in_pieces(transformer: Any, x: Tensor) -> Tensor:
@@ -228,6 +235,7 @@ class MergedLinearAttention(LinearAttention):
         """Whether the matrix is made: on a CPU, without gradient, in full precision."""
         same = x.dtype == self.temperature.dtype
         exact = same and x.dtype in (torch.float32, torch.float64)
+        exact = exact and own(self.to_qkv[0]) and own(self.to_out[1])
         return exact and not torch.is_autocast_enabled("cpu") and passed_over(self, x)
 
     def merged(self, x: Tensor) -> Tensor:

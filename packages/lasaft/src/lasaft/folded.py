@@ -30,7 +30,7 @@ class Folded(nn.Sequential):
         cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
         norms: list[nn.Module] = list(self)[1::3]
         constant = not torch.is_grad_enabled() and not any(norm.training for norm in norms)
-        return cpu and constant and not hooked(self)
+        return cpu and constant and not hooked(self) and own(*list(self)[::3], *norms)
 
     def mixed(self, x: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
         """The output's groups of bins, weighted and added up; where ``folds`` is true.
@@ -110,6 +110,17 @@ def in_other_order(x: Tensor) -> bool:
     return not (torch.is_grad_enabled() or x.is_contiguous())
 
 
+OWN = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d, nn.ReLU)
+
+
+def own(*layers: nn.Module) -> bool:
+    """Whether layers compute what torch's classes do: none is of a subclass or has another forward.
+
+    Others, as of adapters and quantisation, are called.
+    """
+    return all(type(layer) in OWN and "forward" not in vars(layer) for layer in layers)
+
+
 def hooked(module: nn.Module) -> bool:
     """Whether a hook may keep what a part of the module reads or returns, or torch compiles."""
     of_all = nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks
@@ -185,5 +196,5 @@ def _constant_weights(layer: Any, scale: Tensor, shift: Tensor) -> tuple[Tensor,
 
 def _activate(act: Sequence[nn.Module], x: Tensor) -> Tensor:
     for each in act:
-        x = x.relu_() if isinstance(each, nn.ReLU) else each(x)
+        x = x.relu_() if isinstance(each, nn.ReLU) and own(each) else each(x)
     return x

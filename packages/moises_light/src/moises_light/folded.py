@@ -31,10 +31,11 @@ class ConvNormAct(nn.Module):
 
     def _folds(self, x: Tensor) -> bool:
         return (
-            isinstance(self.bn, nn.BatchNorm2d)
+            own(self.conv, self.bn)
             and not self.bn.training
             and not torch.is_grad_enabled()
             and x.device.type == "cpu"
+            and not hooked(self)
         )
 
     def _convolve_and_normalise(self, x: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ def over_bins(layer: nn.Linear, x: Tensor) -> Tensor:
 
 def activate(act: nn.Module, x: Tensor, by: nn.Module | None = None) -> Tensor:
     """The activation of what `by` made, without gradients; in place if nothing can refer to it."""
-    in_place = isinstance(act, nn.ReLU) and not (by and hooked(by))
+    in_place = isinstance(act, nn.ReLU) and own(act) and not (by and hooked(by))
     return x.relu_() if in_place else act(x)
 
 
@@ -76,6 +77,17 @@ def multiply(x: Tensor, made: Tensor, by: nn.Module) -> Tensor:
     if torch.is_grad_enabled() or dtype != made.dtype or hooked(by):
         return x * made
     return made.mul_(x)
+
+
+OWN = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d, nn.ReLU)
+
+
+def own(*layers: nn.Module) -> bool:
+    """Whether layers compute what torch's classes do: none is of a subclass or has another forward.
+
+    Others, as of adapters and quantisation, are called.
+    """
+    return all(type(layer) in OWN and "forward" not in vars(layer) for layer in layers)
 
 
 def hooked(module: nn.Module) -> bool:

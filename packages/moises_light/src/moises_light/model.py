@@ -22,7 +22,7 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
 from moises_light.config import ACT_NAMES, ModelConfig, TransformerParams
-from moises_light.folded import ConvNormAct, activate, add, multiply, over_bins
+from moises_light.folded import ConvNormAct, activate, add, hooked, multiply, over_bins, own
 from moises_light.pretrained import Pretrained
 from moises_light.recompute import Recomputing
 
@@ -93,7 +93,7 @@ class TDF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c, f, t) -> (batch, c, f, t)."""
-        if not torch.is_grad_enabled():
+        if not (torch.is_grad_enabled() or hooked(self)) and own(self.fc1, self.fc2):
             x = activate(self.act, self.bn1(over_bins(self.fc1, x)), self.bn1)
             return activate(self.act, self.bn2(over_bins(self.fc2, x)), self.bn2)
         # Trained as before, to the bit: other roundings end a run elsewhere.

@@ -77,8 +77,8 @@ class ConvSwiGLU(nn.Module):
 
     def deconvolve(self, hidden: Tensor, length: int, left: int) -> Tensor:
         """Transposed convolution, cropped to the unpadded positions, (n, steps, h) -> (n, l, d)."""
-        weight, bias = self.deconv1d.weight, self.deconv1d.bias
-        if self.shift == 1:
+        if self.shift == 1 and not called(self.deconv1d):
+            weight, bias = self.deconv1d.weight, self.deconv1d.bias
             # After cropping it equals a convolution with the mirrored kernel, which is faster and
             # does not compute what is cropped.
             return channels_last_conv(hidden, weight.transpose(0, 1).flip(-1), bias, 1)
@@ -121,8 +121,21 @@ class ConvSiLU(nn.Module):
 FFNS: dict[str, Callable[..., nn.Module]] = {"swiglu_conv1d": ConvSwiGLU, "conv1d": ConvSiLU}
 
 
+def called(layer: nn.Conv1d | nn.ConvTranspose1d) -> bool:
+    """Whether a layer must be called: for a hook of its own, or because it is not torch's own.
+
+    Others are those of adapters or quantisation.
+    """
+    if type(layer) not in (nn.Conv1d, nn.ConvTranspose1d) or "forward" in vars(layer):
+        return True
+    return bool(layer._forward_hooks or layer._forward_pre_hooks)
+
+
 def convolve(x: Tensor, layer: nn.Conv1d) -> Tensor:
     """Apply a convolution layer along l, (n, l, features in) -> (n, steps, features out)."""
+    if called(layer):
+        plain: Tensor = layer(x.mT).mT
+        return plain
     return channels_last_conv(x, layer.weight, layer.bias, layer.stride[0])
 
 
