@@ -3,6 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+from tiny_paper.paper import PAPER
+
+from mss_shared.cli import main, run
+
 CYCLE = """
 class Node:
     def __init__(self, name):
@@ -46,6 +51,19 @@ Node("collected")
     ending = "from mss_shared.collector import end_without_collection as end\nend()\n"
     assert printed(last).split() == ["written", "collected"]
     assert printed(ending + last).split() == ["written"]
+
+
+def test_a_program_that_calls_a_command_ends_as_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(main, "end_without_collection", lambda: ended.append("so"))
+    words = ["recipe", "--help"]
+    with pytest.raises(SystemExit):
+        run(PAPER, words)
+    assert not ended
+    monkeypatch.setattr(sys, "argv", ["tiny-paper", *words])
+    with pytest.raises(SystemExit):
+        run(PAPER)
+    assert ended == ["so"]
 
 
 def test_an_import_that_fails_leaves_the_collector_on() -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,24 @@ def refused(capsys: Any, *words: Any, code: int = 2, paper: Any = PAPER) -> str:
 
 def files(out: Path) -> list[str]:
     return sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+
+
+def test_compiling_is_announced_and_its_warning_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, weights: Path, album: Path, tmp_path: Path, capsys: Any
+) -> None:
+    def compiled(model: Any) -> Any:
+        def call(mixture: torch.Tensor) -> torch.Tensor:
+            warnings.warn(
+                "Torchinductor does not support code generation for complex", stacklevel=1
+            )
+            found: torch.Tensor = model(mixture)
+            return found
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    separate(album / "a.wav", "--checkpoint", weights, "--out", tmp_path / "out", "--compile")
+    assert "compiling: the first chunk may take minutes" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("device", "kept"), [("cpu", 1), ("meta", 0)])

@@ -37,12 +37,14 @@ VERBS = (
 
 def run_words(paper: AnyPaper, words: Sequence[str] | None = None) -> None:
     """Parse a command line and run its verb; see `mss_shared.cli.run`."""
-    words = list(sys.argv[1:] if words is None else words)
+    if words is None:  # the whole program is this command
+        words = sys.argv[1:]
+        end_without_collection()
+    words = list(words)
     paper_verbs = {verb.name: verb for verb in paper.verbs}
     if words and words[0] not in (*VERBS, *paper_verbs) and _is_input(words[0]):
         words = ["separate", *words]
     command = shlex.join([paper.command, *words])
-    end_without_collection()
     with console.one_sentence_errors(paper.command):
         if words[:1] == ["separate"]:
             words = ["separate", *separate_flags.rewrite(words[1:], paper)]

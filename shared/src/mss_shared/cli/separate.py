@@ -75,6 +75,8 @@ def separate_songs(paper: AnyPaper, arguments: argparse.Namespace, load: Load) -
         device = pick_device(arguments.device)
         if device.type == "cpu":
             keep_freed_memory()
+        if passes.compiled:
+            console.say("compiling: the first chunk may take minutes")
         run = Run(
             model=with_passes(loaded.model, passes, device),
             out=arguments.out,

@@ -76,7 +76,7 @@ def _convolution_backward(
     """FLOPs of the gradients that are asked for; each takes the products of the forward pass."""
     transposed, _padding, _groups, wanted = rest[-4:]
     places = int(prod(x[2:] if transposed else gradient[2:]))
-    return 2 * int(gradient[0]) * places * int(prod(weight)) * sum(wanted[:2])
+    return 2 * int(gradient[0]) * places * int(prod(weight)) * sum(map(int, wanted[:2]))
 
 
 # CPU and fused operations that torch's own counter does not know, and gradients of convolutions, of

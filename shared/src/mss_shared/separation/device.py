@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -144,7 +145,9 @@ class Compiled(Wrapped):
             ValueError: if compiling fails, say for lack of a C++ compiler.
         """
         try:
-            estimates: Tensor = self.__dict__["compiled"](mixture)
+            with warnings.catch_warnings():  # of complex numbers, as of Fourier transforms
+                warnings.filterwarnings("ignore", "Torchinductor does not support code generation")
+                estimates: Tensor = self.__dict__["compiled"](mixture)
         except Exception as error:
             if is_out_of_memory(error) or not _is_of_the_compiler(error):
                 raise
