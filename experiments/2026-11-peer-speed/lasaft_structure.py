@@ -11,16 +11,23 @@ from typing import Any
 
 import soundfile
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lasaft import Separator
 from lasaft.blocks import TFC, TFC_TDF, Block, TFC_LaSAFT, TFC_LightSAFT
 
 
+def run(layers: Any, x: Tensor) -> Tensor:
+    """One layer after the other, as they are: ours fold batch norms where nothing is trained."""
+    for layer in layers if isinstance(layers, nn.Sequential) else [layers]:
+        x = layer(x)
+    return x
+
+
 def convolve(x: Tensor, tfc: TFC) -> Tensor:
     newest = x
     for layer in tfc.H:
-        newest = layer(x)
+        newest = run(layer, x)
         x = torch.cat((newest, x), dim=1)
     return newest
 
@@ -33,18 +40,16 @@ def attention(block: Any, embedding: Tensor) -> Tensor:
 def transform(x: Tensor, block: Any, embedding: Tensor) -> Tensor:
     """The frequency transformation; (item, channel, frame, bin) in and out."""
     if isinstance(block, TFC_TDF):
-        transformed: Tensor = block.tdf.tdf(x)
-        return transformed
+        return run(block.tdf.tdf, x)
     latent = block.keys.shape[1]
     weights = attention(block, embedding)
     if isinstance(block, TFC_LaSAFT):
-        sources = block.tdfs.tdf(x).unflatten(-1, (-1, latent))
+        sources = run(block.tdfs.tdf, x).unflatten(-1, (-1, latent))
         return (sources @ weights[:, None, None, :, None]).squeeze(-1)
     assert isinstance(block, TFC_LightSAFT)
-    sources = block.LaSAFT_bn_layer(x).unflatten(-1, (latent, -1))
+    sources = run(block.LaSAFT_bn_layer, x).unflatten(-1, (latent, -1))
     mixed = (weights[:, None, None, None, :] @ sources).squeeze(-2)
-    found: Tensor = block.LaSIFT(mixed)
-    return found
+    return run(block.LaSIFT, mixed)
 
 
 def modulate(x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
@@ -72,17 +77,16 @@ def network(net: Any, image: Tensor, condition: Tensor) -> Tensor:
     pairs = zip(gammas.chunk(count, 1), betas.chunk(count, 1), strict=True)
     values: dict[int, Any] = dict(zip(net.modulated, pairs, strict=True))
     levels = len(net.encoders)
-    x, skips = net.first_conv(image), []
+    x, skips = run(net.first_conv, image), []
     for index, block in enumerate(net.encoders):
         x = run_block(x, block, embedding, values.get(index))
         skips.append(x)
-        x = net.downsamplings[index](x)
+        x = run(net.downsamplings[index], x)
     x = run_block(x, net.mid_block, embedding, values.get(levels))
     for index, block in enumerate(net.decoders):
-        x = torch.cat((net.upsamplings[index](x), skips.pop()), dim=1)
+        x = torch.cat((run(net.upsamplings[index], x), skips.pop()), dim=1)
         x = run_block(x, block, embedding, values.get(levels + 1 + index))
-    estimate: Tensor = net.last_conv(x)
-    return estimate
+    return run(net.last_conv, x)
 
 
 def estimate_window(model: Separator, window: Tensor, condition: int) -> Tensor:

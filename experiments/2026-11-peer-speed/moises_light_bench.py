@@ -25,6 +25,11 @@ RATE = 44_100
 NOT_THEIRS = ("architecture", "normalize_input", "dec_heavy_at")  # arguments
 
 
+def install(folder: str) -> None:
+    command = [sys.executable, "-m", "pip", "install", "-q", "--target", folder]
+    subprocess.run([*command, "--no-deps", "moises-light==0.1.5"], check=True)
+
+
 def networks(folder: str) -> dict[str, Any]:
     """Class by whose it is, and our ``configs``."""
     sys.path.insert(0, folder)
@@ -97,8 +102,7 @@ def main() -> None:
         model = build(networks(given.peer), who, name)
         return report_memory(action(model, what, given.seconds))
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "install", "-q", "--target", folder]
-        subprocess.run([*command, "--no-deps", "moises-light==0.1.5"], check=True)
+        install(folder)
         kinds = networks(folder)
         print(f"torch {torch.__version__}, {given.threads} of {os.cpu_count()} cores\n")
         print(HEAD)

@@ -1,15 +1,17 @@
 """Where the models spend their time, and what that leaves to gain: torch's operations, one thread.
 
-    python operations.py > tables/operations.md       about 12 minutes
+    python operations.py > tables/operations.md       about 15 minutes
     python operations.py --only step --names LaSAFT   training steps of what is named so
 
 Settings are those of the comparisons. Arithmetic is convolutions, matrix products, attention and
-recurrent layers; "bound" is how many times as fast arithmetic alone would be. A training step of
-the structures that are written out here is profiled, too. Shares of one run, and rates by the
-processor's time, are little affected by other programs.
+recurrent layers. Theirs are profiled, too, where they do the same arithmetic; their packages are
+installed into a temporary folder. "Ratio" is their seconds over ours on one thread, "limit" what it
+would be if ours had nothing but its arithmetic. Shares of one run, and rates by the processor's
+time, are little affected by other programs.
 """
 
 import argparse
+import tempfile
 from collections.abc import Callable, Iterable
 from functools import partial
 from time import process_time
@@ -25,27 +27,22 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from turns import gmac, matrix_rate, timed
 
-import moises_light
-from bs_roformer import BSRoformer, MelBandRoformer
-from bs_roformer.cpu_speed import speed_up
 from open_unmix import OpenUnmix, Separator
 
 LARGEST = 10  # in each table
 LIBRARIES = ("aten::", "mkldnn::")
 ARITHMETIC = ("conv", "mm", "linear", "attention", "rnn_layer")  # in the names of what multiplies
 Act = Callable[[], Tensor]
-MOISES_LIGHT = {"ours": moises_light.MoisesLight, "configs": moises_light.configs}
-ROFORMERS = {("ours", kind.__name__): kind for kind in (BSRoformer, MelBandRoformer)}
+NETWORKS: dict[Any, dict[Any, Any]] = {}  # of a comparison that installs a package: both sides'
 
 
 def moises_light_of(size: str, only: str, who: str) -> Act:
-    model = moises_light_bench.build(MOISES_LIGHT, who, size)
+    model = moises_light_bench.build(NETWORKS[moises_light_bench], who, size)
     return moises_light_bench.action(model, "separate" if only == "inference" else "step", 6.0)
 
 
 def roformer(name: str, only: str, who: str) -> Act:
-    kinds: dict[Any, Any] = {**ROFORMERS, ("ours", "speed_up"): speed_up}
-    model = bs_roformer_bench.build(kinds, who, name, 3)
+    model = bs_roformer_bench.build(NETWORKS[bs_roformer_bench], who, name, 3)
     if only == "step":
         return bs_roformer_bench.step(model)
     return bs_roformer_bench.separate(model, 4.0)
@@ -56,7 +53,9 @@ def locoformer(kind: str, only: str, who: str) -> Act:
     if only == "step":
         return tflocoformer_bench.step(model, kind, who)
     spec = tflocoformer_bench.noise(kind, 4.0)
-    return lambda: torch.view_as_real(model(spec))
+    if who == "ours":
+        return lambda: torch.view_as_real(model(spec))
+    return lambda: torch.view_as_real(tflocoformer_bench.reference(model, spec, True))
 
 
 def open_unmix_of(only: str, who: str) -> Act:
@@ -76,21 +75,21 @@ def lasaft_net(name: str, only: str, who: str) -> Act:
 Row = tuple[str, Callable[[str, str], Act], tuple[str, ...]]
 OURS, BOTH = ("ours",), ("ours", "theirs")
 INFERENCE: list[Row] = [
-    ("Moises-Light small, 6 s", partial(moises_light_of, "paper_small"), OURS),
-    ("Moises-Light large, 6 s", partial(moises_light_of, "paper_large"), OURS),
-    ("BS-RoFormer, 4 s", partial(roformer, "BSRoformer"), OURS),
-    ("Mel-Band RoFormer, 4 s", partial(roformer, "MelBandRoformer"), OURS),
-    ("TF-Locoformer (S), 4 s", partial(locoformer, "tf"), OURS),
-    ("BS-Locoformer, 4 s", partial(locoformer, "bs"), OURS),
+    ("Moises-Light small, 6 s", partial(moises_light_of, "paper_small"), BOTH),
+    ("Moises-Light large, 6 s", partial(moises_light_of, "paper_large"), BOTH),
+    ("BS-RoFormer, 4 s", partial(roformer, "BSRoformer"), BOTH),
+    ("Mel-Band RoFormer, 4 s", partial(roformer, "MelBandRoformer"), BOTH),
+    ("TF-Locoformer (S), 4 s", partial(locoformer, "tf"), BOTH),
+    ("BS-Locoformer, 4 s", partial(locoformer, "bs"), BOTH),
     ("Open-Unmix without its filter, 60 s", open_unmix_of, OURS),
     ("LaSAFT-Net, four stems of a window", partial(lasaft_net, lasaft_bench.PUBLISHED), OURS),
 ]
 STEP: list[Row] = [
-    ("Moises-Light small, 2 s", partial(moises_light_of, "paper_small"), OURS),
-    ("Moises-Light large, 2 s", partial(moises_light_of, "paper_large"), OURS),
-    ("Moises-Light fullband, 2 s", partial(moises_light_of, "fullband_large"), OURS),
-    ("BS-RoFormer, 2 s", partial(roformer, "BSRoformer"), OURS),
-    ("Mel-Band RoFormer, 2 s", partial(roformer, "MelBandRoformer"), OURS),
+    ("Moises-Light small, 2 s", partial(moises_light_of, "paper_small"), BOTH),
+    ("Moises-Light large, 2 s", partial(moises_light_of, "paper_large"), BOTH),
+    ("Moises-Light fullband, 2 s", partial(moises_light_of, "fullband_large"), BOTH),
+    ("BS-RoFormer, 2 s", partial(roformer, "BSRoformer"), BOTH),
+    ("Mel-Band RoFormer, 2 s", partial(roformer, "MelBandRoformer"), BOTH),
     ("TF-Locoformer (S), 1 s", partial(locoformer, "tf"), BOTH),
     ("BS-Locoformer, 1 s", partial(locoformer, "bs"), BOTH),
     ("Open-Unmix, 4 x 6 s", open_unmix_of, OURS),
@@ -98,8 +97,8 @@ STEP: list[Row] = [
       for name in lasaft_bench.STEPPED),
 ]  # fmt: skip
 ROWS = {"inference": INFERENCE, "step": STEP}
-COLUMNS = """| what | GMAC | of matrix rate | arithmetic, of the time | bound |
-|---|---|---|---|---|"""
+COLUMNS = """| what | GMAC | of matrix rate | arithmetic, of the time | ratio | limit |
+|---|---|---|---|---|---|"""
 HEADS = {
     "inference": f"## Inference\n\n{COLUMNS}",
     "step": f"## Training steps, forward and backward\n\n{COLUMNS}",
@@ -111,9 +110,9 @@ class Profile(NamedTuple):
 
     name: str
     gmac: float
-    rate: float  # as a share of the matrix rate
+    least: float  # seconds of the processor, unprofiled
     operations: list[Any]
-    seconds: float
+    seconds: float  # profiled
     arithmetic: float
 
 
@@ -124,18 +123,23 @@ def seconds_of(rows: Iterable[Any]) -> float:
 def profiled(name: str, act: Act) -> Profile:
     work = gmac(act)
     # The processor's time, which on one thread is that of idle cores.
-    rate = work / min(timed(act, process_time)[0] for _ in range(2)) / matrix_rate(process_time)
+    least = min(timed(act, process_time)[0] for _ in range(3))
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         act()
     rows = [row for row in profiler.key_averages() if row.key.startswith(LIBRARIES)]
     rows.sort(key=lambda row: -row.self_cpu_time_total)
     products = [row for row in rows if any(kind in row.key for kind in ARITHMETIC)]
-    return Profile(name, work, rate, rows, seconds_of(rows), seconds_of(products))
+    return Profile(name, work, least, rows, seconds_of(rows), seconds_of(products))
 
 
-def print_summary(found: Profile) -> None:
+def print_summary(found: Profile, reference: Profile | None = None) -> None:
     share = found.arithmetic / found.seconds
-    line = f"{found.gmac:.0f} | {found.rate:.0%} | {share:.0%} | {1 / share:.2f}"
+    rate = found.gmac / found.least / matrix_rate(process_time)
+    ratio, limit = "-", "-"
+    if reference is not None:
+        ratio = f"{reference.least / found.least:.2f}"
+        limit = f"{reference.least / (found.least * share):.2f}"
+    line = f"{found.gmac:.0f} | {rate:.0%} | {share:.0%} | {ratio} | {limit}"
     print(f"| {found.name} | {line} |", flush=True)
 
 
@@ -152,14 +156,18 @@ def report(only: str, parts: list[str]) -> None:
     print(HEADS[only])
     ours = []
     for name, make, whose in ROWS[only]:
+        found = {}
         for who in whose if any(part in name for part in parts) else ():
             act = make(only, who)  # outside, as torch multiplies weights made inside otherwise
             with torch.inference_mode(only == "inference"):
-                found = profiled(name if who == "ours" else f"{name}, the reference", act)
-            ours += [found] if who == "ours" else []
-            print_summary(found)
-    for found in ours:
-        print_largest(found)
+                found[who] = profiled(name if who == "ours" else f"{name}, the reference", act)
+        if found:
+            ours.append(found["ours"])
+            print_summary(found["ours"], found.get("theirs"))
+        if "theirs" in found:
+            print_summary(found["theirs"])
+    for each in ours:
+        print_largest(each)
     print()
 
 
@@ -169,8 +177,12 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", default=[""], help="parts of the names")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    for only in given.only:
-        report(only, given.names)
+    with tempfile.TemporaryDirectory() as folder:
+        for bench in (moises_light_bench, bs_roformer_bench):
+            bench.install(f"{folder}/{bench.__name__}")
+            NETWORKS[bench] = bench.networks(f"{folder}/{bench.__name__}")
+        for only in given.only:
+            report(only, given.names)
 
 
 if __name__ == "__main__":
