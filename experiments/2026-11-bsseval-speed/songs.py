@@ -3,7 +3,7 @@
     python songs.py                             four songs of 240 s, museval on two of them
     python songs.py --seconds 5 --songs 2       a smoke test
 
-Both use as many processes as there are cores. The songs are copies of one, under names of their
+Both use as many processes as there are cores. The songs are links to one, under names of their
 own; memory is that of all processes of a command together, asked for ten times a second.
 """
 

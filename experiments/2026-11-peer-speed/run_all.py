@@ -1,6 +1,6 @@
 """All five comparisons of speed and memory, one after another, each table in a file of its own.
 
-python run_all.py                         about 25 minutes on two idle cores
+python run_all.py                         about 37 minutes on two idle cores
 python run_all.py --smoke --out /tmp/x    small sizes, to see that everything runs
 python run_all.py --only lasaft_bench     one of them again
 """

@@ -99,8 +99,8 @@ def rows(given: argparse.Namespace, folder: Path, song: Path):
                 written = len([*out.rglob("*.wav")])
                 yield row(kind, name, written, given.seconds, found)
             continue
-        for package, recipes in PUBLISHED.items():
-            wanted = recipes if kind == "published" else ("demo",)
+        for package in given.packages:
+            wanted = PUBLISHED[package] if kind == "published" else ("demo",)
             found = ours(package, wanted, song, folder, given.threads)
             written = len([*(folder / package).rglob("*.wav")])
             what = f"{package}: {' + '.join(wanted)}"
@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=40.0, help="of the song")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--packages", nargs="+", choices=PUBLISHED, default=list(PUBLISHED))
     parser.add_argument("--out", type=Path, default=HERE / "songs.csv")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, given.out.open("a", newline="") as file:

@@ -1,8 +1,8 @@
 """Python's garbage collector, kept from going through all that torch consists of.
 
 Importing torch makes several hundred thousand objects that live until the program ends. The
-collector looks at each of them many times during the import, and once more at the end: about half a
-second of each command (``experiments/2026-12-whole-songs``).
+collector looks at each of them many times during the import, and once more at the end, which takes
+a third of a second of each command (``experiments/2026-12-whole-songs``).
 """
 
 from __future__ import annotations

@@ -54,10 +54,10 @@ def check_package(paper: AnyPaper, folder: Path, variants: Sequence[Changes] = (
     ``<package>/paper.py`` has ``PAPER``; recipes parse and one is the demo; every value names its
     source; models keep inputs of any length at that length; gradients reach every trainable
     parameter, the same with activation checkpointing; hooks and layers of other classes act without
-    gradients as with them; sizes that no model has are one sentence; a
-    short fit reads every field of its recipe, and a second one of the same seed, ended halfway and
-    resumed, writes the same bytes; weights load again and are scored; those in other programs'
-    wrappings load, hostile files run nothing; ``--help`` of a verb works without importing torch.
+    gradients as with them; sizes that no model has are one sentence; a short fit reads every field
+    of its recipe, and a second one of the same seed, ended halfway and resumed, writes the same
+    bytes; weights load again and are scored; those in other programs' wrappings load, hostile files
+    run nothing; ``--help`` of a verb works without importing torch.
     """
     assert import_module(f"{paper.name}.paper").PAPER is paper
     recipes = check_recipes(paper)

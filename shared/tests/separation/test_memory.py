@@ -1,7 +1,5 @@
 """How much of a song is in memory at once: a chunk, its estimates, and one sum of them."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,6 @@ from hypothesis import strategies as st
 from tiny_models import RATE, Through
 from tiny_songs import noise
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from mss_shared import audio
 from mss_shared.audio.streams import Sliding
@@ -21,6 +18,7 @@ from mss_shared.separation.chunks import find_lookback
 from mss_shared.separation.output.options import Delivery
 from mss_shared.separation.overlap_add import separate, separate_blocks
 from mss_shared.separation.separate import separate_file
+from mss_shared.testing_memory import peak_bytes
 
 CHUNK = 50_000
 
@@ -36,39 +34,24 @@ class Fourfold(Through):
         return torch.stack([mixture] * 4, dim=1)
 
 
-def held_bytes(trace: Path) -> Iterator[int]:
-    """Bytes of tensors after each time that some were allocated or freed."""
-    events = json.loads(trace.read_text())["traceEvents"]
-    memory = sorted((e for e in events if e.get("name") == "[memory]"), key=lambda e: e["ts"])
-    held = 0
-    for event in memory:
-        held += event["args"]["Bytes"]
-        yield held
-
-
 @pytest.mark.parametrize("rate", [RATE, 2 * RATE])
 def test_a_long_song_takes_the_memory_of_one_chunk(tmp_path: Path, rate: int) -> None:
     seconds = CHUNK / RATE
     config = InferenceConfig(seconds, 0.0, 0.0, "flat", "fit")
     audio.write(tmp_path / "song.wav", noise(0, 2, 4 * CHUNK * rate // RATE, 0.05), rate)
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
-        separate_file(Fourfold(), tmp_path / "song.wav", tmp_path, config, Delivery())
-    run.export_chrome_trace(str(tmp_path / "trace.json"))
-    held = [*held_bytes(tmp_path / "trace.json")]
-    assert len(held) > 20
+    most = peak_bytes(
+        lambda: separate_file(Fourfold(), tmp_path / "song.wav", tmp_path, config, Delivery())
+    )
     stem = 2 * CHUNK * 4
-    # Four stems estimated and four added up, a product of one with its weights, and the weights.
-    assert max(held) < 10.5 * stem
+    # Four stems estimated and four added up, a chunk of the song, and the weights.
+    assert most < 10.5 * stem
 
 
-def test_stems_in_memory_are_there_once(tmp_path: Path) -> None:
+def test_stems_in_memory_are_there_once() -> None:
     config = InferenceConfig(CHUNK / RATE, 0.25, 0.0, "triangle", "none")
     song = torch.from_numpy(noise(0, 2, 12 * CHUNK, 0.05).astype(np.float32))
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
-        separate(Fourfold(), song, config)
-    run.export_chrome_trace(str(tmp_path / "trace.json"))
     stem = 2 * CHUNK * 4
-    assert max(held_bytes(tmp_path / "trace.json")) < (4 * 12 + 14) * stem
+    assert peak_bytes(lambda: separate(Fourfold(), song, config)) < (4 * 12 + 14) * stem
 
 
 @settings(max_examples=60)
