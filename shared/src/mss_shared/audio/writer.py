@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import soundfile
@@ -86,8 +87,11 @@ class SoundWriter:
             raise OSError(_describe_failure(self.target, error)) from None
         self.written += values.shape[-1]
 
-    def change_format(self, form: Format, gain: float = 1.0) -> None:
-        """Continue in another format; what was written so far is scaled by ``gain`` and copied."""
+    def change_format(self, form: Format, gain: float = 1.0, stop: Event | None = None) -> None:
+        """Continue in another format; what was written so far is scaled by ``gain`` and copied.
+
+        If ``stop`` is set meanwhile, the rest is left out.
+        """
         self._close()
         old_part, copy = self.part, self.written > 0
         with uninterrupted():
@@ -96,6 +100,8 @@ class SoundWriter:
                 self.file = self._open()
                 with interruptible():
                     for block in read_back(old_part) if copy else ():
+                        if stop is not None and stop.is_set():
+                            break
                         self.write(block * gain)
             except soundfile.LibsndfileError as error:
                 raise OSError(_describe_failure(self.target, error)) from None

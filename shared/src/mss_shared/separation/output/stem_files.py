@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
+from threading import Event
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mss_shared.atomic import replace_all
@@ -21,7 +24,8 @@ from mss_shared.audio.writer import SoundWriter, read_back
 class StemFiles:
     """The files of one song; leaving the ``with`` block without ``publish`` removes them.
 
-    So are the folders that were created for them.
+    So are the folders that were created for them. Files are encoded side by side, in as many
+    threads as torch uses for a network, which waits meanwhile.
 
     Attributes:
         files: in order.
@@ -44,6 +48,7 @@ class StemFiles:
         self.new_folders: list[Path] = []
         self.peak = 0.0
         self.form = form
+        self._pool, self._stop = ThreadPoolExecutor(torch.get_num_threads()), Event()
         try:
             for target, each in zip(targets, tags or [Tags()] * len(targets), strict=True):
                 self.new_folders = missing_folders(target.parent) + self.new_folders
@@ -61,14 +66,18 @@ class StemFiles:
     def write(self, values: NDArray[np.floating]) -> None:
         """Append (file, channel, sample) values."""
         self.peak = max(self.peak, find_peak(values))
-        for file, signal in zip(self.files, values, strict=True):
-            file.write(signal)
+        signals = dict(zip(self.files, values, strict=True))
+        self._for_each(lambda file: file.write(signals[file]))
 
     def change_format(self, form: Format, gain: float = 1.0) -> None:
         """Continue all files in another format, as ``SoundWriter.change_format``."""
         self.form = form
-        for file in self.files:
-            file.change_format(form, gain)
+        self._for_each(lambda file: file.change_format(form, gain, self._stop))
+
+    def _for_each(self, act: Callable[[SoundWriter], None]) -> None:
+        """Act on all files; what the first of them raises, if several do."""
+        for done in [self._pool.submit(act, file) for file in self.files]:
+            done.result()
 
     def close(self) -> None:
         """Close all files; errors as in ``SoundWriter.close``."""
@@ -90,6 +99,8 @@ class StemFiles:
 
     def discard(self) -> None:
         """Remove unpublished files, and the folders created for them."""
+        self._stop.set()
+        self._pool.shutdown(cancel_futures=True)
         for file in self.files:
             file.discard()
         remove_empty(self.new_folders)
