@@ -103,7 +103,10 @@ def score_files(seconds: int, threads: int, folder: Path) -> dict[str, object]:
     """As `score_ours`, but read piece by piece, as `mss-eval` does."""
     from mss_shared.datasets.tracks import Sum
     from mss_shared.evaluation.file_signals import FileSignals
+    from mss_shared.heap import keep_freed_memory
     from mss_shared.metrics.bsseval import bsseval
+
+    keep_freed_memory()
 
     sides = ("references", "estimates")
     files = [tuple(Sum.of(folder / x / f"{n}.wav") for n in range(STEMS)) for x in sides]

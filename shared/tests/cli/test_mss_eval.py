@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -422,9 +423,11 @@ def test_files_read_piece_by_piece_are_the_files(
     signals = FileSignals((Sum.of(paths[0]), Sum(((-1.0, paths[1]),))), 2, 600)
     found = signals.sums([[0], [1], [0, 1]])
     assert found.shape == whole.shape
-    np.testing.assert_array_equal(
-        found.read(start, start + count), whole[..., start : start + count]
-    )
+    for _ in range(2):
+        np.testing.assert_array_equal(
+            found.read(start, start + count), whole[..., start : start + count]
+        )
+        found = pickle.loads(pickle.dumps(found))  # as for another process
 
 
 def test_bsseval_reads_files_as_it_reads_arrays(songs: Path) -> None:

@@ -19,6 +19,7 @@ from mss_shared.evaluation.score_files import TrackScores
 from mss_shared.evaluation.shards import WHOLE, Shard
 from mss_shared.evaluation.track_metrics import BSSEVAL_METRICS, Engine, Song
 from mss_shared.evaluation.workers import work_on
+from mss_shared.heap import keep_freed_memory
 from mss_shared.metrics.bsseval_signals import cpu_count
 from mss_shared.names import real_path
 
@@ -182,6 +183,7 @@ _KILLED = "its process was killed, perhaps for lack of memory: run again with fe
 
 def score_song(work: Work, engine: Engine) -> Result | str:
     """Score one song under some protocols, or say in a sentence why that can't be done."""
+    keep_freed_memory()
     song = work.song
     try:
         protocols = [

@@ -11,6 +11,7 @@ import numpy as np
 
 from mss_shared import audio
 from mss_shared.audio import Audio
+from mss_shared.audio.kept_open import KeptOpen
 from mss_shared.datasets.tracks import Sum
 
 
@@ -39,14 +40,27 @@ class FileSignals:
         Raises:
             FileNotFoundError, ValueError: if a file can't be read or holds NaN or infinity.
         """
-        out = np.zeros((len(self.stems), self.channels, stop - start), np.float32)
+        out = np.empty((len(self.stems), self.channels, stop - start), np.float32)
         for signal, stem in zip(out, self.stems, strict=True):
+            filled = 0
             for factor, path in stem.parts:
-                end = min(stop, self._lengths[path])
-                if end > start:
-                    part = audio.read(path, start, end - start)
-                    signal[:, : end - start] += np.float32(factor) * part
+                count = min(stop, self._lengths[path]) - start
+                if count > 0:
+                    part = np.float32(factor) * self._sounds.read(path, start, count)
+                    shared = min(filled, count)
+                    signal[:, :shared] += part[:, :shared]
+                    signal[:, shared:count] = part[:, shared:]
+                    filled = max(filled, count)
+            signal[:, filled:] = 0.0
         return out
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what is open, which another process can't use."""
+        return {name: value for name, value in vars(self).items() if name != "_sounds"}
+
+    @cached_property
+    def _sounds(self) -> KeptOpen:
+        return KeptOpen()
 
     @cached_property
     def _lengths(self) -> dict[Path, int]:
