@@ -1,0 +1,114 @@
+"""Other ways through a song: writing in a thread, more chunks per call, other files.
+
+    python ways.py | tee ways.md          two threads: needs idle cores
+
+Each way takes the same untrained network and song as the command would, in turn with the others in
+one process; seconds are the least of the rounds, and "of the first" is the median over rounds of
+its seconds over those of the first row.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import soundfile
+import torch
+from inputs import RATE
+
+from mss_shared.heap import keep_freed_memory
+from mss_shared.recipe import find_recipe, load_recipe
+from mss_shared.separation import Delivery, separate_file
+
+PACKAGES = ("open_unmix", "moises_light", "bs_roformer", "tflocoformer_mss", "lasaft")
+FILES = {
+    "flac": (RATE, "PCM_16"),
+    "mp3": (RATE, "MPEG_LAYER_III"),
+    "wav, 48 kHz": (48_000, "PCM_16"),
+}
+ON_A_GPU = "mss_shared.separation.separate.get_device"  # what decides on the thread
+
+
+def write_songs(folder: Path, seconds: float) -> dict[str, Path]:
+    """Noise as a 16-bit wav of 44.1 kHz and as the other files."""
+    paths = {}
+    for what, (rate, subtype) in {"wav": (RATE, "PCM_16"), **FILES}.items():
+        noise = 0.1 * np.random.default_rng(0).standard_normal((round(seconds * rate), 2))
+        paths[what] = folder / f"{rate}.{what.split(',')[0]}"
+        soundfile.write(paths[what], noise, rate, subtype=subtype)
+    return paths
+
+
+def build(package: str) -> tuple[Callable[..., object], str]:
+    """The separation of a demo network without song and options, and its chunks in words."""
+    paper = import_module(f"{package}.paper").PAPER
+    recipe = load_recipe(paper.recipe_type, find_recipe(package, "demo")).recipe
+    torch.manual_seed(0)
+    model = paper.join_models([paper.build_model(recipe).eval()], recipe, {})
+    chunk = recipe.inference.chunk_seconds
+
+    def act(
+        song: Path, out: Path, delivery: Delivery, batch: int = 1, thread: bool = False
+    ) -> None:
+        run = partial(separate_file, model, song, out, recipe.inference, delivery, batch=batch)
+        if not thread:
+            run()
+            return
+        with patch(ON_A_GPU, return_value=torch.device("cuda")):
+            run()
+
+    return act, f"chunks of {chunk:g} s" if chunk else "at once"
+
+
+def rows(package: str, songs: dict[str, Path], out: Path, rounds: int) -> list[str]:
+    act, chunks = build(package)
+    wav, plain = partial(act, songs["wav"], out), Delivery()
+    ways = {
+        "wav to wav": partial(wav, plain),
+        "files written in a thread": partial(wav, plain, thread=True),
+        **{f"to {to}": partial(wav, Delivery(container=to)) for to in ("flac", "mp3")},
+        **{f"from {what}": partial(act, songs[what], out, plain) for what in FILES},
+    }
+    if chunks != "at once":
+        ways |= {f"{batch} chunks per call": partial(wav, plain, batch=batch) for batch in (2, 4)}
+    seconds: dict[str, list[float]] = {what: [] for what in ways}
+    for _ in range(rounds):
+        for what, way in ways.items():
+            began = time.perf_counter()
+            way()
+            seconds[what].append(time.perf_counter() - began)
+            for path in out.rglob("*.*"):
+                path.unlink()
+    first = seconds["wav to wav"]
+    table = []
+    for what, spent in seconds.items():
+        ratio = statistics.median(s / f for s, f in zip(spent, first, strict=True))
+        table.append(f"| {package}, {chunks} | {what} | {min(spent):.2f} | {ratio:.2f} |")
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the song")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--packages", nargs="+", choices=PACKAGES, default=PACKAGES)
+    given = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(given.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        songs = write_songs(Path(folder), given.seconds)
+        print("| demo network | way | least s | of the first |\n|---|---|---|---|")
+        for package in given.packages:
+            table = rows(package, songs, Path(folder) / "out", given.rounds)
+            print("\n".join(table), flush=True)
+
+
+if __name__ == "__main__":
+    main()
