@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from mss_shared.audio.reader import open_sound
 from mss_shared.audio.sound import AudioInfo, check_sound
+from mss_shared.cores import cpu_count
 from mss_shared.metrics.axes import refuse_swapped
 
 if TYPE_CHECKING:
@@ -150,23 +152,33 @@ def resampled(
 def _through_soxr(
     blocks: Iterator[NDArray[np.floating]], from_hz: int, to_hz: int
 ) -> Iterator[NDArray[np.floating]]:
+    """Each stem in a thread, or all channels in one if there are no stems."""
     import soxr
 
-    stream = None
-    for block in blocks:
-        shape = block.shape[:-1]
-        flat = np.ascontiguousarray(block.reshape(-1, block.shape[-1]).T)
-        if stream is None:
-            kind = "float64" if block.dtype == np.float64 else "float32"
-            stream = soxr.ResampleStream(from_hz, to_hz, flat.shape[1], kind, "VHQ")
-            empty = flat[:0].copy()
-        # soxr accepts blocks of any length, but returns the whole output for one at once.
-        for first in range(0, len(flat), BLOCK_SAMPLES):
-            part = stream.resample_chunk(flat[first : first + BLOCK_SAMPLES])
-            yield part.T.reshape(*shape, -1)
-        del block, flat  # before the next is made
-    if stream is not None:
-        yield stream.resample_chunk(empty, last=True).T.reshape(*shape, -1)
+    streams: list[soxr.ResampleStream] = []
+    with ThreadPoolExecutor(cpu_count()) as pool:
+
+        def resample(parts: list[NDArray[np.floating]], last: bool = False) -> NDArray[np.floating]:
+            """(sample, channel) of each stem -> (..., sample)."""
+            done = pool.map(lambda stream, part: stream.resample_chunk(part, last), streams, parts)
+            return np.stack([part.T for part in done]).reshape(*shape, -1)
+
+        for block in blocks:
+            shape = block.shape[:-1]
+            stems = block if block.ndim > 2 else block[None]
+            flat = [np.ascontiguousarray(stem.T) for stem in stems]
+            if not streams:
+                kind = "float64" if block.dtype == np.float64 else "float32"
+                wanted = from_hz, to_hz, shape[-1], kind, "VHQ"
+                streams = [soxr.ResampleStream(*wanted) for _ in flat]
+                empty = [stem[:0].copy() for stem in flat]
+            del stems
+            # soxr accepts blocks of any length, but returns the whole output for one at once.
+            for first in range(0, block.shape[-1], BLOCK_SAMPLES):
+                yield resample([stem[first : first + BLOCK_SAMPLES] for stem in flat])
+            del block, flat  # before the next is made
+        if streams:
+            yield resample(empty, last=True)
 
 
 class Sliding:

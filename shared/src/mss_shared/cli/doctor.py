@@ -19,6 +19,7 @@ from typing import Any
 
 from mss_shared import console
 from mss_shared.checkpoints.published import cache_path, read_published
+from mss_shared.cores import cpu_count
 from mss_shared.datasets import plugins
 from mss_shared.paper import AnyPaper
 
@@ -139,7 +140,7 @@ def _devices() -> list[dict[str, Any]]:
     from mss_shared.training.free_memory import free_bytes
 
     found = [
-        {"name": "cpu", "what": f"{_cores()} cores", "threads": torch.get_num_threads()}
+        {"name": "cpu", "what": f"{cpu_count()} cores", "threads": torch.get_num_threads()}
         | {"free_bytes": free_bytes("cpu")}
     ]
     for index in range(torch.cuda.device_count()):
@@ -149,13 +150,6 @@ def _devices() -> list[dict[str, Any]]:
     if torch.backends.mps.is_available():
         found.append({"name": "mps", "what": "Apple GPU", "free_bytes": free_bytes("mps")})
     return found
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _weights(paper: AnyPaper, online: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mss_shared import console
 from mss_shared.console import Report
+from mss_shared.cores import cpu_count
 from mss_shared.evaluation.file_signals import FileSignals
 from mss_shared.evaluation.journal import Journal
 from mss_shared.evaluation.protocols import Protocol, find_protocol
@@ -20,7 +21,6 @@ from mss_shared.evaluation.shards import WHOLE, Shard
 from mss_shared.evaluation.track_metrics import BSSEVAL_METRICS, Engine, Song
 from mss_shared.evaluation.workers import work_on
 from mss_shared.heap import keep_freed_memory
-from mss_shared.metrics.bsseval_signals import cpu_count
 from mss_shared.names import real_path
 
 ScoresByLabel = dict[str, TrackScores]  # by the protocol's label

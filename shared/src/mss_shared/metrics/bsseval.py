@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
+from mss_shared.cores import cpu_count
 from mss_shared.metrics.bsseval_correlations import Correlations, correlate
 from mss_shared.metrics.bsseval_filters import equal_channels, independent, projection_filters
 from mss_shared.metrics.bsseval_frames import (
@@ -54,7 +55,6 @@ from mss_shared.metrics.bsseval_signals import (
     Signals,
     audible_somewhere,
     checked,
-    cpu_count,
     frame_bounds,
 )
 

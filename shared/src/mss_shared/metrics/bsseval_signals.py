@@ -1,7 +1,6 @@
 """BSSEval's input: checked arrays, excerpts in float64, sums of stems, silence."""
 
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -159,13 +158,6 @@ def frame_bounds(samples: int, window: float, hop: float) -> list[tuple[int, int
     count = 1 if math.isinf(hop) else math.floor((samples - window + hop) / hop)
     starts = [0.0, *(frame * hop for frame in range(1, count))]
     return [(math.floor(start), math.floor(min(start + window, samples))) for start in starts]
-
-
-def cpu_count() -> int:
-    """CPUs this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def map_in_order(

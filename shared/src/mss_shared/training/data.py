@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Sampler, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
 from mss_shared import console
+from mss_shared.cores import cpu_count
 from mss_shared.interfaces import Example, ExampleSets
 from mss_shared.training.heard import Listener
 
@@ -125,7 +126,7 @@ class Examples(pl.LightningDataModule):
         on_cpu = trainer.strategy.root_device.type == "cpu"
         workers = self.workers
         if workers is None:
-            workers = 0 if on_cpu else min(8, os.cpu_count() or 1)
+            workers = 0 if on_cpu else min(8, cpu_count())
         return _Loader(
             _Told(dataset) if workers else dataset,
             collate_fn=_collate,

@@ -10,10 +10,12 @@ from tiny_songs import noise
 from torch import Tensor
 
 from mss_shared import audio
+from mss_shared.audio import streams
 from mss_shared.audio.formats import SPOOL, Format
 from mss_shared.audio.streams import BLOCK_SAMPLES
 from mss_shared.audio.writer import SoundWriter
 from mss_shared.recipe_sections import InferenceConfig
+from mss_shared.separation.output import stem_files
 from mss_shared.separation.output.options import Delivery
 from mss_shared.separation.output.stem_files import StemFiles
 from mss_shared.separation.separate import separate_file
@@ -33,18 +35,18 @@ class Parts:
 
 
 @pytest.mark.parametrize("container", ["wav", "flac", "mp3"])
-def test_files_are_the_same_in_any_number_of_threads(container: str, tmp_path: Path) -> None:
-    song, threads = tmp_path / "song.wav", torch.get_num_threads()
-    audio.write(song, noise(0, 2, 150_000, 0.1), RATE)
+def test_files_are_the_same_in_any_number_of_threads(
+    container: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song = tmp_path / "song.wav"
+    audio.write(song, noise(0, 2, 150_000, 0.1), 11_025)
     delivery = Delivery(container, subtype=None if container == "mp3" else "PCM_16")
     made = []
     for count in (1, 3):
-        torch.set_num_threads(count)
-        try:
-            chunks = InferenceConfig(1.0, 0.5, 0.0, "triangle", "none")
-            done = separate_file(Parts(), song, tmp_path / str(count), chunks, delivery)
-        finally:
-            torch.set_num_threads(threads)
+        for module in (stem_files, streams):
+            monkeypatch.setattr(module, "cpu_count", lambda count=count: count)
+        chunks = InferenceConfig(1.0, 0.5, 0.0, "triangle", "none")
+        done = separate_file(Parts(), song, tmp_path / str(count), chunks, delivery)
         made.append([path.read_bytes() for path in done.paths.values()])
     assert made[0] == made[1] and len({*made[0]}) == 4
 
@@ -52,10 +54,9 @@ def test_files_are_the_same_in_any_number_of_threads(container: str, tmp_path: P
 def test_when_one_file_fails_the_others_end_at_their_next_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads, write, written = torch.get_num_threads(), SoundWriter.write, []
-    torch.set_num_threads(2)
+    write, written = SoundWriter.write, []
+    monkeypatch.setattr(stem_files, "cpu_count", lambda: 2)
     with StemFiles([tmp_path / "a.wav", tmp_path / "b.wav"], SPOOL, RATE, 1, 9) as files:
-        torch.set_num_threads(threads)
         files.write(np.zeros((2, 1, BLOCKS * BLOCK_SAMPLES)))
 
         def failing(writer: SoundWriter, values: NDArray[np.floating]) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mss_shared.atomic import replace_all
@@ -19,13 +18,14 @@ from mss_shared.audio.formats import Format
 from mss_shared.audio.sound import Exact
 from mss_shared.audio.tags import Tags
 from mss_shared.audio.writer import SoundWriter, read_back
+from mss_shared.cores import cpu_count
 
 
 class StemFiles:
     """The files of one song; leaving the ``with`` block without ``publish`` removes them.
 
-    So are the folders that were created for them. Files are encoded side by side, in as many
-    threads as torch uses for a network, which waits meanwhile.
+    So are the folders that were created for them. Files are encoded side by side, as a
+    network waits meanwhile.
 
     Attributes:
         files: in order.
@@ -48,7 +48,7 @@ class StemFiles:
         self.new_folders: list[Path] = []
         self.peak = 0.0
         self.form = form
-        self._pool, self._stop = ThreadPoolExecutor(torch.get_num_threads()), Event()
+        self._pool, self._stop = ThreadPoolExecutor(cpu_count()), Event()
         try:
             for target, each in zip(targets, tags or [Tags()] * len(targets), strict=True):
                 self.new_folders = missing_folders(target.parent) + self.new_folders
