@@ -1,6 +1,7 @@
 """Other ways through a song: writing in a thread, more chunks per call, other files.
 
     python ways.py | tee ways.md          two threads: needs idle cores
+    python ways.py --published --ways wav "chunks per call"     some ways at published size
 
 Each way takes the same untrained network and song as the command would, in turn with the others in
 one process; seconds are the least of the rounds, and "of the first" is the median over rounds of
@@ -15,18 +16,19 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import soundfile
 import torch
 from inputs import RATE
+from run import PUBLISHED
 
 from mss_shared.heap import keep_freed_memory
 from mss_shared.recipe import find_recipe, load_recipe
 from mss_shared.separation import Delivery, separate_file
 
-PACKAGES = ("open_unmix", "moises_light", "bs_roformer", "tflocoformer_mss", "lasaft")
 FILES = {
     "flac": (RATE, "PCM_16"),
     "mp3": (RATE, "MPEG_LAYER_III"),
@@ -45,10 +47,10 @@ def write_songs(folder: Path, seconds: float) -> dict[str, Path]:
     return paths
 
 
-def build(package: str) -> tuple[Callable[..., object], str]:
-    """The separation of a demo network without song and options, and its chunks in words."""
+def build(package: str, name: str) -> tuple[Callable[..., object], str]:
+    """The separation of a recipe's network without song and options, and its chunks in words."""
     paper = import_module(f"{package}.paper").PAPER
-    recipe = load_recipe(paper.recipe_type, find_recipe(package, "demo")).recipe
+    recipe = load_recipe(paper.recipe_type, find_recipe(package, name)).recipe
     torch.manual_seed(0)
     model = paper.join_models([paper.build_model(recipe).eval()], recipe, {})
     chunk = recipe.inference.chunk_seconds
@@ -66,8 +68,8 @@ def build(package: str) -> tuple[Callable[..., object], str]:
     return act, f"chunks of {chunk:g} s" if chunk else "at once"
 
 
-def rows(package: str, songs: dict[str, Path], out: Path, rounds: int) -> list[str]:
-    act, chunks = build(package)
+def rows(package: str, name: str, songs: dict[str, Path], out: Path, given: Any) -> list[str]:
+    act, chunks = build(package, name)
     wav, plain = partial(act, songs["wav"], out), Delivery()
     ways = {
         "wav to wav": partial(wav, plain),
@@ -77,19 +79,20 @@ def rows(package: str, songs: dict[str, Path], out: Path, rounds: int) -> list[s
     }
     if chunks != "at once":
         ways |= {f"{batch} chunks per call": partial(wav, plain, batch=batch) for batch in (2, 4)}
+    ways = {what: way for what, way in ways.items() if any(part in what for part in given.ways)}
     seconds: dict[str, list[float]] = {what: [] for what in ways}
-    for _ in range(rounds):
+    for _ in range(given.rounds):
         for what, way in ways.items():
             began = time.perf_counter()
             way()
             seconds[what].append(time.perf_counter() - began)
             for path in out.rglob("*.*"):
                 path.unlink()
-    first = seconds["wav to wav"]
+    first = next(iter(seconds.values()))
     table = []
     for what, spent in seconds.items():
         ratio = statistics.median(s / f for s, f in zip(spent, first, strict=True))
-        table.append(f"| {package}, {chunks} | {what} | {min(spent):.2f} | {ratio:.2f} |")
+        table.append(f"| {package} {name}, {chunks} | {what} | {min(spent):.2f} | {ratio:.2f} |")
     return table
 
 
@@ -98,15 +101,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of the song")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--packages", nargs="+", choices=PACKAGES, default=PACKAGES)
+    parser.add_argument("--published", action="store_true", help="first recipe of run.py")
+    parser.add_argument("--ways", nargs="+", default=[""], help="those whose name has a part of it")
+    parser.add_argument("--packages", nargs="+", choices=PUBLISHED, default=list(PUBLISHED))
     given = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory() as folder:
         songs = write_songs(Path(folder), given.seconds)
-        print("| demo network | way | least s | of the first |\n|---|---|---|---|")
+        print("| network | way | least s | of the first |\n|---|---|---|---|")
         for package in given.packages:
-            table = rows(package, songs, Path(folder) / "out", given.rounds)
+            name = PUBLISHED[package][0] if given.published else "demo"
+            table = rows(package, name, songs, Path(folder) / "out", given)
             print("\n".join(table), flush=True)
 
 

@@ -148,7 +148,8 @@ def _write(
             if note and note not in notes:
                 notes.append(note)
 
-    if get_device(model).type == "cpu":  # a writer thread would slow down the model
+    # On a CPU a writer thread gains nothing (experiments/2026-12-whole-songs).
+    if get_device(model).type == "cpu":
         write_all(estimates)
     else:
         alongside(estimates, write_all)
