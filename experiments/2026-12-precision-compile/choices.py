@@ -35,7 +35,7 @@ RECIPES = {
 CHOICES = ("fp32", "bf16", "compiled")
 SECONDS = 6.0  # of a chunk where the recipe takes whole songs, and at most
 ROUNDS = 3
-LIMIT = 300  # seconds of a process
+LIMIT = 600  # seconds of a process
 COLUMNS = ("what", "fp32, s", "bf16, s", "bf16: difference", "compiled, s", "its first call, s",
            "of another length, s", "compiled: difference")  # fmt: skip
 
