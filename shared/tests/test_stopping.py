@@ -1,5 +1,6 @@
 """A signal that ends a command is never lost, and leaves nothing half done, wherever it comes."""
 
+import concurrent.futures.thread
 import contextlib
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +24,7 @@ from mss_shared import atomic, leases
 from mss_shared.audio import writer
 from mss_shared.audio.formats import SPOOL, Format
 from mss_shared.cli import reproduce_fits
+from mss_shared.cores import Threads
 from mss_shared.evaluation import block_signals
 from mss_shared.separation import writer_thread
 from mss_shared.separation.batch import locks
@@ -214,6 +217,25 @@ def test_stems_that_were_begun_are_gone(tmp_path: Path) -> None:
             work()
 
     assert everywhere(begun, check, stem_files, writer, atomic) > 40
+
+
+def test_every_thread_of_a_pool_ends_with_it() -> None:
+    running = []
+
+    def work() -> None:
+        with Threads(2) as pool:
+            for number in range(2):
+                pool.submit(act, number)
+
+    def act(number: int) -> None:
+        running.append(number)
+        time.sleep(0.01)
+        running.remove(number)
+
+    def check() -> None:
+        assert not running
+
+    assert everywhere(work, check, concurrent.futures.thread) > 40
 
 
 def test_a_file_is_old_or_new_and_nothing_is_left(tmp_path: Path) -> None:

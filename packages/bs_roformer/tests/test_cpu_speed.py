@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from bs_roformer import BSRoformer, MelBandRoformer
 from bs_roformer.cpu_speed import (
@@ -213,3 +214,18 @@ def test_gradients_of_a_long_batch_stay_exact() -> None:
     exact(x.double()).square().sum().backward()
     difference = (layer.weight.grad - exact.weight.grad).abs().max()
     assert difference <= 1e-5 * exact.weight.grad.abs().max()
+
+
+def test_what_is_compiled_has_no_operator_that_the_compiler_lacks() -> None:
+    network, found = faster(), set()
+
+    def collect(graph: GraphModule, _: object) -> Any:
+        found.update(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return graph
+
+    torch.compiler.reset()
+    mixture = noise(1, 2, 4_000)
+    with torch.inference_mode():
+        compiled = torch.compile(network, backend=collect)(mixture)
+        assert close(compiled, network(mixture))
+    assert len(found) > 10 and not [name for name in found if "mkldnn" in name]

@@ -46,34 +46,44 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def test_each_file_is_opened_once_and_read_as_if_alone(
     paths: list[Path], opened: Counter[str]
 ) -> None:
-    kept = KeptOpen()
     rng = np.random.default_rng(1)
     wanted = [
         (path, int(start), 500) for start in rng.integers(0, SAMPLES - 500, 40) for path in paths
     ]
-    with ThreadPoolExecutor(4) as pool:
+    with KeptOpen() as kept, ThreadPoolExecutor(4) as pool:
+        assert [kept.samples(path) for path in paths] == [SAMPLES] * len(paths)
         found = [*pool.map(lambda excerpt: kept.read(*excerpt), wanted)]
     for excerpt, values in zip(wanted, found, strict=True):
         np.testing.assert_array_equal(values, audio.read(*excerpt))
-    assert opened == dict.fromkeys(FORMS, 1)
-
-
-def test_files_are_closed_with_the_object(paths: list[Path], opened: Counter[str]) -> None:
-    kept = KeptOpen()
-    for path in paths:
-        kept.read(path, 0, 10)
-    assert not opened["closed"]
-    del kept
-    assert opened["closed"] == len(paths)
+    assert opened == dict.fromkeys(FORMS, 1) | {"closed": len(paths)}
 
 
 def test_files_beyond_the_limit_are_opened_for_each_excerpt(
     paths: list[Path], opened: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept_open, "MOST", 1)
-    kept = KeptOpen()
-    for _ in range(3):
-        for path in paths:
-            np.testing.assert_array_equal(kept.read(path, 5, 10), audio.read(path, 5, 10))
-    assert [opened[suffix] for suffix in FORMS] == [1, 3, 3]
-    assert opened["closed"] == 6
+    with KeptOpen() as kept:
+        for _ in range(3):
+            for path in paths:
+                np.testing.assert_array_equal(kept.read(path, 5, 10), audio.read(path, 5, 10))
+        assert [opened[suffix] for suffix in FORMS] == [1, 3, 3]
+        assert opened["closed"] == 6
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_a_file_that_is_replaced_or_gone_is_an_error(
+    suffix: str, subtype: str, paths: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / f"noise.{suffix}"
+    other = tmp_path / f"other.{suffix}"
+    form = "PCM_24" if (suffix, subtype) == ("flac", "FLOAT") else subtype
+    soundfile.write(other, np.zeros((SAMPLES, 2)), RATE, subtype=form)
+    with KeptOpen() as kept:
+        kept.read(path, 0, 10)
+        other.rename(path)
+        with pytest.raises(ValueError, match=rf"noise\.{suffix} was changed while it was read"):
+            kept.read(path, 10, 10)
+        path.unlink()
+        with pytest.raises((FileNotFoundError, ValueError)):
+            kept.read(path, 20, 10)

@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,10 @@ from hypothesis import strategies as st
 from tiny_songs import RATE, noise, write_track
 
 from mss_shared import audio
-from mss_shared.audio import Audio
+from mss_shared.audio import Audio, kept_open
+from mss_shared.audio import files as audio_files
+from mss_shared.audio.reader import open_sound
+from mss_shared.audio.sndfile_reader import Reader
 from mss_shared.cli.mss_eval import main
 from mss_shared.datasets import open_dataset
 from mss_shared.datasets.tracks import Sum
@@ -173,6 +178,26 @@ def test_what_changed_is_scored_again_and_nothing_else(
     assert scored == [TRACKS[1]]
     after = files(songs)
     assert [key for key in after if after[key] != before[key]] == [f"usdr/test/{TRACKS[1]}.json"]
+
+
+def test_what_changed_while_it_was_scored_is_scored_again(
+    songs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[str] = []
+    original = batch.score_song
+
+    def meddling(work: batch.Work, **named: Any) -> Any:
+        found = original(work, **named)
+        if work.song.name == TRACKS[1] and TRACKS[1] not in scored:
+            write_track(songs / "est" / TRACKS[1], signals(1, scale=0.05))
+        scored.append(work.song.name)
+        return found
+
+    monkeypatch.setattr(batch, "score_song", meddling)
+    assert run(songs) == 0
+    scored[:] = [TRACKS[1]]
+    assert run(songs) == 0
+    assert scored == [TRACKS[1], TRACKS[1]]
 
 
 @pytest.mark.parametrize("spoil", ["edit", "remove", "journal"])
@@ -438,6 +463,27 @@ def test_bsseval_reads_files_as_it_reads_arrays(songs: Path) -> None:
     by_array = bsseval(*arrays, **options)
     for name in ("sdr", "isr", "sir", "sar"):
         np.testing.assert_array_equal(getattr(by_file, name), getattr(by_array, name))
+
+
+def test_all_scores_of_a_song_open_each_file_once_and_close_it(
+    songs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (song, *_) = pair_tracks(open_dataset(songs / "ref"), songs / "est").songs
+    opened: Counter[Path] = Counter()
+    closed: Counter[Path] = Counter()
+
+    @contextmanager
+    def counting(path: Path) -> Iterator[Reader]:
+        opened[path] += 1
+        with open_sound(path) as sound:
+            yield sound
+        closed[path] += 1
+
+    for module in (kept_open, audio_files):
+        monkeypatch.setattr(module, "open_sound", counting)
+    found = batch.score_song(batch.Work(song, ("bsseval_v4", "usdr", "csdr")), Engine())
+    assert isinstance(found, batch.Result)
+    assert opened == closed and {*opened.values()} == {1} and len(opened) > 4
 
 
 def test_scale_invariant_ratios_of_files_are_those_of_arrays(songs: Path) -> None:

@@ -61,9 +61,13 @@ class OneDnnLinear(nn.Linear):
 
 
 def runs_on_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN is there and their product is one in float32 on the CPU."""
+    """Whether oneDNN is there and their product is one in float32 on the CPU.
+
+    Not if it is compiled: the compiler lacks the operator as it is called here.
+    """
     return bool(
-        x.device.type == "cpu"
+        not torch.compiler.is_compiling()
+        and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and torch.backends.mkldnn.is_available()

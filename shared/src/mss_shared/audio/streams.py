@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from mss_shared.audio.reader import open_sound
 from mss_shared.audio.sound import AudioInfo, check_sound
-from mss_shared.cores import cpu_count
+from mss_shared.cores import Threads, cpu_count
 from mss_shared.metrics.axes import refuse_swapped
 
 if TYPE_CHECKING:
@@ -156,29 +155,32 @@ def _through_soxr(
     import soxr
 
     streams: list[soxr.ResampleStream] = []
-    with ThreadPoolExecutor(cpu_count()) as pool:
 
-        def resample(parts: list[NDArray[np.floating]], last: bool = False) -> NDArray[np.floating]:
-            """(sample, channel) of each stem -> (..., sample)."""
+    def resample(parts: list[NDArray[np.floating]], last: bool = False) -> NDArray[np.floating]:
+        """(sample, channel) of each stem -> (..., sample)."""
+        if len(parts) == 1:
+            [part], [stream] = parts, streams
+            return np.asarray(stream.resample_chunk(part, last)).T.reshape(*shape, -1)
+        with Threads(cpu_count()) as pool:  # of this block: the caller may never ask for another
             done = pool.map(lambda stream, part: stream.resample_chunk(part, last), streams, parts)
             return np.stack([part.T for part in done]).reshape(*shape, -1)
 
-        for block in blocks:
-            shape = block.shape[:-1]
-            stems = block if block.ndim > 2 else block[None]
-            flat = [np.ascontiguousarray(stem.T) for stem in stems]
-            if not streams:
-                kind = "float64" if block.dtype == np.float64 else "float32"
-                wanted = from_hz, to_hz, shape[-1], kind, "VHQ"
-                streams = [soxr.ResampleStream(*wanted) for _ in flat]
-                empty = [stem[:0].copy() for stem in flat]
-            del stems
-            # soxr accepts blocks of any length, but returns the whole output for one at once.
-            for first in range(0, block.shape[-1], BLOCK_SAMPLES):
-                yield resample([stem[first : first + BLOCK_SAMPLES] for stem in flat])
-            del block, flat  # before the next is made
-        if streams:
-            yield resample(empty, last=True)
+    for block in blocks:
+        shape = block.shape[:-1]
+        stems = block if block.ndim > 2 else block[None]
+        flat = [np.ascontiguousarray(stem.T) for stem in stems]
+        if not streams:
+            kind = "float64" if block.dtype == np.float64 else "float32"
+            wanted = from_hz, to_hz, shape[-1], kind, "VHQ"
+            streams = [soxr.ResampleStream(*wanted) for _ in flat]
+            empty = [stem[:0].copy() for stem in flat]
+        del stems
+        # soxr accepts blocks of any length, but returns the whole output for one at once.
+        for first in range(0, block.shape[-1], BLOCK_SAMPLES):
+            yield resample([stem[first : first + BLOCK_SAMPLES] for stem in flat])
+        del block, flat  # before the next is made
+    if streams:
+        yield resample(empty, last=True)
 
 
 class Sliding:

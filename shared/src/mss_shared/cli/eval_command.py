@@ -108,7 +108,9 @@ def _evaluate(arguments: argparse.Namespace, command: str) -> None:
     from mss_shared.evaluation.score_folder import check_free, digest_places
     from mss_shared.evaluation.shards import WHOLE
     from mss_shared.evaluation.track_metrics import Engine
+    from mss_shared.heap import keep_freed_memory
 
+    keep_freed_memory()
     requested = find_protocols(arguments.protocol)
     faults: dict[str, str] = {}
     with console.progress("preparing songs") as progress:
@@ -170,12 +172,15 @@ def _check_scored(
     songs: Sequence[Song], protocols: Sequence[Protocol], folder: Path, engine: Engine
 ) -> None:
     """Raise ValueError if a song has no scores of these files yet."""
-    from mss_shared.evaluation.batch import find_scores
+    from mss_shared.evaluation.batch import find_scores, inputs_of
     from mss_shared.evaluation.journal import Journal
     from mss_shared.evaluation.shards import check_merged
 
     journal = Journal(folder)
-    found = {song.name: find_scores(journal, song, protocols, engine) for song in songs}
+    found = {
+        song.name: find_scores(journal, song, protocols, inputs_of(song, protocols, engine))
+        for song in songs
+    }
     missing = [name for name, scores in found.items() if len(scores) < len(protocols)]
     check_merged(missing, len(songs), folder)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from mss_shared import console
+from mss_shared.audio.kept_open import KeptOpen
 from mss_shared.console import Report
 from mss_shared.cores import cpu_count
 from mss_shared.evaluation.file_signals import FileSignals
@@ -20,7 +21,7 @@ from mss_shared.evaluation.score_files import TrackScores
 from mss_shared.evaluation.shards import WHOLE, Shard
 from mss_shared.evaluation.track_metrics import BSSEVAL_METRICS, Engine, Song
 from mss_shared.evaluation.workers import work_on
-from mss_shared.heap import keep_freed_memory
+from mss_shared.metrics.bsseval_signals import Signals
 from mss_shared.names import real_path
 
 ScoresByLabel = dict[str, TrackScores]  # by the protocol's label
@@ -68,8 +69,11 @@ def score_batch(
     chosen = engine or Engine()
     journal, batch = Journal(folder, shard), Batch()
     todo: list[tuple[Song, list[Protocol]]] = []
+    inputs: dict[str, dict[str, str]] = {}  # before the files are read: they may change meanwhile
     for song in songs:
-        earlier = batch.tracks[song.name] = find_scores(journal, song, protocols, chosen)
+        inputs[song.name] = inputs_of(song, protocols, chosen)
+        earlier = find_scores(journal, song, protocols, inputs[song.name])
+        batch.tracks[song.name] = earlier
         if missing := [p for p in protocols if p.label not in earlier]:
             todo.append((song, missing))
     done, total = len(songs) - len(todo), len(songs)
@@ -84,17 +88,17 @@ def score_batch(
                 batch.faults[song.name] = result
                 batch.tracks.pop(song.name)
             else:
-                _keep(batch, journal, song, missing, result, chosen)
+                _keep(batch, journal, song, missing, result, inputs[song.name])
             if progress is not None:
                 progress(song.name, done, total)
     return batch, journal
 
 
 def find_scores(
-    journal: Journal, song: Song, protocols: Sequence[Protocol], engine: Engine
+    journal: Journal, song: Song, protocols: Sequence[Protocol], inputs: Mapping[str, str]
 ) -> ScoresByLabel:
     """The scores of a song that an earlier run computed from the same files."""
-    found = {p.label: journal.find(song.name, p, _inputs(song, p, engine)) for p in protocols}
+    found = {p.label: journal.find(song.name, p, inputs[p.label]) for p in protocols}
     return {label: scores for label, scores in found.items() if scores is not None}
 
 
@@ -104,13 +108,18 @@ def _keep(
     song: Song,
     protocols: Sequence[Protocol],
     result: Result,
-    engine: Engine,
+    inputs: Mapping[str, str],
 ) -> None:
     for protocol, scores in zip(protocols, result.scores, strict=True):
-        rounded = journal.add(protocol, scores, _inputs(song, protocol, engine))
+        rounded = journal.add(protocol, scores, inputs[protocol.label])
         batch.tracks[song.name][protocol.label] = rounded
     for metric, difference in result.differences.items():
         batch.differences[metric] = max(difference, batch.differences.get(metric, 0.0))
+
+
+def inputs_of(song: Song, protocols: Sequence[Protocol], engine: Engine) -> dict[str, str]:
+    """What scores of a song depend on, by protocol: a digest, of the files as they are now."""
+    return {protocol.label: _inputs(song, protocol, engine) for protocol in protocols}
 
 
 def _inputs(song: Song, protocol: Protocol, engine: Engine) -> str:
@@ -183,21 +192,31 @@ _KILLED = "its process was killed, perhaps for lack of memory: run again with fe
 
 def score_song(work: Work, engine: Engine) -> Result | str:
     """Score one song under some protocols, or say in a sentence why that can't be done."""
-    keep_freed_memory()
-    song = work.song
     try:
-        protocols = [
-            find_protocol(name).on(song.stems, best_order=work.best_order)
-            for name in work.protocols
-        ]
-        scores = tuple(protocol(song, engine) for protocol in protocols)
-        differences = {}
-        if engine.museval:
-            ours = tuple(protocol(song, Engine(workers=engine.workers)) for protocol in protocols)
-            differences = _differences(scores, ours)
-        return Result(scores, differences)
+        with KeptOpen() as kept:
+            return _score_song(_through(work.song, kept), work, engine)
     except (ValueError, OSError, ImportError, MemoryError) as error:
         return console.sentence(error) or "not enough memory: run again with fewer --jobs"
+
+
+def _through(song: Song, kept: KeptOpen) -> Song:
+    def opened(signals: Signals) -> Signals:
+        return signals.through(kept) if isinstance(signals, FileSignals) else signals
+
+    sides = opened(song.references), opened(song.estimates), opened(song.mixture)
+    return Song(song.name, song.stems, *sides, song.sample_rate)
+
+
+def _score_song(song: Song, work: Work, engine: Engine) -> Result:
+    protocols = [
+        find_protocol(name).on(song.stems, best_order=work.best_order) for name in work.protocols
+    ]
+    scores = tuple(protocol(song, engine) for protocol in protocols)
+    differences = {}
+    if engine.museval:
+        ours = tuple(protocol(song, Engine(workers=engine.workers)) for protocol in protocols)
+        differences = _differences(scores, ours)
+    return Result(scores, differences)
 
 
 def _differences(theirs: Sequence[TrackScores], ours: Sequence[TrackScores]) -> dict[str, float]:

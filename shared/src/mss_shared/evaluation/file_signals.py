@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,11 +23,13 @@ class FileSignals:
         stems: the files of each stem with their factors, all with the same rate and channels.
         channels: their number.
         length: in samples; shorter files are padded with zeros, longer ones cut.
+        kept: what opens the files; None to open them for each excerpt.
     """
 
     stems: tuple[Sum, ...]
     channels: int
     length: int
+    kept: KeptOpen | None = field(default=None, compare=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -40,13 +42,14 @@ class FileSignals:
         Raises:
             FileNotFoundError, ValueError: if a file can't be read or holds NaN or infinity.
         """
+        read = audio.read if self.kept is None else self.kept.read
         out = np.empty((len(self.stems), self.channels, stop - start), np.float32)
         for signal, stem in zip(out, self.stems, strict=True):
             filled = 0
             for factor, path in stem.parts:
                 count = min(stop, self._lengths[path]) - start
                 if count > 0:
-                    part = np.float32(factor) * self._sounds.read(path, start, count)
+                    part = np.float32(factor) * read(path, start, count)
                     shared = min(filled, count)
                     signal[:, :shared] += part[:, :shared]
                     signal[:, shared:count] = part[:, shared:]
@@ -54,16 +57,14 @@ class FileSignals:
             signal[:, filled:] = 0.0
         return out
 
-    def __getstate__(self) -> dict[str, object]:
-        """Without what is open, which another process can't use."""
-        return {name: value for name, value in vars(self).items() if name != "_sounds"}
-
-    @cached_property
-    def _sounds(self) -> KeptOpen:
-        return KeptOpen()
+    def through(self, kept: KeptOpen) -> FileSignals:
+        """The same, whose files stay open."""
+        return replace(self, kept=kept)
 
     @cached_property
     def _lengths(self) -> dict[Path, int]:
+        if self.kept is not None:
+            return {path: self.kept.samples(path) for path in self.files}
         return {path: audio.info(path).samples for path in self.files}
 
     @property
@@ -74,4 +75,4 @@ class FileSignals:
     def sums(self, groups: Iterable[Sequence[int]]) -> FileSignals:
         """Signals whose stems are sums of these stems."""
         parts = [tuple(part for n in group for part in self.stems[n].parts) for group in groups]
-        return FileSignals(tuple(map(Sum, parts)), self.channels, self.length)
+        return replace(self, stems=tuple(map(Sum, parts)))

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
+from mss_shared.heap import keep_freed_memory
 from mss_shared.stopping import uninterrupted
 
 Item = TypeVar("Item")
@@ -78,8 +79,9 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _follow(alive: Connection) -> None:
-    """In a worker: leave Ctrl-C to the first process, and end with it."""
+    """In a worker: leave Ctrl-C to the first process, end with it, and keep what is freed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
 
     def watch() -> None:
         alive.poll(None)  # nothing is ever sent: it returns when the other end is closed

@@ -3,13 +3,14 @@
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mss_shared.cores import Threads
 from mss_shared.metrics.axes import refuse_swapped
 
 Array = NDArray[np.float64]
@@ -167,7 +168,7 @@ def map_in_order(
     depend on the number of threads, and no more than two for each thread wait to be taken."""
     # A pool even for one thread: in the main thread, glibc returns buffers to the system after
     # every item, and the page faults took a third of the time.
-    with ThreadPoolExecutor(workers) as pool:
+    with Threads(workers) as pool:
         ahead: deque[Future[Result]] = deque()
         for item in items:
             if len(ahead) == 2 * workers:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from threading import Event, Semaphore
 from typing import TypeVar
+
+from mss_shared.cores import Threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,7 +49,7 @@ def alongside(items: Iterable[Item], use: Callable[[Iterator[Item]], Result]) ->
             ended.set()
             wanted.release()
 
-    with ThreadPoolExecutor(1) as pool:
+    with Threads(1) as pool:
         try:
             result = pool.submit(run_consumer)
             for item in items:

@@ -51,8 +51,9 @@ def test_files_are_the_same_in_any_number_of_threads(
     assert made[0] == made[1] and len({*made[0]}) == 4
 
 
+@pytest.mark.parametrize("failed", ["a.wav", "b.wav"])
 def test_when_one_file_fails_the_others_end_at_their_next_block(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    failed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, written = SoundWriter.write, []
     monkeypatch.setattr(stem_files, "cpu_count", lambda: 2)
@@ -60,10 +61,10 @@ def test_when_one_file_fails_the_others_end_at_their_next_block(
         files.write(np.zeros((2, 1, BLOCKS * BLOCK_SAMPLES)))
 
         def failing(writer: SoundWriter, values: NDArray[np.floating]) -> None:
-            if writer.target.name == "a.wav":
+            if writer.target.name == failed:
                 raise OSError("the disk is gone")
             written.append(values)
-            files._stop.wait()
+            files._stop.wait(10)
             write(writer, values)
 
         monkeypatch.setattr(SoundWriter, "write", failing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, wait
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
@@ -18,7 +18,7 @@ from mss_shared.audio.formats import Format
 from mss_shared.audio.sound import Exact
 from mss_shared.audio.tags import Tags
 from mss_shared.audio.writer import SoundWriter, read_back
-from mss_shared.cores import cpu_count
+from mss_shared.cores import Threads, cpu_count
 
 
 class StemFiles:
@@ -48,7 +48,7 @@ class StemFiles:
         self.new_folders: list[Path] = []
         self.peak = 0.0
         self.form = form
-        self._pool, self._stop = ThreadPoolExecutor(cpu_count()), Event()
+        self._pool, self._stop = Threads(cpu_count()), Event()
         try:
             for target, each in zip(targets, tags or [Tags()] * len(targets), strict=True):
                 self.new_folders = missing_folders(target.parent) + self.new_folders
@@ -75,9 +75,13 @@ class StemFiles:
         self._for_each(lambda file: file.change_format(form, gain, self._stop))
 
     def _for_each(self, act: Callable[[SoundWriter], None]) -> None:
-        """Act on all files; what the first of them raises, if several do."""
-        for done in [self._pool.submit(act, file) for file in self.files]:
-            done.result()
+        """Act on all files; raise what the first of them does, if any, and end the others."""
+        running = [self._pool.submit(act, file) for file in self.files]
+        done = wait(running, return_when=FIRST_EXCEPTION).done
+        for each in running:
+            if each in done and (error := each.exception()) is not None:
+                self._stop.set()
+                raise error
 
     def close(self) -> None:
         """Close all files; errors as in ``SoundWriter.close``."""
