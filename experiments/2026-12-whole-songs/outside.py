@@ -3,7 +3,8 @@
     python outside.py | tee outside.md          one process, a minute
 
 Reading, overlap-add, rounding and writing of a song in four stems, at once and in chunks; in the
-profile, seconds of the functions that take the most, by themselves.
+profile, seconds of the functions that take the most, by themselves. A profile sees one thread: files
+are written one after another in it.
 """
 
 import argparse
@@ -11,7 +12,11 @@ import cProfile
 import pstats
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import torch
 from inputs import write_song
@@ -38,6 +43,19 @@ class Fourths(nn.Module):
         return torch.stack([0.25 * mixture] * 4, dim=1)
 
 
+class Inline:
+    """A pool without threads."""
+
+    def __init__(self, _: int) -> None: ...
+
+    def submit(self, act: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(act(*arguments))
+        return done
+
+    def shutdown(self, **_: object) -> None: ...
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--seconds", type=float, default=240.0)
@@ -60,7 +78,8 @@ def main() -> None:
                 spent.append(time.perf_counter() - began)
             print(f"{given.seconds:g} s of sound, {what}: {min(spent):.2f} s\n")
             profile = cProfile.Profile()
-            profile.runcall(act)
+            with patch("mss_shared.separation.output.stem_files.Threads", Inline):
+                profile.runcall(act)
             print("| function | calls | s in it |\n|---|---|---|")
             rows = sorted(pstats.Stats(profile).stats.items(), key=lambda item: -item[1][2])
             for (file, _, function), (_, calls, own, _, _) in rows[:LARGEST]:

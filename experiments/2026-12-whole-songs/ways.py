@@ -4,8 +4,8 @@
     python ways.py --published --ways wav "chunks per call"     some ways at published size
 
 Each way takes the same untrained network and song as the command would, in turn with the others in
-one process; seconds are the least of the rounds, and "of the first" is the median over rounds of
-its seconds over those of the first row.
+one process, after a round to warm up; seconds are the least of the rounds, and "of the first" is the
+median over rounds of its seconds over those of the first row.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +35,7 @@ FILES = {
     "mp3": (RATE, "MPEG_LAYER_III"),
     "wav, 48 kHz": (48_000, "PCM_16"),
 }
+SIDE_BY_SIDE = "mss_shared.separation.output.stem_files.cpu_count"
 ON_A_GPU = "mss_shared.separation.separate.get_device"  # what decides on the thread
 
 
@@ -55,15 +57,9 @@ def build(package: str, name: str) -> tuple[Callable[..., object], str]:
     model = paper.join_models([paper.build_model(recipe).eval()], recipe, {})
     chunk = recipe.inference.chunk_seconds
 
-    def act(
-        song: Path, out: Path, delivery: Delivery, batch: int = 1, thread: bool = False
-    ) -> None:
-        run = partial(separate_file, model, song, out, recipe.inference, delivery, batch=batch)
-        if not thread:
-            run()
-            return
-        with patch(ON_A_GPU, return_value=torch.device("cuda")):
-            run()
+    def act(song: Path, out: Path, delivery: Delivery, batch: int = 1, changed: Any = None) -> None:
+        with changed or nullcontext():
+            separate_file(model, song, out, recipe.inference, delivery, batch=batch)
 
     return act, f"chunks of {chunk:g} s" if chunk else "at once"
 
@@ -73,24 +69,33 @@ def rows(package: str, name: str, songs: dict[str, Path], out: Path, given: Any)
     wav, plain = partial(act, songs["wav"], out), Delivery()
     ways = {
         "wav to wav": partial(wav, plain),
-        "files written in a thread": partial(wav, plain, thread=True),
+        "files written in a thread": partial(
+            wav, plain, changed=patch(ON_A_GPU, return_value=torch.device("cuda"))
+        ),
         **{f"to {to}": partial(wav, Delivery(container=to)) for to in ("flac", "mp3")},
+        **{
+            f"to {to}, one after another": partial(
+                wav, Delivery(container=to), changed=patch(SIDE_BY_SIDE, return_value=1)
+            )
+            for to in ("flac", "mp3")
+        },
         **{f"from {what}": partial(act, songs[what], out, plain) for what in FILES},
     }
     if chunks != "at once":
         ways |= {f"{batch} chunks per call": partial(wav, plain, batch=batch) for batch in (2, 4)}
     ways = {what: way for what, way in ways.items() if any(part in what for part in given.ways)}
     seconds: dict[str, list[float]] = {what: [] for what in ways}
-    for _ in range(given.rounds):
+    for _ in range(given.rounds + 1):
         for what, way in ways.items():
             began = time.perf_counter()
             way()
             seconds[what].append(time.perf_counter() - began)
             for path in out.rglob("*.*"):
                 path.unlink()
-    first = next(iter(seconds.values()))
+    kept = {what: spent[1:] for what, spent in seconds.items()}
+    first = next(iter(kept.values()))
     table = []
-    for what, spent in seconds.items():
+    for what, spent in kept.items():
         ratio = statistics.median(s / f for s, f in zip(spent, first, strict=True))
         table.append(f"| {package} {name}, {chunks} | {what} | {min(spent):.2f} | {ratio:.2f} |")
     return table
