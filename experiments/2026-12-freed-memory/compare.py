@@ -6,6 +6,7 @@ setting of the user's environment that changes nothing keeps `keep_freed_memory`
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
@@ -37,7 +38,10 @@ def step(file: str, data_root: str, **environment: str) -> dict[str, float]:
 
 
 def main() -> None:
-    with (HERE / "steps.csv").open("w", newline="") as file:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--out", type=Path, default=HERE / "steps.csv")
+    given = parser.parse_args()
+    with given.out.open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         table.writeheader()
         for recipe, data_root in RECIPES:

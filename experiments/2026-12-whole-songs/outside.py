@@ -3,8 +3,8 @@
     python outside.py | tee outside.md          one process, a minute
 
 Reading, overlap-add, rounding and writing of a song in four stems, at once and in chunks; in the
-profile, seconds of the functions that take the most, by themselves. A profile sees one thread: files
-are written one after another in it.
+profile, seconds of the functions that take the most, by themselves. A profile sees one thread:
+files are written one after another in it.
 """
 
 import argparse

@@ -4,8 +4,8 @@
     python ways.py --published --ways wav "chunks per call"     some ways at published size
 
 Each way takes the same untrained network and song as the command would, in turn with the others in
-one process, after a round to warm up; seconds are the least of the rounds, and "of the first" is the
-median over rounds of its seconds over those of the first row.
+one process, after a round to warm up; seconds are the least of the rounds, and "of the first" is
+the median over rounds of its seconds over those of the first row.
 """
 
 import argparse
