@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,11 @@ def build(package: str, recipe_name: str) -> tuple[Any, Tensor]:
     return model, 0.1 * noise
 
 
-def measure(package: str, recipe_name: str, choice: str, out: str) -> dict[str, float]:
-    """Seconds of the first call, the least of the later ones, and of a call of another length."""
+def measure(package: str, recipe_name: str, choice: str, out: str) -> None:
+    """Write seconds of the first call, the least of the later ones, of a call of another length.
+
+    As they are known: the process may be ended before the last.
+    """
     keep_freed_memory()
     model, chunk = build(package, recipe_name)
     compiled = choice == "compiled"
@@ -62,9 +66,14 @@ def measure(package: str, recipe_name: str, choice: str, out: str) -> dict[str, 
             began = time.perf_counter()
             estimates = prepared(each)
             spent.append(time.perf_counter() - began)
+            found = {"first": spent[0]}
+            if 1 < len(spent) < 2 + ROUNDS:
+                found["least"] = min(spent[1:])
+            elif len(spent) > 1:
+                found |= {"least": min(spent[1:-1]), "other": spent[-1]}
+            Path(f"{out}.json").write_text(json.dumps(found))
             if each is chunk:
                 torch.save(estimates, out)
-    return {"first": spent[0], "least": min(spent[1:-1]), "other": spent[-1]}
 
 
 def difference(reference: str, estimate: str) -> str:
@@ -75,19 +84,20 @@ def difference(reference: str, estimate: str) -> str:
 
 
 def attempt(words: list[str], folder: str, threads: int) -> dict[str, float] | str:
-    """What a process of its own measured, or why there is nothing."""
+    """What a process of its own measured before its end, or why there is nothing."""
     command = [sys.executable, __file__, "--threads", str(threads), "--measure", *words]
     environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/cache"}
-    try:
+    with suppress(subprocess.TimeoutExpired):
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=LIMIT
+            command, env=environment, stderr=subprocess.PIPE, text=True, timeout=LIMIT
         )
-    except subprocess.TimeoutExpired:
+        if done.returncode:
+            print(done.stderr[-1500:], file=sys.stderr)
+            return "fails"
+    known = Path(f"{words[-1]}.json")
+    if not known.is_file():
         return f"over {LIMIT}"
-    if done.returncode:
-        print(done.stderr[-1500:], file=sys.stderr)
-        return "fails"
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, float] = json.loads(known.read_text())
     return found
 
 
@@ -107,7 +117,9 @@ def row(package: str, size: str, choices: Sequence[str], threads: int) -> list[s
 
     def seconds(choice: str, what: str) -> str:
         measured = found[choice]
-        return measured if isinstance(measured, str) else f"{measured[what]:.2f}"
+        if isinstance(measured, str):
+            return measured
+        return f"{measured[what]:.2f}" if what in measured else f"over {LIMIT}"
 
     return [
         f"{package}, {size}",
@@ -127,7 +139,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.measure:
-        return print(json.dumps(measure(*given.measure)))
+        return measure(*given.measure)
     print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|", flush=True)
     for size in given.sizes:
         for package in given.only:
