@@ -20,12 +20,15 @@ from mss_shared.audio.tags import Tags
 from mss_shared.audio.writer import SoundWriter, read_back
 from mss_shared.cores import Threads, cpu_count
 
+# What takes so long to write that files go side by side; threads would slow down mere copies.
+_ENCODED = ("FLAC", "MP3")
+
 
 class StemFiles:
     """The files of one song; leaving the ``with`` block without ``publish`` removes them.
 
-    So are the folders that were created for them. Files are encoded side by side, as a
-    network waits meanwhile.
+    So are the folders that were created for them. Those of an encoded format are written side by side,
+    as a network waits meanwhile.
 
     Attributes:
         files: in order.
@@ -76,6 +79,10 @@ class StemFiles:
 
     def _for_each(self, act: Callable[[SoundWriter], None]) -> None:
         """Act on all files; raise what the first of them does, if any, and end the others."""
+        if self.form.container not in _ENCODED:
+            for file in self.files:
+                act(file)
+            return
         running = [self._pool.submit(act, file) for file in self.files]
         done = wait(running, return_when=FIRST_EXCEPTION).done
         for each in running:
