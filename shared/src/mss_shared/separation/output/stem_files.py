@@ -27,8 +27,8 @@ _ENCODED = ("FLAC", "MP3")
 class StemFiles:
     """The files of one song; leaving the ``with`` block without ``publish`` removes them.
 
-    So are the folders that were created for them. Those of an encoded format are written side by side,
-    as a network waits meanwhile.
+    So are the folders that were created for them. Those of an encoded format are written side by
+    side, as a network waits meanwhile.
 
     Attributes:
         files: in order.
