@@ -1,9 +1,9 @@
-"""Attention by torch's kernel and written out as batched products, at the models' shapes.
+"""Attention by torch's kernel and written out as batched products, at shapes like the models'.
 
     python attention.py | tee tables/attention.md          one thread, a few seconds
 
-(sequence, head, position, feature) of a chunk of 4 s, along time and along bands. Products go over
-some heads at a time, so that what they make stays in the cache; the fastest number is shown.
+(sequence, head, position, feature), of the size of a chunk of some seconds. Products go over some
+heads at a time, so that what they make stays in the cache; the fastest number is shown.
 """
 
 import time

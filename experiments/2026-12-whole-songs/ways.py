@@ -1,7 +1,7 @@
 """Other ways through a song: writing in a thread, more chunks per call, other files.
 
     python ways.py | tee ways.md          two threads: needs idle cores
-    python ways.py --published --ways wav "chunks per call"     some ways at published size
+    python ways.py --published --ways "to wav" "per call"     some ways at published size
 
 Each way takes the same untrained network and song as the command would, in turn with the others in
 one process, after a round to warm up; seconds are the least of the rounds, and "of the first" is
