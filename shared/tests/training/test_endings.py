@@ -11,11 +11,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from tiny_places import TESTS
 from tiny_songs import RATE, STEMS
 
+from mss_shared.stopping import stoppable
 from mss_shared.testing import make_dataset
 from mss_shared.training.callbacks import Stoppable
+from mss_shared.training.data import _end_quietly, _Loader
 from mss_shared.training.endings import ends_in_time, plain_endings
 
 
@@ -66,6 +69,34 @@ def test_after_a_signal_no_lost_worker_is_an_error(number: signal.Signals) -> No
         for each, handler in before.items():
             signal.signal(each, handler)
     assert heard == [number]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_signal_that_another_thread_receives_waits_until_all_workers_have_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue, over = torch.multiprocessing.Queue, threading.Event()
+
+    def signalled() -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)  # the main thread blocks it
+        time.sleep(0.05)
+        return queue()
+
+    other = threading.Thread(target=over.wait)
+    other.start()
+    begun = False
+    try:
+        with pytest.raises(SystemExit), stoppable():
+            with monkeypatch.context() as patch:
+                patch.setattr(torch.multiprocessing, "Queue", signalled)
+                iterator = iter(_Loader([1, 2], num_workers=1, worker_init_fn=_end_quietly))
+            begun = True
+            time.sleep(5.0)  # the signal acts again
+            del iterator
+    finally:
+        over.set()
+        other.join()
+    assert begun
 
 
 def test_a_process_group_that_is_terminated_ends_without_a_word(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 from mss_shared import console
 from mss_shared.cores import cpu_count
 from mss_shared.interfaces import Example, ExampleSets
+from mss_shared.stopping import uninterrupted
 from mss_shared.training.heard import Listener
 
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -149,16 +150,21 @@ class Examples(pl.LightningDataModule):
 
 
 class _Loader(DataLoader[Example]):
-    """Signals wait while its worker processes begin, until each knows what to do with them."""
+    """Signals wait while its worker processes begin, until each knows what to do with them.
+
+    They are blocked for the workers, which inherit that. In this process another thread may still
+    receive one, so that Python would call its handler here.
+    """
 
     def __iter__(self) -> Any:
         if os.name != "posix" or not self.num_workers:
             return super().__iter__()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-        try:
-            return super().__iter__()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with uninterrupted():
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+            try:
+                return super().__iter__()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Failure:
