@@ -45,6 +45,12 @@ def peer(folder: str) -> Any:
     return openunmix.model
 
 
+def networks(folder: str) -> dict[str, tuple[Any, Any]]:
+    """Network and separator of either."""
+    module = peer(folder)
+    return {"ours": (OpenUnmix, Separator), "theirs": (module.OpenUnmix, module.Separator)}
+
+
 def build(network: Any, separator: Any, niter: int) -> nn.Module:
     torch.manual_seed(0)
     networks = {stem: network(**SIZES) for stem in STEMS}

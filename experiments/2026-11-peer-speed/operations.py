@@ -27,8 +27,6 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from turns import gmac, matrix_rate, timed
 
-from open_unmix import OpenUnmix, Separator
-
 LARGEST = 10  # in each table
 LIBRARIES = ("aten::", "mkldnn::")
 ARITHMETIC = ("conv", "mm", "linear", "attention", "rnn_layer")  # in the names of what multiplies
@@ -59,9 +57,10 @@ def locoformer(kind: str, only: str, who: str) -> Act:
 
 
 def open_unmix_of(only: str, who: str) -> Act:
+    network, wrapper = NETWORKS[open_unmix_bench][who]
     if only == "step":
-        return open_unmix_bench.step(OpenUnmix(**open_unmix_bench.SIZES))
-    separator = open_unmix_bench.build(OpenUnmix, Separator, niter=0)
+        return open_unmix_bench.step(network(**open_unmix_bench.SIZES))
+    separator = open_unmix_bench.build(network, wrapper, niter=0)
     audio = open_unmix_bench.noise(60.0)
     return lambda: separator(audio)
 
@@ -81,7 +80,7 @@ INFERENCE: list[Row] = [
     ("Mel-Band RoFormer, 4 s", partial(roformer, "MelBandRoformer"), BOTH),
     ("TF-Locoformer (S), 4 s", partial(locoformer, "tf"), BOTH),
     ("BS-Locoformer, 4 s", partial(locoformer, "bs"), BOTH),
-    ("Open-Unmix without its filter, 60 s", open_unmix_of, OURS),
+    ("Open-Unmix without its filter, 60 s", open_unmix_of, BOTH),
     ("LaSAFT-Net, four stems of a window", partial(lasaft_net, lasaft_bench.PUBLISHED), OURS),
 ]
 STEP: list[Row] = [
@@ -92,7 +91,7 @@ STEP: list[Row] = [
     ("Mel-Band RoFormer, 2 s", partial(roformer, "MelBandRoformer"), BOTH),
     ("TF-Locoformer (S), 1 s", partial(locoformer, "tf"), BOTH),
     ("BS-Locoformer, 1 s", partial(locoformer, "bs"), BOTH),
-    ("Open-Unmix, 4 x 6 s", open_unmix_of, OURS),
+    ("Open-Unmix, 4 x 6 s", open_unmix_of, BOTH),
     *((f"LaSAFT-Net, {name}, 2 windows", partial(lasaft_net, name), BOTH)
       for name in lasaft_bench.STEPPED),
 ]  # fmt: skip
@@ -178,7 +177,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        for bench in (moises_light_bench, bs_roformer_bench):
+        for bench in (moises_light_bench, bs_roformer_bench, open_unmix_bench):
             bench.install(f"{folder}/{bench.__name__}")
             NETWORKS[bench] = bench.networks(f"{folder}/{bench.__name__}")
         for only in given.only:
