@@ -99,24 +99,36 @@ def step(model: Separator, who: str) -> Act:
     return act
 
 
-def separated_song(model: Separator, who: str, seconds: float, folder: Path) -> Act:
-    """The stems that were written, read back, without their ends, as a share of their peak."""
-    song, out, end = folder / "song.wav", folder / who, round(END_SECONDS * RATE)
+def separating_song(
+    model: Separator, who: str, seconds: float, folder: Path
+) -> Callable[[], object]:
+    """From file to files in a folder of either's name."""
+    song, out = folder / "song.wav", folder / who
     soundfile.write(song, noise(round(seconds * RATE), 2).numpy(), RATE, subtype="FLOAT")
     inference = load_recipe(PAPER.recipe_type, find_recipe("lasaft", "paper_gpocm_lasaft"))
+    out.mkdir(exist_ok=True)
 
-    def act() -> Tensor:
-        out.mkdir(exist_ok=True)
+    def act() -> None:
         if who == "ours":
             keep_freed_memory()  # as our command does; theirs has had its turn
             separate_our_file(model, song, out, inference.recipe.inference, Delivery())
         else:
             structure.separate_file(model, song, out)
-        files = [next(out.rglob(f"{stem}.wav")) for stem in model.stems]
+
+    return torch.inference_mode()(act)
+
+
+def separated_song(model: Separator, who: str, seconds: float, folder: Path) -> Act:
+    """The stems that were written, read back, without their ends, as a share of their peak."""
+    separate, end = separating_song(model, who, seconds, folder), round(END_SECONDS * RATE)
+
+    def act() -> Tensor:
+        separate()
+        files = [next((folder / who).rglob(f"{stem}.wav")) for stem in model.stems]
         stems = torch.stack([torch.from_numpy(soundfile.read(f)[0][end:-end]) for f in files])
         return stems / stems.abs().max()
 
-    return torch.inference_mode()(act)
+    return act
 
 
 def action(model: Separator, what: str, who: str, seconds: float, folder: Path) -> Act:
@@ -153,6 +165,8 @@ def main() -> None:
         if given.memory:
             name, what, who = given.memory
             model = build(name, given.channels)
+            if what == "song":  # without reading it back
+                return report_memory(separating_song(model, who, given.song, Path(folder)))
             return report_memory(action(model, what, who, given.song, Path(folder)))
         print(f"torch {torch.__version__}, {given.threads} of {os.cpu_count()} cores\n")
         print(HEAD)

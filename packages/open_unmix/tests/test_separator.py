@@ -81,7 +81,9 @@ def test_the_2019_pipeline_filters_in_double_precision(monkeypatch: pytest.Monke
     kinds = []
 
     def watched(pieces: Any, settings: Any) -> Any:
-        kinds.extend(mixture.dtype for _, mixture in pieces())
+        for _, mixture, level in pieces():
+            kinds.append(mixture.dtype)
+            assert torch.equal(level, mixture.abs())
         return filter_window(pieces, settings)
 
     monkeypatch.setattr(separator_module, "filter_window", watched)

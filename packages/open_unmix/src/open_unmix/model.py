@@ -158,12 +158,14 @@ class ISTFT(nn.Module):
     def add_frames(self, buffer: Tensor, spec: Tensor, start: int) -> None:
         """Add a run of frames (..., bin, frame) that begins with frame ``start``."""
         samples = torch.fft.irfft(spec.transpose(-1, -2), n=self.n_fft)
-        self._add_rows(buffer, samples * self.window, start)
+        self._add_rows(buffer, samples.mul_(self.window), start)
 
     def _add_rows(self, buffer: Tensor, windowed: Tensor, start: int) -> None:
         """Add (..., frame, sample of frame) to the rows of the buffer."""
         hops = self.hops_per_frame
-        rows = F.pad(windowed, (0, hops * self.n_hop - self.n_fft)).unflatten(-1, (hops, -1))
+        if missing := hops * self.n_hop - self.n_fft:  # without any, padding would be a copy
+            windowed = F.pad(windowed, (0, missing))
+        rows = windowed.unflatten(-1, (hops, -1))
         count = rows.shape[-3]
         for hop in range(hops):
             buffer[..., start + hop : start + hop + count, :] += rows[..., hop, :]
@@ -194,7 +196,10 @@ class ComplexNorm(nn.Module):
 
     def forward(self, spec: Tensor) -> Tensor:
         """(batch, channel, bin, frame) complex -> (batch, channel or 1, bin, frame)."""
-        magnitude = spec.abs()
+        return self.mix(spec.abs())
+
+    def mix(self, magnitude: Tensor) -> Tensor:
+        """(batch, channel, bin, frame) magnitudes -> (batch, channel or 1, bin, frame)."""
         return magnitude.mean(dim=1, keepdim=True) if self.mono else magnitude
 
 
@@ -314,9 +319,9 @@ class OpenUnmix(Pretrained, Recomputing):
         (frame, batch, 2 feature) -> (frame, batch, channel, bin), not negative, not bounded above.
         """
         frames, batch = features.shape[:2]
-        x = F.relu(self.bn2(self.fc2(features.reshape(frames * batch, -1))))
+        x = F.relu(self.bn2(self.fc2(features.reshape(frames * batch, -1))), inplace=True)
         x = self.bn3(self.fc3(x)).reshape(frames, batch, self.nb_channels, self.nb_bins)
-        return F.relu(x * self.output_scale + self.output_mean)
+        return (x * self.output_scale).add_(self.output_mean).relu_()
 
 
 def _check_sizes(

@@ -205,14 +205,16 @@ class Separator(Pretrained, nn.Module):
 
         def read(start: int, stop: int) -> Piece:
             mixture = self.stft.frames(padded, start, stop)
-            magnitude = self.complexnorm(mixture).permute(3, 0, 1, 2)
+            level = mixture.abs()
+            magnitude = self.complexnorm.mix(level).permute(3, 0, 1, 2)
             estimates = [
                 network.mask(feature[start:stop]) * magnitude
                 for feature, network in zip(features, self.networks(), strict=True)
             ]
             if self.pipeline == "1.0.0":
                 mixture = mixture.to(torch.complex128)
-            return torch.stack(estimates).permute(2, 0, 3, 4, 1), mixture
+                level = mixture.abs()
+            return torch.stack(estimates).permute(2, 0, 3, 4, 1), mixture, level
 
         length = self.wiener_win_len or frames
         for start in range(0, frames, length):

@@ -35,7 +35,8 @@ EPS = 1e-10  # of the authors' torch version
 NORBERT_EPS = torch.finfo(torch.float64).eps  # of norbert, which filters in float64
 SCALE = 10.0  # the authors scale louder mixtures down to this largest magnitude
 
-Piece = tuple[Tensor, Tensor]  # magnitudes (b s c f t) and complex mixture (b c f t)
+# Magnitudes (b s c f t), the complex mixture and its magnitudes, each (b c f t).
+Piece = tuple[Tensor, Tensor, Tensor]
 Pieces = Callable[[], Iterable[Piece]]
 
 
@@ -80,7 +81,7 @@ def wiener(magnitudes: Tensor, mixture: Tensor, settings: Wiener) -> Tensor:
 
     Source: `wiener` of the authors' code.
     """
-    return next(filter_window(lambda: [(magnitudes, mixture)], settings))
+    return next(filter_window(lambda: [(magnitudes, mixture, mixture.abs())], settings))
 
 
 def filter_window(pieces: Pieces, settings: Wiener) -> Iterator[Tensor]:
@@ -134,16 +135,15 @@ class SpatialModel:
     scale: Tensor
 
 
-def _first_estimator(pieces: Pieces, settings: Wiener) -> Callable[[Tensor, Tensor], State]:
+def _first_estimator(pieces: Pieces, settings: Wiener) -> Callable[..., State]:
     """The function from a piece to its first estimates.
 
     The residual of version 1.0.0 needs a gain from all pieces, which is computed here once.
     """
     gain = _residual_gain(pieces(), settings) if settings.residual == "magnitude" else None
 
-    def estimate(magnitudes: Tensor, mixture: Tensor) -> State:
+    def estimate(magnitudes: Tensor, mixture: Tensor, level: Tensor) -> State:
         magnitudes = _raise_to_alpha(magnitudes, settings)
-        level = mixture.abs()
         if gain is not None:
             magnitudes = add_residual(magnitudes, level, gain, settings)
         if settings.niter and magnitudes.shape[1] + (settings.residual == "signal") < 2:
@@ -333,9 +333,9 @@ def _residual_gain(pieces: Iterable[Piece], settings: Wiener) -> Tensor:
     numerator: Tensor | float = 0.0
     denominator: Tensor | float = 0.0
     eps = 0.0
-    for magnitudes, mixture in pieces:
+    for magnitudes, _, level in pieces:
         magnitudes = _raise_to_alpha(magnitudes, settings)
-        total, level, eps = _total_and_level(magnitudes, mixture.abs(), settings)
+        total, level, eps = _total_and_level(magnitudes, level, settings)
         numerator = numerator + (level * total).sum(dim=-1)
         denominator = denominator + total.square().sum(dim=-1)
     assert isinstance(numerator, Tensor)
