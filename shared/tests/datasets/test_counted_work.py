@@ -21,5 +21,8 @@ def test_an_excerpt_takes_as_much_of_a_long_song_as_of_a_short(tmp_path: Path) -
         write_track(tmp_path / f"{seconds}/test/song", stems)
         songs = open_dataset(tmp_path / f"{seconds}", chunk_seconds=4.0)
         found.append(work_of(lambda songs=songs: songs[3]))
-    assert found[0] == found[1]
-    assert found[0].read < 1.5 * 3 * 2 * 4 * 4 * RATE  # mixture and stems, stereo, 32-bit floats
+    short, long = found
+    excerpt = 3 * 2 * 4 * 4 * RATE  # mixture and stems, stereo, 32-bit floats
+    assert long.calls == short.calls
+    assert abs(long.read - short.read) < 0.1 * excerpt  # other threads read as well
+    assert short.read < 1.5 * excerpt
