@@ -148,6 +148,31 @@ def test_hooks_are_called_without_gradient(kind: str) -> None:
         assert quiet == {"ModuleList"}, gradient
 
 
+@pytest.mark.parametrize("kind", ["bs", "mel"])
+def test_a_hook_of_all_modules_is_called_as_often_without_gradient(kind: str) -> None:
+    model, mixture = faster(kind), noise(2, 2, 900)
+    counts = []
+    for gradient in (True, False):
+        called: list[nn.Module] = []
+        hook = nn.modules.module.register_module_forward_hook(
+            lambda module, *_, called=called: called.append(module)
+        )
+        try:
+            with torch.set_grad_enabled(gradient):
+                model(mixture)
+        finally:
+            hook.remove()
+        counts.append(len(called))
+    assert counts[0] == counts[1]
+
+
+def test_gradients_may_be_enabled_in_inference_mode() -> None:
+    model, mixture = faster(), noise(2, 2, 900)
+    expected = model(mixture).detach()
+    with torch.inference_mode(), torch.enable_grad():
+        assert torch.allclose(model(mixture), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_linear_attention_is_one_matrix_without_gradient(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch

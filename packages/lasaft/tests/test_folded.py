@@ -100,3 +100,14 @@ def test_training_and_gradients_see_plain_layers() -> None:
         assert not layers.train().folds(x)
         layers.eval()[0].register_forward_hook(lambda *_: None)
         assert not layers.folds(x)
+
+
+@pytest.mark.parametrize("name", ["CUNET_TFC_GPoCM_LaSAFT", "CUNET_TFC_FiLM_TDF"])
+def test_norms_without_statistics_are_not_folded(name: str) -> None:
+    model, audio = network(name), mixture(1)
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+            part.track_running_stats, part.running_mean, part.running_var = False, None, None
+    expected = model(audio).detach()
+    with torch.no_grad():
+        assert torch.allclose(model(audio), expected, rtol=0, atol=1e-12)

@@ -396,6 +396,15 @@ def test_folding_batch_norm_changes_rounding_alone(
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_norms_without_statistics_are_not_folded() -> None:
+    model, mixture = small_model(), noise(1, 2, 3_000)
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.track_running_stats, part.running_mean, part.running_var = False, None, None
+    expected = model(mixture).detach()
+    assert torch.allclose(run(model, mixture), expected, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -160,3 +160,12 @@ def test_a_batch_below_one_is_refused(batch: int) -> None:
 def test_a_mixture_of_another_shape_is_refused_with_both(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=rf"is \({shape[0]}.*the model takes \(2, sample\): pass"):
         separate(Through(), torch.zeros(shape), cut(0.0, 0.0))
+
+
+@pytest.mark.parametrize("config", [cut(0.0, 0.0), cut(0.1, 0.5)])
+def test_what_is_separated_is_an_ordinary_tensor(config: InferenceConfig) -> None:
+    found = separate(Through(), torch.rand(2, 300), config)
+    found *= 0.5
+    weight = torch.ones((), requires_grad=True)
+    (weight * found).sum().backward()
+    assert weight.grad is not None

@@ -52,7 +52,8 @@ class OneDnnLinear(nn.Linear):
         """(..., features in) -> (..., features out)."""
         if not runs_on_onednn(x, self.weight):
             return super().forward(x)
-        if not (torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)):
+        recorded = torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+        if not (recorded and (x.requires_grad or self.weight.requires_grad)):
             return linear_onednn(x, self.weight, self.bias)
         if x.numel() * self.out_features < RECORDED_FROM:
             return super().forward(x)
@@ -127,8 +128,9 @@ def in_pieces(x: Tensor) -> bool:
 
 def passed_over(module: nn.Module, x: Tensor) -> bool:
     """Whether parts of a module may be left uncalled: in pieces, where no hook waits for them."""
+    of_all = nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks
     return in_pieces(x) and not any(
-        part._forward_hooks or part._forward_pre_hooks for part in module.modules()
+        (*of_all, *(part._forward_hooks or part._forward_pre_hooks for part in module.modules()))
     )
 
 

@@ -28,8 +28,10 @@ class Folded(nn.Sequential):
     def folds(self, x: Tensor) -> bool:
         """Whether the batch norms are constants for this input, and are folded."""
         cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-        norms: list[nn.Module] = list(self)[1::3]
-        constant = not torch.is_grad_enabled() and not any(norm.training for norm in norms)
+        norms: list[Any] = list(self)[1::3]
+        constant = not torch.is_grad_enabled() and not any(
+            norm.training or norm.running_var is None for norm in norms
+        )
         return cpu and constant and not hooked(self) and own(*list(self)[::3], *norms)
 
     def mixed(self, x: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:

@@ -33,6 +33,7 @@ class ConvNormAct(nn.Module):
         return (
             own(self.conv, self.bn)
             and not self.bn.training
+            and self.bn.running_var is not None
             and not torch.is_grad_enabled()
             and x.device.type == "cpu"
             and not hooked(self)

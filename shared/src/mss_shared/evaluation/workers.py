@@ -93,6 +93,9 @@ def _follow(alive: Connection) -> None:
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Begin processes with Ctrl-C blocked, which they inherit; here, it acts after the block."""
+    if os.name != "posix":
+        yield
+        return
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -178,4 +178,6 @@ class _Sums:
 def _run(model: Separator, chunks: Tensor) -> Tensor:
     """(batch, channel, sample) -> (batch, stem, channel, sample) on the CPU."""
     with torch.inference_mode():
-        return model(chunks.to(get_device(model))).float().cpu()
+        estimates = model(chunks.to(get_device(model))).float().cpu()
+    # The same memory, as a tensor that may be changed in place and used in a gradient.
+    return torch.from_numpy(estimates.numpy())
