@@ -9,7 +9,6 @@ from torch import nn
 
 from mss_shared.conformance import operations
 from mss_shared.conformance.operations import (
-    Operations,
     _counted,
     check_operations,
     write_operations,
@@ -28,6 +27,16 @@ def test_a_product_is_counted_with_its_memory() -> None:
     assert twice.kernels > found.kernels >= 1
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+def test_what_runs_on_onednn_is_counted() -> None:
+    found = []
+    for dtype in (torch.float32, torch.float64):  # oneDNN has no double precision
+        layer, frames = nn.Conv1d(8, 8, 3).to(dtype), torch.randn(2, 8, 1_000, dtype=dtype)
+        with torch.inference_mode():
+            found.append(_counted(lambda layer=layer, frames=frames: layer(frames)).onednn)
+    assert found == [1, 0]
+
+
 def test_more_work_than_frozen_fails_and_another_torch_is_not_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,10 +47,20 @@ def test_more_work_than_frozen_fails_and_another_torch_is_not_compared(
 
     def slower(call):
         found = counted(call)
-        return Operations(found.gmac, found.kernels + found.kernels // 10, found.mb)
+        return found._replace(kernels=found.kernels + found.kernels // 10)
 
     monkeypatch.setattr(operations, "_counted", slower)
     with pytest.raises(AssertionError, match=r"separate: kernels is \d+, it was \d+"):
         check_operations(PAPER, tmp_path)
     monkeypatch.setattr(operations, "_torch", lambda: "9.9")
     check_operations(PAPER, tmp_path)
+
+
+def test_a_recipe_that_was_not_counted_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tests").mkdir()
+    write_operations(PAPER, tmp_path)
+    monkeypatch.setattr(operations, "RECIPES", "*")
+    with pytest.raises(AssertionError, match="its recipes are"):
+        check_operations(PAPER, tmp_path)

@@ -28,6 +28,7 @@ FILE = "operations.csv"
 RECIPES = "demo*"  # names of those that are counted
 SECONDS = 6.0  # of audio that is separated
 TOLERANCE = 0.05  # of each number
+ONEDNN = ("aten::mkldnn", "mkldnn::")  # begin the names of its operations
 
 
 class Operations(NamedTuple):
@@ -36,11 +37,13 @@ class Operations(NamedTuple):
     Attributes:
         gmac: giga multiply-accumulates, of matrix products, convolutions, attention, recurrence.
         kernels: operations of torch that call no other.
-        mb: megabytes that these take, freed or not.
+        onednn: products, convolutions and recurrent layers of oneDNN.
+        mb: megabytes that operations take, freed or not.
     """
 
     gmac: float
     kernels: int
+    onednn: int
     mb: float
 
 
@@ -76,10 +79,13 @@ def _counted(call: Callable[[], object]) -> Operations:
         call()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         call()
-    done = [event for event in profiler.events() or () if event.name.startswith("aten::")]
+    events = profiler.events() or ()
+    onednn = sum(event.name.startswith(ONEDNN) for event in events)
+    done = [event for event in events if event.name.startswith("aten::")]
     leaves = [e for e in done if not any(c.name.startswith("aten::") for c in e.cpu_children)]
     taken = sum(max(0, event.self_cpu_memory_usage) for event in done)
-    return Operations(round(counter.get_total_flops() / 2e9, 3), len(leaves), round(taken / 1e6, 1))
+    gmac = round(counter.get_total_flops() / 2e9, 3)
+    return Operations(gmac, len(leaves), onednn, round(taken / 1e6, 1))
 
 
 def write_operations(paper: AnyPaper, package: Path) -> None:
@@ -98,17 +104,26 @@ def write_operations(paper: AnyPaper, package: Path) -> None:
 def check_operations(paper: AnyPaper, package: Path) -> None:
     """Raise AssertionError where a demo model does more, or less, than when it was frozen.
 
-    Nothing is compared with another minor version of torch, which divides its work differently.
+    Nothing is compared with another minor version of torch, which divides its work differently, or
+    with a build without oneDNN.
     """
     text = (package / "tests" / FILE).read_text(encoding="utf-8")
     frozen = {(line["recipe"], line["call"]): line for line in csv.DictReader(io.StringIO(text))}
     paths = {path.stem: path for path in shipped_recipes(paper.name)}
-    for name in sorted({recipe for recipe, _ in frozen}):
+    counted_recipes = {recipe for recipe, _ in frozen}
+    fresh = {path.stem for path in paths.values() if path.match(f"{RECIPES}.yaml")}
+    assert counted_recipes == fresh, (
+        f"{FILE} of {paper.name} has {sorted(counted_recipes)}, its recipes are {sorted(fresh)}: "
+        f"write it again: python -m mss_shared.conformance --operations {paper.name}"
+    )
+    of_this_torch = all(line["torch"] == _torch() for line in frozen.values())
+    has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if not (of_this_torch and has_onednn):
+        return
+    for name in sorted(counted_recipes):
         recipe = load_recipe(paper.recipe_type, paths[name]).recipe
         for call, counted in count_operations(paper, recipe).items():
             line = frozen[name, call]
-            if line["torch"] != _torch():
-                continue
             for field, value in counted._asdict().items():
                 before = float(line[field])
                 assert abs(value - before) <= TOLERANCE * before, (
