@@ -6,8 +6,8 @@
 Settings are those of the comparisons. Arithmetic is convolutions, matrix products, attention and
 recurrent layers. Theirs are profiled, too, where they do the same arithmetic; their packages are
 installed into a temporary folder. "Ratio" is their seconds over ours on one thread, "limit" what it
-would be if ours had nothing but its arithmetic. Shares of one run, and rates by the processor's
-time, are little affected by other programs.
+would be if ours had nothing but its arithmetic. The two do not take
+turns: shares, ratios and limits of two runs differ by a tenth and more.
 """
 
 import argparse

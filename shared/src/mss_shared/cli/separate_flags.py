@@ -107,9 +107,13 @@ def add_quality_flags(verb: argparse._ActionsContainer) -> None:
         "--precision",
         choices=PRECISIONS,
         default="fp32",
-        help="of matrix products and convolutions; default: fp32",
+        help="of matrix products and convolutions; others are faster on a GPU; default: fp32",
     )
-    add("--compile", action="store_true", help="compile the model with torch.compile")
+    add(
+        "--compile",
+        action="store_true",
+        help="compile the model with torch.compile; the first chunk then takes minutes",
+    )
 
 
 def within(
