@@ -111,8 +111,9 @@ def test_the_command_writes_the_sheet_and_refuses_other_names(
     with pytest.raises(SystemExit):
         main(["other", "--repo", str(repo)])
     assert "choose from tiny_paper" in capsys.readouterr().err
-    with pytest.raises(FileNotFoundError, match="no package, check --repo"):
-        write_sheets(repo / "packages", ["tiny_paper"], False)
+    for names in (["tiny_paper"], []):
+        with pytest.raises(FileNotFoundError, match="folder by --repo"):
+            write_sheets(repo / "packages", names, False)
 
 
 def stated(**values: Any) -> dict[str, Stated]:

@@ -38,7 +38,7 @@ def write_sheets(repo: Path, names: Sequence[str], anew: bool, *, count: bool = 
         count: also write what the demo models do, for ``check_operations``.
 
     Raises:
-        FileNotFoundError: if a package has no ``conformance.yaml``.
+        FileNotFoundError: if a package, or every one, has no ``conformance.yaml``.
     """
     from mss_shared.conformance.facts import measure, write_sizes
     from mss_shared.conformance.operations import write_operations
@@ -46,11 +46,16 @@ def write_sheets(repo: Path, names: Sequence[str], anew: bool, *, count: bool = 
     from mss_shared.conformance.sizes import count_all
 
     known = {path.parent.name: path.parent for path in repo.glob("packages/*/conformance.yaml")}
+    if not known:
+        raise FileNotFoundError(
+            f"there is no packages/*/conformance.yaml in {repo.absolute()}: give the repository's "
+            f"folder by --repo"
+        )
     for name in names or sorted(known):
         if name not in known:
             raise FileNotFoundError(
                 f"there is no {repo / 'packages' / name / 'conformance.yaml'}: choose from "
-                f"{', '.join(sorted(known)) or 'no package, check --repo'}"
+                f"{', '.join(sorted(known))}"
             )
         if anew:
             measure(known[name])
