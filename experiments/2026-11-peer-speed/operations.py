@@ -5,15 +5,15 @@
 
 Settings are those of the comparisons. Arithmetic is convolutions, matrix products, attention and
 recurrent layers. Theirs are profiled, too, where they do the same arithmetic; their packages are
-installed into a temporary folder. "Ratio" is their seconds over ours on one thread, "limit" what it
-would be if ours had nothing but its arithmetic. The two do not take
-turns: shares, ratios and limits of two runs differ by a tenth and more.
+installed into a temporary folder. "Ratio" is their seconds over ours on one thread, in turns, the
+median of three; "limit" is what it would be if ours had nothing but its arithmetic.
 """
 
 import argparse
 import tempfile
 from collections.abc import Callable, Iterable
 from functools import partial
+from statistics import median
 from time import process_time
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 from turns import gmac, matrix_rate, timed
 
 LARGEST = 10  # in each table
+TURNS = 3
 LIBRARIES = ("aten::", "mkldnn::")
 ARITHMETIC = ("conv", "mm", "linear", "attention", "rnn_layer")  # in the names of what multiplies
 Act = Callable[[], Tensor]
@@ -109,7 +110,7 @@ class Profile(NamedTuple):
 
     name: str
     gmac: float
-    least: float  # seconds of the processor, unprofiled
+    spent: list[float]  # seconds of the processor, unprofiled
     operations: list[Any]
     seconds: float  # profiled
     arithmetic: float
@@ -119,25 +120,31 @@ def seconds_of(rows: Iterable[Any]) -> float:
     return sum(row.self_cpu_time_total for row in rows) / 1e6
 
 
-def profiled(name: str, act: Act) -> Profile:
-    work = gmac(act)
-    # The processor's time, which on one thread is that of idle cores.
-    least = min(timed(act, process_time)[0] for _ in range(3))
+def in_turns(acts: dict[str, Act]) -> dict[str, list[float]]:
+    """Seconds of the processor, which on one thread are those of idle cores, of each turn."""
+    spent: dict[str, list[float]] = {who: [] for who in acts}
+    for _ in range(TURNS):
+        for who, act in acts.items():
+            spent[who].append(timed(act, process_time)[0])
+    return spent
+
+
+def profiled(name: str, act: Act, work: float, spent: list[float]) -> Profile:
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         act()
     rows = [row for row in profiler.key_averages() if row.key.startswith(LIBRARIES)]
     rows.sort(key=lambda row: -row.self_cpu_time_total)
     products = [row for row in rows if any(kind in row.key for kind in ARITHMETIC)]
-    return Profile(name, work, least, rows, seconds_of(rows), seconds_of(products))
+    return Profile(name, work, spent, rows, seconds_of(rows), seconds_of(products))
 
 
 def print_summary(found: Profile, reference: Profile | None = None) -> None:
     share = found.arithmetic / found.seconds
-    rate = found.gmac / found.least / matrix_rate(process_time)
+    rate = found.gmac / min(found.spent) / matrix_rate(process_time)
     ratio, limit = "-", "-"
     if reference is not None:
-        ratio = f"{reference.least / found.least:.2f}"
-        limit = f"{reference.least / (found.least * share):.2f}"
+        times = median(t / o for t, o in zip(reference.spent, found.spent, strict=True))
+        ratio, limit = f"{times:.2f}", f"{times / share:.2f}"
     line = f"{found.gmac:.0f} | {rate:.0%} | {share:.0%} | {ratio} | {limit}"
     print(f"| {found.name} | {line} |", flush=True)
 
@@ -155,14 +162,19 @@ def report(only: str, parts: list[str]) -> None:
     print(HEADS[only])
     ours = []
     for name, make, whose in ROWS[only]:
+        if not any(part in name for part in parts):
+            continue
         found = {}
-        for who in whose if any(part in name for part in parts) else ():
-            act = make(only, who)  # outside, as torch multiplies weights made inside otherwise
-            with torch.inference_mode(only == "inference"):
-                found[who] = profiled(name if who == "ours" else f"{name}, the reference", act)
-        if found:
-            ours.append(found["ours"])
-            print_summary(found["ours"], found.get("theirs"))
+        # Made outside of inference mode, in which torch multiplies weights that are made there.
+        acts = {who: make(only, who) for who in whose}
+        with torch.inference_mode(only == "inference"):
+            work = {who: gmac(act) for who, act in acts.items()}  # also warms up
+            spent = in_turns(acts)
+            for who, act in acts.items():
+                title = name if who == "ours" else f"{name}, the reference"
+                found[who] = profiled(title, act, work[who], spent[who])
+        ours.append(found["ours"])
+        print_summary(found["ours"], found.get("theirs"))
         if "theirs" in found:
             print_summary(found["theirs"])
     for each in ours:
