@@ -1,14 +1,16 @@
 """Faster forward passes on a CPU: `speed_up` gives the modules of a model these methods.
 
 Nothing here is used unless `speed_up` is called, as the command line does. It changes no parameter,
-key or result (beyond rounding), and does two things:
+key or result (beyond rounding), and does three things:
 
 - Linear layers run on oneDNN. Of the two matrix libraries in torch's CPU builds they normally get
   MKL, which on some processors has half the speed. The operator that reaches oneDNN belongs to
   torch's compiler and has no gradient, so the gradient is written out here. That of the weight is
   left to MKL, which needs no transposed copies of the two largest matrices.
-- Without gradient, a few sequences at a time go through a whole transformer (cache blocking), so
-  that what lies between its layers stays in the processor's cache.
+- A few sequences at a time go through a whole transformer. Without gradient what lies between its
+  layers then stays in the processor's cache (cache blocking); with gradient memory comes in blocks
+  that the allocator keeps, instead of large ones that the system clears each time.
+- Gradients of norms and rotary positions are written out (written_gradients.py).
 """
 
 from typing import Any
@@ -16,7 +18,6 @@ from typing import Any
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from bs_roformer.linear_attention import (
@@ -25,11 +26,14 @@ from bs_roformer.linear_attention import (
     LinearAttention,
     position_norm,
 )
-from bs_roformer.transformer import AXES, Block, FeedForward
+from bs_roformer.rope import RotaryEmbedding
+from bs_roformer.transformer import AXES, Attention, Block, FeedForward, RMSNorm
+from bs_roformer.written_gradients import HeadsGradient, NormGradient, transformed
 
 # Multiply-adds from which a product with gradient gains more than its Python code costs.
 RECORDED_FROM = 2**25
 PIECE_ROWS = 2048  # positions that are computed together without gradient
+PIECE_VALUES = 2**20  # values that go into a transformer together with gradient
 
 
 def speed_up(model: nn.Module) -> None:
@@ -55,7 +59,7 @@ class OneDnnLinear(nn.Linear):
         recorded = torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
         if not (recorded and (x.requires_grad or self.weight.requires_grad)):
             return linear_onednn(x, self.weight, self.bias)
-        if x.numel() * self.out_features < RECORDED_FROM:
+        if x.numel() * self.out_features < RECORDED_FROM or transformed():
             return super().forward(x)
         y: Tensor = RecordedLinear.apply(x, self.weight, self.bias)
         return y
@@ -98,17 +102,23 @@ class RecordedLinear(torch.autograd.Function):
         return linear_onednn(x, weight, bias)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of input, weight and bias, where they are needed."""
         x, weight = ctx.saved_tensors
         of_x, of_weight, of_bias = ctx.needs_input_grad
         rows, x_rows = gradient.flatten(0, -2), x.flatten(0, -2)
         return (
-            linear_onednn(gradient.contiguous(), weight.mT.contiguous(), None) if of_x else None,
+            RecordedLinear.of_input(gradient, weight) if of_x else None,
             rows.mT @ x_rows if of_weight else None,  # oneDNN would take copies of both
             rows.sum(dim=0) if of_bias else None,
         )
+
+    @staticmethod
+    def of_input(gradient: Tensor, weight: Tensor) -> Tensor:
+        """The gradient of the input; one that can be differentiated, if it is to be."""
+        if torch.is_grad_enabled():
+            return gradient @ weight
+        return linear_onednn(gradient.contiguous(), weight.mT.contiguous(), None)
 
 
 def linear_gelu(linear: nn.Module, x: Tensor) -> Tensor:
@@ -116,6 +126,44 @@ def linear_gelu(linear: nn.Module, x: Tensor) -> Tensor:
     if isinstance(linear, OneDnnLinear) and own(linear) and runs_on_onednn(x, linear.weight):
         return linear_onednn(x, linear.weight, linear.bias, gelu=True)
     return F.gelu(linear(x))
+
+
+# ---- gradients written out
+
+
+def recorded(x: Tensor, parameter: Tensor) -> bool:
+    """Whether both are in one exact dtype on the CPU, where autograd is recording them."""
+    exact = x.dtype == parameter.dtype and x.dtype in (torch.float32, torch.float64)
+    if not exact or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        return False
+    recording = torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+    return recording and not torch.compiler.is_compiling() and not transformed()
+
+
+class RecordedNorm(RMSNorm):
+    """The norm, with its gradient written out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., dim) -> (..., dim)."""
+        if not recorded(x, self.gamma):
+            return super().forward(x)
+        y: Tensor = NormGradient.apply(super().forward, x, self.gamma)
+        return y
+
+
+class RecordedAttention(Attention):
+    """Attention, with the gradient of rotary positions written out."""
+
+    def positioned(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(b, n, 3, h, e) -> queries and keys, with their positions, and values, (b, n, h, e)."""
+        positions = self.get_submodule(self.positions_key)
+        if type(positions) is not RotaryEmbedding or "forward" in vars(positions):
+            return super().positioned(qkv)
+        learned = positions.freqs.requires_grad  # not by the papers
+        if learned or not (recorded(qkv, positions.freqs) and unwatched(positions)):
+            return super().positioned(qkv)
+        q, k, v = HeadsGradient.apply(qkv, positions.turn(qkv, qkv.dtype))
+        return q, k, v
 
 
 # ---- cache blocking
@@ -126,11 +174,31 @@ def in_pieces(x: Tensor) -> bool:
     return x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
+def unwatched(module: nn.Module) -> bool:
+    """Whether no hook waits for a call of a module or of its parts."""
+    of_all = nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks
+    return not any(
+        (*of_all, *(part._forward_hooks or part._forward_pre_hooks for part in module.modules()))
+    )
+
+
 def passed_over(module: nn.Module, x: Tensor) -> bool:
     """Whether parts of a module may be left uncalled: in pieces, where no hook waits for them."""
-    of_all = nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks
-    return in_pieces(x) and not any(
-        (*of_all, *(part._forward_hooks or part._forward_pre_hooks for part in module.modules()))
+    return in_pieces(x) and unwatched(module)
+
+
+def recorded_in_pieces(transformer: nn.Module, x: Tensor) -> bool:
+    """Whether a few sequences at a time may go through a transformer with gradient.
+
+    Not if features are dropped at random, which would be others then.
+    """
+    drops = any(isinstance(part, nn.Dropout) and part.p > 0 for part in transformer.modules())
+    return (
+        x.device.type == "cpu"
+        and torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and not (drops and transformer.training)
+        and unwatched(transformer)
     )
 
 
@@ -169,6 +237,8 @@ class BlockedBlock(Block):
 
     def along(self, axis: str, transformer: nn.Module, x: Tensor) -> Tensor:
         """(b, t, k, d) -> the same shape, through a transformer along an axis."""
+        if axis != "linear" and recorded_in_pieces(transformer, x):
+            return recorded_along(axis, transformer, x)
         if not passed_over(transformer, x) or (axis == "linear" and not merges_all(transformer, x)):
             return super().along(axis, transformer, x)
         if axis == "linear":
@@ -181,6 +251,15 @@ class BlockedBlock(Block):
             for piece, output in pieces:
                 output.copy_(transformer(piece))
         return y
+
+
+def recorded_along(axis: str, transformer: nn.Module, x: Tensor) -> Tensor:
+    """(b, t, k, d) -> the same shape, with gradient, a few sequences at a time."""
+    to_sequences, back = AXES[axis]
+    sequences = rearrange(x, to_sequences)
+    pieces = sequences.split(max(1, PIECE_VALUES // sequences[0].numel()))
+    y = torch.cat([transformer(piece) for piece in pieces])
+    return rearrange(y, back, b=x.shape[0], t=x.shape[1], k=x.shape[2])
 
 
 def merges_all(transformer: Any, x: Tensor) -> bool:
@@ -263,6 +342,8 @@ class MergedLinearAttention(LinearAttention):
 
 FASTER: dict[type[nn.Module], type[nn.Module]] = {
     nn.Linear: OneDnnLinear,
+    RMSNorm: RecordedNorm,
+    Attention: RecordedAttention,
     FeedForward: BlockedFeedForward,
     Block: BlockedBlock,
     FeatureAttention: BlockedFeatureAttention,

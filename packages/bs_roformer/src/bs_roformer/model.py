@@ -35,6 +35,7 @@ from bs_roformer.pope import PolarEmbedding
 from bs_roformer.pretrained import Pretrained
 from bs_roformer.rope import RotaryEmbedding
 from bs_roformer.transformer import Attention, Block, RMSNorm, Transformer
+from bs_roformer.written_gradients import short_time_spectrum
 
 Breakdown = tuple[Tensor, tuple[Tensor, Tensor]]
 
@@ -347,16 +348,9 @@ class Roformer(Pretrained, nn.Module):
         """(batch, sample) error -> scalar: mean modulus of its STFT with a window of ``size``."""
         n_fft = max(size, self.config.stft_n_fft)
         error = F.pad(error, (0, max(0, n_fft // 2 + 1 - error.shape[-1])))
-        spec = torch.stft(
-            error,
-            n_fft,
-            self.loss_hop(size),
-            size,
-            make_window(self.multi_stft_window_fn, size, error),
-            normalized=self.config.multi_stft_normalized,
-            return_complex=True,
-        )
-        return spec.abs().mean()
+        window = make_window(self.multi_stft_window_fn, size, error)
+        scale = n_fft**-0.5 if self.config.multi_stft_normalized else 1.0
+        return scale * short_time_spectrum(error, n_fft, self.loss_hop(size), window).abs().mean()
 
     def loss_hop(self, size: int) -> int:
         """Hop of the spectral loss in samples, for a window of ``size`` samples."""

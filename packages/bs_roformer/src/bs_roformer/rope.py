@@ -44,9 +44,13 @@ class RotaryEmbedding(SharedEmbedding):
     def forward(self, qk: Tensor) -> Tensor:
         """(batch, position, ..., e) -> the same shape and dtype; computed in float32 or wider."""
         exact = torch.promote_types(qk.dtype, torch.float32)
+        pairs = torch.view_as_complex(qk.to(exact).unflatten(-1, (-1, 2)))
+        turned = pairs * self.turn(qk, exact)
+        return torch.view_as_real(turned).flatten(-2).to(qk.dtype)
+
+    def turn(self, qk: Tensor, exact: torch.dtype) -> Tensor:
+        """(batch, position, ..., e) -> by what its pairs are turned, (position, ..., e / 2)."""
         position = torch.arange(qk.shape[1], device=qk.device, dtype=exact)
         angle = torch.outer(position, self.freqs.to(exact))
         turn = torch.polar(torch.ones_like(angle), angle)
-        pairs = torch.view_as_complex(qk.to(exact).unflatten(-1, (-1, 2)))
-        turned = pairs * turn.view(len(position), *[1] * (qk.ndim - 3), -1)
-        return torch.view_as_real(turned).flatten(-2).to(qk.dtype)
+        return turn.view(len(position), *[1] * (qk.ndim - 3), -1)

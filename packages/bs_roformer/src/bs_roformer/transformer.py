@@ -64,13 +64,17 @@ class Attention(nn.Module):
         """(sequence, position, d) -> the same shape."""
         x = self.norm(x)
         qkv = rearrange(self.to_qkv(x), "b n (i h e) -> b n i h e", i=3, h=self.config.heads)
-        qk, v = qkv.split((2, 1), dim=2)
-        q, k = self.get_submodule(self.positions_key)(qk).unbind(2)
-        y = attend(q, k, v.squeeze(2), self.config, self.training)
+        y = attend(*self.positioned(qkv), self.config, self.training)
         if self.config.parts.gates:
             y = y * self.to_gates(x).sigmoid().unsqueeze(-1)
         merged: Tensor = self.to_out(y.flatten(-2))
         return merged
+
+    def positioned(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(b, n, 3, h, e) -> queries and keys, with their positions, and values, (b, n, h, e)."""
+        qk, v = qkv.split((2, 1), dim=2)
+        q, k = self.get_submodule(self.positions_key)(qk).unbind(2)
+        return q, k, v.squeeze(2)
 
 
 def positions_key(config: ModelConfig) -> str:
