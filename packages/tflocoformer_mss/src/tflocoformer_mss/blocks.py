@@ -22,6 +22,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
 from tflocoformer_mss.config import BlockConfig, FFNConfig, PathConfig
+from tflocoformer_mss.written_gradients import (
+    GroupNormGradient,
+    HeadsGradient,
+    SwiGLUGradient,
+    worth_it,
+)
 
 # Positions that go through a path together, all their sequences counted, if the activations are not
 # kept for a gradient. On a CPU, few enough for the activations of a path to stay in the cache.
@@ -43,6 +49,13 @@ class RMSGroupNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., feature) -> (..., feature) float32."""
+        if not worth_it(x) or self.gamma.dtype != x.dtype:
+            return self.formula(x)
+        y: Tensor = GroupNormGradient.apply(self.formula, x, self.gamma, self.groups, self.eps)
+        return y
+
+    def formula(self, x: Tensor) -> Tensor:
+        """`forward` as torch differentiates it."""
         with full_precision(x):
             groups = x.float().unflatten(-1, (self.groups, -1))
             norm = torch.linalg.vector_norm(groups, dim=-1, keepdim=True)
@@ -72,8 +85,8 @@ class ConvSwiGLU(nn.Module):
         length, left = x.shape[1], self.kernel - self.shift
         steps = -(-(length + left - self.shift) // self.shift)
         right = steps * self.shift + self.kernel - length - left
-        value, gate = convolve(F.pad(x, (0, 0, left, right)), self.conv1d).chunk(2, dim=-1)
-        return self.dropout(self.deconvolve(self.dropout(value * F.silu(gate)), length, left))
+        hidden = swiglu(convolve(x, self.conv1d, (left, right)))
+        return self.dropout(self.deconvolve(self.dropout(hidden), length, left))
 
     def deconvolve(self, hidden: Tensor, length: int, left: int) -> Tensor:
         """Transposed convolution, cropped to the unpadded positions, (n, steps, h) -> (n, l, d)."""
@@ -84,6 +97,20 @@ class ConvSwiGLU(nn.Module):
             return channels_last_conv(hidden, weight.transpose(0, 1).flip(-1), bias, 1)
         full: Tensor = self.deconv1d(hidden.mT).mT
         return full[:, left : left + length]
+
+
+def swiglu(both: Tensor) -> Tensor:
+    """Features that hold values and gates, (..., 2 h), -> value * silu(gate), (..., h)."""
+    if not worth_it(both):
+        return swiglu_formula(both)
+    y: Tensor = SwiGLUGradient.apply(swiglu_formula, both)
+    return y
+
+
+def swiglu_formula(both: Tensor) -> Tensor:
+    """`swiglu` as torch differentiates it."""
+    value, gate = both.chunk(2, dim=-1)
+    return value * F.silu(gate)
 
 
 class ConvSiLU(nn.Module):
@@ -131,15 +158,26 @@ def called(layer: nn.Conv1d | nn.ConvTranspose1d) -> bool:
     return bool(layer._forward_hooks or layer._forward_pre_hooks)
 
 
-def convolve(x: Tensor, layer: nn.Conv1d) -> Tensor:
-    """Apply a convolution layer along l, (n, l, features in) -> (n, steps, features out)."""
+def convolve(x: Tensor, layer: nn.Conv1d, padding: tuple[int, int]) -> Tensor:
+    """Apply a convolution layer along l, (n, l, features in) -> (n, steps, features out).
+
+    Args:
+        x: the input.
+        layer: without padding of its own.
+        padding: positions before and after l, of zeros.
+    """
+    left, right = padding
     if called(layer):
-        plain: Tensor = layer(x.mT).mT
+        plain: Tensor = layer(F.pad(x, (0, 0, left, right)).mT).mT
         return plain
-    return channels_last_conv(x, layer.weight, layer.bias, layer.stride[0])
+    if left != right:  # which the convolution itself cannot do
+        x, left = F.pad(x, (0, 0, left, right)), 0
+    return channels_last_conv(x, layer.weight, layer.bias, layer.stride[0], left)
 
 
-def channels_last_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+def channels_last_conv(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int = 0
+) -> Tensor:
     """Convolve along l with the features last in memory, as the norms and linear layers have them.
 
     conv1d would need the features first, and two transposed copies. conv2d with a height of one
@@ -150,12 +188,13 @@ def channels_last_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: i
         weight: (features out, features in, kernel).
         bias: (features out,).
         stride: in positions.
+        padding: positions of zeros on either side.
 
     Returns:
         (n, steps, features out).
     """
     weight = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-    out = F.conv2d(rearrange(x, "n l d -> n d 1 l"), weight, bias, stride=(1, stride))
+    out = F.conv2d(rearrange(x, "n l d -> n d 1 l"), weight, bias, (1, stride), (0, padding))
     return rearrange(out, "n d 1 l -> n l d")
 
 
@@ -220,16 +259,27 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, l, d) -> (n, l, d)."""
-        q, k, v = rearrange(self.qkv(x), "n l (p h a) -> p n l h a", p=3, h=self.heads).unbind()
-        if self.rope is not None:
-            rotation = self.rope(x.shape[1])
-            q, k = rotate(q, rotation), rotate(k, rotation)
+        q, k, v = self.positioned(
+            rearrange(self.qkv(x), "n l (p h a) -> n l p h a", p=3, h=self.heads)
+        )
         dropout = self.dropout if self.training else 0.0
         q, k, v = (rearrange(each, "n l h a -> n h l a") for each in (q, k, v))
         with self.kernels(q):
             out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
         merged: Tensor = self.aggregate_heads(rearrange(out, "n h l a -> n l (h a)"))
         return merged
+
+    def positioned(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(n, l, 3, h, a) -> queries and keys, turned by their positions, and values."""
+        if self.rope is None:
+            q, k, v = qkv.unbind(2)
+            return q, k, v
+        rotation = self.rope(qkv.shape[1])
+        if worth_it(qkv):
+            q, k, v = HeadsGradient.apply(qkv, rotation)
+            return q, k, v
+        q, k, v = qkv.unbind(2)
+        return rotate(q, rotation), rotate(k, rotation), v
 
     def kernels(self, q: Tensor) -> AbstractContextManager[object]:
         """Select the attention kernels that `flash_attention` allows, on CUDA only.
