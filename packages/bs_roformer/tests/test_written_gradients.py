@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
 from bs_roformer import BSRoformer, cpu_speed
 from bs_roformer.cpu_speed import RecordedAttention, RecordedNorm, speed_up
-from bs_roformer.transformer import RMSNorm, Transformer
+from bs_roformer.transformer import RMSNorm, Transformer, rms_norm
 from bs_roformer.written_gradients import (
     HeadsGradient,
     NormGradient,
@@ -39,13 +39,15 @@ def network(**changes: Any) -> BSRoformer:
     return model
 
 
+def close(ours: Tensor, theirs: Tensor) -> bool:
+    return torch.allclose(ours, theirs, rtol=0, atol=1e-5 * theirs.abs().max().item())
+
+
 # ---- one by one
 
 
 def normed(x: Tensor, gamma: Tensor) -> Tensor:
-    norm = RMSNorm(len(gamma))
-    norm.gamma = gamma  # type: ignore[assignment]
-    found: Tensor = NormGradient.apply(norm.forward, x, gamma)
+    found: Tensor = NormGradient.apply(rms_norm, x, gamma)
     return found
 
 
@@ -129,8 +131,8 @@ def test_gradients_can_be_differentiated_again(monkeypatch: pytest.MonkeyPatch) 
     for plain in (False, True):
         model = network(flash_attn=False)  # torch's own kernel has no second gradient
         if plain:
-            monkeypatch.setattr(cpu_speed, "transformed", lambda: True)
-            monkeypatch.setattr("bs_roformer.written_gradients.transformed", lambda: True)
+            monkeypatch.setattr(cpu_speed, "differs", lambda: True)
+            monkeypatch.setattr("bs_roformer.written_gradients.differs", lambda: True)
         found.append(trained(model, penalised))
     assert found[0].abs().max() > 0
     assert torch.allclose(*found, rtol=1e-3, atol=1e-5 * found[1].abs().max().item())
@@ -166,6 +168,76 @@ def test_a_frozen_gain_and_learned_frequencies_are_respected() -> None:
     assert frequencies.grad is not None and frequencies.grad.abs().max() > 0
 
 
+def test_hooks_of_what_is_differentiated_again_run_once() -> None:
+    norm = RecordedNorm(4)
+    norm.gamma.register_hook(lambda gradient: 2 * gradient)
+    loss = norm(values(3, 4).float()).square().sum()
+    (found,) = torch.autograd.grad(loss, norm.gamma, create_graph=True)
+    expected = 2 * 2 * rms_norm(values(3, 4).float(), torch.ones(4)).square().sum(dim=0)
+    assert torch.allclose(found, expected)
+
+
+def test_gains_that_stand_in_for_the_norm_s_own_get_the_gradient() -> None:
+    """As fast weights of meta-learning do."""
+    norm, x = RecordedNorm(4), values(3, 4).float().requires_grad_()
+    fast = torch.full((4,), 3.0, requires_grad=True)
+    y = torch.func.functional_call(norm, {"gamma": fast}, x)
+    found = torch.autograd.grad(y.square().sum(), (x, fast), create_graph=True)
+    expected = torch.autograd.grad(rms_norm(x, fast).square().sum(), (x, fast))
+    assert all(map(close, found, expected))
+
+
+def test_vectors_without_a_batch_and_batches_without_items() -> None:
+    norm, x = RecordedNorm(4), values(4).float().requires_grad_()
+    norm(x).square().sum().backward()
+    assert norm.gamma.grad is not None and norm.gamma.grad.shape == (4,)
+    block = network().layers[0]
+    assert block(torch.zeros(0, 5, 4, 8)).shape == (0, 5, 4, 8)
+
+
+def test_gradients_that_do_not_lie_in_pairs_are_copied() -> None:
+    turn = torch.polar(torch.ones(3, 2), values(3, 2).float())[:, None, None]
+    qkv = values(2, 3, 3, 2, 4).float().requires_grad_()
+    found = HeadsGradient.apply(qkv, turn)[0]
+    torch.cat([found, torch.ones(2, 3, 2, 1)], dim=-1).square().sum().backward()
+    assert qkv.grad is not None
+    assert close(qkv.grad[:, :, 0], 2 * qkv.detach()[:, :, 0])
+
+
+def attention() -> Any:
+    model = network(flash_attn=False)
+    return next(part for part in model.modules() if isinstance(part, RecordedAttention))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_forward_mode() -> None:
+    part, x, direction = attention(), values(2, 3, 8).float(), values(2, 3, 8, seed=1).float()
+    with forward_ad.dual_level():
+        found = forward_ad.unpack_dual(part(forward_ad.make_dual(x, direction))).tangent
+    _, expected = torch.func.jvp(part, (x,), (direction,))
+    assert found is not None
+    assert close(found.detach(), expected.detach())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_the_compiler_and_the_tracer_see_plain_operations() -> None:
+    model, mixture = network(), 0.1 * values(1, 2, 900).float()
+    torch.compiler.reset()
+    block, x = model.layers[0], values(1, 5, 4, 8).float()
+    compiled = torch.compile(block, backend="eager", fullgraph=True)
+    assert close(compiled(x).detach(), block(x).detach())
+    error = mixture[0]
+    traced = torch.jit.trace(lambda e: model.spec_error(e, 64), error, check_trace=False)
+    assert "RealSpectrum" not in str(traced.graph)
+
+
+def test_a_window_of_another_length_is_refused() -> None:
+    model = network(multi_stft_window_fn=lambda _, device=None: torch.ones(20))
+    with pytest.raises(ValueError, match="multi_stft_window_fn made 20 samples"):
+        model.spec_error(torch.zeros(1, 900), 64)
+
+
 # ---- in pieces
 
 
@@ -196,7 +268,18 @@ def test_what_is_dropped_or_watched_stays_whole(monkeypatch: pytest.MonkeyPatch)
     dropping = network(ff_dropout=0.5)
     assert calls(dropping.train(), monkeypatch) == 2
     assert calls(dropping.eval(), monkeypatch) > 2
-    watched = network()
-    watched.layers[0].get_submodule("1").register_forward_hook(lambda *_: None)
     free = calls(network(), monkeypatch)
-    assert 2 < calls(watched, monkeypatch) < free
+    for kind in ("forward", "forward_pre", "full_backward", "full_backward_pre"):
+        watched = network()
+        transformer = watched.layers[0].get_submodule("1")
+        getattr(transformer, f"register_{kind}_hook")(lambda *_: None)
+        assert 2 < calls(watched, monkeypatch) < free, kind
+
+
+def test_parts_that_may_look_at_other_sequences_get_them_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cpu_speed, "PIECE_VALUES", 1)
+    free, model = calls(network(), monkeypatch), network()
+    model.layers[0].get_submodule("1").add_module("norm", nn.Hardtanh())
+    assert 2 < calls(model, monkeypatch) < free

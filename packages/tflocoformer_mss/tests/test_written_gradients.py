@@ -1,14 +1,23 @@
 """Gradients that are written out are those of the plain formulas, also a second time."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
 from tflocoformer_mss import blocks, written_gradients
-from tflocoformer_mss.blocks import Attention, Block, ConvSwiGLU, RMSGroupNorm, swiglu_formula
+from tflocoformer_mss.blocks import (
+    Attention,
+    Block,
+    ConvSwiGLU,
+    RMSGroupNorm,
+    rms_group_norm,
+    swiglu,
+    swiglu_formula,
+)
 from tflocoformer_mss.config import FFNConfig
 from tflocoformer_mss.model import BSLocoformerSeparator
 from tflocoformer_mss.written_gradients import GroupNormGradient, HeadsGradient, SwiGLUGradient
@@ -49,14 +58,12 @@ def close(ours: Tensor, theirs: Tensor) -> bool:
 
 
 def test_norm() -> None:
-    eps = 0.01
-
-    def plain(x: Tensor, gamma: Tensor) -> Tensor:
-        groups = x.unflatten(-1, (2, -1))
-        return (groups / (groups.square().mean(-1, keepdim=True).sqrt() + eps)).flatten(-2) * gamma
+    def plain(x: Tensor, gamma: Tensor, groups: int, eps: float) -> Tensor:
+        parts = x.unflatten(-1, (groups, -1))
+        return (parts / (parts.square().mean(-1, keepdim=True).sqrt() + eps)).flatten(-2) * gamma
 
     def normed(x: Tensor, gamma: Tensor) -> Tensor:
-        y: Tensor = GroupNormGradient.apply(lambda x: plain(x, gamma), x, gamma, 2, eps)
+        y: Tensor = GroupNormGradient.apply(plain, x, gamma, 2, 0.01)
         return y
 
     given = wanted(3, 4, 6), nn.Parameter(values(6, seed=1))
@@ -66,7 +73,7 @@ def test_norm() -> None:
 
 def test_of_silence_the_norm_has_the_gradient_of_the_plain_formula() -> None:
     norm, gradients = RMSGroupNorm(2, 4, 1e-5), []
-    for formula in (norm.forward, norm.formula):
+    for formula in (norm, lambda x: rms_group_norm(x, norm.gamma, 2, 1e-5)):
         x = torch.tensor([[0.0, 0.0, 1.0, 2.0], [0.0] * 4], requires_grad=True)
         (formula(x) * torch.tensor([1.0, 5.0, 2.0, 3.0])).sum().backward()
         assert x.grad is not None
@@ -162,3 +169,69 @@ def test_transforms_of_torch_func_find_the_same_gradients() -> None:
     found = torch.func.grad(loss)(x)
     x.requires_grad_()
     assert close(found, torch.autograd.grad(loss(x), x)[0])
+
+
+def test_hooks_of_what_is_differentiated_again_run_once() -> None:
+    norm, x = RMSGroupNorm(2, 4, 1e-5), values(3, 4).float()
+    norm.gamma.register_hook(lambda gradient: 2 * gradient)
+    (found,) = torch.autograd.grad(norm(x).square().sum(), norm.gamma, create_graph=True)
+    expected = 4 * rms_group_norm(x, torch.ones(4), 2, 1e-5).square().sum(dim=0)
+    assert torch.allclose(found, expected)
+
+
+def test_gains_that_stand_in_for_the_norm_s_own_get_the_gradient() -> None:
+    """As fast weights of meta-learning do."""
+    norm, x = RMSGroupNorm(2, 4, 1e-5), values(3, 4).float().requires_grad_()
+    fast = torch.full((4,), 3.0, requires_grad=True)
+    y = torch.func.functional_call(norm, {"gamma": fast}, x)
+    found = torch.autograd.grad(y.square().sum(), (x, fast), create_graph=True)
+    plain = rms_group_norm(x, fast, 2, 1e-5)
+    assert all(map(close, found, torch.autograd.grad(plain.square().sum(), (x, fast))))
+
+
+def test_frequencies_that_are_trained_get_their_gradient() -> None:
+    part = next(part for part in network().modules() if isinstance(part, Attention))
+    assert part.rope is not None
+    part.rope.freqs.requires_grad_()
+    part(values(2, 7, 8).float()).square().sum().backward()
+    assert part.rope.freqs.grad is not None and part.rope.freqs.grad.any()
+
+
+def test_outputs_may_be_changed_in_place_and_have_any_shape() -> None:
+    norm, x = RMSGroupNorm(2, 4, 1e-5), values(4).float().requires_grad_()
+    norm(x).mul_(2).sum().backward()
+    swiglu(x).mul_(2).sum().backward()
+    assert x.grad is not None and x.grad.shape == (4,)
+
+
+def path() -> Any:
+    block = next(part for part in network().modules() if isinstance(part, Block))
+    return block.frame_path
+
+
+@pytest.fixture
+def kernel_without_limits() -> Iterator[None]:
+    """Attention of plain operations: torch's fused kernel has neither forward mode nor batches."""
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        yield
+
+
+@pytest.mark.usefixtures("kernel_without_limits")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_forward_mode() -> None:
+    x, direction = values(2, 5, 8).float(), values(2, 5, 8, seed=1).float()
+    with forward_ad.dual_level():
+        found = forward_ad.unpack_dual(path()(forward_ad.make_dual(x, direction))).tangent
+    _, expected = torch.func.jvp(path(), (x,), (direction,))
+    assert found is not None
+    assert close(found.detach(), expected.detach())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_the_compiler_and_the_tracer_see_plain_operations() -> None:
+    part, x = path(), values(2, 5, 8).float()
+    torch.compiler.reset()
+    compiled = torch.compile(part, backend="eager", fullgraph=True)
+    assert close(compiled(x).detach(), part(x).detach())
+    graph = str(torch.jit.trace(part, x, check_trace=False).inlined_graph)
+    assert "aten::silu" in graph and "PythonOp" not in graph

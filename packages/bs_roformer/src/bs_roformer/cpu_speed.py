@@ -1,4 +1,4 @@
-"""Faster forward passes on a CPU: `speed_up` gives the modules of a model these methods.
+"""Faster separation and training on a CPU: `speed_up` gives the modules of a model these methods.
 
 Nothing here is used unless `speed_up` is called, as the command line does. It changes no parameter,
 key or result (beyond rounding), and does three things:
@@ -26,9 +26,18 @@ from bs_roformer.linear_attention import (
     LinearAttention,
     position_norm,
 )
+from bs_roformer.pope import PolarEmbedding
 from bs_roformer.rope import RotaryEmbedding
-from bs_roformer.transformer import AXES, Attention, Block, FeedForward, RMSNorm
-from bs_roformer.written_gradients import HeadsGradient, NormGradient, transformed
+from bs_roformer.transformer import (
+    AXES,
+    Attention,
+    Block,
+    FeedForward,
+    RMSNorm,
+    Transformer,
+    rms_norm,
+)
+from bs_roformer.written_gradients import HeadsGradient, NormGradient, differs
 
 # Multiply-adds from which a product with gradient gains more than its Python code costs.
 RECORDED_FROM = 2**25
@@ -39,8 +48,8 @@ PIECE_VALUES = 2**20  # values that go into a transformer together with gradient
 def speed_up(model: nn.Module) -> None:
     """Switch the modules of a model, in place, to the faster classes below.
 
-    Parameters, state dictionary and hooks stay as they are. Off the CPU, and in other dtypes than
-    float32, the faster classes compute what the plain ones do.
+    Parameters, state dictionary and hooks stay as they are. Off the CPU the faster classes compute
+    what the plain ones do; products run on oneDNN in float32 alone.
     """
     for module in model.modules():
         module.__class__ = FASTER.get(type(module), type(module))
@@ -56,10 +65,9 @@ class OneDnnLinear(nn.Linear):
         """(..., features in) -> (..., features out)."""
         if not runs_on_onednn(x, self.weight):
             return super().forward(x)
-        recorded = torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
-        if not (recorded and (x.requires_grad or self.weight.requires_grad)):
+        if not (recording() and (x.requires_grad or self.weight.requires_grad)):
             return linear_onednn(x, self.weight, self.bias)
-        if x.numel() * self.out_features < RECORDED_FROM or transformed():
+        if x.numel() * self.out_features < RECORDED_FROM or differs():
             return super().forward(x)
         y: Tensor = RecordedLinear.apply(x, self.weight, self.bias)
         return y
@@ -131,13 +139,17 @@ def linear_gelu(linear: nn.Module, x: Tensor) -> Tensor:
 # ---- gradients written out
 
 
+def recording() -> bool:
+    """Whether autograd is recording."""
+    return torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+
+
 def recorded(x: Tensor, parameter: Tensor) -> bool:
     """Whether both are in one exact dtype on the CPU, where autograd is recording them."""
-    exact = x.dtype == parameter.dtype and x.dtype in (torch.float32, torch.float64)
-    if not exact or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+    if differs() or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
-    recording = torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
-    return recording and not torch.compiler.is_compiling() and not transformed()
+    exact = x.dtype == parameter.dtype and x.dtype in (torch.float32, torch.float64)
+    return exact and recording()
 
 
 class RecordedNorm(RMSNorm):
@@ -147,7 +159,7 @@ class RecordedNorm(RMSNorm):
         """(..., dim) -> (..., dim)."""
         if not recorded(x, self.gamma):
             return super().forward(x)
-        y: Tensor = NormGradient.apply(super().forward, x, self.gamma)
+        y: Tensor = NormGradient.apply(rms_norm, x, self.gamma)
         return y
 
 
@@ -157,7 +169,7 @@ class RecordedAttention(Attention):
     def positioned(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(b, n, 3, h, e) -> queries and keys, with their positions, and values, (b, n, h, e)."""
         positions = self.get_submodule(self.positions_key)
-        if type(positions) is not RotaryEmbedding or "forward" in vars(positions):
+        if differs() or type(positions) is not RotaryEmbedding or "forward" in vars(positions):
             return super().positioned(qkv)
         learned = positions.freqs.requires_grad  # not by the papers
         if learned or not (recorded(qkv, positions.freqs) and unwatched(positions)):
@@ -175,11 +187,11 @@ def in_pieces(x: Tensor) -> bool:
 
 
 def unwatched(module: nn.Module) -> bool:
-    """Whether no hook waits for a call of a module or of its parts."""
-    of_all = nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks
-    return not any(
-        (*of_all, *(part._forward_hooks or part._forward_pre_hooks for part in module.modules()))
-    )
+    """Whether no hook, forward or backward, waits for a module or its parts."""
+    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+    if any(getattr(nn.modules.module, f"_global_{kind}") for kind in kinds):
+        return False
+    return not any(getattr(part, f"_{kind}") for part in module.modules() for kind in kinds)
 
 
 def passed_over(module: nn.Module, x: Tensor) -> bool:
@@ -190,16 +202,16 @@ def passed_over(module: nn.Module, x: Tensor) -> bool:
 def recorded_in_pieces(transformer: nn.Module, x: Tensor) -> bool:
     """Whether a few sequences at a time may go through a transformer with gradient.
 
-    Not if features are dropped at random, which would be others then.
+    Only if all of its parts treat each sequence by itself, as these classes do unless features are
+    dropped at random.
     """
-    drops = any(isinstance(part, nn.Dropout) and part.p > 0 for part in transformer.modules())
-    return (
-        x.device.type == "cpu"
-        and torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()
-        and not (drops and transformer.training)
-        and unwatched(transformer)
-    )
+    if differs() or x.device.type != "cpu" or not recording():
+        return False
+    for part in transformer.modules():
+        drops = isinstance(part, nn.Dropout) and part.training and part.p > 0
+        if type(part) not in SEQUENCE_BY_SEQUENCE or "forward" in vars(part) or drops:
+            return False
+    return unwatched(transformer)
 
 
 def own(layer: nn.Module) -> bool:
@@ -233,7 +245,7 @@ class BlockedFeedForward(FeedForward):
 
 
 class BlockedBlock(Block):
-    """The block, without gradient with a few sequences at a time through each transformer."""
+    """The block, with a few sequences at a time through each transformer."""
 
     def along(self, axis: str, transformer: nn.Module, x: Tensor) -> Tensor:
         """(b, t, k, d) -> the same shape, through a transformer along an axis."""
@@ -257,8 +269,8 @@ def recorded_along(axis: str, transformer: nn.Module, x: Tensor) -> Tensor:
     """(b, t, k, d) -> the same shape, with gradient, a few sequences at a time."""
     to_sequences, back = AXES[axis]
     sequences = rearrange(x, to_sequences)
-    pieces = sequences.split(max(1, PIECE_VALUES // sequences[0].numel()))
-    y = torch.cat([transformer(piece) for piece in pieces])
+    size = max(1, PIECE_VALUES // max(1, sequences.shape[1:].numel()))
+    y = torch.cat([transformer(piece) for piece in sequences.split(size)])
     return rearrange(y, back, b=x.shape[0], t=x.shape[1], k=x.shape[2])
 
 
@@ -349,3 +361,6 @@ FASTER: dict[type[nn.Module], type[nn.Module]] = {
     FeatureAttention: BlockedFeatureAttention,
     LinearAttention: MergedLinearAttention,
 }
+PLAIN = (Transformer, PolarEmbedding, RotaryEmbedding, nn.Dropout, nn.GELU, nn.Identity)
+CONTAINERS = (nn.ModuleList, nn.Sequential)
+SEQUENCE_BY_SEQUENCE = {*FASTER, *FASTER.values(), *PLAIN, *CONTAINERS}

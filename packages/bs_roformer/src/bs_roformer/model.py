@@ -10,7 +10,8 @@ arXiv:2310.01809). From input to output of the papers' figure:
     loss                            Roformer.loss
 
 What third-party networks add is in files of its own: hyper_connections.py and value_residual.py
-(layout "1.2"), pope.py, linear_attention.py. cpu_speed.py makes a built model faster on a CPU.
+(layout "1.2"), pope.py, linear_attention.py. cpu_speed.py makes a built model faster on a CPU,
+written_gradients.py the gradient of the loss.
 
 Letters in shape comments: b batch, s stem, c channel, n sample, f bin, t frame, k band, d feature,
 r real and imaginary part.
@@ -349,6 +350,8 @@ class Roformer(Pretrained, nn.Module):
         n_fft = max(size, self.config.stft_n_fft)
         error = F.pad(error, (0, max(0, n_fft // 2 + 1 - error.shape[-1])))
         window = make_window(self.multi_stft_window_fn, size, error)
+        if len(window) != size:
+            raise ValueError(f"multi_stft_window_fn made {len(window)} samples, not {size}")
         scale = n_fft**-0.5 if self.config.multi_stft_normalized else 1.0
         return scale * short_time_spectrum(error, n_fft, self.loss_hop(size), window).abs().mean()
 

@@ -29,10 +29,15 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., dim) -> (..., dim)."""
-        exact = torch.promote_types(x.dtype, torch.float32)
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=exact)
-        scale = x.shape[-1] ** 0.5 / norm.clamp(min=1e-12)
-        return (x * scale * self.gamma).to(x.dtype)
+        return rms_norm(x, self.gamma)
+
+
+def rms_norm(x: Tensor, gamma: Tensor) -> Tensor:
+    """`RMSNorm` with a gain gamma, (..., d), (d) -> (..., d)."""
+    exact = torch.promote_types(x.dtype, torch.float32)
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=exact)
+    scale = x.shape[-1] ** 0.5 / norm.clamp(min=1e-12)
+    return (x * scale * gamma).to(x.dtype)
 
 
 class Attention(nn.Module):

@@ -2,7 +2,8 @@
 
 torch derives a gradient operation by operation and writes each one's result to memory. Here those
 of a whole formula are computed together, in memory that is written once. `cpu_speed` and the loss
-use them; values are those of the plain formulas, up to rounding.
+use them; values are those of the plain formulas, up to rounding. They can be differentiated again,
+but not batched (`is_grads_batched`).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,19 +13,32 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Formula = Callable[..., Tensor]
 SMALLEST_NORM = 1e-12  # of a vector that is divided by its norm
 
 
-def again(output: Tensor, inputs: Sequence[Tensor], gradient: Tensor) -> list[Tensor | None]:
-    """Gradients of inputs as torch derives them: they can be differentiated themselves."""
-    wanted = [each for each in inputs if each.requires_grad]
-    found = iter(torch.autograd.grad(output, wanted, gradient, create_graph=True))
-    return [next(found) if each.requires_grad else None for each in inputs]
+def differs() -> bool:
+    """Whether torch is at work that needs the plain formula: its compiler or export, jit.trace,
+    torch.func or forward_ad.
+    """
+    return bool(
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+    )
 
 
-def transformed() -> bool:
-    """Whether a transform of torch.func is at work, which these functions do not support."""
-    return bool(torch._C._are_functorch_transforms_active())
+def derived(formula: Formula, inputs: Sequence[Tensor], gradient: Tensor) -> list[Tensor | None]:
+    """Gradients of a formula's inputs as torch derives them, which can be differentiated."""
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # Views, as hooks of the inputs themselves must run only once.
+        views = [each.view_as(each) for each in inputs]
+        output = formula(*views)
+    wanted = [view for view in views if view.requires_grad]
+    found = iter(torch.autograd.grad(output, wanted, gradient, create_graph=again))
+    return [next(found) if view.requires_grad else None for view in views]
 
 
 class NormGradient(torch.autograd.Function):
@@ -35,8 +49,8 @@ class NormGradient(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, formula: Callable[[Tensor], Tensor], x: Tensor, gamma: Tensor) -> Tensor:
-        """What the formula makes of (..., d) with gamma (d), (..., d)."""
+    def forward(ctx: Any, formula: Formula, x: Tensor, gamma: Tensor) -> Tensor:
+        """What the formula makes of (..., d) and gamma (d), (..., d)."""
         ctx.formula = formula
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         scale = x.shape[-1] ** 0.5 / norm.clamp(min=SMALLEST_NORM)
@@ -48,14 +62,14 @@ class NormGradient(torch.autograd.Function):
         """Gradients of x and gamma."""
         x, gamma, norm, scale = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return None, *again(ctx.formula(x), (x, gamma), gradient)
+            return None, *derived(ctx.formula, (x, gamma), gradient)
         z = x * scale
         product = gradient * z
         mean = product @ (gamma / x.shape[-1])
         mean = mean.unsqueeze(-1).masked_fill_(norm < SMALLEST_NORM, 0)  # there, rms is a constant
         of_x = torch.mul(gradient, gamma, out=z.new_empty(z.shape))
         of_x.addcmul_(z, mean, value=-1).mul_(scale)
-        return None, of_x, product.flatten(0, -2).sum(dim=0)
+        return None, of_x, product.reshape(-1, x.shape[-1]).sum(dim=0)
 
 
 class HeadsGradient(torch.autograd.Function):
@@ -89,8 +103,9 @@ class HeadsGradient(torch.autograd.Function):
 
 def pairs(x: Tensor) -> Tensor:
     """(..., e) -> (..., e / 2) complex: adjacent features, a view where they lie so in memory."""
-    x = x if x.stride(-1) == 1 else x.contiguous()
-    return torch.view_as_complex(x.unflatten(-1, (-1, 2)))
+    *strides, last = x.stride()
+    aligned = last == 1 and not any(n % 2 for n in (x.storage_offset(), *strides))
+    return torch.view_as_complex((x if aligned else x.contiguous()).unflatten(-1, (-1, 2)))
 
 
 class RealSpectrum(torch.autograd.Function):
@@ -128,7 +143,7 @@ def short_time_spectrum(x: Tensor, n_fft: int, hop: int, window: Tensor) -> Tens
     window = F.pad(window, (left, n_fft - len(window) - left))
     padded = F.pad(x, (n_fft // 2, n_fft // 2), mode="reflect")
     frames = padded.unfold(-1, n_fft, hop) * window
-    if torch.compiler.is_compiling() or transformed():
+    if differs():
         return torch.fft.rfft(frames)
     spectrum: Tensor = RealSpectrum.apply(frames)
     return spectrum

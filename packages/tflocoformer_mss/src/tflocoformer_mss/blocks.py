@@ -49,19 +49,21 @@ class RMSGroupNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., feature) -> (..., feature) float32."""
+        arguments = x, self.gamma, self.groups, self.eps
         if not worth_it(x) or self.gamma.dtype != x.dtype:
-            return self.formula(x)
-        y: Tensor = GroupNormGradient.apply(self.formula, x, self.gamma, self.groups, self.eps)
+            return rms_group_norm(*arguments)
+        y: Tensor = GroupNormGradient.apply(rms_group_norm, *arguments)
         return y
 
-    def formula(self, x: Tensor) -> Tensor:
-        """`forward` as torch differentiates it."""
-        with full_precision(x):
-            groups = x.float().unflatten(-1, (self.groups, -1))
-            norm = torch.linalg.vector_norm(groups, dim=-1, keepdim=True)
-            # eps is added to the root mean square itself, not to the mean square under the root.
-            rms = norm * groups.shape[-1] ** -0.5 + self.eps
-            return (groups / rms).flatten(-2) * self.gamma
+
+def rms_group_norm(x: Tensor, gamma: Tensor, groups: int, eps: float) -> Tensor:
+    """`RMSGroupNorm` with a gain gamma, (..., feature), (feature) -> (..., feature) float32."""
+    with full_precision(x):
+        grouped = x.float().unflatten(-1, (groups, -1))
+        norm = torch.linalg.vector_norm(grouped, dim=-1, keepdim=True)
+        # eps is added to the root mean square itself, not to the mean square under the root.
+        rms = norm * grouped.shape[-1] ** -0.5 + eps
+        return (grouped / rms).flatten(-2) * gamma
 
 
 class ConvSwiGLU(nn.Module):
@@ -170,7 +172,7 @@ def convolve(x: Tensor, layer: nn.Conv1d, padding: tuple[int, int]) -> Tensor:
     if called(layer):
         plain: Tensor = layer(F.pad(x, (0, 0, left, right)).mT).mT
         return plain
-    if left != right:  # which the convolution itself cannot do
+    if layer.stride[0] != 1:  # not the same on both sides, which the convolution cannot do
         x, left = F.pad(x, (0, 0, left, right)), 0
     return channels_last_conv(x, layer.weight, layer.bias, layer.stride[0], left)
 
@@ -275,7 +277,7 @@ class Attention(nn.Module):
             q, k, v = qkv.unbind(2)
             return q, k, v
         rotation = self.rope(qkv.shape[1])
-        if worth_it(qkv):
+        if worth_it(qkv) and not rotation.requires_grad:
             q, k, v = HeadsGradient.apply(qkv, rotation)
             return q, k, v
         q, k, v = qkv.unbind(2)

@@ -2,34 +2,51 @@
 
 torch derives a gradient operation by operation and writes each one's result to memory. Here those
 of a whole formula are computed together, in memory that is written once. Values are those of the
-plain formulas in `blocks`, up to rounding. `worth_it` says when they are used.
+plain formulas in `blocks`, up to rounding. They can be differentiated again, but not batched
+(`is_grads_batched`). `worth_it` says when they are used.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-Formula = Callable[[Tensor], Tensor]
+Formula = Callable[..., Tensor]
 CACHED_VALUES = 2**17  # that are worked on together, so that what lies between stays in the cache
 
 
 def worth_it(x: Tensor) -> bool:
-    """Whether a tensor in full precision is recorded for a gradient on a CPU, uncompiled."""
-    if x.dtype != torch.float32 or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+    """Whether a tensor in full precision is recorded on a CPU, for a gradient and nothing else."""
+    if differs() or x.dtype != torch.float32 or x.device.type != "cpu":
         return False
     recording = torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
-    # Neither the compiler nor the transforms of torch.func need or support them.
-    others = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    return recording and not others
+    return recording and not torch.is_autocast_enabled("cpu")
 
 
-def again(output: Tensor, inputs: Sequence[Tensor], gradient: Tensor) -> list[Tensor | None]:
-    """Gradients of inputs as torch derives them: they can be differentiated themselves."""
-    wanted = [each for each in inputs if each.requires_grad]
-    found = iter(torch.autograd.grad(output, wanted, gradient, create_graph=True))
-    return [next(found) if each.requires_grad else None for each in inputs]
+def differs() -> bool:
+    """Whether torch is at work that needs the plain formula: its compiler or export, jit.trace,
+    torch.func or forward_ad.
+    """
+    return bool(
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+    )
+
+
+def derived(formula: Formula, inputs: Sequence[Tensor], gradient: Tensor) -> list[Tensor | None]:
+    """Gradients of a formula's inputs as torch derives them, which can be differentiated."""
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # Views, as hooks of the inputs themselves must run only once.
+        views = [each.view_as(each) for each in inputs]
+        output = formula(*views)
+    wanted = [view for view in views if view.requires_grad]
+    found = iter(torch.autograd.grad(output, wanted, gradient, create_graph=again))
+    return [next(found) if view.requires_grad else None for view in views]
 
 
 class GroupNormGradient(torch.autograd.Function):
@@ -43,24 +60,27 @@ class GroupNormGradient(torch.autograd.Function):
     def forward(
         ctx: Any, formula: Formula, x: Tensor, gamma: Tensor, groups: int, eps: float
     ) -> Tensor:
-        """What the formula makes of (..., feature) with gamma (feature), (..., feature)."""
-        ctx.formula, ctx.groups = formula, groups
+        """What the formula makes of (..., feature) and gamma (feature), (..., feature)."""
+        ctx.formula, ctx.groups, ctx.eps = formula, groups, eps
         grouped = x.unflatten(-1, (groups, -1))
         norm = torch.linalg.vector_norm(grouped, dim=-1, keepdim=True)
         rms = norm.mul_(grouped.shape[-1] ** -0.5)
         scale = (rms + eps).reciprocal_()
         ctx.save_for_backward(x, gamma, rms, scale)
-        return (grouped * scale).flatten(-2).mul_(gamma)
+        y = x.new_empty(x.shape)
+        torch.mul(grouped, scale, out=y.view(grouped.shape))
+        return y.mul_(gamma)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of x and gamma."""
         x, gamma, rms, scale = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return None, *again(ctx.formula(x), (x, gamma), gradient), None, None
+            formula = partial(ctx.formula, groups=ctx.groups, eps=ctx.eps)
+            return None, *derived(formula, (x, gamma), gradient), None, None
         z = x.unflatten(-1, (ctx.groups, -1)) * scale
         product = gradient.unflatten(-1, (ctx.groups, -1)) * z
-        of_gamma = product.flatten(0, -3).sum(dim=0).flatten()
+        of_gamma = product.reshape(-1, *product.shape[-2:]).sum(dim=0).flatten()
         share = product.mul_(gamma.view(ctx.groups, -1)).mean(dim=-1, keepdim=True)
         # Of a silent group the root mean square has no direction.
         share.div_(rms * scale).masked_fill_(rms == 0, 0)
@@ -85,10 +105,10 @@ class SwiGLUGradient(torch.autograd.Function):
         """The gradient of both."""
         (both,) = ctx.saved_tensors
         if torch.is_grad_enabled():
-            return None, *again(ctx.formula(both), (both,), gradient)
+            return None, *derived(ctx.formula, (both,), gradient)
         result = torch.empty_like(both, memory_format=torch.contiguous_format)
         rows = max(1, CACHED_VALUES // both.shape[-1])
-        parts = (each.flatten(0, -2).split(rows) for each in (gradient, both, result))
+        parts = (each.reshape(-1, each.shape[-1]).split(rows) for each in (gradient, both, result))
         for given, halves, results in zip(*parts, strict=True):
             (value, gate), (of_value, of_gate) = (x.chunk(2, dim=-1) for x in (halves, results))
             activation = torch.sigmoid(gate)
@@ -131,5 +151,6 @@ class HeadsGradient(torch.autograd.Function):
 
 def pairs(x: Tensor) -> Tensor:
     """(..., a) -> (..., a / 2) complex: adjacent features, a view where they lie so in memory."""
-    x = x if x.stride(-1) == 1 else x.contiguous()
-    return torch.view_as_complex(x.unflatten(-1, (-1, 2)))
+    *strides, last = x.stride()
+    aligned = last == 1 and not any(n % 2 for n in (x.storage_offset(), *strides))
+    return torch.view_as_complex((x if aligned else x.contiguous()).unflatten(-1, (-1, 2)))
