@@ -101,6 +101,15 @@ def test_heads() -> None:
     assert gradgradcheck(HeadsGradient.apply, (wanted(2, 3, 3, 2, 4), rotation))
 
 
+def test_gradients_that_do_not_lie_in_pairs_are_copied() -> None:
+    rotation = torch.polar(torch.ones(3, 2), values(3, 2).float())
+    qkv = values(2, 3, 3, 2, 4).float().requires_grad_()
+    found = HeadsGradient.apply(qkv, rotation)[0]
+    torch.cat([found, torch.ones(2, 3, 2, 1)], dim=-1).square().sum().backward()
+    assert qkv.grad is not None
+    assert close(qkv.grad[:, :, 0], 2 * qkv.detach()[:, :, 0])
+
+
 @pytest.mark.parametrize("shift", [1, 2])
 @pytest.mark.parametrize("length", [6, 7])
 def test_convolutions_of_padded_sequences(shift: int, length: int) -> None:
