@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from moises_light.config import ACT_NAMES, ModelConfig, TransformerParams
 from moises_light.folded import ConvNormAct, activate, add, hooked, multiply, over_bins, own
+from moises_light.fewer_passes import add_to_product, linear_of_normed, project, saves_passes
 from moises_light.pretrained import Pretrained
 from moises_light.recompute import Recomputing
 
@@ -201,14 +202,24 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(sequence, position, c) -> (sequence, position, c)."""
+        q, k, v, gates = self.project(x)
+        x = multiply(rearrange(gates.sigmoid(), "b n h -> b h n 1"), self.attend(q, k, v), self)
+        return self.to_out(rearrange(x, "b h n e -> b n (h e)"))
+
+    def project(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(sequence, position, c) -> rotated queries and keys, values, gates (sequence, position, head).
+
+        Each of the first three is (sequence, head, position, e).
+        """
+        if self.heads % 2 == 0 and saves_passes(self, x, self.to_qkv, self.to_gates):
+            rotation = self.rotation(x)
+            return project(self.norm, self.to_qkv, self.to_gates, x, rotation)
         x = self.norm(x)
         q, k, v = (
             rearrange(y, "b n (h e) -> b h n e", h=self.heads)
             for y in self.to_qkv(x).chunk(3, dim=-1)
         )
-        q, k = self.rotate(q), self.rotate(k)
-        x = self.attend(q, k, v) * rearrange(self.to_gates(x).sigmoid(), "b n h -> b h n 1")
-        return self.to_out(rearrange(x, "b h n e -> b n (h e)"))
+        return self.rotate(q), self.rotate(k), v, self.to_gates(x)
 
     def rotate(self, x: Tensor) -> Tensor:
         """Apply RoPE to queries or keys, (sequence, head, position, e); without gradients in place.
@@ -217,13 +228,17 @@ class Attention(nn.Module):
         exp(i * angle). With the library that owns the frequencies a step of the demo takes 1.2
         times as long (experiments/2026-11-moises-light-speed).
         """
+        rotation = self.rotation(x)
+        pairs = torch.view_as_complex(x.to(rotation.real.dtype).unflatten(-1, (-1, 2)))
+        return torch.view_as_real(multiply(rotation, pairs, self)).flatten(-2).to(x.dtype)
+
+    def rotation(self, x: Tensor) -> Tensor:
+        """The complex numbers that RoPE multiplies (..., position, features) by, (position, e / 2)."""
         # bfloat16 cannot represent every integer above 256: positions would coincide.
         dtype = torch.promote_types(x.dtype, torch.float32)
         position = torch.arange(x.shape[-2], device=x.device, dtype=dtype)
         angle = torch.outer(position, self.rotary_embed.freqs.to(dtype))
-        pairs = torch.view_as_complex(x.to(dtype).unflatten(-1, (-1, 2)))
-        rotation = torch.view_as_complex(torch.stack([angle.cos(), angle.sin()], dim=-1))
-        return torch.view_as_real(multiply(rotation, pairs, self)).flatten(-2).to(x.dtype)
+        return torch.view_as_complex(torch.stack([angle.cos(), angle.sin()], dim=-1))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """softmax(q k^T / sqrt(e)) v, each (sequence, head, position, e)."""
@@ -255,7 +270,10 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., c) -> (..., c)."""
-        return self.net(x)
+        norm, widen, gelu, drop, narrow, drop_again = self.net
+        if not saves_passes(self, x, widen):
+            return self.net(x)
+        return drop_again(narrow(drop(gelu(linear_of_normed(norm, x, widen.weight, widen.bias)))))
 
 
 class Transformer(nn.Module):
@@ -273,7 +291,7 @@ class Transformer(nn.Module):
         """(sequence, position, c) -> (sequence, position, c)."""
         for layer in self.layers:
             for part in layer.children():
-                x = add(x, part(x), part)
+                x = add_to_product(x, part(x), part)
         return x
 
 

@@ -1,0 +1,134 @@
+"""The RoPE transformer's formulas with fewer passes over memory than torch's operations take.
+
+What these passes compute is element by element, so that reading and writing takes longer than the
+arithmetic. Results agree with the plain text in model.py to rounding. Gradients are written out, and
+so are not differentiable again.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from moises_light.folded import hooked, own
+
+EPS = 1e-12  # of F.normalize
+
+
+def saves_passes(module: nn.Module, x: Tensor, *layers: nn.Module) -> bool:
+    """Whether the layers of a module need not be called one by one for x.
+
+    Not in half precision, where the plain text says what is rounded when, and not if a hook waits.
+    """
+    return (
+        x.dtype in (torch.float32, torch.float64)
+        and all(parameter.dtype == x.dtype for parameter in module.parameters())
+        and not torch.is_autocast_enabled(x.device.type)
+        and own(*layers)
+        and not hooked(module)
+    )
+
+
+def linear_of_normed(norm: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """weight norm(x) + bias for an RMSNorm, whose gain goes into the far smaller weight."""
+    return F.linear(unit(x), weight * gain(norm), bias)
+
+
+def gain(norm: Any) -> Tensor:
+    """What an RMSNorm multiplies unit vectors by, (c)."""
+    factor: Tensor = norm.gamma * len(norm.gamma) ** 0.5
+    return factor
+
+
+def unit(x: Tensor) -> Tensor:
+    """F.normalize over the last axis, (..., c) -> (..., c), in contiguous memory."""
+    y: Tensor = Unit.apply(x)
+    return y
+
+
+class Unit(torch.autograd.Function):
+    """Unit vectors; for the gradient they and one number each are kept, not what they came from."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """(..., c) -> (..., c)."""
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        scale = norm.clamp_min(EPS).reciprocal_()
+        y = torch.mul(x, scale, out=x.new_empty(x.shape))
+        ctx.save_for_backward(y, scale)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """What remains of the gradient across the unit vector, over the length of x."""
+        y, scale = ctx.saved_tensors
+        along = (gradient * y).sum(dim=-1, keepdim=True)
+        along.masked_fill_(scale >= 1 / EPS, 0)  # there x is only multiplied
+        return (gradient - y * along).mul_(scale)
+
+
+def project(
+    norm: Any, to_qkv: nn.Linear, to_gates: nn.Linear, x: Tensor, rotation: Tensor
+) -> tuple[Tensor, ...]:
+    """Rotated q and k, v, and gates of an RMSNorm's output, as `RotatedProjection` gives them."""
+    weight = torch.cat([to_qkv.weight, to_gates.weight]) * gain(norm)
+    outputs = RotatedProjection.apply(unit(x), weight, rotation, len(to_gates.weight))
+    q, k, v, gates = outputs
+    return q, k, v, gates + to_gates.bias
+
+
+def add_to_product(x: Tensor, made: Tensor, part: nn.Module) -> Tensor:
+    """x + made, in the memory of what a part made with a linear layer or dropout at its end."""
+    ends = [layer for layer in part.modules() if not list(layer.children())][-2:]
+    own_ends = type(ends[1]) is nn.Dropout and own(ends[0])
+    if x.dtype != made.dtype or not own_ends or hooked(part):
+        return x + made
+    return made.add_(x)
+
+
+class RotatedProjection(torch.autograd.Function):
+    """A linear layer whose first outputs, the queries and keys, RoPE rotates where they are."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, rotation: Tensor, heads: int
+    ) -> tuple[Tensor, ...]:
+        """x (sequence, position, c), weight (features, c), complex rotation (position, e / 2).
+
+        The features are those of q, k and v, each (head e), and a gate per head. Returns q, k and v,
+        each (sequence, head, position, e), and the gates, (sequence, position, head).
+        """
+        rotation = rotation.repeat(1, 2 * heads)  # of q's heads and k's
+        ctx.save_for_backward(x, weight, rotation)
+        y = F.linear(x, weight)
+        rotate_first(y, rotation)
+        return parts(y, heads)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of x and the weight: all parts in one buffer, then rotated back."""
+        x, weight, rotation = ctx.saved_tensors
+        of_y = x.new_empty(*x.shape[:-1], len(weight))
+        for part, gradient in zip(parts(of_y, gradients[-1].shape[-1]), gradients, strict=True):
+            part.copy_(gradient)
+        rotate_first(of_y, rotation.conj().resolve_conj())
+        of_weight = of_y.flatten(0, -2).mT @ x.flatten(0, -2)
+        return of_y @ weight, of_weight, None, None
+
+
+def rotate_first(y: Tensor, rotation: Tensor) -> None:
+    """Rotate the first pairs of features in place: (..., features) by (position, pair)."""
+    first = y[..., : 2 * rotation.shape[-1]].unflatten(-1, (-1, 2))
+    torch.view_as_complex(first).mul_(rotation)
+
+
+def parts(y: Tensor, heads: int) -> tuple[Tensor, ...]:
+    """Views of (sequence, position, 3 head e + head): q, k, v as attention takes them, and gates."""
+    width = (y.shape[-1] - heads) // 3
+    q, k, v, gates = y.split([width, width, width, heads], dim=-1)
+    q, k, v = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (q, k, v))
+    return q, k, v, gates
