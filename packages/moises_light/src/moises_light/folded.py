@@ -26,7 +26,7 @@ class ConvNormAct(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c_in, f, t) -> (batch, c_out, f', t')."""
         if not self._folds(x):
-            return self.act(self.bn(self.conv(x)))
+            return norm_and_activate(self.bn, self.act, convolve(self.conv, x))
         return activate(self.act, self._convolve_and_normalise(x))
 
     def _folds(self, x: Tensor) -> bool:
@@ -47,9 +47,46 @@ class ConvNormAct(nn.Module):
         transposed = isinstance(conv, nn.ConvTranspose2d)  # its weights are (c_in, c_out, ...)
         weight = conv.weight * (scale[:, None, None] if transposed else scale[:, None, None, None])
         bias, weight = bias.to(conv.weight.dtype), weight.to(conv.weight.dtype)
+        if goes_in_pairs(conv, x):
+            return in_pairs(x, weight, bias, transposed)
         if transposed:
             return F.conv_transpose2d(x, weight, bias, conv.stride)
         return F.conv2d(x, weight, bias, conv.stride, conv.padding, groups=conv.groups)
+
+
+def lies_channels_last(x: Tensor) -> bool:
+    """Whether products of (batch, c, f, t) need no copy for c to be the innermost axis."""
+    channels_last = x.is_contiguous(memory_format=torch.channels_last)
+    return channels_last and x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def convolve(conv: Any, x: Tensor) -> Tensor:
+    """conv(x), as a matrix product if it is one."""
+    if not (own(conv) and goes_in_pairs(conv, x)) or hooked(conv):
+        y: Tensor = conv(x)
+        return y
+    return in_pairs(x, conv.weight, conv.bias, isinstance(conv, nn.ConvTranspose2d))
+
+
+def goes_in_pairs(conv: Any, x: Tensor) -> bool:
+    """Whether a convolution makes one frame of two, or two of one, of channels-last memory."""
+    pairs = conv.kernel_size == conv.stride == (1, 2)
+    whole = isinstance(conv, nn.ConvTranspose2d) or x.shape[-1] % 2 == 0
+    return pairs and whole and lies_channels_last(x)
+
+
+def in_pairs(x: Tensor, weight: Tensor, bias: Tensor, transposed: bool) -> Tensor:
+    """A (1, 2) convolution of stride (1, 2) as one matrix product, without a copy of x.
+
+    (batch, c, f, t) -> (batch, c', f, t / 2); transposed -> (batch, c', f, 2 t).
+    """
+    if transposed:
+        weight, bias = rearrange(weight, "c d 1 pair -> (pair d) c"), bias.repeat(2)
+        y = F.linear(rearrange(x, "b c f t -> b f t c"), weight, bias)
+        return rearrange(y, "b f t (pair d) -> b d f (t pair)", pair=2)
+    pairs = rearrange(x, "b c f (t pair) -> b f t (pair c)", pair=2)
+    y = F.linear(pairs, rearrange(weight, "d c 1 pair -> d (pair c)"), bias)
+    return rearrange(y, "b f t d -> b d f t")
 
 
 def over_bins(layer: nn.Linear, x: Tensor) -> Tensor:
@@ -59,10 +96,16 @@ def over_bins(layer: nn.Linear, x: Tensor) -> Tensor:
     return rearrange(product, "b f (t c) -> b c f t", t=x.shape[-1])
 
 
-def activate(act: nn.Module, x: Tensor, by: nn.Module | None = None) -> Tensor:
-    """The activation of what `by` made, without gradients; in place if nothing can refer to it."""
-    in_place = isinstance(act, nn.ReLU) and own(act) and not (by and hooked(by))
-    return x.relu_() if in_place else act(x)
+def activate(act: nn.Module, x: Tensor) -> Tensor:
+    """The activation of what nothing else refers to; a ReLU in place."""
+    return x.relu_() if isinstance(act, nn.ReLU) and own(act) and not hooked(act) else act(x)
+
+
+def norm_and_activate(norm: nn.Module, act: nn.Module, x: Tensor) -> Tensor:
+    """The activation of the norm of x; a ReLU in place, for a batch norm's gradient takes no output."""
+    fresh = isinstance(norm, nn.BatchNorm2d) and own(norm) and not hooked(norm)
+    y: Tensor = norm(x)
+    return activate(act, y) if fresh else act(y)
 
 
 def add(x: Tensor, made: Tensor, by: nn.Module) -> Tensor:

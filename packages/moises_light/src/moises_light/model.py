@@ -22,8 +22,17 @@ from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
 from moises_light.config import ACT_NAMES, ModelConfig, TransformerParams
-from moises_light.folded import ConvNormAct, activate, add, hooked, multiply, over_bins, own
 from moises_light.fewer_passes import add_to_product, linear_of_normed, project, saves_passes
+from moises_light.folded import (
+    ConvNormAct,
+    add,
+    hooked,
+    lies_channels_last,
+    multiply,
+    norm_and_activate,
+    over_bins,
+    own,
+)
 from moises_light.pretrained import Pretrained
 from moises_light.recompute import Recomputing
 
@@ -94,10 +103,9 @@ class TDF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c, f, t) -> (batch, c, f, t)."""
-        if not (torch.is_grad_enabled() or hooked(self)) and own(self.fc1, self.fc2):
-            x = activate(self.act, self.bn1(over_bins(self.fc1, x)), self.bn1)
-            return activate(self.act, self.bn2(over_bins(self.fc2, x)), self.bn2)
-        # Trained as before, to the bit: other roundings end a run elsewhere.
+        if lies_channels_last(x) and own(self.fc1, self.fc2) and not hooked(self):
+            x = norm_and_activate(self.bn1, self.act, over_bins(self.fc1, x))
+            return norm_and_activate(self.bn2, self.act, over_bins(self.fc2, x))
         x = rearrange(x, "b c f t -> b c t f")
         x = self.act(self.bn1(self.fc1(x)))
         x = self.act(self.bn2(self.fc2(x)))
