@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from moises_light import MoisesLight, configs, model
+from moises_light import MoisesLight, configs, model, transformer
 
 DEMO = {
     "architecture": "0.1.5",
@@ -50,13 +50,13 @@ def rows(x: Tensor) -> Tensor:
     return x.contiguous()
 
 
-def library_rotation(self: model.Attention, x: Tensor) -> Tensor:
+def library_rotation(self: transformer.Attention, x: Tensor) -> Tensor:
     return self.rotary_embed.rotate_queries_or_keys(x)
 
 
 PLAIN: dict[str, list[tuple[Any, str, Callable[..., Tensor]]]] = {
     "channels last": [(model, "lay_out", rows)],
-    "rotation as a complex product": [(model.Attention, "rotate", library_rotation)],
+    "rotation as a complex product": [(transformer.Attention, "rotate", library_rotation)],
 }
 PLAIN["both"] = [patch for patches in PLAIN.values() for patch in patches]
 

@@ -1,8 +1,7 @@
 """The RoPE transformer's formulas with fewer passes over memory than torch's operations take.
 
-What these passes compute is element by element, so that reading and writing takes longer than the
-arithmetic. Results agree with the plain text in model.py to rounding. Gradients are written out, and
-so are not differentiable again.
+Element by element, reading and writing takes longer than the arithmetic. Results agree with the
+plain text in model.py to rounding. Gradients are written out, and not differentiable again.
 """
 
 from typing import Any
@@ -15,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from moises_light.folded import hooked, own
 
 EPS = 1e-12  # of F.normalize
+PIECE_POSITIONS = 2048  # that go through a transformer together without gradients
 
 
 def saves_passes(module: nn.Module, x: Tensor, *layers: nn.Module) -> bool:
@@ -31,9 +31,9 @@ def saves_passes(module: nn.Module, x: Tensor, *layers: nn.Module) -> bool:
     )
 
 
-def linear_of_normed(norm: Any, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """weight norm(x) + bias for an RMSNorm, whose gain goes into the far smaller weight."""
-    return F.linear(unit(x), weight * gain(norm), bias)
+def linear_of_normed(norm: Any, linear: Any, x: Tensor) -> Tensor:
+    """linear(norm(x)) for an RMSNorm, whose gain goes into the far smaller weight."""
+    return F.linear(unit(x), linear.weight * gain(norm), linear.bias)
 
 
 def gain(norm: Any) -> Tensor:
@@ -45,6 +45,22 @@ def gain(norm: Any) -> Tensor:
 def unit(x: Tensor) -> Tensor:
     """F.normalize over the last axis, (..., c) -> (..., c), in contiguous memory."""
     y: Tensor = Unit.apply(x)
+    return y
+
+
+def in_pieces(transformer: nn.Module, x: Tensor) -> Tensor:
+    """transformer(x) of (sequence, position, c), without gradients a few sequences at a time.
+
+    So what lies between the layers stays in the cache of a CPU, and takes a fraction of the memory.
+    """
+    size = max(1, PIECE_POSITIONS // x.shape[1])
+    recorded = torch.is_grad_enabled() or x.device.type != "cpu" or hooked(transformer)
+    if recorded or len(x) <= size or torch.is_autocast_enabled("cpu"):
+        whole: Tensor = transformer(x)
+        return whole
+    y = x.new_empty(x.shape)
+    for sequences, outputs in zip(x.split(size), y.split(size), strict=True):
+        outputs.copy_(transformer(sequences))
     return y
 
 
@@ -66,7 +82,7 @@ class Unit(torch.autograd.Function):
         """What remains of the gradient across the unit vector, over the length of x."""
         y, scale = ctx.saved_tensors
         along = (gradient * y).sum(dim=-1, keepdim=True)
-        along.masked_fill_(scale >= 1 / EPS, 0)  # there x is only multiplied
+        along.masked_fill_(scale > 0.99 / EPS, 0)  # there x is only multiplied
         return (gradient - y * along).mul_(scale)
 
 
@@ -82,9 +98,9 @@ def project(
 
 def add_to_product(x: Tensor, made: Tensor, part: nn.Module) -> Tensor:
     """x + made, in the memory of what a part made with a linear layer or dropout at its end."""
-    ends = [layer for layer in part.modules() if not list(layer.children())][-2:]
-    own_ends = type(ends[1]) is nn.Dropout and own(ends[0])
-    if x.dtype != made.dtype or not own_ends or hooked(part):
+    linear, dropout = [layer for layer in part.modules() if not list(layer.children())][-2:]
+    fresh = own(linear) and type(dropout) is nn.Dropout and not dropout.inplace
+    if x.dtype != made.dtype or not fresh or hooked(part):
         return x + made
     return made.add_(x)
 
@@ -98,8 +114,8 @@ class RotatedProjection(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         """x (sequence, position, c), weight (features, c), complex rotation (position, e / 2).
 
-        The features are those of q, k and v, each (head e), and a gate per head. Returns q, k and v,
-        each (sequence, head, position, e), and the gates, (sequence, position, head).
+        The features are those of q, k and v, each (head e), and a gate per head. Returns q, k and
+        v, each (sequence, head, position, e), and the gates, (sequence, position, head).
         """
         rotation = rotation.repeat(1, 2 * heads)  # of q's heads and k's
         ctx.save_for_backward(x, weight, rotation)
@@ -127,7 +143,7 @@ def rotate_first(y: Tensor, rotation: Tensor) -> None:
 
 
 def parts(y: Tensor, heads: int) -> tuple[Tensor, ...]:
-    """Views of (sequence, position, 3 head e + head): q, k, v as attention takes them, and gates."""
+    """Views of (sequence, position, 3 head e + head): q, k, v by heads, and gates."""
     width = (y.shape[-1] - heads) // 3
     q, k, v, gates = y.split([width, width, width, heads], dim=-1)
     q, k, v = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (q, k, v))

@@ -1,4 +1,4 @@
-"""What is computed otherwise where nothing is trained: norms in convolutions, and in place."""
+"""What is computed otherwise: norms within convolutions, in place, as products of other shapes."""
 
 from typing import Any
 
@@ -102,7 +102,7 @@ def activate(act: nn.Module, x: Tensor) -> Tensor:
 
 
 def norm_and_activate(norm: nn.Module, act: nn.Module, x: Tensor) -> Tensor:
-    """The activation of the norm of x; a ReLU in place, for a batch norm's gradient takes no output."""
+    """act(norm(x)); a ReLU is in place, as the gradient of batch norm takes no output."""
     fresh = isinstance(norm, nn.BatchNorm2d) and own(norm) and not hooked(norm)
     y: Tensor = norm(x)
     return activate(act, y) if fresh else act(y)
@@ -136,7 +136,14 @@ def own(*layers: nn.Module) -> bool:
 
 def hooked(module: nn.Module) -> bool:
     """Whether a hook may keep what a part of the module reads or returns, or torch compiles."""
-    of_all = nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks
+    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+    of_all = (getattr(nn.modules.module, f"_global_{kind}") for kind in kinds)
     if torch.compiler.is_compiling() or any(of_all):
         return True
-    return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+    return any(
+        part._forward_hooks
+        or part._forward_pre_hooks
+        or part._backward_hooks
+        or part._backward_pre_hooks
+        for part in module.modules()
+    )

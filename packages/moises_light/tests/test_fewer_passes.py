@@ -1,0 +1,189 @@
+"""What is computed in fewer passes over memory is what the plain text computes, and so is seen."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import moises_light.fewer_passes as fewer_passes
+from moises_light import MoisesLight
+from moises_light.fewer_passes import RotatedProjection, unit
+from moises_light.folded import convolve, over_bins
+
+SMALL: dict[str, Any] = {
+    "architecture": "0.1.5",
+    "sources": ["vocals", "rest"],
+    **{"n_fft": 256, "hop_size": 64, "win_size": 256, "freq_dim": 128, "n_bands": 4, "G": 8},
+    **{"n_enc": 2, "n_dec": 1, "n_split_enc": 1, "n_rope": 1},
+    "transformer_params": {
+        **{"heads": 2, "dim_head": 8, "ff_mult": 1},
+        **{"attn_dropout": 0.0, "proj_dropout": 0.0, "ff_dropout": 0.0},
+    },
+}
+
+
+def small_model(**changes: Any) -> MoisesLight:
+    """A small seeded network in evaluation mode."""
+    torch.manual_seed(0)
+    return MoisesLight(**{**SMALL, **changes}).eval()
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def run(model: MoisesLight, mixture: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model(mixture)
+
+
+def double(*shape: int, seed: int = 0) -> Tensor:
+    return noise(*shape, seed=seed).double().requires_grad_()
+
+
+def watched(model: MoisesLight) -> MoisesLight:
+    """The model with hooks, for which every layer is called."""
+    for part in model.modules():
+        part.register_forward_hook(lambda *_: None)
+    return model
+
+
+def gradients(model: MoisesLight, mixture: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    output = model(mixture)
+    output.square().mean().backward()
+    return output.detach(), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("norm", [1.0, 1e-13])
+def test_the_gradient_of_unit_vectors_is_theirs(norm: float) -> None:
+    x = (norm * double(3, 5, 8)).detach().requires_grad_()
+    expected = nn.functional.normalize(x, dim=-1)
+    weight = noise(3, 5, 8).double()
+    (wanted,) = torch.autograd.grad((expected * weight).sum(), x)
+    (found,) = torch.autograd.grad((unit(x) * weight).sum(), x)
+    assert torch.allclose(unit(x), expected, rtol=1e-12, atol=0)
+    assert torch.allclose(found, wanted, rtol=1e-9, atol=1e-12 * wanted.abs().max().item())
+    assert norm < 1e-12 or torch.autograd.gradcheck(unit, x)
+
+
+def test_unit_vectors_are_contiguous_whatever_they_come_from() -> None:
+    assert unit(noise(4, 3, 8).transpose(0, 1)).is_contiguous()
+
+
+def test_the_gradient_of_rotated_projections_is_theirs() -> None:
+    angle = double(5, 2).detach()
+    rotation = torch.polar(torch.ones_like(angle), angle)
+    heads, x, weight = 2, double(3, 5, 6), double(3 * 2 * 4 + 2, 6, seed=1)
+
+    def project(x: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+        outputs: tuple[Tensor, ...] = RotatedProjection.apply(x, weight, rotation, heads)
+        return outputs
+
+    assert [tuple(y.shape) for y in project(x, weight)] == [*3 * [(3, 2, 5, 4)], (3, 5, 2)]
+    assert torch.autograd.gradcheck(project, (x, weight))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"architecture": "0.1.0"}, {"act_name": "SiLU"}, {"norm_name": "LayerNorm", "n_rope": 2}],
+    ids=lambda changes: " ".join(map(str, changes.values())) or "plain",
+)
+def test_outputs_and_gradients_are_those_of_the_plain_text(
+    changes: dict[str, Any], training: bool
+) -> None:
+    mixture = noise(2, 2, 3_000).double()
+    models = [small_model(**changes).double().train(training) for _ in range(2)]
+    for model in models:
+        for parameter in model.parameters():  # 0.1.0 starts attention at zero
+            if parameter.requires_grad and not parameter.any():
+                nn.init.constant_(parameter, 0.1)
+    output, found = gradients(models[0], mixture)
+    expected, wanted = gradients(watched(models[1]), mixture)
+    assert torch.allclose(output, expected, rtol=0, atol=1e-10 * expected.abs().max().item())
+    assert found.keys() == wanted.keys() and len(found) > 50
+    largest = max(gradient.abs().max().item() for gradient in wanted.values())
+    for name, gradient in wanted.items():
+        assert torch.allclose(found[name], gradient, rtol=1e-7, atol=1e-10 * largest), name
+
+
+@pytest.mark.parametrize(
+    "kind", ["register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"]
+)
+def test_every_layer_calls_its_hooks_in_training(kind: str) -> None:
+    model, called = small_model().train(), set()
+    leaves = {name: part for name, part in model.named_modules() if not list(part.children())}
+    skipped = ("rotary_embed", "final_norm")  # its frequencies alone are used; see below
+    for name, part in leaves.items():
+
+        def hook(*_: Any, name: str = name) -> None:
+            called.add(name)
+
+        getattr(part, kind)(hook)
+    model(noise(1, 2, 1_500).requires_grad_()).sum().backward()
+    missed = {name for name in set(leaves) - called if not name.endswith(skipped)}
+    assert missed == set()
+
+
+def test_layers_that_were_replaced_are_called() -> None:
+    class Adapter(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * super().forward(x)
+
+    for name in ("to_qkv", "to_gates", "net.1", "tdf.fc1"):
+        model, mixture = small_model(), noise(1, 2, 1_500)
+        for path, part in list(model.named_modules()):
+            if path.endswith(name):
+                part.__class__ = Adapter
+        expected = run(watched(model), mixture)
+        for part in model.modules():
+            part._forward_hooks.clear()
+        assert torch.allclose(run(model, mixture), expected, rtol=0, atol=1e-6), name
+        assert torch.allclose(model(mixture), expected, rtol=0, atol=1e-6), name
+
+
+def test_frequencies_that_are_trained_get_their_gradient() -> None:
+    model = small_model()
+    for name, parameter in model.named_parameters():
+        if name.endswith("freqs"):
+            parameter.requires_grad_()
+    _, found = gradients(model, noise(1, 2, 1_500))
+    assert all(found[name].any() for name in found if name.endswith("freqs"))
+    assert any(name.endswith("freqs") for name in found)
+
+
+def test_pieces_of_a_transformer_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, mixture = small_model().double(), noise(2, 2, 3_000).double()
+    whole = run(model, mixture)
+    transformer = model.bottleneck.rope_blocks[0].time_transformer
+    forward, seen = transformer.forward, []
+
+    def counted(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return forward(x)
+
+    monkeypatch.setattr(transformer, "forward", counted)
+    monkeypatch.setattr(fewer_passes, "PIECE_POSITIONS", 50)
+    assert torch.allclose(run(model, mixture), whole, rtol=0, atol=1e-12)
+    assert len(seen) > 2 and max(seen) < sum(seen) / 2
+    seen.clear()
+    model(mixture)
+    assert len(seen) == 1  # with gradients
+
+
+@pytest.mark.parametrize("frames", [6, 7])
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+def test_steps_in_time_are_the_convolutions(kind: Callable[..., Any], frames: int) -> None:
+    torch.manual_seed(0)
+    conv = kind(3, 5, (1, 2), stride=(1, 2)).double()
+    x = noise(2, 3, 4, frames).double().contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(convolve(conv, x), conv(x), rtol=0, atol=1e-12)
+
+
+def test_a_layer_over_bins_is_the_layer() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(6, 4).double()
+    x = noise(2, 3, 6, 5).double().contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(over_bins(layer, x), layer(x.mT).mT, rtol=0, atol=1e-12)
