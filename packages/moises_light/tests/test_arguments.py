@@ -14,6 +14,7 @@ import moises_light
 import moises_light.model as model_module
 from moises_light import MoisesLight, configs
 from moises_light.config import ACT_NAMES, ARCHITECTURES, NORM_NAMES, ModelConfig
+from moises_light.transformer import Attention
 
 ARCHITECTURE_NAMES = ("0.1.0", "0.1.5")
 # From the released descriptions; those of 0.1.0 were published by its author.
@@ -171,7 +172,7 @@ def test_0_1_0_attention_starts_as_the_identity() -> None:
         module.to_out[0].weight
         for name in ARCHITECTURE_NAMES
         for module in small_model(architecture=name).modules()
-        if isinstance(module, model_module.Attention)
+        if isinstance(module, Attention)
     ]
     assert [bool(weight.any()) for weight in weights] == [False, False, True, True]
 

@@ -60,12 +60,13 @@ def gradients(model: MoisesLight, mixture: Tensor) -> tuple[Tensor, dict[str, Te
 def test_the_gradient_of_unit_vectors_is_theirs(norm: float) -> None:
     x = (norm * double(3, 5, 8)).detach().requires_grad_()
     expected = nn.functional.normalize(x, dim=-1)
-    weight = noise(3, 5, 8).double()
+    weight = noise(3, 5, 8, seed=1).double()
     (wanted,) = torch.autograd.grad((expected * weight).sum(), x)
     (found,) = torch.autograd.grad((unit(x) * weight).sum(), x)
     assert torch.allclose(unit(x), expected, rtol=1e-12, atol=0)
     assert torch.allclose(found, wanted, rtol=1e-9, atol=1e-12 * wanted.abs().max().item())
     assert norm < 1e-12 or torch.autograd.gradcheck(unit, x)
+    assert norm < 1e-12 or torch.autograd.gradgradcheck(unit, x)
 
 
 def test_unit_vectors_are_contiguous_whatever_they_come_from() -> None:
@@ -83,6 +84,40 @@ def test_the_gradient_of_rotated_projections_is_theirs() -> None:
 
     assert [tuple(y.shape) for y in project(x, weight)] == [*3 * [(3, 2, 5, 4)], (3, 5, 2)]
     assert torch.autograd.gradcheck(project, (x, weight))
+    assert torch.autograd.gradgradcheck(project, (x, weight))
+
+
+def written_out() -> dict[str, Any]:
+    """Parameters of transformers whose attention has a second gradient, unlike torch's kernel."""
+    return {"transformer_params": {**SMALL["transformer_params"], "flash_attn": False}}
+
+
+def test_gradients_can_be_differentiated_again() -> None:
+    """A penalty on the norm of the gradient, as in regularisation."""
+    found, mixture = [], noise(2, 2, 3_000).double()
+    for change in (lambda model: model, watched):
+        model = change(small_model(**written_out()).double())
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        loss = model(mixture).square().mean()
+        gradients = torch.autograd.grad(loss, parameters, create_graph=True)
+        sum(gradient.square().sum() for gradient in gradients).backward()
+        found.append(torch.cat([p.grad.flatten() for p in parameters if p.grad is not None]))
+    assert found[0].abs().max() > 0
+    assert torch.allclose(*found, rtol=1e-7, atol=1e-10 * found[1].abs().max().item())
+
+
+def test_transforms_of_torch_func_find_the_same_gradients() -> None:
+    model, mixture = small_model(**written_out()).double(), noise(2, 2, 3_000).double()
+    parameters = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+
+    def loss(given: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(model, given, (mixture,)).square().mean()
+
+    found = torch.func.grad(loss)(parameters)
+    _, wanted = gradients(model, mixture)
+    largest = max(gradient.abs().max().item() for gradient in wanted.values()) / 2
+    for name, gradient in wanted.items():
+        assert torch.allclose(found[name], gradient, rtol=1e-7, atol=1e-10 * largest), name
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -6,7 +6,7 @@ source instead: the paper, a network it builds on, or the package that filled in
 
 from typing import Any
 
-from moises_light import model
+from moises_light import model, transformer
 from moises_light.training import Training, spec_error
 from mss_shared.testing import check_terms
 
@@ -18,11 +18,11 @@ TERMS: list[tuple[str, Any, str]] = [
     ("N_split", model.SplitAndMerge, "paper"),
     ("downsampling", model.TimeDownsample, "package moises-light"),
     ("upsampling", model.TimeUpsample, "package moises-light"),
-    ("RMSNorm", model.RMSNorm, "BS-RoFormer"),
-    ("RoPE", model.Attention, "BS-RoFormer"),
-    ("self-attention", model.Attention, "BS-RoFormer"),
-    ("feed-forward", model.FeedForward, "BS-RoFormer"),
-    ("RoPE transformer", model.Transformer, "paper, RoPE transformer"),
+    ("RMSNorm", transformer.RMSNorm, "BS-RoFormer"),
+    ("RoPE", transformer.Attention, "BS-RoFormer"),
+    ("self-attention", transformer.Attention, "BS-RoFormer"),
+    ("feed-forward", transformer.FeedForward, "BS-RoFormer"),
+    ("RoPE transformer", transformer.Transformer, "paper, RoPE transformer"),
     ("Dual-path", model.DualPath, "paper"),
     ("Bottleneck", model.Bottleneck, "paper"),
     ("N_RoPE", model.Bottleneck, "paper"),
@@ -38,4 +38,4 @@ TERMS: list[tuple[str, Any, str]] = [
 
 
 def test_the_papers_terms_lead_to_its_blocks() -> None:
-    check_terms(TERMS, (model,), blocks=12)
+    check_terms(TERMS, (model, transformer), blocks=12)

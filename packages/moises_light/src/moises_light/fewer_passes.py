@@ -1,7 +1,7 @@
 """The RoPE transformer's formulas with fewer passes over memory than torch's operations take.
 
 Element by element, reading and writing takes longer than the arithmetic. Results agree with the
-plain text in model.py to rounding. Gradients are written out, and not differentiable again.
+plain text in transformer.py to rounding. Gradients are written out.
 """
 
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from moises_light.folded import hooked, own
 
@@ -20,7 +19,8 @@ PIECE_POSITIONS = 2048  # that go through a transformer together without gradien
 def saves_passes(module: nn.Module, x: Tensor, *layers: nn.Module) -> bool:
     """Whether the layers of a module need not be called one by one for x.
 
-    Not in half precision, where the plain text says what is rounded when, and not if a hook waits.
+    Not in half precision, where the plain text says what is rounded when, not if a hook waits, and
+    not for jit.trace, torch.func and forward_ad, which gradients written out do not support.
     """
     return (
         x.dtype in (torch.float32, torch.float64)
@@ -28,6 +28,9 @@ def saves_passes(module: nn.Module, x: Tensor, *layers: nn.Module) -> bool:
         and not torch.is_autocast_enabled(x.device.type)
         and own(*layers)
         and not hooked(module)
+        and not torch.jit.is_tracing()
+        and not torch._C._are_functorch_transforms_active()
+        and torch.autograd.forward_ad._current_level < 0
     )
 
 
@@ -65,7 +68,7 @@ def in_pieces(transformer: nn.Module, x: Tensor) -> Tensor:
 
 
 class Unit(torch.autograd.Function):
-    """Unit vectors; for the gradient they and one number each are kept, not what they came from."""
+    """F.normalize over the last axis."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -73,14 +76,17 @@ class Unit(torch.autograd.Function):
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         scale = norm.clamp_min(EPS).reciprocal_()
         y = torch.mul(x, scale, out=x.new_empty(x.shape))
-        ctx.save_for_backward(y, scale)
+        ctx.save_for_backward(x, y, scale)
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """What remains of the gradient across the unit vector, over the length of x."""
-        y, scale = ctx.saved_tensors
+        x, y, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated again
+            x = x.view_as(x)  # so that hooks of x itself run only once
+            (again,) = torch.autograd.grad(F.normalize(x, dim=-1), x, gradient, create_graph=True)
+            return again
         along = (gradient * y).sum(dim=-1, keepdim=True)
         along.masked_fill_(scale > 0.99 / EPS, 0)  # there x is only multiplied
         return (gradient - y * along).mul_(scale)
@@ -124,14 +130,20 @@ class RotatedProjection(torch.autograd.Function):
         return parts(y, heads)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of x and the weight: all parts in one buffer, then rotated back."""
         x, weight, rotation = ctx.saved_tensors
+        back = rotation.conj().resolve_conj()
+        if torch.is_grad_enabled():  # to be differentiated again
+            *heads, gates = gradients
+            q, k, v = (gradient.transpose(1, 2).flatten(-2) for gradient in heads)
+            turned = torch.view_as_complex(torch.cat([q, k], dim=-1).unflatten(-1, (-1, 2))) * back
+            of_y = torch.cat([torch.view_as_real(turned).flatten(-2), v, gates], dim=-1)
+            return of_y @ weight, of_y.flatten(0, -2).mT @ x.flatten(0, -2), None, None
         of_y = x.new_empty(*x.shape[:-1], len(weight))
         for part, gradient in zip(parts(of_y, gradients[-1].shape[-1]), gradients, strict=True):
             part.copy_(gradient)
-        rotate_first(of_y, rotation.conj().resolve_conj())
+        rotate_first(of_y, back)
         of_weight = of_y.flatten(0, -2).mT @ x.flatten(0, -2)
         return of_y @ weight, of_weight, None, None
 
