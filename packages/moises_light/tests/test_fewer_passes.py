@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 import moises_light.fewer_passes as fewer_passes
 from moises_light import MoisesLight
@@ -177,6 +178,75 @@ def test_layers_that_were_replaced_are_called() -> None:
             part._forward_hooks.clear()
         assert torch.allclose(run(model, mixture), expected, rtol=0, atol=1e-6), name
         assert torch.allclose(model(mixture), expected, rtol=0, atol=1e-6), name
+
+
+def replaced(name: str, make: Callable[[Any], nn.Module]) -> MoisesLight:
+    """A network whose parts of that name are others."""
+    model = small_model()
+    for path, part in list(model.named_modules()):
+        if path.endswith(name):
+            parent, _, last = path.rpartition(".")
+            model.get_submodule(parent)._modules[last] = make(part)
+    return model
+
+
+class Tanh(nn.Module):
+    """A layer whose gradient takes its output."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.linear = linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x).tanh()
+
+
+OTHERS: dict[str, tuple[str, Callable[[Any], nn.Module]]] = {
+    "no attention": ("layers.0.0", lambda _: nn.Identity()),
+    "no feed-forward": ("layers.0.1", lambda _: nn.Identity()),
+    "another end": ("to_out.0", Tanh),
+    "another feed-forward": ("net", lambda net: Tanh(net[1])),
+    "qkv with bias": ("to_qkv", lambda old: nn.Linear(old.in_features, old.out_features)),
+    "gates without": ("to_gates", lambda old: nn.Linear(old.in_features, old.out_features, False)),
+    "TDF without bias": ("fc1", lambda old: nn.Linear(old.in_features, old.out_features, False)),
+    "steps without bias": (
+        "_us.0.conv",
+        lambda old: nn.ConvTranspose2d(
+            old.in_channels, old.out_channels, old.kernel_size, old.stride, bias=False
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_parts_may_be_others_than_the_model_s(other: str) -> None:
+    model, mixture = replaced(*OTHERS[other]), noise(1, 2, 1_500)
+    assert [*model.parameters()] and repr(model) != repr(small_model())
+    output, found = gradients(model, mixture)
+    without = run(model, mixture)
+    for parameter in model.parameters():
+        parameter.grad = None
+    expected, wanted = gradients(watched(model), mixture)
+    assert torch.allclose(output, expected, rtol=0, atol=1e-6)
+    assert torch.allclose(without, expected, rtol=0, atol=1e-6)
+    largest = max(gradient.abs().max().item() for gradient in wanted.values())
+    assert all(torch.allclose(found[n], wanted[n], rtol=0, atol=1e-3 * largest) for n in wanted)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_the_tracer_and_forward_mode_see_plain_operations() -> None:
+    model, x = small_model(**written_out()), noise(3, 5, 12)
+    part = model.bottleneck.rope_blocks[0].time_transformer
+    x = noise(3, 5, part.layers[0][0].to_qkv.in_features)
+    assert "PythonOp" not in str(torch.jit.trace(part, x, check_trace=False).inlined_graph)
+    with forward_ad.dual_level():
+        tangent = forward_ad.unpack_dual(part(forward_ad.make_dual(x, torch.ones_like(x)))).tangent
+    _, expected = torch.func.jvp(part, (x,), (torch.ones_like(x),))
+    assert tangent is not None
+    assert torch.allclose(tangent, expected, atol=1e-6)
+    with torch.no_grad():
+        assert torch.allclose(torch.vmap(part)(x[None])[0], part(x), atol=1e-6)
 
 
 def test_frequencies_that_are_trained_get_their_gradient() -> None:

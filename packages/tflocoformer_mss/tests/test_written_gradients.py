@@ -123,6 +123,14 @@ def test_convolutions_of_padded_sequences(shift: int, length: int) -> None:
     assert close(found, layer(x))
 
 
+def test_backward_hooks_of_convolutions_are_called() -> None:
+    layer, called = ConvSwiGLU(4, FFNConfig("swiglu_conv1d", 6, 4, 1), 0.0), []
+    for part in (layer.conv1d, layer.deconv1d):
+        part.register_full_backward_hook(lambda module, *_: called.append(module))
+    layer(values(3, 7, 4).float().requires_grad_()).sum().backward()
+    assert called == [layer.deconv1d, layer.conv1d]
+
+
 # ---- in blocks
 
 

@@ -19,8 +19,7 @@ PIECE_POSITIONS = 2048  # that go through a transformer together without gradien
 def saves_passes(module: nn.Module, x: Tensor, *layers: nn.Module) -> bool:
     """Whether the layers of a module need not be called one by one for x.
 
-    Not in half precision, where the plain text says what is rounded when, not if a hook waits, and
-    not for jit.trace, torch.func and forward_ad, which gradients written out do not support.
+    Not in half precision, where the plain text says what is rounded when, and not if a hook waits.
     """
     return (
         x.dtype in (torch.float32, torch.float64)
@@ -28,9 +27,6 @@ def saves_passes(module: nn.Module, x: Tensor, *layers: nn.Module) -> bool:
         and not torch.is_autocast_enabled(x.device.type)
         and own(*layers)
         and not hooked(module)
-        and not torch.jit.is_tracing()
-        and not torch._C._are_functorch_transforms_active()
-        and torch.autograd.forward_ad._current_level < 0
     )
 
 
@@ -102,11 +98,14 @@ def project(
     return q, k, v, gates + to_gates.bias
 
 
-def add_to_product(x: Tensor, made: Tensor, part: nn.Module) -> Tensor:
-    """x + made, in the memory of what a part made with a linear layer or dropout at its end."""
-    linear, dropout = [layer for layer in part.modules() if not list(layer.children())][-2:]
+def add_to_product(x: Tensor, made: Tensor, by: nn.Module, layers: nn.Sequential) -> Tensor:
+    """x + made, in the memory of what the last two layers `by` has made: a linear one and dropout.
+
+    Their gradients take no output.
+    """
+    *_, linear, dropout = layers
     fresh = own(linear) and type(dropout) is nn.Dropout and not dropout.inplace
-    if x.dtype != made.dtype or not fresh or hooked(part):
+    if x.dtype != made.dtype or not fresh or hooked(by):
         return x + made
     return made.add_(x)
 

@@ -32,6 +32,7 @@ class ConvNormAct(nn.Module):
     def _folds(self, x: Tensor) -> bool:
         return (
             own(self.conv, self.bn)
+            and self.conv.bias is not None
             and not self.bn.training
             and self.bn.running_var is not None
             and not torch.is_grad_enabled()
@@ -71,8 +72,9 @@ def convolve(conv: Any, x: Tensor) -> Tensor:
 def goes_in_pairs(conv: Any, x: Tensor) -> bool:
     """Whether a convolution makes one frame of two, or two of one, of channels-last memory."""
     pairs = conv.kernel_size == conv.stride == (1, 2)
+    plain = conv.padding == (0, 0) and conv.dilation == (1, 1) and conv.groups == 1
     whole = isinstance(conv, nn.ConvTranspose2d) or x.shape[-1] % 2 == 0
-    return pairs and whole and lies_channels_last(x)
+    return pairs and plain and whole and conv.bias is not None and lies_channels_last(x)
 
 
 def in_pairs(x: Tensor, weight: Tensor, bias: Tensor, transposed: bool) -> Tensor:
@@ -135,15 +137,19 @@ def own(*layers: nn.Module) -> bool:
 
 
 def hooked(module: nn.Module) -> bool:
-    """Whether a hook may keep what a part of the module reads or returns, or torch compiles."""
-    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
-    of_all = (getattr(nn.modules.module, f"_global_{kind}") for kind in kinds)
-    if torch.compiler.is_compiling() or any(of_all):
+    """Whether every layer is to be called, and its result kept: for a hook, or by torch itself.
+
+    Hooks may wait for a part of the module or for all modules. torch needs the plain text for its
+    compiler, jit.trace, torch.func and forward_ad.
+    """
+    if (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+    ):
         return True
-    return any(
-        part._forward_hooks
-        or part._forward_pre_hooks
-        or part._backward_hooks
-        or part._backward_pre_hooks
-        for part in module.modules()
-    )
+    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+    if any(getattr(nn.modules.module, f"_global_{kind}") for kind in kinds):
+        return True
+    return any(getattr(part, f"_{kind}") for part in module.modules() for kind in kinds)

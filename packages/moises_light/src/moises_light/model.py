@@ -103,7 +103,9 @@ class TDF(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c, f, t) -> (batch, c, f, t)."""
-        if lies_channels_last(x) and own(self.fc1, self.fc2) and not hooked(self):
+        layers = self.fc1, self.fc2
+        biased = own(*layers) and all(layer.bias is not None for layer in layers)
+        if biased and lies_channels_last(x) and not hooked(self):
             x = norm_and_activate(self.bn1, self.act, over_bins(self.fc1, x))
             return norm_and_activate(self.bn2, self.act, over_bins(self.fc2, x))
         x = rearrange(x, "b c f t -> b c t f")

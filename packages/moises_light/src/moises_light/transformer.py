@@ -3,6 +3,8 @@
 Source: that of BS-RoFormer, whose terms the docstrings use; sizes from the package moises-light.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -70,8 +72,10 @@ class Attention(nn.Module):
         The first three are (sequence, head, position, e), the gates (sequence, position, head).
         """
         fixed = self.heads % 2 == 0 and not self.rotary_embed.freqs.requires_grad
-        if fixed and plain(self.norm) and saves_passes(self, x, self.to_qkv, self.to_gates):
-            return project(self.norm, self.to_qkv, self.to_gates, x, self.rotation(x))
+        layers = self.to_qkv, self.to_gates
+        if fixed and plain(self.norm) and saves_passes(self, x, *layers):
+            if [layer.bias is None for layer in layers] == [True, False]:
+                return project(self.norm, *layers, x, self.rotation(x))
         x = self.norm(x)
         q, k, v = (
             rearrange(y, "b n (h e) -> b h n e", h=self.heads)
@@ -128,9 +132,10 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., c) -> (..., c)."""
-        norm, widen = self.net[0], self.net[1]
-        if plain(norm) and saves_passes(self, x, widen):
-            return self.net[2:](linear_of_normed(norm, widen, x))
+        if type(self.net) is nn.Sequential and "forward" not in vars(self.net):
+            norm, widen = self.net[0], self.net[1]
+            if plain(norm) and saves_passes(self, x, widen):
+                return self.net[2:](linear_of_normed(norm, widen, x))
         return self.net(x)
 
 
@@ -149,5 +154,14 @@ class Transformer(nn.Module):
         """(sequence, position, c) -> (sequence, position, c)."""
         for layer in self.layers:
             for part in layer.children():
-                x = add_to_product(x, part(x), part)
+                x = self.add(x, part(x), part)
         return x
+
+    @staticmethod
+    def add(x: Tensor, made: Tensor, part: nn.Module) -> Tensor:
+        """x + what a part made of it."""
+        if type(part) not in (Attention, FeedForward) or "forward" in vars(part):
+            return x + made  # which may be x itself, or be needed for a gradient
+        last: Any = part.to_out if isinstance(part, Attention) else part.net
+        whole = type(last) is nn.Sequential and len(last) > 1 and "forward" not in vars(last)
+        return add_to_product(x, made, part, last) if whole else x + made

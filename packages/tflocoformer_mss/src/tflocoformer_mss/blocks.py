@@ -157,7 +157,8 @@ def called(layer: nn.Conv1d | nn.ConvTranspose1d) -> bool:
     """
     if type(layer) not in (nn.Conv1d, nn.ConvTranspose1d) or "forward" in vars(layer):
         return True
-    return bool(layer._forward_hooks or layer._forward_pre_hooks)
+    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+    return any(getattr(layer, f"_{kind}") for kind in kinds)
 
 
 def convolve(x: Tensor, layer: nn.Conv1d, padding: tuple[int, int]) -> Tensor:

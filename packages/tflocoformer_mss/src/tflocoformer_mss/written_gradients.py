@@ -39,13 +39,10 @@ def differs() -> bool:
 
 def derived(formula: Formula, inputs: Sequence[Tensor], gradient: Tensor) -> list[Tensor | None]:
     """Gradients of a formula's inputs as torch derives them, which can be differentiated."""
-    again = torch.is_grad_enabled()
-    with torch.enable_grad():
-        # Views, as hooks of the inputs themselves must run only once.
-        views = [each.view_as(each) for each in inputs]
-        output = formula(*views)
+    # Views, as hooks of the inputs themselves must run only once.
+    views = [each.view_as(each) for each in inputs]
     wanted = [view for view in views if view.requires_grad]
-    found = iter(torch.autograd.grad(output, wanted, gradient, create_graph=again))
+    found = iter(torch.autograd.grad(formula(*views), wanted, gradient, create_graph=True))
     return [next(found) if view.requires_grad else None for view in views]
 
 
