@@ -108,12 +108,10 @@ class SwiGLUGradient(torch.autograd.Function):
         parts = (each.reshape(-1, each.shape[-1]).split(rows) for each in (gradient, both, result))
         for given, halves, results in zip(*parts, strict=True):
             (value, gate), (of_value, of_gate) = (x.chunk(2, dim=-1) for x in (halves, results))
-            activation = torch.sigmoid(gate)
-            silu = gate * activation
-            torch.mul(given, silu, out=of_value)
-            # The slope of silu is a (1 + g - silu(g)), where a = sigmoid(g).
-            slope = torch.sub(gate, silu, out=silu).add_(1).mul_(activation)
-            torch.mul(given, slope.mul_(value), out=of_gate)
+            scratch = torch.nn.functional.silu(gate)
+            torch.mul(given, scratch, out=of_value)
+            torch.mul(given, value, out=scratch)
+            torch.ops.aten.silu_backward.grad_input(scratch, gate, grad_input=of_gate)
         return None, result
 
 
