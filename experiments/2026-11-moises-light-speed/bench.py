@@ -54,9 +54,12 @@ def library_rotation(self: transformer.Attention, x: Tensor) -> Tensor:
     return self.rotary_embed.rotate_queries_or_keys(x)
 
 
-PLAIN: dict[str, list[tuple[Any, str, Callable[..., Tensor]]]] = {
+PLAIN: dict[str, list[tuple[Any, str, Callable[..., Any]]]] = {
     "channels last": [(model, "lay_out", rows)],
-    "rotation as a complex product": [(transformer.Attention, "rotate", library_rotation)],
+    "rotation as a complex product": [
+        (transformer.Attention, "rotate", library_rotation),
+        (transformer.Attention, "is_as_made", lambda _: False),  # called as it is written
+    ],
 }
 PLAIN["both"] = [patch for patches in PLAIN.values() for patch in patches]
 

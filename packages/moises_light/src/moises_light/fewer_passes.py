@@ -10,23 +10,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from moises_light.folded import hooked, own
+from moises_light.watching import watched
 
 EPS = 1e-12  # of F.normalize
-PIECE_POSITIONS = 2048  # that go through a transformer together without gradients
 
 
-def saves_passes(module: nn.Module, x: Tensor, *layers: nn.Module) -> bool:
+def saves_passes(module: nn.Module, x: Tensor) -> bool:
     """Whether the layers of a module need not be called one by one for x.
 
     Not in half precision, where the plain text says what is rounded when, and not if a hook waits.
     """
+    kind = x.device.type
     return (
         x.dtype in (torch.float32, torch.float64)
         and all(parameter.dtype == x.dtype for parameter in module.parameters())
-        and not torch.is_autocast_enabled(x.device.type)
-        and own(*layers)
-        and not hooked(module)
+        and torch.amp.is_autocast_available(kind)  # not for tensors without values
+        and not torch.is_autocast_enabled(kind)
+        and not watched(module)
     )
 
 
@@ -44,22 +44,6 @@ def gain(norm: Any) -> Tensor:
 def unit(x: Tensor) -> Tensor:
     """F.normalize over the last axis, (..., c) -> (..., c), in contiguous memory."""
     y: Tensor = Unit.apply(x)
-    return y
-
-
-def in_pieces(transformer: nn.Module, x: Tensor) -> Tensor:
-    """transformer(x) of (sequence, position, c), without gradients a few sequences at a time.
-
-    So what lies between the layers stays in the cache of a CPU, and takes a fraction of the memory.
-    """
-    size = max(1, PIECE_POSITIONS // x.shape[1])
-    recorded = torch.is_grad_enabled() or x.device.type != "cpu" or hooked(transformer)
-    if recorded or len(x) <= size or torch.is_autocast_enabled("cpu"):
-        whole: Tensor = transformer(x)
-        return whole
-    y = x.new_empty(x.shape)
-    for sequences, outputs in zip(x.split(size), y.split(size), strict=True):
-        outputs.copy_(transformer(sequences))
     return y
 
 
@@ -98,14 +82,9 @@ def project(
     return q, k, v, gates + to_gates.bias
 
 
-def add_to_product(x: Tensor, made: Tensor, by: nn.Module, layers: nn.Sequential) -> Tensor:
-    """x + made, in the memory of what the last two layers `by` has made: a linear one and dropout.
-
-    Their gradients take no output.
-    """
-    *_, linear, dropout = layers
-    fresh = own(linear) and type(dropout) is nn.Dropout and not dropout.inplace
-    if x.dtype != made.dtype or not fresh or hooked(by):
+def add_to_product(x: Tensor, made: Tensor, by: nn.Module) -> Tensor:
+    """x + made, in the memory of what a linear layer of `by` made; its gradient takes no output."""
+    if x.dtype != made.dtype or x.shape != made.shape or watched(by):
         return x + made
     return made.add_(x)
 
@@ -143,8 +122,10 @@ class RotatedProjection(torch.autograd.Function):
         for part, gradient in zip(parts(of_y, gradients[-1].shape[-1]), gradients, strict=True):
             part.copy_(gradient)
         rotate_first(of_y, back)
-        of_weight = of_y.flatten(0, -2).mT @ x.flatten(0, -2)
-        return of_y @ weight, of_weight, None, None
+        wants_x, wants_weight, *_ = ctx.needs_input_grad
+        of_x = of_y @ weight if wants_x else None
+        of_weight = of_y.flatten(0, -2).mT @ x.flatten(0, -2) if wants_weight else None
+        return of_x, of_weight, None, None
 
 
 def rotate_first(y: Tensor, rotation: Tensor) -> None:

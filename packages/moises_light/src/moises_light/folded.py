@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from moises_light.watching import watched
+
 
 class ConvNormAct(nn.Module):
     """A 2-d convolution, plain or transposed, then a norm and an activation.
@@ -31,13 +33,15 @@ class ConvNormAct(nn.Module):
 
     def _folds(self, x: Tensor) -> bool:
         return (
-            own(self.conv, self.bn)
-            and self.conv.bias is not None
+            simple(self.conv)
+            and own(self.bn, nn.BatchNorm2d)
+            and self.bn.weight is not None
+            and self.bn.bias is not None
             and not self.bn.training
             and self.bn.running_var is not None
             and not torch.is_grad_enabled()
             and x.device.type == "cpu"
-            and not hooked(self)
+            and not watched(self)
         )
 
     def _convolve_and_normalise(self, x: Tensor) -> Tensor:
@@ -63,18 +67,29 @@ def lies_channels_last(x: Tensor) -> bool:
 
 def convolve(conv: Any, x: Tensor) -> Tensor:
     """conv(x), as a matrix product if it is one."""
-    if not (own(conv) and goes_in_pairs(conv, x)) or hooked(conv):
+    if not goes_in_pairs(conv, x) or watched(conv):
         y: Tensor = conv(x)
         return y
     return in_pairs(x, conv.weight, conv.bias, isinstance(conv, nn.ConvTranspose2d))
 
 
+def simple(conv: Any) -> bool:
+    """Whether a convolution is torch's own, with a bias and no arguments that are unused here."""
+    if own(conv, nn.ConvTranspose2d):
+        unused = {*conv.padding, *conv.output_padding, *(n - 1 for n in conv.dilation)} != {0}
+        return conv.bias is not None and conv.groups == 1 and not unused
+    plain = own(conv, nn.Conv2d) and conv.padding_mode == "zeros" and conv.dilation == (1, 1)
+    return plain and conv.bias is not None
+
+
 def goes_in_pairs(conv: Any, x: Tensor) -> bool:
     """Whether a convolution makes one frame of two, or two of one, of channels-last memory."""
+    if not simple(conv):
+        return False
     pairs = conv.kernel_size == conv.stride == (1, 2)
-    plain = conv.padding == (0, 0) and conv.dilation == (1, 1) and conv.groups == 1
+    alone = conv.padding == (0, 0) and conv.groups == 1
     whole = isinstance(conv, nn.ConvTranspose2d) or x.shape[-1] % 2 == 0
-    return pairs and plain and whole and conv.bias is not None and lies_channels_last(x)
+    return pairs and alone and whole and lies_channels_last(x)
 
 
 def in_pairs(x: Tensor, weight: Tensor, bias: Tensor, transposed: bool) -> Tensor:
@@ -100,19 +115,20 @@ def over_bins(layer: nn.Linear, x: Tensor) -> Tensor:
 
 def activate(act: nn.Module, x: Tensor) -> Tensor:
     """The activation of what nothing else refers to; a ReLU in place."""
-    return x.relu_() if isinstance(act, nn.ReLU) and own(act) and not hooked(act) else act(x)
+    return x.relu_() if own(act, nn.ReLU) and not watched(act) else act(x)
 
 
 def norm_and_activate(norm: nn.Module, act: nn.Module, x: Tensor) -> Tensor:
     """act(norm(x)); a ReLU is in place, as the gradient of batch norm takes no output."""
-    fresh = isinstance(norm, nn.BatchNorm2d) and own(norm) and not hooked(norm)
+    fresh = own(norm, nn.BatchNorm2d) and not watched(norm)
     y: Tensor = norm(x)
     return activate(act, y) if fresh else act(y)
 
 
 def add(x: Tensor, made: Tensor, by: nn.Module) -> Tensor:
     """x + made; without gradients in the memory of what `by` made, if nothing can refer to it."""
-    if torch.is_grad_enabled() or x.dtype != made.dtype or hooked(by):
+    alike = x.dtype == made.dtype and x.shape == made.shape
+    if torch.is_grad_enabled() or not alike or watched(by):
         return x + made
     return made.add_(x)
 
@@ -120,36 +136,22 @@ def add(x: Tensor, made: Tensor, by: nn.Module) -> Tensor:
 def multiply(x: Tensor, made: Tensor, by: nn.Module) -> Tensor:
     """x * made, as in `add`."""
     dtype = torch.promote_types(x.dtype, made.dtype)
-    if torch.is_grad_enabled() or dtype != made.dtype or hooked(by):
+    if torch.is_grad_enabled() or dtype != made.dtype or watched(by):
         return x * made
     return made.mul_(x)
 
 
-OWN = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d, nn.ReLU)
-
-
-def own(*layers: nn.Module) -> bool:
-    """Whether layers compute what torch's classes do: none is of a subclass or has another forward.
+def own(layer: nn.Module, *kinds: type[nn.Module]) -> bool:
+    """Whether a layer computes what one of these classes does: it is no subclass of theirs and has
+    no other forward.
 
     Others, as of adapters and quantisation, are called.
     """
-    return all(type(layer) in OWN and "forward" not in vars(layer) for layer in layers)
+    return type(layer) in kinds and "forward" not in vars(layer)
 
 
-def hooked(module: nn.Module) -> bool:
-    """Whether every layer is to be called, and its result kept: for a hook, or by torch itself.
-
-    Hooks may wait for a part of the module or for all modules. torch needs the plain text for its
-    compiler, jit.trace, torch.func and forward_ad.
-    """
-    if (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
-        or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad._current_level >= 0
-    ):
-        return True
-    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
-    if any(getattr(nn.modules.module, f"_global_{kind}") for kind in kinds):
-        return True
-    return any(getattr(part, f"_{kind}") for part in module.modules() for kind in kinds)
+def consists_of(layers: nn.Module, *kinds: type[nn.Module]) -> bool:
+    """Whether a Sequential holds layers of just these classes, in this order."""
+    if not (isinstance(layers, nn.Sequential) and own(layers, nn.Sequential)):
+        return False
+    return len(layers) == len(kinds) and all(map(own, layers, kinds))

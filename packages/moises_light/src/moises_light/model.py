@@ -21,11 +21,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from moises_light.config import ACT_NAMES, ModelConfig, TransformerParams
-from moises_light.fewer_passes import in_pieces
 from moises_light.folded import (
     ConvNormAct,
     add,
-    hooked,
     lies_channels_last,
     multiply,
     norm_and_activate,
@@ -35,6 +33,7 @@ from moises_light.folded import (
 from moises_light.pretrained import Pretrained
 from moises_light.recompute import Recomputing
 from moises_light.transformer import RMSNorm, Transformer
+from moises_light.watching import watched
 
 NORMS = {
     "BatchNorm": lambda width: nn.BatchNorm2d(width),
@@ -104,8 +103,8 @@ class TDF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, c, f, t) -> (batch, c, f, t)."""
         layers = self.fc1, self.fc2
-        biased = own(*layers) and all(layer.bias is not None for layer in layers)
-        if biased and lies_channels_last(x) and not hooked(self):
+        biased = all(own(each, nn.Linear) and each.bias is not None for each in layers)
+        if biased and lies_channels_last(x) and not watched(self):
             x = norm_and_activate(self.bn1, self.act, over_bins(self.fc1, x))
             return norm_and_activate(self.bn2, self.act, over_bins(self.fc2, x))
         x = rearrange(x, "b c f t -> b c t f")
@@ -201,14 +200,14 @@ class DualPath(nn.Module):
     def along_frames(self, x: Tensor) -> Tensor:
         """(batch, f, t, c) -> the same; each bin is a sequence of frames."""
         batch = x.shape[0]
-        y = in_pieces(self.time_transformer, rearrange(x, "b f t c -> (b f) t c"))
+        y = self.time_transformer(rearrange(x, "b f t c -> (b f) t c"))
         y = rearrange(y, "(b f) t c -> b f t c", b=batch)
         return add(x, y, self) if self.outer else y
 
     def along_bins(self, x: Tensor) -> Tensor:
         """(batch, f, t, c) -> the same; each frame is a sequence of bins."""
         batch = x.shape[0]
-        y = in_pieces(self.freq_transformer, rearrange(x, "b f t c -> (b t) f c"))
+        y = self.freq_transformer(rearrange(x, "b f t c -> (b t) f c"))
         y = rearrange(y, "(b t) f c -> b f t c", b=batch)
         return add(x, y, self) if self.outer else y
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from moises_light.watching import decided_once
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
 
@@ -28,17 +30,18 @@ class Recomputing(nn.Module):
         """The output of a block, or of a method, of this network."""
         if not (self.activation_checkpointing and self.training and torch.is_grad_enabled()):
             return block(*arguments)
-        norms = block if isinstance(block, nn.Module) else self
+        network = block if isinstance(block, nn.Module) else self
 
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-            return nullcontext(), kept_statistics(norms)
+            first, again = decided_once(network)
+            return first, kept_statistics(network, again)
 
         output: Tensor = checkpoint(block, *arguments, use_reentrant=False, context_fn=contexts)
         return output
 
 
 @contextmanager
-def kept_statistics(network: nn.Module) -> Iterator[None]:
+def kept_statistics(network: nn.Module, within: AbstractContextManager[None]) -> Iterator[None]:
     """In the block, batch norms update copies of their running statistics."""
     norms = [part for part in network.modules() if isinstance(part, NORMS)]
     kept = [dict(norm.named_buffers()) for norm in norms]
@@ -46,7 +49,8 @@ def kept_statistics(network: nn.Module) -> Iterator[None]:
         for name, buffer in buffers.items():
             setattr(norm, name, buffer.clone())
     try:
-        yield
+        with within:
+            yield
     finally:
         for norm, buffers in zip(norms, kept, strict=True):
             for name, buffer in buffers.items():

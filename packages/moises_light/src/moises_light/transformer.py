@@ -3,8 +3,6 @@
 Source: that of BS-RoFormer, whose terms the docstrings use; sizes from the package moises-light.
 """
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -13,7 +11,7 @@ from torch import Tensor, nn
 
 from moises_light.config import ModelConfig
 from moises_light.fewer_passes import add_to_product, linear_of_normed, project, saves_passes
-from moises_light.folded import multiply
+from moises_light.folded import consists_of, multiply, own
 
 
 class RMSNorm(nn.Module):
@@ -29,11 +27,6 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., dim) -> (..., dim)."""
         return F.normalize(x, dim=-1) * (x.shape[-1] ** 0.5 * self.gamma)
-
-
-def plain(norm: nn.Module) -> bool:
-    """Whether a norm computes what RMSNorm does: it is no subclass and has no other forward."""
-    return type(norm) is RMSNorm and "forward" not in vars(norm)
 
 
 class Attention(nn.Module):
@@ -71,11 +64,8 @@ class Attention(nn.Module):
 
         The first three are (sequence, head, position, e), the gates (sequence, position, head).
         """
-        fixed = self.heads % 2 == 0 and not self.rotary_embed.freqs.requires_grad
-        layers = self.to_qkv, self.to_gates
-        if fixed and plain(self.norm) and saves_passes(self, x, *layers):
-            if [layer.bias is None for layer in layers] == [True, False]:
-                return project(self.norm, *layers, x, self.rotation(x))
+        if self.is_as_made() and saves_passes(self, x):
+            return project(self.norm, self.to_qkv, self.to_gates, x, self.rotation(x))
         x = self.norm(x)
         q, k, v = (
             rearrange(y, "b n (h e) -> b h n e", h=self.heads)
@@ -83,12 +73,29 @@ class Attention(nn.Module):
         )
         return self.rotate(q), self.rotate(k), v, self.to_gates(x)
 
+    def is_as_made(self) -> bool:
+        """Whether queries, keys, values and gates can be one product, rotated where it lies."""
+        freqs = self.rotary_embed.freqs
+        layers = self.to_qkv, self.to_gates
+        if freqs.requires_grad or not own(self.norm, RMSNorm):
+            return False
+        if not all(own(layer, nn.Linear) for layer in layers):
+            return False
+        biases = [layer.bias is not None for layer in layers]
+        rows = [len(layer.weight) for layer in layers]
+        made = biases == [False, True] and rows == [6 * self.heads * len(freqs), self.heads]
+        return made and self.heads % 2 == 0  # so that each row has whole pairs
+
+    def makes_anew(self) -> bool:
+        """Whether a linear layer makes the output, and nothing else refers to its memory."""
+        return consists_of(self.to_out, nn.Linear, nn.Dropout) and not self.to_out[1].inplace
+
     def rotate(self, x: Tensor) -> Tensor:
         """Apply RoPE to queries or keys, (sequence, head, position, e); without gradients in place.
 
         Adjacent features are the real and imaginary part of a number that is multiplied by
-        exp(i * angle). With the library that owns the frequencies a step of the demo takes 1.2
-        times as long (experiments/2026-11-moises-light-speed).
+        exp(i * angle), which is faster than the library that owns the frequencies
+        (experiments/2026-11-moises-light-speed).
         """
         rotation = self.rotation(x)
         pairs = torch.view_as_complex(x.to(rotation.real.dtype).unflatten(-1, (-1, 2)))
@@ -132,11 +139,14 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., c) -> (..., c)."""
-        if type(self.net) is nn.Sequential and "forward" not in vars(self.net):
-            norm, widen = self.net[0], self.net[1]
-            if plain(norm) and saves_passes(self, x, widen):
-                return self.net[2:](linear_of_normed(norm, widen, x))
+        if self.makes_anew() and saves_passes(self, x):
+            return self.net[2:](linear_of_normed(self.net[0], self.net[1], x))
         return self.net(x)
+
+    def makes_anew(self) -> bool:
+        """Whether a linear layer makes the output, and nothing else refers to its memory."""
+        layers = nn.Linear, nn.GELU, nn.Dropout, nn.Linear, nn.Dropout
+        return consists_of(self.net, RMSNorm, *layers) and not self.net[-1].inplace
 
 
 class Transformer(nn.Module):
@@ -159,9 +169,8 @@ class Transformer(nn.Module):
 
     @staticmethod
     def add(x: Tensor, made: Tensor, part: nn.Module) -> Tensor:
-        """x + what a part made of it."""
-        if type(part) not in (Attention, FeedForward) or "forward" in vars(part):
-            return x + made  # which may be x itself, or be needed for a gradient
-        last: Any = part.to_out if isinstance(part, Attention) else part.net
-        whole = type(last) is nn.Sequential and len(last) > 1 and "forward" not in vars(last)
-        return add_to_product(x, made, part, last) if whole else x + made
+        """x + what a part made of it, which may be x itself, or be needed for a gradient."""
+        if isinstance(part, Attention | FeedForward) and own(part, Attention, FeedForward):
+            if part.makes_anew():
+                return add_to_product(x, made, part)
+        return x + made
