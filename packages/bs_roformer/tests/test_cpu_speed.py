@@ -254,3 +254,179 @@ def test_what_is_compiled_has_no_operator_that_the_compiler_lacks() -> None:
         compiled = torch.compile(network, backend=collect)(mixture)
         assert close(compiled, network(mixture))
     assert len(found) > 10 and not [name for name in found if "mkldnn" in name]
+
+
+# ---- other parts than those of the model
+
+
+def linear_transformer(model: Roformer) -> Any:
+    return model.layers[0].get_submodule("0")
+
+
+class Centred(nn.Module):
+    """A layer that looks across sequences."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(dim=0, keepdim=True) if x.shape[0] > 1 else 0.9 * x
+
+
+class Mean(nn.Module):
+    """A layer that looks across positions."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(dim=-2, keepdim=True)
+
+
+class Halved(nn.Module):
+    """Attention between features that is another."""
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> Tensor:
+        return v * temperature.mean() / 2
+
+
+def doubled(module: nn.Module) -> None:
+    """Give a module another forward, as wrappers of single modules do."""
+    forward = module.forward
+    module.forward = lambda *arguments: 2 * forward(*arguments)
+
+
+def changed(place: str, key: int | str, make: Any) -> Any:
+    """A change of a part of a block: its place, and a function from the old part to the new."""
+
+    def change(model: Roformer) -> None:
+        parent = model.layers[0].get_submodule(place)
+        parent._modules[str(key)] = make(parent._modules[str(key)])
+
+    return change
+
+
+def patched(place: str) -> Any:
+    return lambda model: doubled(model.layers[0].get_submodule(place))
+
+
+LINEAR, TIME = "0.layers.0.0", "1.layers.0"
+CHANGES: dict[str, Any] = {
+    "to_out with bias": changed(f"{LINEAR}.to_out", 1, lambda _: nn.Linear(8, 8)),
+    "to_qkv with bias": changed(f"{LINEAR}.to_qkv", 0, lambda _: nn.Linear(8, 24)),
+    "to_qkv alone": changed(LINEAR, "to_qkv", lambda old: old[0]),
+    "to_out longer": lambda model: (
+        model.layers[0].get_submodule(f"{LINEAR}.to_out").append(nn.Tanh())
+    ),
+    "to_out begins otherwise": changed(f"{LINEAR}.to_out", 0, lambda _: nn.GELU()),
+    "another attend": changed(LINEAR, "attend", lambda _: Halved()),
+    "attend patched": patched(f"{LINEAR}.attend"),
+    "linear attention patched": patched(LINEAR),
+    "its transformer patched": patched("0"),
+    "norm of linear attention": changed(LINEAR, "norm", lambda _: Mean()),
+    "norm of a transformer": changed("1", "norm", lambda _: Centred()),
+    "norm over the batch": changed(f"{TIME}.1.net", 0, lambda _: Centred()),
+    "last layer of a feed-forward": changed(f"{TIME}.1.net", 5, lambda _: Mean()),
+    "a feed-forward patched": patched(f"{TIME}.1"),
+    "another GELU": changed(f"{TIME}.1.net", 2, lambda _: nn.GELU(approximate="tanh")),
+    "a longer feed-forward": lambda model: (
+        model.layers[0].get_submodule(f"{TIME}.1.net").append(nn.Linear(8, 8))
+    ),
+    "a shorter feed-forward": changed(f"{TIME}.1", "net", lambda old: old[:5]),
+    "a feed-forward of one layer": changed(f"{TIME}.1", "net", lambda old: nn.Linear(8, 8)),
+    "no feed-forward": changed(TIME, 1, lambda _: nn.Identity()),
+    "no attention": changed(TIME, 0, lambda _: nn.Identity()),
+}
+
+
+@pytest.mark.parametrize("fast_again", [False, True])
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_parts_compute_the_same_with_and_without_gradient(
+    change: str, fast_again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bs_roformer.cpu_speed.PIECE_ROWS", 6)
+    monkeypatch.setattr("bs_roformer.cpu_speed.PIECE_VALUES", 64)
+    mixture, outputs = noise(1, 2, 400), []
+    for make in (plain, faster):
+        model = make()
+        torch.manual_seed(1)
+        CHANGES[change](model)
+        if fast_again and make is faster:
+            speed_up(model)
+        with torch.no_grad():
+            outputs.append(model(mixture))
+        outputs.append(model(mixture).detach())
+    # What a change does is small in some.
+    size = (outputs[0] - plain()(mixture).detach()).abs().max().item()
+    rounding = 3e-7 * outputs[0].abs().max().item()
+    for output in outputs[1:]:
+        assert (output - outputs[0]).abs().max().item() < max(1e-2 * size, rounding)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("trained", [True, False])
+@pytest.mark.parametrize("gradient", [True, False])
+def test_forward_mode_finds_the_derivative(trained: bool, gradient: bool) -> None:
+    x, direction, found = noise(1, 2, 400), noise(1, 2, 400, seed=1), []
+    for make in (plain, faster):
+        model = make(flash_attn=False).requires_grad_(trained)
+        with torch.set_grad_enabled(gradient):
+            _, tangent = torch.func.jvp(model, (x,), (direction,))
+        found.append(tangent.detach())
+        assert tangent.any()
+    assert close(found[1], found[0])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_the_tracer_sees_plain_operations_without_gradient() -> None:
+    transformer, x = faster().layers[0].get_submodule("1"), noise(5, 30, 8)
+    with torch.no_grad():
+        traced = torch.jit.trace(transformer, x, check_trace=False)
+        assert torch.allclose(traced(noise(9, 30, 8)), transformer(noise(9, 30, 8)), atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_weights_may_be_given_and_stacked_without_gradient() -> None:
+    model, x = faster(flash_attn=False), noise(1, 2, 400)
+    weights = {name: p.detach() for name, p in model.named_parameters()}
+
+    def run(given: dict[str, Tensor]) -> Tensor:
+        output: Tensor = torch.func.functional_call(model, given, (x,))
+        return output
+
+    with torch.no_grad():
+        expected = model(x)
+        assert close(run(weights), expected)
+        both = {name: torch.stack([p, p]) for name, p in weights.items()}
+        assert close(torch.vmap(run)(both)[1], expected)
+
+
+def test_half_precision_is_the_same_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x = faster().layers[0].get_submodule(f"{TIME}.1"), noise(5, 30, 8)
+    dtypes = []
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        for rows in (1_000, 7):
+            monkeypatch.setattr("bs_roformer.cpu_speed.PIECE_ROWS", rows)
+            dtypes.append(layer(x).dtype)
+    assert dtypes == [torch.bfloat16] * 2
+
+
+def test_a_vector_has_a_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bs_roformer.cpu_speed.RECORDED_FROM", 0)
+    layer, x = onednn_linear(33, 20), noise(33).requires_grad_()
+    layer(x).sum().backward()
+    assert x.grad is not None
+    assert torch.allclose(x.grad, layer.weight.sum(dim=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["comes late", "goes early"])
+def test_hooks_may_come_and_go_before_blocks_are_computed_again(
+    early: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bs_roformer.cpu_speed.PIECE_VALUES", 64)
+    model = faster().train()
+    model.activation_checkpointing = True
+    layer = model.layers[0].get_submodule(f"{TIME}.1.net.1")
+    before = layer.register_forward_hook(lambda *_: None) if early else None
+    loss = model(noise(1, 2, 900)).square().mean()
+    if before is None:
+        layer.register_forward_hook(lambda *_: None)
+    else:
+        before.remove()
+    loss.backward()
+    assert layer.weight.grad.any()

@@ -37,7 +37,8 @@ from bs_roformer.transformer import (
     Transformer,
     rms_norm,
 )
-from bs_roformer.written_gradients import HeadsGradient, NormGradient, differs
+from bs_roformer.watching import differs, watched
+from bs_roformer.written_gradients import HeadsGradient, NormGradient
 
 # Multiply-adds from which a product with gradient gains more than its Python code costs.
 RECORDED_FROM = 2**25
@@ -67,7 +68,7 @@ class OneDnnLinear(nn.Linear):
             return super().forward(x)
         if not (recording() and (x.requires_grad or self.weight.requires_grad)):
             return linear_onednn(x, self.weight, self.bias)
-        if x.numel() * self.out_features < RECORDED_FROM or differs():
+        if x.numel() * self.out_features < RECORDED_FROM or x.ndim < 2:
             return super().forward(x)
         y: Tensor = RecordedLinear.apply(x, self.weight, self.bias)
         return y
@@ -76,10 +77,11 @@ class OneDnnLinear(nn.Linear):
 def runs_on_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN is there and their product is one in float32 on the CPU.
 
-    Not if it is compiled: the compiler lacks the operator as it is called here.
+    Not if torch reads it: the compiler and the tracer lack the operator as it is called here, and
+    forward_ad would find no derivative.
     """
     return bool(
-        not torch.compiler.is_compiling()
+        not differs()
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
@@ -131,7 +133,7 @@ class RecordedLinear(torch.autograd.Function):
 
 def linear_gelu(linear: nn.Module, x: Tensor) -> Tensor:
     """gelu(linear(x)) without gradient, on oneDNN in one pass if it can be."""
-    if isinstance(linear, OneDnnLinear) and own(linear) and runs_on_onednn(x, linear.weight):
+    if type(linear) is OneDnnLinear and runs_on_onednn(x, linear.weight):
         return linear_onednn(x, linear.weight, linear.bias, gelu=True)
     return F.gelu(linear(x))
 
@@ -172,7 +174,7 @@ class RecordedAttention(Attention):
         if differs() or type(positions) is not RotaryEmbedding or "forward" in vars(positions):
             return super().positioned(qkv)
         learned = positions.freqs.requires_grad  # not by the papers
-        if learned or not (recorded(qkv, positions.freqs) and unwatched(positions)):
+        if learned or watched(positions) or not recorded(qkv, positions.freqs):
             return super().positioned(qkv)
         q, k, v = HeadsGradient.apply(qkv, positions.turn(qkv, qkv.dtype))
         return q, k, v
@@ -183,43 +185,38 @@ class RecordedAttention(Attention):
 
 def in_pieces(x: Tensor) -> bool:
     """Whether a few positions at a time are faster: on a CPU, without gradient."""
-    return x.device.type == "cpu" and not torch.is_grad_enabled()
-
-
-def unwatched(module: nn.Module) -> bool:
-    """Whether no hook, forward or backward, waits for a module or its parts."""
-    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
-    if any(getattr(nn.modules.module, f"_global_{kind}") for kind in kinds):
-        return False
-    return not any(getattr(part, f"_{kind}") for part in module.modules() for kind in kinds)
+    return x.device.type == "cpu" and not torch.is_grad_enabled() and not differs()
 
 
 def passed_over(module: nn.Module, x: Tensor) -> bool:
-    """Whether parts of a module may be left uncalled: in pieces, where no hook waits for them."""
-    return in_pieces(x) and unwatched(module)
+    """Whether parts of a module may be left uncalled without gradient, in pieces."""
+    return in_pieces(x) and item_by_item(module)
 
 
 def recorded_in_pieces(transformer: nn.Module, x: Tensor) -> bool:
-    """Whether a few sequences at a time may go through a transformer with gradient.
+    """Whether a few sequences at a time may go through a transformer with gradient."""
+    recorded = x.device.type == "cpu" and recording() and not differs()
+    return recorded and item_by_item(transformer)
 
-    Only if all of its parts treat each sequence by itself, as these classes do unless features are
-    dropped at random.
+
+def item_by_item(module: nn.Module) -> bool:
+    """Whether a module treats each sequence by itself and no hook waits for a part of it.
+
+    So do the classes here, if no features are dropped at random.
     """
-    if differs() or x.device.type != "cpu" or not recording():
-        return False
-    for part in transformer.modules():
+    for part in module.modules():
         drops = isinstance(part, nn.Dropout) and part.training and part.p > 0
-        if type(part) not in SEQUENCE_BY_SEQUENCE or "forward" in vars(part) or drops:
+        if type(part) not in ITEM_BY_ITEM or "forward" in vars(part) or drops:
             return False
-    return unwatched(transformer)
+    return not watched(module)
 
 
-def own(layer: nn.Module) -> bool:
-    """Whether a layer computes what it is named after: no subclass, and no other forward.
-
-    Others, as of adapters and quantisation, are called.
-    """
-    return type(layer) in (nn.Linear, OneDnnLinear, nn.GELU) and "forward" not in vars(layer)
+def consists_of(layers: nn.Module, *kinds: type[nn.Module]) -> bool:
+    """Whether a Sequential holds these layers, in this order, or the faster ones for them."""
+    if type(layers) is not nn.Sequential or len(layers) != len(kinds):
+        return False
+    allowed = ({kind, FASTER.get(kind, kind)} for kind in kinds)
+    return all(type(layer) in each for layer, each in zip(layers, allowed, strict=True))
 
 
 class BlockedFeedForward(FeedForward):
@@ -227,15 +224,17 @@ class BlockedFeedForward(FeedForward):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., d)."""
-        if not passed_over(self, x) or not own(self.net[2]):
+        if not passed_over(self, x) or not self.is_as_made():
             return super().forward(x)
         if x.shape[:-1].numel() <= PIECE_ROWS:
             return self.fused(x)
-        y = x.new_empty(x.shape)  # contiguous, so that its rows are views
-        pieces = (z.flatten(0, -2).split(PIECE_ROWS) for z in (x, y))
-        for rows, output in zip(*pieces, strict=True):
-            output.copy_(self.fused(rows))
-        return y
+        pieces = [self.fused(rows) for rows in x.flatten(0, -2).split(PIECE_ROWS)]
+        return torch.cat(pieces).view(*x.shape[:-1], -1)
+
+    def is_as_made(self) -> bool:
+        """Whether its layers are those that a `FeedForward` is made of."""
+        layers = nn.Linear, nn.GELU, nn.Dropout, nn.Linear, nn.Dropout
+        return consists_of(self.net, RMSNorm, *layers) and self.net[2].approximate == "none"
 
     def fused(self, x: Tensor) -> Tensor:
         """(..., d) -> (..., d), without gradient."""
@@ -257,7 +256,7 @@ class BlockedBlock(Block):
             return linear_in_pieces(transformer, x)
         y = torch.empty_like(x)
         views = [z.transpose(1, 2) if axis == "time" else z for z in (x, y)]
-        size = max(1, PIECE_ROWS // views[0].shape[2])
+        size = max(1, PIECE_ROWS // max(1, views[0].shape[2]))
         for sequences, outputs in zip(*views, strict=True):
             pieces = zip(sequences.split(size), outputs.split(size), strict=True)
             for piece, output in pieces:
@@ -275,7 +274,7 @@ def recorded_along(axis: str, transformer: nn.Module, x: Tensor) -> Tensor:
 
 
 def merges_all(transformer: Any, x: Tensor) -> bool:
-    """Whether a transformer of linear attention needs to call none of its layers."""
+    """Whether a transformer of linear attention, all parts known, needs to call none of them."""
     attentions = [next(layer.children()) for layer in transformer.layers]
     return all(isinstance(a, MergedLinearAttention) and a.merges(x) for a in attentions)
 
@@ -332,12 +331,20 @@ class MergedLinearAttention(LinearAttention):
         """Whether the matrix is made: on a CPU, without gradient, in full precision."""
         same = x.dtype == self.temperature.dtype
         exact = same and x.dtype in (torch.float32, torch.float64)
-        exact = exact and own(self.to_qkv[0]) and own(self.to_out[1])
-        return exact and not torch.is_autocast_enabled("cpu") and passed_over(self, x)
+        exact = exact and not torch.is_autocast_enabled("cpu")
+        return exact and passed_over(self, x) and self.is_as_made()
+
+    def is_as_made(self) -> bool:
+        """Whether its layers are those that a `LinearAttention` is made of."""
+        layers = consists_of(self.to_qkv, nn.Linear) and consists_of(
+            self.to_out, nn.Identity, nn.Linear
+        )
+        return layers and self.to_qkv[0].bias is None and self.to_out[1].bias is None
 
     def merged(self, x: Tensor) -> Tensor:
         """(position, d) -> (d, d): the weight of the one layer that attention is for this item."""
-        weight = self.to_qkv.get_parameter("0.weight")
+        layers: list[Any] = [self.to_qkv[0], self.to_out[1]]
+        weight, narrow = (layer.weight for layer in layers)
         inner = len(weight) // 3
         similarity, squares = x.new_zeros(()), x.new_zeros(())
         for rows in x.split(PIECE_ROWS):
@@ -349,7 +356,7 @@ class MergedLinearAttention(LinearAttention):
         similarity = similarity / norm_q[:, :, None] / norm_k[:, None]
         weights = (self.temperature.exp() * SIMILARITY_SCALE * similarity).softmax(dim=-1)
         values = weight[2 * inner :].view(self.heads, -1, weight.shape[1])
-        return self.to_out.get_parameter("1.weight") @ (weights @ values).flatten(0, 1)
+        return narrow @ (weights @ values).flatten(0, 1)
 
 
 FASTER: dict[type[nn.Module], type[nn.Module]] = {
@@ -363,4 +370,4 @@ FASTER: dict[type[nn.Module], type[nn.Module]] = {
 }
 PLAIN = (Transformer, PolarEmbedding, RotaryEmbedding, nn.Dropout, nn.GELU, nn.Identity)
 CONTAINERS = (nn.ModuleList, nn.Sequential)
-SEQUENCE_BY_SEQUENCE = {*FASTER, *FASTER.values(), *PLAIN, *CONTAINERS}
+ITEM_BY_ITEM = {*FASTER, *FASTER.values(), *PLAIN, *CONTAINERS}

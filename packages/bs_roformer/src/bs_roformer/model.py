@@ -36,6 +36,7 @@ from bs_roformer.pope import PolarEmbedding
 from bs_roformer.pretrained import Pretrained
 from bs_roformer.rope import RotaryEmbedding
 from bs_roformer.transformer import Attention, Block, RMSNorm, Transformer
+from bs_roformer.watching import decided_once
 from bs_roformer.written_gradients import short_time_spectrum
 
 Breakdown = tuple[Tensor, tuple[Tensor, Tensor]]
@@ -314,9 +315,9 @@ class Roformer(Pretrained, nn.Module):
 
     def run_block(self, block: nn.Module, *arguments: Any) -> Any:
         """The block's output; with activation checkpointing it is computed again for gradients."""
-        if self.activation_checkpointing and self.training:
-            return checkpoint(block, *arguments, use_reentrant=False)
-        return block(*arguments)
+        if not (self.activation_checkpointing and self.training):
+            return block(*arguments)
+        return checkpoint(block, *arguments, use_reentrant=False, **decided_once(block))
 
     def mask_spec(self, masks: Tensor, spec: Tensor) -> Tensor:
         """Masks (b, s, t, f c r) times (b, t, f, c) complex -> (b, s, t, f, c) complex.

@@ -13,20 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bs_roformer.watching import differs
+
 Formula = Callable[..., Tensor]
 SMALLEST_NORM = 1e-12  # of a vector that is divided by its norm
-
-
-def differs() -> bool:
-    """Whether torch is at work that needs the plain formula: its compiler or export, jit.trace,
-    torch.func or forward_ad.
-    """
-    return bool(
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
-        or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad._current_level >= 0
-    )
 
 
 def derived(formula: Formula, inputs: Sequence[Tensor], gradient: Tensor) -> list[Tensor | None]:
