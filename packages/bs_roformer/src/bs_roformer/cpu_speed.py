@@ -185,7 +185,7 @@ class RecordedAttention(Attention):
 
 def in_pieces(x: Tensor) -> bool:
     """Whether a few positions at a time are faster: on a CPU, without gradient."""
-    return x.device.type == "cpu" and not torch.is_grad_enabled() and not differs()
+    return not differs() and x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 def passed_over(module: nn.Module, x: Tensor) -> bool:
@@ -195,7 +195,7 @@ def passed_over(module: nn.Module, x: Tensor) -> bool:
 
 def recorded_in_pieces(transformer: nn.Module, x: Tensor) -> bool:
     """Whether a few sequences at a time may go through a transformer with gradient."""
-    recorded = x.device.type == "cpu" and recording() and not differs()
+    recorded = not differs() and x.device.type == "cpu" and recording()
     return recorded and item_by_item(transformer)
 
 
