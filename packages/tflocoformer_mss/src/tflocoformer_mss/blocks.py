@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
 from tflocoformer_mss.config import BlockConfig, FFNConfig, PathConfig
+from tflocoformer_mss.convolutions import called, channels_last_conv, convolve
 from tflocoformer_mss.written_gradients import (
     GroupNormGradient,
     HeadsGradient,
@@ -148,57 +149,6 @@ class ConvSiLU(nn.Module):
 
 
 FFNS: dict[str, Callable[..., nn.Module]] = {"swiglu_conv1d": ConvSwiGLU, "conv1d": ConvSiLU}
-
-
-def called(layer: nn.Conv1d | nn.ConvTranspose1d) -> bool:
-    """Whether a layer must be called: for a hook of its own, or because it is not torch's own.
-
-    Others are those of adapters or quantisation.
-    """
-    if type(layer) not in (nn.Conv1d, nn.ConvTranspose1d) or "forward" in vars(layer):
-        return True
-    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
-    return any(getattr(layer, f"_{kind}") for kind in kinds)
-
-
-def convolve(x: Tensor, layer: nn.Conv1d, padding: tuple[int, int]) -> Tensor:
-    """Apply a convolution layer along l, (n, l, features in) -> (n, steps, features out).
-
-    Args:
-        x: the input.
-        layer: without padding of its own.
-        padding: positions before and after l, of zeros.
-    """
-    left, right = padding
-    if called(layer):
-        plain: Tensor = layer(F.pad(x, (0, 0, left, right)).mT).mT
-        return plain
-    if layer.stride[0] != 1:  # not the same on both sides, which the convolution cannot do
-        x, left = F.pad(x, (0, 0, left, right)), 0
-    return channels_last_conv(x, layer.weight, layer.bias, layer.stride[0], left)
-
-
-def channels_last_conv(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int = 0
-) -> Tensor:
-    """Convolve along l with the features last in memory, as the norms and linear layers have them.
-
-    conv1d would need the features first, and two transposed copies. conv2d with a height of one
-    takes the channels-last memory format, for which no copy is made.
-
-    Args:
-        x: (n, l, features in).
-        weight: (features out, features in, kernel).
-        bias: (features out,).
-        stride: in positions.
-        padding: positions of zeros on either side.
-
-    Returns:
-        (n, steps, features out).
-    """
-    weight = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-    out = F.conv2d(rearrange(x, "n l d -> n d 1 l"), weight, bias, (1, stride), (0, padding))
-    return rearrange(out, "n d 1 l -> n l d")
 
 
 class Rotary(nn.Module):
