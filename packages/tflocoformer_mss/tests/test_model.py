@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from tflocoformer_mss import (
     BSLocoformerSeparator,
@@ -14,8 +15,16 @@ from tflocoformer_mss import (
     TussModel,
     configs,
 )
-from tflocoformer_mss.blocks import POSITIONS_AT_ONCE, Attention, RMSGroupNorm, Rotary, rotate
+from tflocoformer_mss.blocks import (
+    POSITIONS_AT_ONCE,
+    Attention,
+    Path,
+    RMSGroupNorm,
+    Rotary,
+    rotate,
+)
 from tflocoformer_mss.config import band_sizes, block_config
+from tflocoformer_mss.convolutions import convolve
 from tflocoformer_mss.model import Transform, WaveformModel, build
 
 SMALL: dict[str, Any] = {
@@ -188,16 +197,26 @@ def test_ungated_convolutions_that_do_not_fit_are_refused() -> None:
         run(network, torch.randn(1, 4, 5, dtype=torch.complex64))
 
 
+def positions_seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many positions go through a path, at each of its calls."""
+    seen: list[int] = []
+    forward = Path.forward
+
+    def counted(self: Path, x: Tensor) -> Tensor:
+        seen.append(x[..., 0].numel())
+        return forward(self, x)
+
+    monkeypatch.setattr(Path, "forward", counted)
+    return seen
+
+
 def test_without_a_gradient_few_sequences_are_in_memory_and_nothing_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(POSITIONS_AT_ONCE, "cpu", 100)
     network, mixture = model("tf"), torch.randn(1, 2, 5_000)
     whole = network(mixture)
-    seen: list[int] = []
-    [block] = network.blocks()
-    for path in (block.freq_path, block.frame_path):
-        path.register_forward_pre_hook(lambda _, given: seen.append(given[0][..., 0].numel()))
+    seen = positions_seen(monkeypatch)
     pieces = run(network, mixture)
     assert len(seen) > 100 and max(seen) <= 158  # a sequence of frames is one at least
     assert torch.allclose(pieces, whole, atol=1e-6)
@@ -220,6 +239,76 @@ def test_checkpointing_gives_the_same_gradients(name: str) -> None:
     assert gradients[0].keys() == gradients[1].keys()
     for key, plain in gradients[0].items():
         assert (gradients[1][key] - plain).norm() <= 1e-5 * plain.norm(), key
+
+
+class Centred(nn.Module):
+    """A layer that looks across sequences."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(dim=0)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_replaced_parts_see_all_sequences(
+    checkpointing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, mixture = model("tf"), torch.randn(1, 2, 2_000)
+    [block] = network.blocks()
+    block.freq_path.ffn_norm[0] = Centred()
+    whole = network(mixture).detach()
+    monkeypatch.setitem(POSITIONS_AT_ONCE, "cpu", 100)
+    network.train().activation_checkpointing = checkpointing
+    found = network(mixture).detach() if checkpointing else run(network, mixture)
+    assert torch.allclose(found, whole, atol=1e-6 * whole.abs().max().item())
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["comes late", "goes early"])
+def test_hooks_may_come_and_go_before_paths_are_computed_again(
+    early: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(POSITIONS_AT_ONCE, "cpu", 100)
+    network = model("tf").train()
+    network.activation_checkpointing = True
+    layer = network.blocks()[0].freq_path.ffn[0].conv1d
+    before = layer.register_forward_hook(lambda *_: None) if early else None
+    loss = network(torch.randn(1, 2, 2_000)).square().mean()
+    if before is None:
+        layer.register_forward_hook(lambda *_: None)
+    else:
+        before.remove()
+    loss.backward()
+    assert layer.weight.grad.any()
+
+
+def test_a_hook_of_all_modules_sees_the_convolutions() -> None:
+    network, seen = model("tf"), set()
+    hook = nn.modules.module.register_module_forward_hook(lambda layer, *_: seen.add(type(layer)))
+    try:
+        run(network, torch.randn(1, 2, 2_000))
+    finally:
+        hook.remove()
+    assert seen >= {nn.Conv1d, nn.ConvTranspose1d, Path}
+
+
+@pytest.mark.parametrize(
+    "others", [{"groups": 2}, {"dilation": 2}, {"padding": 1}, {"padding_mode": "reflect"}], ids=str
+)
+def test_convolutions_with_other_arguments_are_called(others: dict[str, Any]) -> None:
+    layer, x = nn.Conv1d(4, 6, 3, **others), torch.randn(2, 9, 4)
+    expected = layer(F.pad(x, (0, 0, 2, 2)).mT).mT
+    assert torch.allclose(convolve(x, layer, (2, 2)), expected, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_what_is_traced_without_gradients_is_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(POSITIONS_AT_ONCE, "cpu", 30)
+    [block] = model("tf").blocks()
+    dim = len(block.freq_path.attn_norm.gamma)
+    with torch.no_grad():
+        traced = torch.jit.trace(block, torch.randn(1, 5, 9, dim), check_trace=False)
+        x = torch.randn(1, 11, 9, dim)
+        assert torch.allclose(traced(x), block(x), atol=1e-5)
 
 
 def saved_bytes(network: WaveformModel, mixture: Tensor) -> int:
@@ -255,12 +344,7 @@ def test_checkpointing_computes_few_sequences_at_a_time_with_the_same_gradients(
     for wanted in (False, True):
         network = model("tf").train()
         network.activation_checkpointing = wanted
-        seen: list[int] = []
-        [block] = network.blocks()
-        for path in (block.freq_path, block.frame_path):
-            path.register_forward_pre_hook(
-                lambda _, given, seen=seen: seen.append(given[0][..., 0].numel())
-            )
+        seen = positions_seen(monkeypatch)
         monkeypatch.setitem(POSITIONS_AT_ONCE, "cpu", 1_000)
         network(mixture).square().mean().backward()
         gradients.append({key: p.grad for key, p in network.named_parameters()})

@@ -82,6 +82,14 @@ def test_of_silence_the_norm_has_the_gradient_of_the_plain_formula() -> None:
     assert gradients[0][1].abs().min() > 1e4
 
 
+@pytest.mark.parametrize("size", [1e18, 1e20, 1e30])
+def test_of_what_has_no_finite_square_the_norm_has_a_finite_gradient(size: float) -> None:
+    norm, x = RMSGroupNorm(2, 8, 1e-5), (size * values(3, 8)).float().requires_grad_()
+    norm(x).square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
 @pytest.mark.parametrize("together", [4, 2**17])
 def test_swiglu(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(written_gradients, "CACHED_VALUES", together)

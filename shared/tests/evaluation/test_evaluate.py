@@ -406,6 +406,15 @@ def test_gradients_count_as_products_too(
     assert counter.get_total_flops() == 2 * forward * (1 + gradients)
 
 
+def test_counting_leaves_no_hook_for_which_a_model_would_call_every_layer() -> None:
+    hooks = torch.nn.modules.module._global_forward_pre_hooks
+    before = dict(hooks)
+    with flop_counter() as counter:
+        assert hooks == before
+        torch.ones(2, 3) @ torch.ones(3, 5)
+    assert counter.get_total_flops() == 2 * 2 * 3 * 5
+
+
 def test_the_weights_digest_sees_names_shapes_types_and_bits_but_not_the_order() -> None:
     state = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}
     digest = weights_digest(state)

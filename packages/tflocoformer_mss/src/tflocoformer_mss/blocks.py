@@ -11,7 +11,7 @@ Axis letters: n sequence, l position, d feature, h head, b batch, t frame, f bin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -23,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tflocoformer_mss.config import BlockConfig, FFNConfig, PathConfig
 from tflocoformer_mss.convolutions import called, channels_last_conv, convolve
+from tflocoformer_mss.watching import decided_once, hooked
 from tflocoformer_mss.written_gradients import (
     GroupNormGradient,
     HeadsGradient,
@@ -318,14 +319,38 @@ class Block(nn.Module):
         With activation checkpointing and without a gradient, a few sequences at a time: sequences
         are independent, and the activations within a path take many times the memory of its input.
         """
+        recorded = torch.is_grad_enabled()
         recompute = self.activation_checkpointing and self.training
-        if torch.is_grad_enabled() and not recompute:
+        if recorded and not recompute:
             return path(x)
+        parts = self.few_at_once(x) if item_by_item(path) else [x]
+        if recorded:
+            once = decided_once(path)
+            outs = [checkpoint(path, part, use_reentrant=False, **once) for part in parts]
+        else:
+            outs = [path(part) for part in parts]
+        return torch.cat(outs) if len(outs) > 1 else outs[0]
+
+    def few_at_once(self, x: Tensor) -> Sequence[Tensor]:
+        """(n, l, d) in parts of a few sequences."""
         positions = self.positions_at_once.get(x.device.type, OTHER_DEVICES_AT_ONCE)
-        parts = x.split(max(1, positions // x.shape[1]))
-        if torch.is_grad_enabled():
-            return torch.cat([checkpoint(path, part, use_reentrant=False) for part in parts])
-        return torch.cat([path(part) for part in parts])
+        return x.split(max(1, positions // max(1, x.shape[1])))
+
+
+def item_by_item(path: nn.Module) -> bool:
+    """Whether a path treats each sequence by itself, as these classes do, and no hook waits for a
+    part of it. What is traced must be of any length.
+    """
+    if torch.compiler.is_compiling():
+        return True
+    parts = [*path.modules()]
+    known = all(type(part) in ITEM_BY_ITEM and "forward" not in vars(part) for part in parts)
+    return known and not hooked(path) and not torch.jit.is_tracing()
+
+
+ITEM_BY_ITEM = {Path, RMSGroupNorm, ConvSwiGLU, ConvSiLU, Attention, Rotary}
+ITEM_BY_ITEM |= {nn.LayerNorm, nn.Linear, nn.Conv1d, nn.ConvTranspose1d, nn.SiLU, nn.Dropout}
+ITEM_BY_ITEM |= {nn.Sequential, nn.ModuleList}
 
 
 def build_blocks(config: BlockConfig, count: int) -> nn.ModuleList:

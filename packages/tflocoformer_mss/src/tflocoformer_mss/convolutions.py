@@ -1,20 +1,23 @@
-"""Convolutions along a sequence whose features lie last in memory, (sequence, position, feature)."""
+"""Convolutions along sequences whose features lie last in memory."""
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tflocoformer_mss.watching import hooked
+
 
 def called(layer: nn.Conv1d | nn.ConvTranspose1d) -> bool:
-    """Whether a layer must be called: for a hook of its own, or because it is not torch's own.
+    """Whether a layer must be called: for a hook, or because it computes something else.
 
-    Others are those of adapters or quantisation.
+    Others than torch's own layers are those of adapters or quantisation.
     """
     if type(layer) not in (nn.Conv1d, nn.ConvTranspose1d) or "forward" in vars(layer):
         return True
-    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
-    return any(getattr(layer, f"_{kind}") for kind in kinds)
+    plain = layer.groups == 1 and layer.dilation == (1,) and layer.padding == (0,)
+    whole = layer.output_padding == (0,)
+    return not (plain and whole) or hooked(layer)
 
 
 def convolve(x: Tensor, layer: nn.Conv1d, padding: tuple[int, int]) -> Tensor:

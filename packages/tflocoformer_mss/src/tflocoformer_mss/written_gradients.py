@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tflocoformer_mss.watching import differs
+
 Formula = Callable[..., Tensor]
 CACHED_VALUES = 2**17  # that are worked on together, so that what lies between stays in the cache
 
@@ -23,18 +25,6 @@ def worth_it(x: Tensor) -> bool:
         return False
     recording = torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
     return recording and not torch.is_autocast_enabled("cpu")
-
-
-def differs() -> bool:
-    """Whether torch is at work that needs the plain formula: its compiler or export, jit.trace,
-    torch.func or forward_ad.
-    """
-    return bool(
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
-        or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad._current_level >= 0
-    )
 
 
 def derived(formula: Formula, inputs: Sequence[Tensor], gradient: Tensor) -> list[Tensor | None]:
@@ -79,8 +69,9 @@ class GroupNormGradient(torch.autograd.Function):
         product = gradient.unflatten(-1, (ctx.groups, -1)) * z
         of_gamma = product.reshape(-1, *product.shape[-2:]).sum(dim=0).flatten()
         share = product.mul_(gamma.view(ctx.groups, -1)).mean(dim=-1, keepdim=True)
-        # Of a silent group the root mean square has no direction.
-        share.div_(rms * scale).masked_fill_(rms == 0, 0)
+        # The root mean square has no direction if a group is silent, or too large for its square.
+        direct = rms * scale
+        share.div_(direct).masked_fill_(~(direct > 0), 0)
         of_x = torch.mul(gradient, gamma, out=product.flatten(-2)).view(z.shape)
         of_x.addcmul_(z, share, value=-1).mul_(scale)
         return None, of_x.flatten(-2), of_gamma, None, None
