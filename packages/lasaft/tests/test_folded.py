@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lasaft import Separator
+from lasaft.blocks import TFC, TFC_LaSAFT
 from lasaft.folded import Folded
 from lasaft.variants import VARIANTS
 
@@ -111,3 +112,82 @@ def test_norms_without_statistics_are_not_folded(name: str) -> None:
     expected = model(audio).detach()
     with torch.no_grad():
         assert torch.allclose(model(audio), expected, rtol=0, atol=1e-12)
+
+
+def conv_like(old: nn.Conv2d, **changes: Any) -> nn.Conv2d:
+    sizes = {"padding": old.padding, **changes}
+    return nn.Conv2d(old.in_channels, old.out_channels, old.kernel_size, **sizes)
+
+
+def first_conv(**changes: Any) -> Any:
+    def change(tfc: TFC, _: TFC_LaSAFT) -> None:
+        tfc.H[0][0] = conv_like(tfc.H[0][0], **changes)
+
+    return change
+
+
+def replace(tfc_layer: int, place: int, make: Any) -> Any:
+    def change(tfc: TFC, _: TFC_LaSAFT) -> None:
+        tfc.H[tfc_layer][place] = make(tfc.H[tfc_layer][place])
+
+    return change
+
+
+def doubled(module: nn.Module) -> None:
+    """Give a module another forward, as wrappers of single modules do."""
+    forward = module.forward
+    module.forward = lambda x: 2 * forward(x)
+
+
+def other_layer(tfc: TFC, _: TFC_LaSAFT) -> None:
+    tfc.H[1] = nn.Sequential(*tfc.H[1])
+
+
+def other_tdf(_: TFC, block: TFC_LaSAFT) -> None:
+    block.tdfs.tdf = nn.Sequential(*block.tdfs.tdf)
+
+
+CHANGES: dict[str, Any] = {
+    "groups": first_conv(groups=3),
+    "padding mode": first_conv(padding_mode="circular"),
+    "dilation": first_conv(dilation=3, padding=(3, 3)),
+    "a wider kernel": replace(1, 0, lambda old: nn.Conv2d(old.in_channels, 3, 5, padding=2)),
+    "ReLU for a convolution": replace(0, 0, lambda _: nn.ReLU()),
+    "no norm": replace(1, 1, lambda _: nn.Identity()),
+    "a norm of another kind": replace(1, 1, lambda _: nn.InstanceNorm2d(3)),
+    "no activation": replace(1, 2, lambda _: nn.Identity()),
+    "one more layer": lambda tfc, _: tfc.H[1].append(nn.ReLU()),
+    "two more layers": lambda tfc, _: tfc.H[0].extend([nn.Tanh(), nn.BatchNorm2d(3)]),
+    "layers of another class": other_layer,
+    "layers patched": lambda tfc, _: doubled(tfc.H[1]),
+    "one more layer of the TDF": lambda _, block: block.tdfs.tdf.append(nn.ReLU()),
+    "a TDF of another class": other_tdf,
+    "a TDF patched": lambda _, block: doubled(block.tdfs.tdf),
+    "transforms patched": lambda _, block: doubled(block.tdfs),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_layers_compute_the_same_with_and_without_gradients(change: str) -> None:
+    model, audio = network("CUNET_TFC_GPoCM_LaSAFT"), mixture(1)
+    torch.manual_seed(1)
+    tfc = next(part for part in model.modules() if isinstance(part, TFC))
+    CHANGES[change](tfc, next(part for part in model.modules() if isinstance(part, TFC_LaSAFT)))
+    model.eval().double()
+    with torch.no_grad():
+        found = model(audio)
+    expected = model(audio).detach()
+    assert torch.allclose(found, expected, rtol=0, atol=1e-12 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("others", [{"groups": 3}, {"output_padding": 1}, {"padding": 1}], ids=str)
+def test_transposed_convolutions_with_other_arguments_are_called(others: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    up = nn.ConvTranspose2d(3, 3, 3, stride=2, **others)
+    layers = Folded(up, nn.BatchNorm2d(3), nn.ReLU()).eval()
+    x = torch.randn(2, 3, 8, 8)
+    expected = layers(x).detach()
+    with torch.no_grad():
+        found = layers(x)
+    assert found.shape == expected.shape
+    assert torch.allclose(found, expected, atol=1e-6)

@@ -15,7 +15,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from lasaft.folded import Folded, dense_folded, hooked
+from lasaft.folded import Folded, dense_folded, hooked, makes_dense, own
 
 Modulation = Callable[[Tensor], Tensor]
 
@@ -107,7 +107,7 @@ class TFC(Block):
     def convolve(self, x: Tensor) -> Tensor:
         """(item, in, frame, bin) -> (item, gr, frame, bin)."""
         layers: list[Any] = list(self.H)
-        if hooked(self) or not all(layer.folds(x) for layer in layers):
+        if hooked(self) or not (makes_dense(layers) and all(layer.folds(x) for layer in layers)):
             return dense(layers, x)
         return dense_folded(layers, x)
 
@@ -310,11 +310,18 @@ class TFC_LaSAFT(Attentive):
 
     def transform_for(self, features: Tensor, embeddings: Sequence[Tensor]) -> list[Tensor]:
         """The transforms of the same features for several conditions."""
-        if hooked(self.tdfs) or not self.tdfs.tdf.folds(features):
+        if not self.mixes(features):
             return super().transform_for(features, embeddings)
         mixed = self.tdfs.tdf.mixed(features, [self.attention(each) for each in embeddings])
         # Emptied on the way, and in the memory order of the features, which convolutions need.
         return [features + mixed.pop(0) for _ in embeddings]
+
+    def mixes(self, features: Tensor) -> bool:
+        """Whether latent sources need not all be there before they are mixed."""
+        if hooked(self.tdfs) or not own(self.tdfs, TDF) or not own(self.tdfs.tdf, Folded):
+            return False
+        whole = len(self.tdfs.tdf) % 3 == 0 and own(self.tdfs.tdf[-3], nn.Linear)
+        return whole and self.tdfs.tdf.folds(features)
 
     def latent_sources(self, features: Tensor) -> Tensor:
         """(item, channel, frame, bin) -> (item, channel, frame, bin, latent source)."""

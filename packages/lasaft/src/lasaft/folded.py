@@ -28,11 +28,17 @@ class Folded(nn.Sequential):
     def folds(self, x: Tensor) -> bool:
         """Whether the batch norms are constants for this input, and are folded."""
         cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        if not cpu or torch.is_grad_enabled() or not self.is_as_made():
+            return False
         norms: list[Any] = list(self)[1::3]
-        constant = not torch.is_grad_enabled() and not any(
-            norm.training or norm.running_var is None for norm in norms
-        )
-        return cpu and constant and not hooked(self) and own(*list(self)[::3], *norms)
+        moving = any(norm.training or norm.running_var is None for norm in norms)
+        return not moving and not hooked(self)
+
+    def is_as_made(self) -> bool:
+        """Whether the layers come in this order, and none computes anything else."""
+        layers = list(self)
+        norms = all(own(norm, nn.BatchNorm2d) for norm in layers[1::3])
+        return len(layers) % 3 != 1 and norms and all(map(simple, layers[::3]))
 
     def mixed(self, x: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
         """The output's groups of bins, weighted and added up; where ``folds`` is true.
@@ -112,21 +118,52 @@ def in_other_order(x: Tensor) -> bool:
     return not (torch.is_grad_enabled() or x.is_contiguous())
 
 
-OWN = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d, nn.ReLU)
-
-
-def own(*layers: nn.Module) -> bool:
-    """Whether layers compute what torch's classes do: none is of a subclass or has another forward.
+def own(layer: nn.Module, *kinds: type[nn.Module]) -> bool:
+    """Whether a layer computes what one of these classes does: it is no subclass of theirs and has
+    no other forward.
 
     Others, as of adapters and quantisation, are called.
     """
-    return all(type(layer) in OWN and "forward" not in vars(layer) for layer in layers)
+    return type(layer) in kinds and "forward" not in vars(layer)
+
+
+def simple(layer: Any) -> bool:
+    """Whether a layer is torch's own, and has no argument that is not read here."""
+    if own(layer, nn.Linear):
+        return True
+    if own(layer, nn.ConvTranspose2d):
+        unread = {*layer.padding, *layer.output_padding, *(n - 1 for n in layer.dilation)}
+        return bool(layer.groups == 1 and unread == {0})
+    plain = own(layer, nn.Conv2d) and layer.groups == 1 and layer.padding_mode == "zeros"
+    return bool(plain)
+
+
+def makes_dense(layers: Sequence[Any]) -> bool:
+    """Whether layers are what `dense_folded` takes, if each of them folds."""
+    if not all(own(layer, Folded) and len(layer) == 3 for layer in layers):
+        return False
+    convs = [layer[0] for layer in layers]
+    if not all(own(conv, nn.Conv2d) for conv in convs):
+        return False
+    shapes = {(c.out_channels, c.kernel_size, c.padding, c.dilation, c.stride) for c in convs}
+    widths = [conv.in_channels - k * conv.out_channels for k, conv in enumerate(convs)]
+    return len(shapes) == len({*widths}) == 1 and convs[0].stride == (1, 1)
 
 
 def hooked(module: nn.Module) -> bool:
-    """Whether a hook may keep what a part of the module reads or returns, or torch compiles."""
+    """Whether a hook may keep what a part of the module reads or returns, or torch reads it.
+
+    torch does for its compiler, jit.trace, torch.func and forward_ad.
+    """
+    if (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+    ):
+        return True
     of_all = nn.modules.module._global_forward_hooks, nn.modules.module._global_forward_pre_hooks
-    if torch.compiler.is_compiling() or any(of_all):
+    if any(of_all):
         return True
     return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
@@ -198,5 +235,5 @@ def _constant_weights(layer: Any, scale: Tensor, shift: Tensor) -> tuple[Tensor,
 
 def _activate(act: Sequence[nn.Module], x: Tensor) -> Tensor:
     for each in act:
-        x = x.relu_() if isinstance(each, nn.ReLU) and own(each) else each(x)
+        x = x.relu_() if own(each, nn.ReLU) else each(x)
     return x
