@@ -77,6 +77,7 @@ OURS, BOTH = ("ours",), ("ours", "theirs")
 INFERENCE: list[Row] = [
     ("Moises-Light small, 6 s", partial(moises_light_of, "paper_small"), BOTH),
     ("Moises-Light large, 6 s", partial(moises_light_of, "paper_large"), BOTH),
+    ("Moises-Light fullband, 6 s", partial(moises_light_of, "fullband_large"), BOTH),
     ("BS-RoFormer, 4 s", partial(roformer, "BSRoformer"), BOTH),
     ("Mel-Band RoFormer, 4 s", partial(roformer, "MelBandRoformer"), BOTH),
     ("TF-Locoformer (S), 4 s", partial(locoformer, "tf"), BOTH),
