@@ -94,7 +94,8 @@ class ConvSwiGLU(nn.Module):
 
     def deconvolve(self, hidden: Tensor, length: int, left: int) -> Tensor:
         """Transposed convolution, cropped to the unpadded positions, (n, steps, h) -> (n, l, d)."""
-        if self.shift == 1 and not called(self.deconv1d):
+        as_made = self.shift == 1 and not called(self.deconv1d)
+        if as_made and self.deconv1d.stride == (1,) and self.deconv1d.kernel_size == (self.kernel,):
             weight, bias = self.deconv1d.weight, self.deconv1d.bias
             # After cropping it equals a convolution with the mirrored kernel, which is faster and
             # does not compute what is cropped.
