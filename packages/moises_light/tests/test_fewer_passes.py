@@ -268,6 +268,17 @@ def test_hooks_may_come_and_go_before_blocks_are_computed_again(early: bool, of_
     assert layer.weight.grad.any()
 
 
+def test_layers_before_a_norm_over_channels_may_be_frozen() -> None:
+    model = small_model(norm_name="LayerNorm").train()
+    model.first_conv.conv.requires_grad_(False)
+    model(noise(2, 2, 1_500)).square().mean().backward()
+    found = model.first_conv.bn.weight.grad
+    model.zero_grad()
+    model.first_conv.conv.requires_grad_(True)
+    model(noise(2, 2, 1_500)).square().mean().backward()
+    assert torch.allclose(found, model.first_conv.bn.weight.grad, rtol=1e-3)
+
+
 def test_a_block_has_shapes_without_values() -> None:
     part = small_model().bottleneck.rope_blocks[0].to("meta")
     x = torch.empty(2, 3, 5, 24, device="meta")

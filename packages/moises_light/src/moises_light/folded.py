@@ -121,6 +121,8 @@ def activate(act: nn.Module, x: Tensor) -> Tensor:
 def norm_and_activate(norm: nn.Module, act: nn.Module, x: Tensor) -> Tensor:
     """act(norm(x)); a ReLU is in place, as the gradient of batch norm takes no output."""
     fresh = own(norm, nn.BatchNorm2d) and not watched(norm)
+    if isinstance(norm, nn.GroupNorm) and torch.is_grad_enabled() and not x.requires_grad:
+        x = x.contiguous()  # with channels last, torch's gradient of the gain alone crashes
     y: Tensor = norm(x)
     return activate(act, y) if fresh else act(y)
 
