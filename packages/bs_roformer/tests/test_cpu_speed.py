@@ -329,6 +329,10 @@ CHANGES: dict[str, Any] = {
     "a shorter feed-forward": changed(f"{TIME}.1", "net", lambda old: old[:5]),
     "a feed-forward of one layer": changed(f"{TIME}.1", "net", lambda old: nn.Linear(8, 8)),
     "no feed-forward": changed(TIME, 1, lambda _: nn.Identity()),
+    "no linear transformer": lambda model: model.layers[0]._modules.update({"0": nn.Identity()}),
+    "gains of one number": lambda model: setattr(
+        model.layers[0].get_submodule(f"{TIME}.0.norm"), "gamma", nn.Parameter(torch.tensor([2.0]))
+    ),
     "no attention": changed(TIME, 0, lambda _: nn.Identity()),
 }
 
@@ -430,3 +434,18 @@ def test_hooks_may_come_and_go_before_blocks_are_computed_again(
         before.remove()
     loss.backward()
     assert layer.weight.grad.any()
+
+
+def test_blocks_are_computed_again_as_often_as_gradients_are() -> None:
+    model = faster(flash_attn=False).train()
+    model.activation_checkpointing = True
+    parameters = [p for p in model.layers.parameters() if p.requires_grad]
+    loss = model(noise(1, 2, 400)).square().mean()
+    found = torch.autograd.grad(loss, parameters, create_graph=True, allow_unused=True)
+    again = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    used = [pair for pair in zip(found, again, strict=True) if pair[0] is not None]
+    once, twice = (
+        torch.cat([g.detach().flatten() for g in each]) for each in zip(*used, strict=True)
+    )
+    assert len(used) > 20 and close(once, twice)
+    sum(gradient.square().sum() for gradient, _ in used).backward()

@@ -147,7 +147,22 @@ def other_tdf(_: TFC, block: TFC_LaSAFT) -> None:
     block.tdfs.tdf = nn.Sequential(*block.tdfs.tdf)
 
 
+class OtherMixture(TFC_LaSAFT):
+    """A block that mixes latent sources otherwise."""
+
+    def mix(self, sources: Tensor, weights: Tensor) -> Tensor:
+        return 2 * super().mix(sources, weights)
+
+
+def patched_sources(_: TFC, block: TFC_LaSAFT) -> None:
+    latent_sources = block.latent_sources
+    block.latent_sources = lambda features: 2 * latent_sources(features)
+
+
 CHANGES: dict[str, Any] = {
+    "a softmax over bins": lambda _, block: block.tdfs.tdf.__setitem__(-1, nn.Softmax(dim=-1)),
+    "a block of another class": lambda _, block: setattr(block, "__class__", OtherMixture),
+    "latent sources patched": patched_sources,
     "groups": first_conv(groups=3),
     "padding mode": first_conv(padding_mode="circular"),
     "dilation": first_conv(dilation=3, padding=(3, 3)),

@@ -179,9 +179,9 @@ def test_layers_that_were_replaced_are_called() -> None:
         assert torch.allclose(model(mixture), expected, rtol=0, atol=1e-6), name
 
 
-def replaced(name: str, make: Callable[[Any], nn.Module]) -> MoisesLight:
+def replaced(name: str, make: Callable[[Any], nn.Module], **changes: Any) -> MoisesLight:
     """A network whose parts of that name are others."""
-    model = small_model()
+    model = small_model(**changes)
     for path, part in list(model.named_modules()):
         if path.endswith(name):
             parent, _, last = path.rpartition(".")
@@ -198,6 +198,31 @@ class Tanh(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.linear(x).tanh()
+
+
+class Keeping(nn.Module):
+    """A layer that keeps what it made."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.kept: Tensor = self.inner(x)
+        self.before = self.kept.clone()
+        return self.kept
+
+
+KEEPING = ("tdf", "split2", "to_qkv", "source_head", "final_conv", "net", "to_out", "split2.0.act")
+
+
+@pytest.mark.parametrize("architecture", ["0.1.0", "0.1.5"])
+@pytest.mark.parametrize("name", KEEPING)
+def test_what_a_layer_keeps_stays_as_it_is(name: str, architecture: str) -> None:
+    model = replaced(name, Keeping, architecture=architecture)
+    run(model, noise(1, 2, 1_500))
+    layers = [part for part in model.modules() if isinstance(part, Keeping)]
+    assert layers and all(torch.equal(layer.kept, layer.before) for layer in layers)
 
 
 class Centred(nn.Module):

@@ -18,12 +18,13 @@ from tflocoformer_mss import (
 from tflocoformer_mss.blocks import (
     POSITIONS_AT_ONCE,
     Attention,
+    ConvSwiGLU,
     Path,
     RMSGroupNorm,
     Rotary,
     rotate,
 )
-from tflocoformer_mss.config import band_sizes, block_config
+from tflocoformer_mss.config import FFNConfig, band_sizes, block_config
 from tflocoformer_mss.convolutions import convolve
 from tflocoformer_mss.model import Transform, WaveformModel, build
 
@@ -278,6 +279,37 @@ def test_hooks_may_come_and_go_before_paths_are_computed_again(
         before.remove()
     loss.backward()
     assert layer.weight.grad.any()
+
+
+def test_replaced_parts_see_all_sequences_when_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    [block] = model("tf").blocks()
+    block.freq_path.ffn_norm[0] = Centred()
+    x = torch.randn(1, 5, 9, len(block.freq_path.attn_norm.gamma))
+    whole = block(x).detach()
+    monkeypatch.setitem(POSITIONS_AT_ONCE, "cpu", 20)
+    torch.compiler.reset()
+    with torch.no_grad():
+        assert torch.allclose(torch.compile(block, backend="eager")(x), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        nn.ConvTranspose1d(6, 4, 5),
+        nn.ConvTranspose1d(6, 4, 1),
+        nn.ConvTranspose1d(6, 4, 4, 2),
+        nn.Conv1d(6, 4, 1),
+    ],
+    ids=str,
+)
+def test_transposed_convolutions_of_another_kind_are_called(other: nn.Module) -> None:
+    ffn = ConvSwiGLU(4, FFNConfig("swiglu_conv1d", 6, 4, 1), 0.0)
+    ffn.deconv1d = other
+    x = torch.randn(2, 9, 4)
+    found = ffn(x)
+    other.register_forward_hook(lambda *_: None)
+    expected = ffn(x)
+    assert found.shape == expected.shape and torch.allclose(found, expected, atol=1e-6)
 
 
 def test_a_hook_of_all_modules_sees_the_convolutions() -> None:

@@ -131,7 +131,9 @@ def check_interface(paper: AnyPaper, recipe: Any) -> None:
 
 
 def check_checkpointing(paper: AnyPaper, recipe: Any) -> None:
-    """Activation checkpointing keeps less for gradients and changes none, nor any statistics."""
+    """Activation checkpointing keeps less for gradients and changes none, nor any statistics;
+    gradients can be computed twice.
+    """
     plain, again = (_one_pass(paper, recipe, enabled) for enabled in (False, True))
     for name, value in plain.values.items():
         assert torch.equal(value, again.values[name]), f"activation checkpointing changes {name}"
@@ -202,6 +204,8 @@ def _one_pass(paper: AnyPaper, recipe: Any, checkpointing: bool) -> _Pass:
 
     with patch.object(module, "log_mean"), saved_tensors_hooks(count, lambda tensor: tensor):
         loss = module.training_step(batch, 0)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)  # also twice
     loss.backward()
     values = {"the loss": loss.detach(), **dict(model.named_buffers())}
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

@@ -159,7 +159,7 @@ class RecordedNorm(RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., dim) -> (..., dim)."""
-        if not recorded(x, self.gamma):
+        if not recorded(x, self.gamma) or self.gamma.shape != x.shape[-1:]:
             return super().forward(x)
         y: Tensor = NormGradient.apply(rms_norm, x, self.gamma)
         return y
@@ -275,6 +275,8 @@ def recorded_along(axis: str, transformer: nn.Module, x: Tensor) -> Tensor:
 
 def merges_all(transformer: Any, x: Tensor) -> bool:
     """Whether a transformer of linear attention, all parts known, needs to call none of them."""
+    if type(transformer) is not Transformer:
+        return False
     attentions = [next(layer.children()) for layer in transformer.layers]
     return all(isinstance(a, MergedLinearAttention) and a.merges(x) for a in attentions)
 

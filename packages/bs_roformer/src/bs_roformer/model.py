@@ -317,7 +317,7 @@ class Roformer(Pretrained, nn.Module):
         """The block's output; with activation checkpointing it is computed again for gradients."""
         if not (self.activation_checkpointing and self.training):
             return block(*arguments)
-        return checkpoint(block, *arguments, use_reentrant=False, **decided_once(block))
+        return checkpoint(decided_once(block), *arguments, use_reentrant=False)
 
     def mask_spec(self, masks: Tensor, spec: Tensor) -> Tensor:
         """Masks (b, s, t, f c r) times (b, t, f, c) complex -> (b, s, t, f, c) complex.

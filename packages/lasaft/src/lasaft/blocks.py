@@ -318,10 +318,13 @@ class TFC_LaSAFT(Attentive):
 
     def mixes(self, features: Tensor) -> bool:
         """Whether latent sources need not all be there before they are mixed."""
-        if hooked(self.tdfs) or not own(self.tdfs, TDF) or not own(self.tdfs.tdf, Folded):
+        others = {"latent_sources", "mix"} & {*vars(self)} or type(self) is not TFC_LaSAFT
+        if others or hooked(self.tdfs) or not own(self.tdfs, TDF):
             return False
-        whole = len(self.tdfs.tdf) % 3 == 0 and own(self.tdfs.tdf[-3], nn.Linear)
-        return whole and self.tdfs.tdf.folds(features)
+        layers = self.tdfs.tdf
+        if not own(layers, Folded) or len(layers) % 3 or not own(layers[-3], nn.Linear):
+            return False
+        return own(layers[-1], *ACTIVATIONS.values()) and layers.folds(features)
 
     def latent_sources(self, features: Tensor) -> Tensor:
         """(item, channel, frame, bin) -> (item, channel, frame, bin, latent source)."""

@@ -5,8 +5,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from rotary_embedding_torch import RotaryEmbedding
 from torch import Tensor, nn
 
+from moises_light.config import ACT_NAMES
 from moises_light.watching import watched
 
 
@@ -130,17 +132,32 @@ def norm_and_activate(norm: nn.Module, act: nn.Module, x: Tensor) -> Tensor:
 def add(x: Tensor, made: Tensor, by: nn.Module) -> Tensor:
     """x + made; without gradients in the memory of what `by` made, if nothing can refer to it."""
     alike = x.dtype == made.dtype and x.shape == made.shape
-    if torch.is_grad_enabled() or not alike or watched(by):
+    if torch.is_grad_enabled() or not alike or not makes_anew(by):
         return x + made
     return made.add_(x)
 
 
-def multiply(x: Tensor, made: Tensor, by: nn.Module) -> Tensor:
-    """x * made, as in `add`."""
+def multiply(x: Tensor, made: Tensor, *by: nn.Module) -> Tensor:
+    """x * made, as in `add`, where each of `by` may have made it."""
     dtype = torch.promote_types(x.dtype, made.dtype)
-    if torch.is_grad_enabled() or dtype != made.dtype or watched(by):
+    if torch.is_grad_enabled() or dtype != made.dtype or not all(map(makes_anew, by)):
         return x * made
     return made.mul_(x)
+
+
+def makes_anew(module: nn.Module) -> bool:
+    """Whether nothing refers to the memory of what a module makes: all its parts are known, and
+    no hook waits for one.
+    """
+    known = all(type(p) in KNOWN or type(p).__module__.startswith(OURS) for p in module.modules())
+    patched = any("forward" in vars(part) for part in module.modules())
+    return known and not patched and not watched(module)
+
+
+OURS = "moises_light."
+KNOWN = {getattr(nn, name) for name in ACT_NAMES} | {nn.Conv2d, nn.ConvTranspose2d, nn.Linear}
+KNOWN |= {nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.Dropout}
+KNOWN |= {nn.Sequential, nn.ModuleList, RotaryEmbedding}
 
 
 def own(layer: nn.Module, *kinds: type[nn.Module]) -> bool:

@@ -387,7 +387,8 @@ class MoisesLight(Pretrained, Recomputing):
         with torch.autocast(spec.device.type, enabled=False):
             if self.config.use_mask:
                 # Detached as in the package: the mixture is data here, not a path for gradients.
-                out = multiply(spec.detach().unsqueeze(1), out, self)
+                made_by = self.final_conv, self.source_head
+                out = multiply(spec.detach().unsqueeze(1), out, *made_by)
             elif self.config.normalize_input:
                 out = out * std.unsqueeze(1) + mean.unsqueeze(1)
             estimate = self.istft(out)[..., :samples]

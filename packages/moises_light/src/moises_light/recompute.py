@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -33,25 +33,32 @@ class Recomputing(nn.Module):
         network = block if isinstance(block, nn.Module) else self
 
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-            first, again = decided_once(network)
-            return first, kept_statistics(network, again)
+            return nullcontext(), KeptStatistics(network)
 
-        output: Tensor = checkpoint(block, *arguments, use_reentrant=False, context_fn=contexts)
+        once = decided_once(block, network)
+        output: Tensor = checkpoint(once, *arguments, use_reentrant=False, context_fn=contexts)
         return output
 
 
-@contextmanager
-def kept_statistics(network: nn.Module, within: AbstractContextManager[None]) -> Iterator[None]:
-    """In the block, batch norms update copies of their running statistics."""
-    norms = [part for part in network.modules() if isinstance(part, NORMS)]
-    kept = [dict(norm.named_buffers()) for norm in norms]
-    for norm, buffers in zip(norms, kept, strict=True):
-        for name, buffer in buffers.items():
-            setattr(norm, name, buffer.clone())
-    try:
-        with within:
-            yield
-    finally:
-        for norm, buffers in zip(norms, kept, strict=True):
+class KeptStatistics(AbstractContextManager[None]):
+    """A context in which batch norms update copies of their running statistics.
+
+    It is entered once for each time that gradients are computed.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.norms = [part for part in network.modules() if isinstance(part, NORMS)]
+        self.kept: list[list[dict[str, Tensor]]] = []
+
+    def __enter__(self) -> None:
+        """Put copies in their place."""
+        self.kept.append([dict(norm.named_buffers()) for norm in self.norms])
+        for norm, buffers in zip(self.norms, self.kept[-1], strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer.clone())
+
+    def __exit__(self, *_: object) -> None:
+        """Put the statistics back."""
+        for norm, buffers in zip(self.norms, self.kept.pop(), strict=True):
             for name, buffer in buffers.items():
                 setattr(norm, name, buffer)

@@ -3,6 +3,8 @@
 Source: that of BS-RoFormer, whose terms the docstrings use; sizes from the package moises-light.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -56,7 +58,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(sequence, position, c) -> (sequence, position, c)."""
         q, k, v, gates = self.project(x)
-        x = multiply(rearrange(gates.sigmoid(), "b n h -> b h n 1"), self.attend(q, k, v), self)
+        x = multiply(rearrange(gates.sigmoid(), "b n h -> b h n 1"), self.attend(q, k, v))
         return self.to_out(rearrange(x, "b h n e -> b n (h e)"))
 
     def project(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -79,7 +81,9 @@ class Attention(nn.Module):
         layers = self.to_qkv, self.to_gates
         if freqs.requires_grad or not own(self.norm, RMSNorm):
             return False
-        if not all(own(layer, nn.Linear) for layer in layers):
+        if not all(own(layer, nn.Linear) for layer in layers) or "rotate" in vars(self):
+            return False
+        if len(self.norm.gamma) != self.to_qkv.in_features:
             return False
         biases = [layer.bias is not None for layer in layers]
         rows = [len(layer.weight) for layer in layers]
@@ -99,7 +103,8 @@ class Attention(nn.Module):
         """
         rotation = self.rotation(x)
         pairs = torch.view_as_complex(x.to(rotation.real.dtype).unflatten(-1, (-1, 2)))
-        return torch.view_as_real(multiply(rotation, pairs, self)).flatten(-2).to(x.dtype)
+        rotated = multiply(rotation, pairs, self.to_qkv)
+        return torch.view_as_real(rotated).flatten(-2).to(x.dtype)
 
     def rotation(self, x: Tensor) -> Tensor:
         """What RoPE multiplies (..., position, features) by: complex, (position, e / 2)."""
@@ -146,7 +151,10 @@ class FeedForward(nn.Module):
     def makes_anew(self) -> bool:
         """Whether a linear layer makes the output, and nothing else refers to its memory."""
         layers = nn.Linear, nn.GELU, nn.Dropout, nn.Linear, nn.Dropout
-        return consists_of(self.net, RMSNorm, *layers) and not self.net[-1].inplace
+        if not consists_of(self.net, RMSNorm, *layers) or self.net[-1].inplace:
+            return False
+        norm: Any = self.net[0]
+        return len(norm.gamma) == self.net[1].in_features
 
 
 class Transformer(nn.Module):

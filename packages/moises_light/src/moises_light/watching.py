@@ -1,14 +1,15 @@
 """Whether layers are to be called one by one: a hook waits for them, or torch itself reads them."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
-decided = threading.local()  # in the backward pass, what the forward pass found
+decided = threading.local()  # what the forward pass of a block found
 
 
 def watched(module: nn.Module) -> bool:
@@ -39,14 +40,27 @@ def differs() -> bool:
 
 
 def decided_once(
-    module: nn.Module,
-) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """Contexts of a forward pass and of its repetition, in which `watched` has one answer.
+    block: Callable[..., Tensor], network: nn.Module | None = None
+) -> Callable[..., Tensor]:
+    """The block, for torch's checkpoint, with one answer of `watched` in a forward pass and in its
+    repetitions.
 
-    Otherwise a hook that is removed in between would make the repetition compute other tensors.
+    Otherwise a hook that is removed in between would make a repetition compute other tensors.
+
+    Args:
+        block: a module, or a method of `network`.
+        network: whose hooks count, if not the block's own.
     """
+    module = network if network is not None else block
+    if torch.compiler.is_compiling() or not isinstance(module, nn.Module):
+        return block
     found = watched(module)
-    return deciding(found), deciding(found)
+
+    def decided_block(*arguments: Any) -> Tensor:
+        with deciding(found):
+            return block(*arguments)
+
+    return decided_block
 
 
 @contextmanager

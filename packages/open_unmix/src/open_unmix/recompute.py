@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -28,26 +28,34 @@ class Recomputing(nn.Module):
         """The output of a block, or of a method, of this network."""
         if not (self.activation_checkpointing and self.training and torch.is_grad_enabled()):
             return block(*arguments)
-        norms = block if isinstance(block, nn.Module) else self
+        network = block if isinstance(block, nn.Module) else self
 
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-            return nullcontext(), kept_statistics(norms)
+            return nullcontext(), KeptStatistics(network)
 
         output: Tensor = checkpoint(block, *arguments, use_reentrant=False, context_fn=contexts)
         return output
 
 
-@contextmanager
-def kept_statistics(network: nn.Module) -> Iterator[None]:
-    """In the block, batch norms update copies of their running statistics."""
-    norms = [part for part in network.modules() if isinstance(part, NORMS)]
-    kept = [dict(norm.named_buffers()) for norm in norms]
-    for norm, buffers in zip(norms, kept, strict=True):
-        for name, buffer in buffers.items():
-            setattr(norm, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for norm, buffers in zip(norms, kept, strict=True):
+class KeptStatistics(AbstractContextManager[None]):
+    """A context in which batch norms update copies of their running statistics.
+
+    It is entered once for each time that gradients are computed.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.norms = [part for part in network.modules() if isinstance(part, NORMS)]
+        self.kept: list[list[dict[str, Tensor]]] = []
+
+    def __enter__(self) -> None:
+        """Put copies in their place."""
+        self.kept.append([dict(norm.named_buffers()) for norm in self.norms])
+        for norm, buffers in zip(self.norms, self.kept[-1], strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer.clone())
+
+    def __exit__(self, *_: object) -> None:
+        """Put the statistics back."""
+        for norm, buffers in zip(self.norms, self.kept.pop(), strict=True):
             for name, buffer in buffers.items():
                 setattr(norm, name, buffer)

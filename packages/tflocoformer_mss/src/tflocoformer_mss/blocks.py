@@ -52,7 +52,7 @@ class RMSGroupNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., feature) -> (..., feature) float32."""
         arguments = x, self.gamma, self.groups, self.eps
-        if not worth_it(x) or self.gamma.dtype != x.dtype:
+        if not worth_it(x) or self.gamma.dtype != x.dtype or self.gamma.shape != x.shape[-1:]:
             return rms_group_norm(*arguments)
         y: Tensor = GroupNormGradient.apply(rms_group_norm, *arguments)
         return y
@@ -94,7 +94,7 @@ class ConvSwiGLU(nn.Module):
 
     def deconvolve(self, hidden: Tensor, length: int, left: int) -> Tensor:
         """Transposed convolution, cropped to the unpadded positions, (n, steps, h) -> (n, l, d)."""
-        as_made = self.shift == 1 and not called(self.deconv1d)
+        as_made = self.shift == 1 and not called(self.deconv1d, nn.ConvTranspose1d)
         if as_made and self.deconv1d.stride == (1,) and self.deconv1d.kernel_size == (self.kernel,):
             weight, bias = self.deconv1d.weight, self.deconv1d.bias
             # After cropping it equals a convolution with the mirrored kernel, which is faster and
@@ -319,6 +319,7 @@ class Block(nn.Module):
 
         With activation checkpointing and without a gradient, a few sequences at a time: sequences
         are independent, and the activations within a path take many times the memory of its input.
+        Not so if parts are of other classes or have hooks.
         """
         recorded = torch.is_grad_enabled()
         recompute = self.activation_checkpointing and self.training
@@ -327,7 +328,7 @@ class Block(nn.Module):
         parts = self.few_at_once(x) if item_by_item(path) else [x]
         if recorded:
             once = decided_once(path)
-            outs = [checkpoint(path, part, use_reentrant=False, **once) for part in parts]
+            outs = [checkpoint(once, part, use_reentrant=False) for part in parts]
         else:
             outs = [path(part) for part in parts]
         return torch.cat(outs) if len(outs) > 1 else outs[0]
@@ -342,8 +343,6 @@ def item_by_item(path: nn.Module) -> bool:
     """Whether a path treats each sequence by itself, as these classes do, and no hook waits for a
     part of it. What is traced must be of any length.
     """
-    if torch.compiler.is_compiling():
-        return True
     parts = [*path.modules()]
     known = all(type(part) in ITEM_BY_ITEM and "forward" not in vars(part) for part in parts)
     return known and not hooked(path) and not torch.jit.is_tracing()

@@ -1,5 +1,7 @@
 """Convolutions along sequences whose features lie last in memory."""
 
+from typing import Any
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -8,16 +10,16 @@ from torch.nn import functional as F
 from tflocoformer_mss.watching import hooked
 
 
-def called(layer: nn.Conv1d | nn.ConvTranspose1d) -> bool:
-    """Whether a layer must be called: for a hook, or because it computes something else.
+def called(layer: Any, kind: type[nn.Module]) -> bool:
+    """Whether a layer must be called: for a hook, or because it computes something else than one of
+    torch's own kind does without arguments beyond kernel and stride.
 
-    Others than torch's own layers are those of adapters or quantisation.
+    Others are those of adapters or quantisation.
     """
-    if type(layer) not in (nn.Conv1d, nn.ConvTranspose1d) or "forward" in vars(layer):
+    if type(layer) is not kind or "forward" in vars(layer) or layer.groups != 1:
         return True
-    plain = layer.groups == 1 and layer.dilation == (1,) and layer.padding == (0,)
-    whole = layer.output_padding == (0,)
-    return not (plain and whole) or hooked(layer)
+    plain = layer.dilation == (1,) and layer.padding == (0,) and layer.output_padding == (0,)
+    return not plain or hooked(layer)
 
 
 def convolve(x: Tensor, layer: nn.Conv1d, padding: tuple[int, int]) -> Tensor:
@@ -29,7 +31,7 @@ def convolve(x: Tensor, layer: nn.Conv1d, padding: tuple[int, int]) -> Tensor:
         padding: positions before and after l, of zeros.
     """
     left, right = padding
-    if called(layer):
+    if called(layer, nn.Conv1d):
         plain: Tensor = layer(F.pad(x, (0, 0, left, right)).mT).mT
         return plain
     if layer.stride[0] != 1:  # not the same on both sides, which the convolution cannot do
