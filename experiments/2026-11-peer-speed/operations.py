@@ -1,6 +1,6 @@
 """Where the models spend their time, and what that leaves to gain: torch's operations, one thread.
 
-    python operations.py > tables/operations.md       about 20 minutes
+    python operations.py > tables/operations.md       about 25 minutes
     python operations.py --only step --names LaSAFT   training steps of what is named so
 
 Settings are those of the comparisons. Arithmetic is convolutions, matrix products, attention and
