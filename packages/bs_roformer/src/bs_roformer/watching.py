@@ -39,26 +39,20 @@ def differs() -> bool:
     )
 
 
-def decided_once(
-    block: Callable[..., Tensor], network: nn.Module | None = None
-) -> Callable[..., Tensor]:
+def decided_once(block: nn.Module) -> Callable[..., Tensor]:
     """The block, for torch's checkpoint, with one answer of `watched` in a forward pass and in its
     repetitions.
 
     Otherwise a hook that is removed in between would make a repetition compute other tensors.
-
-    Args:
-        block: a module, or a method of `network`.
-        network: whose hooks count, if not the block's own.
     """
-    module = network if network is not None else block
-    if torch.compiler.is_compiling() or not isinstance(module, nn.Module):
+    if torch.compiler.is_compiling():
         return block
-    found = watched(module)
+    found = watched(block)
 
     def decided_block(*arguments: Any) -> Tensor:
         with deciding(found):
-            return block(*arguments)
+            output: Tensor = block(*arguments)
+            return output
 
     return decided_block
 
